@@ -13,7 +13,10 @@ export interface Scenario {
   readonly items: readonly ScenarioItem[]
 }
 
-export type ScenarioItem = Tags | Golden | Cases | Let | Step | Expect | Invariant | Statement | Guarded
+/** What a guard `[id]` may stand before. */
+export type GuardableItem = Tags | Golden | Let | Step | Expect | Invariant | Statement
+
+export type ScenarioItem = GuardableItem | Cases | Guarded
 
 /** `tags overlay smoke`. */
 export interface Tags {
@@ -58,7 +61,7 @@ export interface Guarded {
   readonly kind: 'guarded'
   readonly span: Span
   readonly cases: readonly Word[]
-  readonly item: Exclude<ScenarioItem, Guarded | Cases>
+  readonly item: GuardableItem
 }
 
 /** `never drop`: must not be true of any packet of the scenario, at any place. The line's claims are the forbidden ones. */

@@ -12,14 +12,14 @@ export function variablesOf(word: Word): readonly VariablePart[] {
 }
 
 /**
- * The text of a word with every variable replaced by what `valueOf` gives for its name (without `$`). A variable
+ * The text of a word with every variable replaced by what `lookup` gives for its name (without `$`). A variable
  * without a value stays as it was written, so that a message can quote it.
  */
-export function expandWord(word: Word, valueOf: (name: string) => string | undefined): string {
+export function expandWord(word: Word, lookup: (name: string) => string | undefined): string {
   if (word.parts.length === 0) return word.text
   let text = ''
   for (const part of word.parts) {
-    text += typeof part === 'string' ? part : (valueOf(part.name) ?? `\${${part.name}}`)
+    text += typeof part === 'string' ? part : (lookup(part.name) ?? `\${${part.name}}`)
   }
   return text
 }
