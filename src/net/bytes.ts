@@ -1,0 +1,78 @@
+// The smallest steps between bytes and numbers. Network byte order everywhere; nothing here allocates except hex.
+//
+// Reading past the end yields zeros rather than an exception: every caller has checked its lengths, and a packet
+// that lies about them must never stop a run.
+
+/** One byte. */
+export function readU8(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] as number
+}
+
+/** Two bytes, big endian. */
+export function readU16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number)
+}
+
+/** Three bytes, big endian (VNI). */
+export function readU24(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] as number) << 16) | readU16(bytes, offset + 1)
+}
+
+/** Four bytes, big endian, as an unsigned number. */
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return ((readU16(bytes, offset) << 16) | readU16(bytes, offset + 2)) >>> 0
+}
+
+/** Six bytes, big endian (MAC address); fits a safe integer. */
+export function readU48(bytes: Uint8Array, offset: number): number {
+  return readU16(bytes, offset) * 0x1_0000_0000 + readU32(bytes, offset + 2)
+}
+
+/** Writes the low 8 bits. */
+export function writeU8(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value
+}
+
+/** Writes the low 16 bits, big endian. */
+export function writeU16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 8
+  bytes[offset + 1] = value
+}
+
+/** Writes the low 24 bits, big endian. */
+export function writeU24(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 16
+  writeU16(bytes, offset + 1, value)
+}
+
+/** Writes the low 32 bits, big endian. */
+export function writeU32(bytes: Uint8Array, offset: number, value: number): void {
+  writeU16(bytes, offset, value >>> 16)
+  writeU16(bytes, offset + 2, value)
+}
+
+/** Writes the low 48 bits, big endian. */
+export function writeU48(bytes: Uint8Array, offset: number, value: number): void {
+  writeU16(bytes, offset, Math.floor(value / 0x1_0000_0000))
+  writeU32(bytes, offset + 2, value % 0x1_0000_0000)
+}
+
+/** Whether two byte strings are equal. */
+export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false
+  for (let i = 0; i < left.length; i += 1) if (left[i] !== right[i]) return false
+  return true
+}
+
+/** All parts, one after the other. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
