@@ -1,0 +1,135 @@
+// Virtual time and the one queue of things to do. Nothing else in the kernel knows what time it is.
+//
+// Two queues make the order: the backlog (softirq work at the current time, first in, first out: what netif_rx and
+// NAPI queue) and the timers (by time, then by the order in which they were set).
+
+/** Virtual nanoseconds since the scenario began (a safe integer: 104 days fit). */
+export type Nanoseconds = number
+
+export const second = 1_000_000_000
+export const millisecond = 1_000_000
+
+/** A timer that may be cancelled. */
+export interface Timer {
+  readonly at: Nanoseconds
+  readonly order: number
+  run: (() => void) | undefined
+}
+
+/** Cancels a timer; one that has fired or been cancelled is left alone. */
+export function cancel(timer: Timer | undefined): void {
+  if (timer !== undefined) timer.run = undefined
+}
+
+function earlier(left: Timer, right: Timer): boolean {
+  return left.at < right.at || (left.at === right.at && left.order < right.order)
+}
+
+/** The clock and its queues. */
+export class Clock {
+  now: Nanoseconds = 0
+  private readonly heap: Timer[] = []
+  private backlog: (() => void)[] = []
+  private next = 0
+  private order = 0
+  private readonly tasksMax: number
+  private tasks = 0
+
+  constructor(options: { readonly tasksMax: number }) {
+    this.tasksMax = options.tasksMax
+  }
+
+  /** Queues softirq work at the current time. */
+  soon(run: () => void): void {
+    this.backlog.push(run)
+  }
+
+  /** Sets a timer `delay` nanoseconds from now. */
+  after(delay: Nanoseconds, run: () => void): Timer {
+    const timer: Timer = { at: this.now + delay, order: this.order, run }
+    this.order += 1
+    this.push(timer)
+    return timer
+  }
+
+  /** Runs the backlog until it is empty. Answers `limit` when there was more than the scenario's limit of work. */
+  drain(): 'idle' | 'limit' {
+    for (;;) {
+      const run = this.backlog[this.next]
+      if (run === undefined) break
+      this.next += 1
+      if (this.tasks >= this.tasksMax) return this.giveUp()
+      this.tasks += 1
+      run()
+    }
+    this.backlog = []
+    this.next = 0
+    return 'idle'
+  }
+
+  /** Lets time pass up to `until`, running what is due, in order. */
+  advance(until: Nanoseconds): 'idle' | 'limit' {
+    if (this.drain() === 'limit') return 'limit'
+    for (;;) {
+      const timer = this.heap[0]
+      if (timer === undefined || timer.at > until) break
+      this.pop()
+      if (timer.run === undefined) continue
+      this.now = Math.max(this.now, timer.at)
+      const run = timer.run
+      timer.run = undefined
+      run()
+      if (this.drain() === 'limit') return 'limit'
+    }
+    this.now = Math.max(this.now, until)
+    return 'idle'
+  }
+
+  /** The time of the next timer that is still set, or undefined. */
+  nextTimer(): Nanoseconds | undefined {
+    for (let first = this.heap[0]; first !== undefined; first = this.heap[0]) {
+      if (first.run !== undefined) return first.at
+      this.pop()
+    }
+    return undefined
+  }
+
+  private giveUp(): 'limit' {
+    this.backlog = []
+    this.next = 0
+    return 'limit'
+  }
+
+  private push(timer: Timer): void {
+    const heap = this.heap
+    let at = heap.length
+    heap.push(timer)
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      const parent = heap[above]
+      if (parent === undefined || !earlier(timer, parent)) break
+      heap[at] = parent
+      at = above
+    }
+    heap[at] = timer
+  }
+
+  private pop(): void {
+    const heap = this.heap
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let at = 0
+    for (;;) {
+      let child = at * 2 + 1
+      const left = heap[child]
+      if (left === undefined) break
+      const right = heap[child + 1]
+      if (right !== undefined && earlier(right, left)) child += 1
+      const smallest = heap[child]
+      if (smallest === undefined || !earlier(smallest, last)) break
+      heap[at] = smallest
+      at = child
+    }
+    heap[at] = last
+  }
+}

@@ -1,0 +1,78 @@
+// Netfilter's five hooks as stages: who is registered runs in the order of priorities. Tables, chains and rules
+// (iptables, nftables, conntrack) are clients that register here.
+import type { NetDevice } from '../device/device.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+
+export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING'
+
+/** include/uapi/linux/netfilter_ipv4.h NF_IP_PRI_*. */
+export const priority = {
+  conntrackDefrag: -400,
+  raw: -300,
+  conntrack: -200,
+  mangle: -150,
+  natDestination: -100,
+  filter: 0,
+  security: 50,
+  natSource: 100,
+  conntrackHelper: 300,
+  conntrackConfirm: 2_147_483_647,
+} as const
+
+/** NF_ACCEPT goes on, NF_DROP ends the packet (with a reason), NF_STOLEN keeps it. */
+export type HookVerdict = 'accept' | 'drop' | 'stolen'
+
+/** One registered function. It may change the packet; `drop` callers record the reason themselves through the trace. */
+export interface HookEntry {
+  readonly family: 4 | 6
+  readonly hook: HookName
+  readonly priority: number
+  readonly run: (
+    ns: Namespace,
+    skb: Skb,
+    devices: { readonly in: NetDevice | undefined; readonly out: NetDevice | undefined },
+  ) => HookVerdict
+}
+
+/** The hook functions of one namespace, kept sorted by priority (equal priorities in order of registration). */
+export class NetfilterHooks {
+  private readonly lists = new Map<number, HookEntry[]>()
+
+  register(entry: HookEntry): void {
+    const key = hookKey(entry.family, entry.hook)
+    const list = this.lists.get(key) ?? []
+    const at = list.findIndex((other) => other.priority > entry.priority)
+    if (at === -1) list.push(entry)
+    else list.splice(at, 0, entry)
+    this.lists.set(key, list)
+  }
+
+  /** Runs a hook (nf_hook_slow); the packet goes on only when the answer is `accept`. */
+  run(
+    ns: Namespace,
+    at: { readonly family: 4 | 6; readonly hook: HookName },
+    skb: Skb,
+    devices: { readonly in: NetDevice | undefined; readonly out: NetDevice | undefined },
+  ): HookVerdict {
+    const list = this.lists.get(hookKey(at.family, at.hook))
+    if (list === undefined) return 'accept'
+    for (const entry of list) {
+      const verdict = entry.run(ns, skb, devices)
+      if (verdict !== 'accept') return verdict
+    }
+    return 'accept'
+  }
+}
+
+const hookNumber: Readonly<Record<HookName, number>> = {
+  PREROUTING: 0,
+  INPUT: 1,
+  FORWARD: 2,
+  OUTPUT: 3,
+  POSTROUTING: 4,
+}
+
+function hookKey(family: 4 | 6, hook: HookName): number {
+  return family * 8 + hookNumber[hook]
+}

@@ -1,0 +1,182 @@
+// struct sk_buff: a packet and what Linux keeps beside it. Bytes are the truth; every header is read from them.
+import type { SkbView, TunnelKey } from '../bpf/contract.ts'
+import type { Snapshot } from '../trace/event.ts'
+import type { PacketRecord, Recordable } from '../trace/recorder.ts'
+import type { NetDevice } from './device/device.ts'
+import type { Route } from './ip/route.ts'
+import type { Socket } from './socket/socket.ts'
+
+/** include/uapi/linux/if_packet.h PACKET_*. */
+export const pktType = { host: 0, broadcast: 1, multicast: 2, otherHost: 3, outgoing: 4 } as const
+
+/** Headroom of a new packet: room for every header that may be pushed (NET_SKB_PAD and tunnels). */
+const headroomBytes = 128
+
+/**
+ * One packet. `bytes[data..tail)` is what the current layer sees, as in Linux: at L3 `data` stands at the IP header,
+ * at tc and on devices at the MAC header (`pushMac`/`pullMac` move between the two).
+ */
+export class Skb implements SkbView, Recordable {
+  bytes: Uint8Array
+  data: number
+  tail: number
+  /** Offset of the MAC header, or -1 where there is none yet (locally built packets before the neighbour layer). */
+  macHeader = -1
+  /** Offset of the IP (or ARP) header; set by the receive path and by those who build packets. */
+  networkHeader = -1
+  dev: NetDevice
+  /** skb->skb_iif: the ifindex of the device the packet arrived on, 0 for locally built ones. */
+  ingressIfindex = 0
+  protocol = 0
+  pktType: number = pktType.host
+  mark = 0
+  priority = 0
+  queueMapping = 0
+  hash = 0
+  tcIndex = 0
+  tcClassid = 0
+  readonly cb = new Uint32Array(5)
+  tstamp = 0
+  vlanTci = -1
+  vlanProtocol = 0
+  metaBytes = 0
+  gsoSegs = 0
+  gsoSize = 0
+  tunnelKey: TunnelKey | undefined
+  /** The route of a packet that has been through routing (skb_dst). */
+  route: Route | undefined
+  /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
+  sk: Socket | undefined
+  /** How often this packet was queued to a device inside one transmit (dev_xmit_recursion). */
+  redirects = 0
+  record: PacketRecord | undefined
+  seen: Snapshot | undefined
+
+  constructor(dev: NetDevice, bytes: Uint8Array, data: number, tail: number) {
+    this.dev = dev
+    this.bytes = bytes
+    this.data = data
+    this.tail = tail
+  }
+
+  /** The offset programs call `data`: the MAC header at tc. */
+  get start(): number {
+    return this.macHeader >= 0 ? this.macHeader : this.data
+  }
+
+  get end(): number {
+    return this.tail
+  }
+
+  get ifindex(): number {
+    return this.dev.ifindex
+  }
+
+  get socketCookie(): number {
+    return this.sk?.cookie ?? 0
+  }
+
+  /** skb->len: bytes from `data` on. */
+  get length(): number {
+    return this.tail - this.data
+  }
+
+  /** Makes at least `bytes` of room in front of `data`. */
+  reserve(bytes: number): void {
+    const first = this.macHeader >= 0 ? Math.min(this.macHeader, this.data) : this.data
+    if (first >= bytes) return
+    this.regrow(bytes + headroomBytes - first, 0)
+  }
+
+  /** Moves all offsets by `front` and adds `back` bytes behind. */
+  private regrow(front: number, back: number): void {
+    const grown = new Uint8Array(this.bytes.length + front + back)
+    grown.set(this.bytes, front)
+    this.bytes = grown
+    this.data += front
+    this.tail += front
+    if (this.macHeader >= 0) this.macHeader += front
+    if (this.networkHeader >= 0) this.networkHeader += front
+  }
+
+  resizeAt(offset: number, delta: number): void {
+    const start = this.start
+    if (delta > 0) this.reserve(delta + this.metaBytes)
+    const from = delta > 0 ? this.start : start
+    const kept = this.bytes.slice(from, from + offset)
+    const moved = from - delta
+    this.bytes.set(kept, moved)
+    if (delta > 0) this.bytes.fill(0, moved + offset, from + offset)
+    if (this.data === from) this.data = moved
+    if (this.macHeader >= 0) this.macHeader = moved
+  }
+
+  resizeTail(length: number): void {
+    const wanted = this.start + length
+    if (wanted > this.bytes.length) this.regrow(0, wanted - this.bytes.length + headroomBytes)
+    const tail = this.start + length
+    if (tail > this.tail) this.bytes.fill(0, this.tail, tail)
+    this.tail = tail
+  }
+
+  snapshot(): Snapshot {
+    const start = this.macHeader >= 0 ? Math.min(this.macHeader, this.data) : this.data
+    return {
+      bytes: this.bytes.slice(start, this.tail),
+      start: this.macHeader >= 0 ? 'ethernet' : 'ip',
+      mark: this.mark,
+      pktType: this.pktType,
+      vlanTci: this.vlanTci,
+      metaBytes: this.metaBytes,
+    }
+  }
+
+  /** skb_clone + copy on write: an independent copy that writes into the same trace record. */
+  clone(): Skb {
+    const copy = new Skb(this.dev, this.bytes.slice(), this.data, this.tail)
+    copy.macHeader = this.macHeader
+    copy.networkHeader = this.networkHeader
+    copy.ingressIfindex = this.ingressIfindex
+    copy.protocol = this.protocol
+    copy.pktType = this.pktType
+    copy.mark = this.mark
+    copy.priority = this.priority
+    copy.queueMapping = this.queueMapping
+    copy.hash = this.hash
+    copy.tcIndex = this.tcIndex
+    copy.tcClassid = this.tcClassid
+    copy.cb.set(this.cb)
+    copy.tstamp = this.tstamp
+    copy.vlanTci = this.vlanTci
+    copy.vlanProtocol = this.vlanProtocol
+    copy.metaBytes = this.metaBytes
+    copy.gsoSegs = this.gsoSegs
+    copy.gsoSize = this.gsoSize
+    copy.tunnelKey = this.tunnelKey
+    copy.route = this.route
+    copy.sk = this.sk
+    copy.redirects = this.redirects
+    copy.record = this.record
+    copy.seen = this.seen
+    return copy
+  }
+}
+
+/** A new packet whose bytes start at the MAC header (an injected or received frame). `bytes` are copied. */
+export function skbFromFrame(dev: NetDevice, frame: Uint8Array): Skb {
+  const bytes = new Uint8Array(headroomBytes + frame.length)
+  bytes.set(frame, headroomBytes)
+  const skb = new Skb(dev, bytes, headroomBytes, bytes.length)
+  skb.macHeader = headroomBytes
+  return skb
+}
+
+/** A new locally built packet whose bytes start at the IP header; there is no MAC header yet. `bytes` are copied. */
+export function skbFromPacket(dev: NetDevice, packet: Uint8Array, protocol: number): Skb {
+  const bytes = new Uint8Array(headroomBytes + packet.length)
+  bytes.set(packet, headroomBytes)
+  const skb = new Skb(dev, bytes, headroomBytes, bytes.length)
+  skb.networkHeader = headroomBytes
+  skb.protocol = protocol
+  return skb
+}

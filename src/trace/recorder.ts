@@ -1,0 +1,170 @@
+// The one door through which the kernel writes a trace. A machine without a Recorder pays one comparison per hook.
+import type { Decision, Fact, HookEvent, Outcome, PacketTrace, Snapshot, Stage } from './event.ts'
+
+/** What the recorder needs to see of a packet: the kernel's Skb and XdpBuff have these. */
+export interface Recordable {
+  /** The record that the packet writes into; clones share it. */
+  record: PacketRecord | undefined
+  /** The last snapshot taken of this copy: what the next hook compares with. */
+  seen: Snapshot | undefined
+  /** Copies the packet as it is now. */
+  snapshot(): Snapshot
+}
+
+/** A packet record while it is being written. */
+export interface PacketRecord extends PacketTrace {
+  readonly events: HookEvent[]
+  readonly outcomes: Outcome[]
+  /** How many packets of each kind this one has caused (`icmp` -> 2): numbers the names. */
+  readonly children: Map<string, number>
+}
+
+/** Where an event stands. */
+export interface Site {
+  readonly node: string
+  readonly device: string
+  readonly stage: Stage
+  readonly chain?: string
+}
+
+interface OpenHook {
+  readonly site: Site
+  readonly actor: string
+  readonly before: Snapshot
+  readonly facts: Fact[]
+  readonly nested: HookEvent[]
+}
+
+const nothing: readonly never[] = []
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false
+  for (let at = 0; at < left.length; at += 1) if (left[at] !== right[at]) return false
+  return true
+}
+
+/** Whether two snapshots show the same packet. */
+export function sameSnapshot(left: Snapshot, right: Snapshot): boolean {
+  return (
+    left === right ||
+    (left.mark === right.mark &&
+      left.pktType === right.pktType &&
+      left.vlanTci === right.vlanTci &&
+      left.metaBytes === right.metaBytes &&
+      left.start === right.start &&
+      sameBytes(left.bytes, right.bytes))
+  )
+}
+
+/**
+ * Collects packet records in the order of their birth. `begin`/`end` bracket a program's run, so that facts that maps
+ * and helpers report in between belong to it; runs inside runs nest.
+ */
+export class Recorder {
+  readonly packets: PacketRecord[] = []
+  /** Whether lookups, helper calls and the `full` stages are wanted. */
+  readonly full: boolean
+  private readonly open: OpenHook[] = []
+  private readonly names = new Set<string>()
+  private readonly now: () => number
+
+  constructor(options: { readonly full: boolean; readonly now: () => number }) {
+    this.full = options.full
+    this.now = options.now
+  }
+
+  /** Starts the record of a packet and ties the packet to it. A name in use gets a number: `p1.icmp`, `p1.icmp2`. */
+  birth(packet: Recordable, options: { readonly name: string; readonly cause?: string }): PacketRecord {
+    let name = options.name
+    for (let count = 2; this.names.has(name); count += 1) name = `${options.name}${count}`
+    this.names.add(name)
+    const first = packet.snapshot()
+    const record: PacketRecord = {
+      name,
+      cause: options.cause ?? '',
+      first,
+      events: [],
+      outcomes: [],
+      children: new Map(),
+    }
+    this.packets.push(record)
+    packet.record = record
+    packet.seen = first
+    return record
+  }
+
+  /** Records a hook that is over at once. */
+  note(
+    packet: Recordable,
+    site: Site,
+    what: { readonly actor?: string; readonly decision?: Decision; readonly facts?: readonly Fact[] } = {},
+  ): void {
+    const record = packet.record
+    if (record === undefined) return
+    const before = this.before(packet)
+    const after = this.after(packet, before)
+    this.place(record, {
+      ...site,
+      actor: what.actor ?? '',
+      ...(what.decision === undefined ? {} : { decision: what.decision }),
+      before,
+      after,
+      facts: what.facts ?? nothing,
+      nested: nothing,
+      time: this.now(),
+    })
+  }
+
+  /** Opens the run of a program (or of any hook that others report facts to). Must be followed by `end`. */
+  begin(packet: Recordable, site: Site, actor: string): void {
+    this.open.push({ site, actor, before: this.before(packet), facts: [], nested: [] })
+  }
+
+  /** Adds a fact to the innermost open hook; without one the fact is dropped. */
+  fact(fact: Fact): void {
+    this.open.at(-1)?.facts.push(fact)
+  }
+
+  /** Closes the innermost open hook. */
+  end(packet: Recordable, decision: Decision | undefined): void {
+    const hook = this.open.pop()
+    const record = packet.record
+    if (hook === undefined || record === undefined) return
+    const after = this.after(packet, hook.before)
+    this.place(record, {
+      ...hook.site,
+      actor: hook.actor,
+      ...(decision === undefined ? {} : { decision }),
+      before: hook.before,
+      after,
+      facts: hook.facts,
+      nested: hook.nested,
+      time: this.now(),
+    })
+  }
+
+  /** Says how a copy of a packet ended. */
+  outcome(packet: Recordable, outcome: Outcome): void {
+    packet.record?.outcomes.push(outcome)
+  }
+
+  private before(packet: Recordable): Snapshot {
+    if (packet.seen !== undefined) return packet.seen
+    const taken = packet.snapshot()
+    packet.seen = taken
+    return taken
+  }
+
+  private after(packet: Recordable, before: Snapshot): Snapshot {
+    const taken = packet.snapshot()
+    if (sameSnapshot(before, taken)) return before
+    packet.seen = taken
+    return taken
+  }
+
+  private place(record: PacketRecord, event: HookEvent): void {
+    const outer = this.open.at(-1)
+    if (outer === undefined) record.events.push(event)
+    else outer.nested.push(event)
+  }
+}
