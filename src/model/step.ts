@@ -1,0 +1,82 @@
+// What happens, resolved: traffic and changes in the order of the file, repeats written out.
+import type { Span } from '../base/text.ts'
+import type { IpAddress } from '../net/address.ts'
+import type { DeviceModel, FdbModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
+
+/** An operation of a flow. Sizes are bytes, durations nanoseconds. */
+export type FlowOperation =
+  | { readonly kind: 'open' | 'close' | 'reset' | 'shutdown'; readonly span: Span }
+  | { readonly kind: 'send' | 'recv'; readonly bytes: number; readonly span: Span }
+  | { readonly kind: 'request'; readonly method: string; readonly url: string; readonly span: Span }
+  | { readonly kind: 'respond'; readonly status: number; readonly span: Span }
+  | { readonly kind: 'ping'; readonly count: number; readonly span: Span }
+  | { readonly kind: 'getpeername'; readonly span: Span }
+  | { readonly kind: 'wait'; readonly duration: number; readonly span: Span }
+
+/** A change to one host between packets; `del` removes what equals the item. */
+export interface HostChange {
+  readonly namespace: string
+  readonly verb: 'add' | 'del' | 'replace'
+  readonly item:
+    | { readonly kind: 'route'; readonly route: RouteModel }
+    | { readonly kind: 'rule'; readonly rule: RuleModel }
+    | { readonly kind: 'neigh'; readonly neighbour: NeighbourModel }
+    | { readonly kind: 'fdb'; readonly fdb: FdbModel }
+    | { readonly kind: 'sysctl'; readonly key: string; readonly value: number }
+    | { readonly kind: 'dev'; readonly device: DeviceModel }
+    | {
+        readonly kind: 'listen'
+        readonly protocol: 'tcp' | 'udp'
+        readonly port: number
+        readonly address?: IpAddress
+      }
+}
+
+export type Step =
+  /** A frame that arrives at a device (receive side), as if it came from the wire. */
+  | {
+      readonly kind: 'packet'
+      /** `p1`, or `p[17]` inside a repeat. */
+      readonly name: string
+      /** Repeats share one label: `p`. */
+      readonly label: string
+      readonly frame: Uint8Array
+      readonly namespace: string
+      readonly device: string
+      readonly span: Span
+    }
+  /** Traffic through sockets; a continuation of an earlier flow repeats its label with `first: false`. */
+  | {
+      readonly kind: 'flow'
+      readonly label: string
+      readonly first: boolean
+      readonly protocol: 'tcp' | 'udp' | 'icmp' | 'http'
+      /** The client's namespace and, where given, its own address and port. */
+      readonly from: { readonly namespace: string; readonly address?: IpAddress; readonly port?: number }
+      readonly to: { readonly namespace?: string; readonly address: IpAddress; readonly port: number }
+      readonly ttl?: number
+      readonly tos?: number
+      readonly mark?: number
+      readonly dontFragment?: 'want' | 'do' | 'dont'
+      readonly size?: number
+      readonly operations: readonly FlowOperation[]
+      readonly span: Span
+    }
+  | { readonly kind: 'wait'; readonly duration: number; readonly span: Span }
+  | {
+      readonly kind: 'link'
+      readonly namespace: string
+      readonly device: string
+      readonly up: boolean
+      readonly span: Span
+    }
+  | { readonly kind: 'delete'; readonly namespace: string; readonly device?: string; readonly span: Span }
+  | {
+      readonly kind: 'set'
+      readonly namespace: string
+      readonly device: string
+      readonly mtu?: number
+      readonly mac?: number
+      readonly span: Span
+    }
+  | { readonly kind: 'change'; readonly change: HostChange; readonly span: Span }
