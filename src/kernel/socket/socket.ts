@@ -1,0 +1,121 @@
+// struct sock: what every socket has, whatever its protocol, and the tables in which packets find one. The protocols
+// (udp.ts, tcp.ts, ping.ts) add their own fields; the lookups are in lookup.ts.
+import type { IpAddress } from '../../net/address.ts'
+import type { Namespace } from '../namespace.ts'
+import type { SocketHooks } from './hooks.ts'
+
+/** include/net/tcp_states.h; UDP sockets use `established` (connected) and `close`. */
+export const socketState = {
+  established: 1,
+  synSent: 2,
+  synReceived: 3,
+  finWait1: 4,
+  finWait2: 5,
+  timeWait: 6,
+  close: 7,
+  closeWait: 8,
+  lastAck: 9,
+  listen: 10,
+  closing: 11,
+} as const
+
+/** IP_MTU_DISCOVER: `want` (default) honours the path MTU, `do` refuses to exceed it, `dont` never sets DF. */
+export type MtuDiscover = 'want' | 'do' | 'dont'
+
+/** Socket options in use; the names are those of setsockopt. All may change while the socket is open. */
+export interface SocketOptions {
+  /** IP_TTL or IPV6_UNICAST_HOPS; undefined: the namespace's default. */
+  ttl: number | undefined
+  /** IP_TOS or IPV6_TCLASS. */
+  tos: number
+  /** SO_MARK. */
+  mark: number
+  mtuDiscover: MtuDiscover
+  /** IP_RECVERR: soft errors are reported too. */
+  recvErr: boolean
+  /** SO_BINDTODEVICE: an ifindex, 0 for none. */
+  device: number
+  reuseAddr: boolean
+  reusePort: boolean
+  broadcast: boolean
+  /** IPV6_V6ONLY. */
+  v6only: boolean
+  /** SO_RCVBUF as charged (bytes of queued payload), a limit that drops. */
+  receiveBufferBytes: number
+}
+
+/** The defaults of a new socket. */
+export function defaultOptions(): SocketOptions {
+  return {
+    ttl: undefined,
+    tos: 0,
+    mark: 0,
+    mtuDiscover: 'want',
+    recvErr: false,
+    device: 0,
+    reuseAddr: false,
+    reusePort: false,
+    broadcast: false,
+    v6only: false,
+    receiveBufferBytes: 212_992,
+  }
+}
+
+/** An open socket. Addresses of a dual-stack socket that talks IPv4 are IPv4 addresses. */
+export interface Socket {
+  readonly ns: Namespace
+  /** The family it was created with. */
+  readonly family: 4 | 6
+  /** IPPROTO_TCP, UDP, ICMP, ICMPV6. */
+  readonly protocol: number
+  /** The flow's name: its packets are born as `${label}.syn`, `${label}.data1` ... */
+  readonly label: string
+  /** SO_COOKIE: a counter of the machine, given out on first request. */
+  readonly cookie: number
+  /** One of `socketState`. */
+  state: number
+  /** inet_rcv_saddr: the unspecified address of the family when bound to none. */
+  localAddress: IpAddress
+  localPort: number
+  remoteAddress: IpAddress
+  remotePort: number
+  readonly options: SocketOptions
+  /** The route cache's answer for this socket, valid while `ns.ip` says so; owned by the protocol. */
+  readonly order: number
+  /** sk_lookup and TPROXY may hand a packet to a socket that does not match its addresses. */
+  readonly transparent: boolean
+}
+
+/** A chain of sockets under one number; most have one element. */
+export type Chain<S extends Socket> = Map<number, S[]>
+
+/**
+ * The sockets of one namespace. Every table is keyed by a number: the local port for bound sockets, a hash of the four
+ * words of a flow for connected TCP. Tables are made on first use, so that ten thousand empty namespaces cost nothing.
+ */
+export interface SocketTable {
+  /** UDP sockets with a local port (udp_table). Newest first, as the kernel inserts at the head. */
+  udp: Chain<Socket> | undefined
+  /** TCP listeners (lhash2). Newest first. */
+  tcpListeners: Chain<Socket> | undefined
+  /** TCP sockets with both ends (ehash), by `flowKey`. */
+  tcpFlows: Chain<Socket> | undefined
+  /** TCP sockets by local port, for EADDRINUSE (bhash). */
+  tcpPorts: Chain<Socket> | undefined
+  /** ICMP and ICMPv6 echo sockets by identifier (ping_table and raw sockets). */
+  echo: Chain<Socket> | undefined
+  /** BPF programs on the cgroup that every socket of this namespace is created in; undefined while there are none. */
+  hooks: SocketHooks | undefined
+}
+
+/** An empty table. */
+export function createSocketTable(): SocketTable {
+  return {
+    udp: undefined,
+    tcpListeners: undefined,
+    tcpFlows: undefined,
+    tcpPorts: undefined,
+    echo: undefined,
+    hooks: undefined,
+  }
+}
