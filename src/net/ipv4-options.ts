@@ -84,20 +84,20 @@ export function encodeIpv4Options(options: readonly Ipv4Option[]): Uint8Array {
   return bytes
 }
 
-/** Offset of the first option of a type inside the header at `l3`, or -1; allocates nothing. */
+/** Offset of the first whole option of a type (not nop) inside the header at `l3`, or -1; allocates nothing. */
 export function findIpv4Option(bytes: Uint8Array, l3: number, wanted: number): number {
   const end = l3 + ((readU8(bytes, l3) & 15) << 2)
   let offset = l3 + 20
   while (offset < end) {
     const type = readU8(bytes, offset)
-    if (type === wanted) return offset
     if (type === ipv4OptionType.end) return -1
     if (type === ipv4OptionType.nop) {
       offset += 1
       continue
     }
     const length = offset + 1 < end ? readU8(bytes, offset + 1) : 0
-    if (length < 2) return -1
+    if (length < 2 || length > end - offset) return -1
+    if (type === wanted) return offset
     offset += length
   }
   return -1
