@@ -2,6 +2,7 @@
 // TypeScript, small programs of .scn files, and eBPF objects run by a virtual machine. The kernel imports this folder
 // and implements the interfaces below; this folder never imports the kernel.
 import type { Recorder } from '../trace/recorder.ts'
+import type { MapJournal } from './maps/journal.ts'
 
 /** enum bpf_prog_type, in the kernel's words. */
 export type ProgramType =
@@ -196,4 +197,20 @@ export interface RunContext {
   tailCalls: number
   /** The hook's direction at tc: redirect_peer works at ingress only. */
   readonly direction: 'ingress' | 'egress' | 'none'
+  /** Where a tail call went; set by the helper, consumed by `runProgram`. Hooks leave it out. */
+  next?: Program | undefined
+  /** Entries of maps as they were before this run touched them; made by `runProgram` while tracing. */
+  journal?: MapJournal | undefined
+  /**
+   * Set by `runProgram` when the program did what the kernel's verifier would have refused (a read past the packet, a
+   * helper of another type). The hook drops the packet with reason PROGRAM_FAULT_SCN, whatever the code says.
+   */
+  fault?: RunFault | undefined
+}
+
+/** What a program did wrong, for people. */
+export interface RunFault {
+  /** The program that was running: after a tail call, not the attached one. */
+  readonly program: string
+  readonly message: string
 }
