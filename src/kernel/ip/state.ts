@@ -1,0 +1,149 @@
+// Everything a namespace knows about IP: addresses, routing tables, rules, neighbours, path MTUs, fragments, limits.
+// Tables appear when something is put into them, so that an empty namespace costs almost nothing.
+import type { IpAddress } from '../../net/address.ts'
+import type { NetDevice } from '../device/device.ts'
+import type { Machine } from '../machine.ts'
+import type { Namespace } from '../namespace.ts'
+import { createNeighbourTable, type NeighbourOps, type NeighbourTable } from '../neighbour-table.ts'
+import type { Skb } from '../skb.ts'
+import { AddressMap } from './address-map.ts'
+import type { FibTable } from './fib.ts'
+import type { FragmentQueue } from './fragment-queue.ts'
+import type { Rule } from './rule.ts'
+
+/** An address of a device (struct in_ifaddr, inet6_ifaddr). */
+export interface InterfaceAddress {
+  readonly device: NetDevice
+  readonly address: IpAddress
+  readonly length: number
+  /** RT_SCOPE_*. */
+  readonly scope: number
+  readonly broadcast: IpAddress | undefined
+  /** IFA_F_SECONDARY: another address of the same subnet came first (IPv4). */
+  readonly secondary: boolean
+}
+
+/** What an ICMP error tells a transport protocol about one of its own packets. */
+export interface IcmpError {
+  readonly family: 4 | 6
+  readonly type: number
+  readonly code: number
+  /** Next-hop MTU of "fragmentation needed" and "packet too big", gateway of a redirect, otherwise 0. */
+  readonly info: number
+  /** Offset in `skb.bytes` of the quoted IP header, and one past the last quoted byte. */
+  readonly quote: number
+  readonly quoteEnd: number
+  /** Offset of the quoted transport header. */
+  readonly quoteTransport: number
+}
+
+/** A transport protocol (struct net_protocol, inet6_protocol): registered by socket/. */
+export interface TransportHandler {
+  /**
+   * A packet for this namespace, after INPUT and reassembly: `skb.networkHeader` stands at the IP header, `skb.data` at
+   * the transport header, `skb.tail` at the end of the IP payload. The handler owns the packet from here on.
+   */
+  readonly receive: (skb: Skb, family: 4 | 6) => void
+  /** An ICMP error quotes a packet of this protocol (err_handler). False when no socket was found (IcmpInErrors). */
+  readonly error: (skb: Skb, error: IcmpError) => boolean
+}
+
+/** What is registered once for a machine, by protocol number and by family. */
+export interface IpStack {
+  readonly transports: Map<number, TransportHandler>
+  readonly neighbourOps: Map<4 | 6, NeighbourOps>
+}
+
+const stacks = new WeakMap<Machine, IpStack>()
+
+/** The protocols of a machine: the same object for all of its namespaces. */
+export function ipStackOf(machine: Machine): IpStack {
+  const known = stacks.get(machine)
+  if (known !== undefined) return known
+  const made: IpStack = { transports: new Map(), neighbourOps: new Map() }
+  stacks.set(machine, made)
+  return made
+}
+
+/** A learned property of one destination (struct fib_nh_exception): path MTU (600 s) or another gateway (300 s). */
+export interface RouteException {
+  readonly device: NetDevice
+  gateway: IpAddress | undefined
+  /** 0 when only the gateway was learned. */
+  mtu: number
+  /** Virtual time at which it is forgotten. */
+  expires: number
+}
+
+/** Token buckets per remote address (struct inet_peer). Times in nanoseconds. */
+export interface Peer {
+  tokens: number
+  last: number
+  redirects: number
+}
+
+/** The part of the state that each family has for itself. */
+export interface FamilyState {
+  readonly family: 4 | 6
+  readonly tables: Map<number, FibTable>
+  /** Sorted by priority; undefined while only the built-in rules exist. */
+  rules: Rule[] | undefined
+  /** By ifindex, in order of addition. */
+  readonly addresses: Map<number, InterfaceAddress[]>
+  /** Every own address (inet_lookup_ifaddr); several devices may have the same one. */
+  readonly own: AddressMap<InterfaceAddress[]>
+  readonly neighbours: NeighbourTable
+  /** By destination. */
+  readonly exceptions: AddressMap<RouteException>
+  readonly peers: AddressMap<Peer>
+  /** Reassembly queues by datagram, see fragment-queue.ts. */
+  readonly fragments: Map<number, FragmentQueue[]>
+  /** Rises whenever routes, rules or addresses change; caches compare it. */
+  generation: number
+}
+
+/** struct netns_ipv4 and netns_ipv6. */
+export interface IpState {
+  readonly ns: Namespace
+  readonly v4: FamilyState
+  readonly v6: FamilyState
+  readonly transports: Map<number, TransportHandler>
+  /** Identification counters by destination, then by source and protocol. */
+  readonly identifiers: Map<number, Map<number, number>>
+  /** The bucket of all ICMP errors (icmp_msgs_per_sec). */
+  icmpTokens: number
+  icmpLast: number
+}
+
+function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
+  return {
+    family,
+    tables: new Map(),
+    rules: undefined,
+    addresses: new Map(),
+    own: new AddressMap(),
+    neighbours: createNeighbourTable(ns, family, ipStackOf(ns.machine).neighbourOps),
+    exceptions: new AddressMap(),
+    peers: new AddressMap(),
+    fragments: new Map(),
+    generation: 0,
+  }
+}
+
+/** The empty state of a namespace; `ns.machine` must be set. Loopback addresses are added when `lo` comes up. */
+export function createIpState(ns: Namespace): IpState {
+  return {
+    ns,
+    v4: createFamily(ns, 4),
+    v6: createFamily(ns, 6),
+    transports: ipStackOf(ns.machine).transports,
+    identifiers: new Map(),
+    icmpTokens: 0,
+    icmpLast: Number.NEGATIVE_INFINITY,
+  }
+}
+
+/** The state of one family. */
+export function familyState(ns: Namespace, family: 4 | 6): FamilyState {
+  return family === 4 ? ns.ip.v4 : ns.ip.v6
+}
