@@ -76,3 +76,10 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole
 }
+
+/** Whether `bytes[start, end)` is what an encoder appends to fill up a word of four: fewer than four zeros. */
+export function isPadding(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start >= 4) return false
+  for (let offset = start; offset < end; offset += 1) if (bytes[offset] !== 0) return false
+  return true
+}

@@ -137,13 +137,16 @@ export function echoRest(identifier: number, sequence: number): number {
   return ((identifier << 16) | (sequence & 0xffff)) >>> 0
 }
 
+/** What the second word says, with a leading blank: ` id 1 seq 2`, ` mtu 1450`, ` gateway 10.0.0.1`; often nothing. */
+export function icmpDetails({ type, code, rest }: IcmpHeader): string {
+  if (isIcmpEcho(type)) return ` id ${rest >>> 16} seq ${rest & 0xffff}`
+  if (type === icmpType.redirect) return ` gateway ${formatIpv4(rest as Ipv4)}`
+  if (type === icmpType.parameterProblem) return ` pointer ${rest >>> 24}`
+  const fragmentation = type === icmpType.unreachable && code === icmpUnreachable.fragmentationNeeded
+  return fragmentation ? ` mtu ${rest & 0xffff}` : ''
+}
+
 /** `icmp echo-request id 1 seq 2`, `icmp frag-needed mtu 1450`, `icmp redirect gateway 10.0.0.1` */
 export function describeIcmp(header: IcmpHeader): string {
-  const { type, code, rest } = header
-  const name = `icmp ${icmpName(type, code)}`
-  if (isIcmpEcho(type)) return `${name} id ${rest >>> 16} seq ${rest & 0xffff}`
-  if (type === icmpType.redirect) return `${name} gateway ${formatIpv4(rest as Ipv4)}`
-  if (type === icmpType.parameterProblem) return `${name} pointer ${rest >>> 24}`
-  const fragmentation = type === icmpType.unreachable && code === icmpUnreachable.fragmentationNeeded
-  return fragmentation ? `${name} mtu ${rest & 0xffff}` : name
+  return `icmp ${icmpName(header.type, header.code)}${icmpDetails(header)}`
 }

@@ -113,11 +113,14 @@ export function encodeIcmpv6(header: Icmpv6Header): Uint8Array {
   return bytes
 }
 
+/** What the second word says, with a leading blank: ` id 1 seq 2`, ` mtu 1280`; often nothing. */
+export function icmpv6Details({ type, rest }: Icmpv6Header): string {
+  if (isIcmpv6Echo(type)) return ` id ${rest >>> 16} seq ${rest & 0xffff}`
+  if (type === icmpv6Type.packetTooBig) return ` mtu ${rest}`
+  return type === icmpv6Type.parameterProblem ? ` pointer ${rest}` : ''
+}
+
 /** `icmp6 echo-request id 1 seq 2`, `icmp6 packet-too-big mtu 1280` */
 export function describeIcmpv6(header: Icmpv6Header): string {
-  const { type, code, rest } = header
-  const name = `icmp6 ${icmpv6Name(type, code)}`
-  if (isIcmpv6Echo(type)) return `${name} id ${rest >>> 16} seq ${rest & 0xffff}`
-  if (type === icmpv6Type.packetTooBig) return `${name} mtu ${rest}`
-  return type === icmpv6Type.parameterProblem ? `${name} pointer ${rest}` : name
+  return `icmp6 ${icmpv6Name(header.type, header.code)}${icmpv6Details(header)}`
 }

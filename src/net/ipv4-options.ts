@@ -6,7 +6,7 @@
 //
 //   9a 08 80 75 01 0a 00 0a      10.0.10.1:30080  (30080 is 0x7580)
 import type { Ipv4 } from './address.ts'
-import { readU8, readU16, readU32, writeU8 } from './bytes.ts'
+import { isPadding, readU8, readU16, readU32, writeU8 } from './bytes.ts'
 
 export const ipv4OptionType = { end: 0, nop: 1, recordRoute: 7, routerAlert: 148, dsr: 0x9a } as const
 
@@ -16,6 +16,8 @@ export type Ipv4Option =
   | { readonly kind: 'nop' }
   | { readonly kind: 'dsr'; readonly address: Ipv4; readonly port: number }
   | { readonly kind: 'other'; readonly type: number; readonly data: Uint8Array }
+  /** the end of the list with what stands behind it, kept where that is more than the usual zero padding */
+  | { readonly kind: 'end'; readonly data: Uint8Array }
   /** an option whose length is below 2 or reaches past the header, and everything behind it; routers answer with
    * parameter-problem (net/ipv4/ip_options.c __ip_options_compile) */
   | { readonly kind: 'invalid'; readonly data: Uint8Array }
@@ -28,13 +30,16 @@ function swap32(value: number): number {
   return ((swap16(value & 0xffff) << 16) | swap16(value >>> 16)) >>> 0
 }
 
-/** The options between `start` and `end`; what stands behind an end-of-list is padding and not kept. */
+/** The options between `start` and `end`; padding with at most three zeros is not kept. */
 export function decodeIpv4Options(bytes: Uint8Array, start: number, end: number): readonly Ipv4Option[] {
   const options: Ipv4Option[] = []
   let offset = start
   while (offset < end) {
     const type = readU8(bytes, offset)
-    if (type === ipv4OptionType.end) break
+    if (type === ipv4OptionType.end) {
+      if (!isPadding(bytes, offset, end)) options.push({ kind: 'end', data: bytes.slice(offset + 1, end) })
+      break
+    }
     if (type === ipv4OptionType.nop) {
       options.push({ kind: 'nop' })
       offset += 1
@@ -73,6 +78,8 @@ function encodeOption(option: Ipv4Option): readonly number[] {
       return [option.type, option.data.length + 2, ...option.data]
     case 'invalid':
       return [...option.data]
+    case 'end':
+      return [ipv4OptionType.end, ...option.data]
   }
 }
 

@@ -31,6 +31,8 @@ export type NdMessage =
       readonly hopLimit: number
       readonly managed: boolean
       readonly other: boolean
+      /** the low six flag bits: home agent, router preference, proxy (RFC 4191, RFC 6275) */
+      readonly moreFlags: number
       readonly lifetimeSeconds: number
       readonly reachableMilliseconds: number
       readonly retransmitMilliseconds: number
@@ -101,6 +103,7 @@ function decodeBody(
         hopLimit: readU8(bytes, offset + ndAt.hopLimit),
         managed: (flags & 0x80) !== 0,
         other: (flags & 0x40) !== 0,
+        moreFlags: flags & 0x3f,
         lifetimeSeconds: readU16(bytes, offset + ndAt.routerLifetime),
         reachableMilliseconds: readU32(bytes, offset + ndAt.reachableTime),
         retransmitMilliseconds: readU32(bytes, offset + ndAt.retransmitTime),
@@ -142,7 +145,11 @@ function writeBody(bytes: Uint8Array, message: NdMessage): void {
       return
     case 'router-advertisement':
       writeU8(bytes, ndAt.hopLimit, message.hopLimit)
-      writeU8(bytes, ndAt.routerFlags, (message.managed ? 0x80 : 0) | (message.other ? 0x40 : 0))
+      writeU8(
+        bytes,
+        ndAt.routerFlags,
+        (message.managed ? 0x80 : 0) | (message.other ? 0x40 : 0) | (message.moreFlags & 0x3f),
+      )
       writeU16(bytes, ndAt.routerLifetime, message.lifetimeSeconds)
       writeU32(bytes, ndAt.reachableTime, message.reachableMilliseconds)
       writeU32(bytes, ndAt.retransmitTime, message.retransmitMilliseconds)

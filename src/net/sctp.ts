@@ -41,7 +41,7 @@ export interface SctpHeader {
   readonly source: number
   readonly destination: number
   readonly verificationTag: number
-  /** as a number of the algorithm, not as the swapped bytes on the wire */
+  /** the four bytes as they stand on the wire; the CRC is stored in little endian order */
   readonly checksum: number
   readonly chunks: readonly SctpChunk[]
 }
@@ -55,7 +55,7 @@ export function decodeSctp(bytes: Uint8Array, offset = 0, end = bytes.length): S
     source: readU16(bytes, offset + sctpAt.source),
     destination: readU16(bytes, offset + sctpAt.destination),
     verificationTag: readU32(bytes, offset + sctpAt.verificationTag),
-    checksum: readSctpChecksum(bytes, offset),
+    checksum: readU32(bytes, offset + sctpAt.checksum),
     chunks,
   }
 }
@@ -80,11 +80,13 @@ function decodeChunks(bytes: Uint8Array, start: number, end: number): readonly S
 /** The bytes of a whole packet, chunks included; the checksum as given. */
 export function encodeSctp(header: SctpHeader): Uint8Array {
   const padded = (chunk: SctpChunk): number => (chunk.value.length + sctpChunkAt.value + 3) & ~3
-  const bytes = new Uint8Array(header.chunks.reduce((sum, chunk) => sum + padded(chunk), sctpAt.payload))
+  const bytes = new Uint8Array(
+    header.chunks.reduce<number>((sum, chunk) => sum + padded(chunk), sctpAt.payload),
+  )
   writeU16(bytes, sctpAt.source, header.source)
   writeU16(bytes, sctpAt.destination, header.destination)
   writeU32(bytes, sctpAt.verificationTag, header.verificationTag)
-  storeChecksum(bytes, 0, header.checksum)
+  writeU32(bytes, sctpAt.checksum, header.checksum)
   let offset: number = sctpAt.payload
   for (const chunk of header.chunks) {
     writeU8(bytes, offset + sctpChunkAt.type, chunk.type)
@@ -100,23 +102,19 @@ function swap32(value: number): number {
   return (((value & 0xff) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0
 }
 
-function storeChecksum(bytes: Uint8Array, offset: number, checksum: number): void {
-  writeU32(bytes, offset + sctpAt.checksum, swap32(checksum))
-}
-
-/** The checksum that stands in the header at `offset`. */
-export function readSctpChecksum(bytes: Uint8Array, offset: number): number {
-  return swap32(readU32(bytes, offset + sctpAt.checksum))
+/** The right checksum, its bytes in the order of the wire. */
+function wireChecksum(bytes: Uint8Array, offset: number, end: number): number {
+  return swap32(crc32c(bytes, offset, end, offset + sctpAt.checksum))
 }
 
 /** Computes and writes the checksum of the packet `bytes[offset, end)`. */
 export function writeSctpChecksum(bytes: Uint8Array, offset: number, end: number): void {
-  storeChecksum(bytes, offset, crc32c(bytes, offset, end, offset + sctpAt.checksum))
+  writeU32(bytes, offset + sctpAt.checksum, wireChecksum(bytes, offset, end))
 }
 
 /** Whether the checksum of the packet `bytes[offset, end)` is right. */
 export function sctpChecksumIsRight(bytes: Uint8Array, offset: number, end: number): boolean {
-  return readSctpChecksum(bytes, offset) === crc32c(bytes, offset, end, offset + sctpAt.checksum)
+  return readU32(bytes, offset + sctpAt.checksum) === wireChecksum(bytes, offset, end)
 }
 
 /** `init`, `cookie-echo`, or `chunk 130` */

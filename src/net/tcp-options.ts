@@ -1,6 +1,6 @@
 // TCP options: kind, length, data, padded with zeros to a multiple of four.
 // Before changing this file, read RFC 9293 section 3.2 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK).
-import { readU8, readU16, readU32, writeU16, writeU32 } from './bytes.ts'
+import { isPadding, readU8, readU16, readU32, writeU16, writeU32 } from './bytes.ts'
 
 export const tcpOptionKind = {
   end: 0,
@@ -26,16 +26,21 @@ export type TcpOption =
   | { readonly kind: 'sack'; readonly blocks: readonly SackBlock[] }
   | { readonly kind: 'timestamps'; readonly value: number; readonly echo: number }
   | { readonly kind: 'other'; readonly type: number; readonly data: Uint8Array }
+  /** the end of the list with what stands behind it, kept where that is more than the usual zero padding */
+  | { readonly kind: 'end'; readonly data: Uint8Array }
   /** an option of impossible length, and everything behind it; a receiver ignores it (Linux: tcp_parse_options) */
   | { readonly kind: 'invalid'; readonly data: Uint8Array }
 
-/** The options between `start` and `end`; what stands behind an end-of-list is padding and not kept. */
+/** The options between `start` and `end`; padding with at most three zeros is not kept. */
 export function decodeTcpOptions(bytes: Uint8Array, start: number, end: number): readonly TcpOption[] {
   const options: TcpOption[] = []
   let offset = start
   while (offset < end) {
     const type = readU8(bytes, offset)
-    if (type === tcpOptionKind.end) break
+    if (type === tcpOptionKind.end) {
+      if (!isPadding(bytes, offset, end)) options.push({ kind: 'end', data: bytes.slice(offset + 1, end) })
+      break
+    }
     if (type === tcpOptionKind.nop) {
       options.push({ kind: 'nop' })
       offset += 1
@@ -105,6 +110,8 @@ function encodeOption(option: TcpOption): Uint8Array {
     }
     case 'invalid':
       return option.data
+    case 'end':
+      return Uint8Array.of(tcpOptionKind.end, ...option.data)
   }
 }
 
