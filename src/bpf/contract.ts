@@ -2,6 +2,7 @@
 // TypeScript, small programs of .scn files, and eBPF objects run by a virtual machine. The kernel imports this folder
 // and implements the interfaces below; this folder never imports the kernel.
 import type { Recorder } from '../trace/recorder.ts'
+import type { References } from './lifetime.ts'
 import type { MapJournal } from './maps/journal.ts'
 
 /** enum bpf_prog_type, in the kernel's words. */
@@ -21,6 +22,8 @@ export interface Program {
   readonly type: ProgramType
   /** The program's 32-bit return value (signed), as `BPF_PROG_RUN` hands it to the hook. */
   run(context: RunContext): number
+  /** Who refers to it; attaching holds a reference (`holdProgram`), so that a program outlives its loader. */
+  readonly references?: References
 }
 
 /**

@@ -2,6 +2,7 @@
 // programs that use a map, attachments, slots of program arrays and of maps of maps (kernel/bpf/syscall.c
 // bpf_map_put(), bpf_prog_put()). File descriptors and pins are user references besides: when the last one of a program
 // array goes, its slots are emptied even though programs still use it (bpf_map_put_uref()).
+import type { Program } from './contract.ts'
 
 /** Counts the references to one object. `onFree` runs once, when the last goes; `onLastUser` when the last user reference goes. */
 export class References {
@@ -51,4 +52,14 @@ export class References {
     if (this.users === 0) this.onLastUser()
     this.release()
   }
+}
+
+/** Takes a kernel reference to a program, where it is one that can go away. */
+export function holdProgram(program: Program): void {
+  program.references?.hold()
+}
+
+/** Gives it back. */
+export function releaseProgram(program: Program): void {
+  program.references?.release()
 }
