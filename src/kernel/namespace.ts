@@ -1,12 +1,13 @@
 // struct net: one network namespace with everything that is per namespace. Tables are made by the files that own them.
 import type { NetDevice } from './device/device.ts'
-import type { IpState } from './ip/state.ts'
+import { addLoopback } from './device/loopback.ts'
+import { createIpState, type IpState } from './ip/state.ts'
 import type { Machine } from './machine.ts'
-import type { NetfilterHooks } from './netfilter/hook.ts'
-import type { SocketTable } from './socket/socket.ts'
-import type { SysctlTable } from './sysctl-table.ts'
+import { NetfilterHooks } from './netfilter/hook.ts'
+import { createSocketTable, type SocketTable } from './socket/socket.ts'
+import { SysctlTable } from './sysctl-table.ts'
 
-/** A network namespace. Made by `Machine.addNamespace`. */
+/** A network namespace. Made by `addNamespace`. */
 export interface Namespace {
   readonly machine: Machine
   /** `n1`, `client`, `host`: the name in places and traces. */
@@ -26,5 +27,34 @@ export interface Namespace {
    * and ND, and nothing above.
    */
   readonly mute: boolean
+  /** bpf_get_netns_cookie; init_net's is 3 on 6.18, further ones are not consecutive. */
   readonly cookie: number
+  /** As `machine.kernelVersion`, for this node. */
+  readonly kernelVersion: number
+}
+
+/** The cookie of the first namespace on Linux 6.18 (facts: linux 10.10). */
+const firstCookie = 3
+
+/** Makes a namespace with its loopback device up. The name must be new in the machine. */
+export function addNamespace(
+  machine: Machine,
+  options: { readonly name: string; readonly mute?: boolean; readonly kernelVersion?: number },
+): Namespace {
+  const ns = { machine } as { -readonly [Key in keyof Namespace]: Namespace[Key] }
+  ns.name = options.name
+  ns.index = machine.namespaces.size
+  ns.devices = new Map()
+  ns.devicesByName = new Map()
+  ns.sysctls = new SysctlTable()
+  ns.netfilter = new NetfilterHooks()
+  ns.sockets = createSocketTable()
+  ns.counters = new Map()
+  ns.mute = options.mute ?? false
+  ns.cookie = firstCookie + ns.index
+  ns.kernelVersion = options.kernelVersion ?? machine.kernelVersion
+  ns.ip = createIpState(ns)
+  machine.namespaces.set(ns.name, ns)
+  addLoopback(ns)
+  return ns
 }

@@ -47,8 +47,8 @@ export class Skb implements SkbView, Recordable {
   route: Route | undefined
   /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
   sk: Socket | undefined
-  /** How often this packet was queued to a device inside one transmit (dev_xmit_recursion). */
-  redirects = 0
+  /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
+  hops = 0
   record: PacketRecord | undefined
   seen: Snapshot | undefined
 
@@ -81,6 +81,16 @@ export class Skb implements SkbView, Recordable {
     return this.tail - this.data
   }
 
+  /** Drops what stands before the network header: `data` moves there (the receive path's view above L2). */
+  pullMac(): void {
+    this.data = this.networkHeader
+  }
+
+  /** Moves `data` back to the MAC header (skb_push_rcsum(skb->mac_len)). */
+  pushMac(): void {
+    if (this.macHeader >= 0) this.data = this.macHeader
+  }
+
   /** Makes at least `bytes` of room in front of `data`. */
   reserve(bytes: number): void {
     const first = this.macHeader >= 0 ? Math.min(this.macHeader, this.data) : this.data
@@ -100,15 +110,15 @@ export class Skb implements SkbView, Recordable {
   }
 
   resizeAt(offset: number, delta: number): void {
-    const start = this.start
     if (delta > 0) this.reserve(delta + this.metaBytes)
-    const from = delta > 0 ? this.start : start
-    const kept = this.bytes.slice(from, from + offset)
+    const from = this.start
     const moved = from - delta
-    this.bytes.set(kept, moved)
+    this.bytes.copyWithin(moved, from, from + offset)
     if (delta > 0) this.bytes.fill(0, moved + offset, from + offset)
     if (this.data === from) this.data = moved
     if (this.macHeader >= 0) this.macHeader = moved
+    // bpf_skb_generic_push(): the network header moves with the front part, so it names the new outer header.
+    if (this.networkHeader >= 0) this.networkHeader -= delta
   }
 
   resizeTail(length: number): void {
@@ -155,7 +165,7 @@ export class Skb implements SkbView, Recordable {
     copy.tunnelKey = this.tunnelKey
     copy.route = this.route
     copy.sk = this.sk
-    copy.redirects = this.redirects
+    copy.hops = this.hops
     copy.record = this.record
     copy.seen = this.seen
     return copy

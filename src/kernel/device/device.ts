@@ -29,18 +29,44 @@ export interface DeviceCounters {
   readonly ethtool: Map<string, number>
 }
 
+/** What a transmission answers to the one who sent (include/linux/netdevice.h NET_XMIT_*, or a negative errno). */
+export const transmitted = 0
+/** NET_XMIT_DROP: net_xmit_errno() makes ENOBUFS of it. */
+export const transmitDropped = 1
+/** NET_XMIT_CN: lost in a queue; counts as success for the sender. */
+export const transmitCongested = 2
+/** -ENETDOWN: the device is down, or too many transmissions inside one another. */
+export const transmitDown = -100
+
 /** The device's own work: what differs between kinds. */
 export interface DeviceOps {
-  /** ndo_start_xmit: the frame has passed tc egress and the taps. `skb.data` stands at the MAC header. */
-  readonly transmit: (dev: NetDevice, skb: Skb) => void
   /**
-   * ndo_xdp_xmit: a raw frame sent by XDP_TX or XDP_REDIRECT, without tc egress, taps or netfilter. False when the
-   * device refuses it (the caller counts the loss).
+   * ndo_start_xmit: the frame has passed tc egress and the taps. `skb.data` stands at the MAC header. Answers
+   * `transmitted`, `transmitDropped` or whatever a lower device answered.
+   */
+  readonly transmit: (dev: NetDevice, skb: Skb) => number
+  /** NETDEV_XDP_ACT_NDO_XMIT: whether native XDP may send frames out of this device at the moment. */
+  readonly xdpTarget?: (dev: NetDevice) => boolean
+  /**
+   * ndo_xdp_xmit: a raw frame sent by native XDP_TX or XDP_REDIRECT, without tc egress, taps or netfilter. False when
+   * the device refuses it (the caller counts the loss).
    */
   readonly xdpTransmit?: (dev: NetDevice, skb: Skb) => boolean
-  /** rx_handler of a lower device's master (bridge, macvlan): true when it took the packet. */
-  readonly receive?: (port: NetDevice, skb: Skb) => boolean
+  /** ndo_set_mac_address, ndo_open, ndo_stop, ndo_change_mtu have happened: the kind adapts its own tables. */
+  readonly changed?: (dev: NetDevice, what: DeviceChange) => void
 }
+
+/** What a notifier is told (netdev_chain: NETDEV_UP, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU). */
+export type DeviceChange = 'up' | 'down' | 'carrier' | 'mac' | 'mtu'
+
+/** A function that wants to know of every change of every device (routes vanish with a device). */
+export type DeviceNotifier = (dev: NetDevice, change: DeviceChange) => void
+
+/**
+ * rx_handler of a port: the bridge or the macvlans above it. `passed`: go on with the protocols of this device;
+ * `consumed`: the handler has the packet; `another`: `skb.dev` was changed, go round again for that device.
+ */
+export type ReceiveHandler = (port: NetDevice, skb: Skb) => 'passed' | 'consumed' | 'another'
 
 /** An AF_PACKET socket or a marker bound to a device; sees frames but never changes them. */
 export type Tap = (dev: NetDevice, skb: Skb, direction: 'in' | 'out') => void
@@ -58,6 +84,8 @@ export interface NetDevice {
   up: boolean
   /** False when there is no carrier (veth peer down, cable unplugged). */
   carrier: boolean
+  /** Virtual time of the last change of carrier: linkwatch stops the queues about a second later. */
+  carrierChanged: number
   promiscuous: boolean
   /** ARP and neighbour resolution are used on this device (not lo, not IFF_NOARP). */
   readonly arp: boolean
@@ -65,8 +93,11 @@ export interface NetDevice {
   readonly counters: DeviceCounters
   /** The other end of a veth or netkit pair. */
   peer: NetDevice | undefined
-  /** The bridge (or macvlan parent's user) this device is a port of. */
+  /** The bridge this device is a port of. */
   master: NetDevice | undefined
+  rxHandler: ReceiveHandler | undefined
+  /** The device below a vlan or macvlan. */
+  readonly lower: NetDevice | undefined
   xdp: XdpAttachment | undefined
   /** tcx and clsact programs; undefined until something is attached. */
   tcIngress: TcHook | undefined
@@ -74,6 +105,8 @@ export interface NetDevice {
   readonly taps: Tap[]
   /** vlan devices on top of this one, by VLAN id. */
   vlans: Map<number, NetDevice> | undefined
+  /** macvlan devices on top of this one, by MAC address. */
+  macvlans: Map<number, NetDevice> | undefined
   /** State of the kind: bridge FDB, veth NAPI, vxlan FDB ... read by the kind's own file only. */
   readonly private: unknown
   /** Kernel-visible features a person can set: GRO, TSO, tx checksum. */

@@ -1,0 +1,20 @@
+// What a packet loses on its way to another device: skb_scrub_packet() of net/core/skbuff.c.
+import { pktType, type Skb } from '../skb.ts'
+
+/** Within one namespace: the route and the arrival device are forgotten, the mark stays (facts: linux 1.11). */
+export function scrub(skb: Skb): void {
+  skb.pktType = pktType.host
+  skb.ingressIfindex = 0
+  skb.route = undefined
+  skb.tunnelKey = undefined
+}
+
+/** Into another namespace: the mark and the departure time go too. The owning socket stays (facts: linux 13). */
+export function leaveNamespace(skb: Skb): void {
+  scrub(skb)
+  skb.mark = 0
+  skb.tstamp = 0
+  skb.priority = 0
+  skb.metaBytes = 0
+  skb.cb.fill(0)
+}

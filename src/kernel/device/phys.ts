@@ -1,0 +1,105 @@
+// A network card on a wire: receive ring, hard interrupt, NAPI poll; transmit ring and completion interrupt.
+import { isMulticastMac, macFrom, readMac } from '../../net/mac.ts'
+import { countDriver, countSent } from '../counters.ts'
+import { endPacket } from '../drop.ts'
+import type { Namespace } from '../namespace.ts'
+import { receive } from '../receive.ts'
+import type { Skb } from '../skb.ts'
+import { createDevice, type DeviceOptions } from './create.ts'
+import { leaveNamespace } from './crossing.ts'
+import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
+import { defaultDriver, driverSupport } from './drivers.ts'
+import { learn, plugIn, portOf, type Segment } from './segment.ts'
+import { insertTag } from './vlan-tag.ts'
+
+interface PhysState {
+  readonly driver: string
+  readonly segment: Segment | undefined
+}
+
+/** The driver of a phys device. */
+export function driverOf(dev: NetDevice): string {
+  return (dev.private as PhysState).driver
+}
+
+function arrive(port: NetDevice, skb: Skb): void {
+  port.ns.machine.clock.soon(() => receive(port, skb))
+}
+
+/** The frame on the wire: to the owner of the destination address, else to everybody else. */
+function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
+  const destination = readMac(skb.bytes, skb.data)
+  learn(segment, readMac(skb.bytes, skb.data + 6), dev)
+  leaveNamespace(skb)
+  const owner = isMulticastMac(destination) ? undefined : portOf(segment, destination)
+  if (owner !== undefined) {
+    if (owner !== dev && owner.carrier) arrive(owner, skb)
+    else lost(dev, skb)
+    return
+  }
+  let last: NetDevice | undefined
+  for (const port of segment.ports) {
+    if (port === dev || !port.carrier) continue
+    if (last !== undefined) arrive(last, skb.clone())
+    last = port
+  }
+  if (last === undefined) lost(dev, skb)
+  else arrive(last, skb)
+}
+
+function lost(dev: NetDevice, skb: Skb): void {
+  endPacket(skb, {
+    node: dev.ns.name,
+    device: dev.name,
+    stage: 'tx',
+    kind: 'dropped',
+    reason: 'NO_CARRIER_SCN',
+  })
+}
+
+function transmit(dev: NetDevice, skb: Skb): number {
+  countSent(dev, skb.length)
+  insertTag(skb)
+  const { trace } = dev.ns.machine
+  if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'irq' }, { actor: 'kernel' })
+  const { segment } = dev.private as PhysState
+  if (segment === undefined || !dev.carrier) lost(dev, skb)
+  else overTheWire(dev, segment, skb)
+  return transmitted
+}
+
+function xdpTarget(dev: NetDevice): boolean {
+  const since = driverSupport(driverOf(dev))?.redirectTarget
+  return since !== undefined && dev.ns.kernelVersion >= since
+}
+
+function xdpTransmit(dev: NetDevice, skb: Skb): boolean {
+  if (!dev.carrier) return false
+  countDriver(dev, 'tx_queue_0_xdp_xmit')
+  transmit(dev, skb)
+  return true
+}
+
+function changed(dev: NetDevice, what: DeviceChange): void {
+  const { segment } = dev.private as PhysState
+  if (what === 'mac' && segment !== undefined) segment.places.set(macFrom(dev.mac), dev)
+}
+
+const ops: DeviceOps = { transmit, xdpTarget, xdpTransmit, changed }
+
+/** A network card, down until `setUp`. Without a segment its cable is unplugged. */
+export function addPhys(
+  ns: Namespace,
+  options: DeviceOptions & { readonly driver?: string; readonly segment?: Segment },
+): NetDevice {
+  const state: PhysState = { driver: options.driver ?? defaultDriver, segment: options.segment }
+  const dev = createDevice(ns, {
+    ...options,
+    kind: 'phys',
+    ops,
+    private: state,
+    carrier: options.segment !== undefined,
+  })
+  if (options.segment !== undefined) plugIn(options.segment, dev)
+  return dev
+}

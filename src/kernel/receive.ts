@@ -1,0 +1,127 @@
+// The way up: driver, XDP, skb, taps, tc ingress, VLAN, bridge or macvlan, protocol. What enters is a frame on a device;
+// what leaves goes to a protocol handler (`machine.protocols`) or ends with an outcome.
+//
+//   ring -> irq -> napi -> native XDP -> skb -> generic XDP -> taps -> tc -> vlan -> rx_handler -> ip, arp, ip6
+import { etherType, isVlanType } from '../net/protocol.ts'
+import type { Stage } from '../trace/event.ts'
+import { countReceived } from './counters.ts'
+import type { NetDevice } from './device/device.ts'
+import { takeTag } from './device/vlan-tag.ts'
+import { drop, hopLimitReached } from './drop.ts'
+import { ethTypeTrans, pktTypeOn } from './eth-type.ts'
+import { deliverToMute } from './mute.ts'
+import { pktType, type Skb } from './skb.ts'
+import { runIngress } from './tc/run.ts'
+import { runGenericXdp, runXdp } from './xdp-run.ts'
+
+function noteFull(dev: NetDevice, skb: Skb, stage: Stage): void {
+  const { trace } = dev.ns.machine
+  if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage }, { actor: 'kernel' })
+}
+
+/**
+ * A frame lies on a device; `skb.data` stands at its MAC header. A card shows its ring, interrupt and poll; a veth or
+ * lo runs from the backlog (facts: linux 11). Kinds that count in their transmit function (veth, lo) have done so.
+ */
+export function receive(dev: NetDevice, skb: Skb): void {
+  if (!dev.up) {
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_DEV_READY' })
+    return
+  }
+  if (hopLimitReached(skb, dev, 'rx')) return
+  ethTypeTrans(skb, dev)
+  const card = dev.kind === 'phys'
+  if (card) countReceived(dev, skb.length)
+  const { trace } = dev.ns.machine
+  trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'rx' })
+  if (card) {
+    noteFull(dev, skb, 'nic')
+    noteFull(dev, skb, 'irq')
+    noteFull(dev, skb, 'napi')
+  }
+  if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
+    if (runXdp(dev, dev.xdp, skb) === 'gone') return
+    ethTypeTrans(skb, dev)
+  }
+  if (card) noteFull(dev, skb, 'alloc')
+  netifReceive(skb)
+}
+
+/** __netif_receive_skb_core(): `skb.dev` and the Ethernet fields are set, `data` stands at the MAC header. */
+export function netifReceive(skb: Skb): void {
+  while (receiveOnce(skb) === 'again') if (hopLimitReached(skb, skb.dev, 'rx')) return
+}
+
+/** One round for one device; `again` when a vlan, macvlan or redirect_peer has moved the packet to another one. */
+function receiveOnce(skb: Skb): 'done' | 'again' {
+  const { dev } = skb
+  skb.ingressIfindex = dev.ifindex
+  if (dev.xdp?.mode === 'generic' && runGenericXdp(dev, dev.xdp, skb) === 'gone') return 'done'
+  if (isVlanType(skb.protocol) && !takeTag(skb)) return tooShort(dev, skb)
+  showTaps(dev, skb)
+  if (dev.tcIngress !== undefined) {
+    const verdict = runIngress(dev, dev.tcIngress, skb)
+    if (verdict === 'again') return 'again'
+    if (verdict !== 'pass') return 'done'
+  }
+  return pastTc(dev, skb)
+}
+
+function tooShort(dev: NetDevice, skb: Skb): 'done' {
+  drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_PKT_TOO_SMALL' })
+  return 'done'
+}
+
+function showTaps(dev: NetDevice, skb: Skb): void {
+  if (dev.taps.length === 0) return
+  for (const tap of dev.taps) tap(dev, skb, 'in')
+  noteFull(dev, skb, 'tap-in')
+}
+
+/** What follows tc ingress: VLAN devices, then the device's master, then the protocols. */
+function pastTc(dev: NetDevice, skb: Skb): 'done' | 'again' {
+  if (skb.vlanTci >= 0) {
+    const vlan = dev.vlans?.get(skb.vlanTci & 0xfff)
+    if (vlan?.up) return ontoVlan(vlan, skb)
+  }
+  if (dev.rxHandler !== undefined) {
+    const answer = dev.rxHandler(dev, skb)
+    if (answer === 'another') return 'again'
+    if (answer === 'consumed') return 'done'
+  }
+  if (skb.vlanTci >= 0 && (skb.vlanTci & 0xfff) !== 0) return unknownVlan(dev, skb)
+  skb.vlanTci = -1
+  toProtocol(dev, skb)
+  return 'done'
+}
+
+/** vlan_do_receive(): the tag is used up; a frame for the VLAN device's own address is for this host. */
+function ontoVlan(vlan: NetDevice, skb: Skb): 'again' {
+  skb.dev = vlan
+  skb.vlanTci = -1
+  if (skb.pktType === pktType.otherHost) skb.pktType = pktTypeOn(skb, vlan)
+  countReceived(vlan, skb.length)
+  return 'again'
+}
+
+/** A tag that nobody here knows makes the frame somebody else's: no protocol takes it (facts: linux 15). */
+function unknownVlan(dev: NetDevice, skb: Skb): 'done' {
+  skb.pktType = pktType.otherHost
+  drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'VLAN_UNKNOWN_SCN' })
+  return 'done'
+}
+
+/** deliver_skb() to the handler of the ethertype; without one the device counts a drop. */
+function toProtocol(dev: NetDevice, skb: Skb): void {
+  if (dev.ns.mute && skb.protocol !== etherType.arp && deliverToMute(dev, skb)) return
+  const handler = dev.ns.machine.protocols.get(skb.protocol)
+  if (handler === undefined) {
+    dev.counters.rx_dropped += 1
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_UNHANDLED_PROTO' })
+    return
+  }
+  skb.pullMac()
+  skb.metaBytes = 0
+  skb.cb.fill(0)
+  handler(skb)
+}

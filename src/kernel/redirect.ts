@@ -1,0 +1,101 @@
+// Where tc programs send packets: skb_do_redirect() and the helpers of net/core/filter.c. The rules, with what each way
+// skips, are in facts/linux section 3. Failures are silent: the sender sees success and no counter moves.
+import type { Redirect } from '../bpf/contract.ts'
+import { countReceived } from './counters.ts'
+import { scrub } from './device/crossing.ts'
+import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
+import { drop } from './drop.ts'
+import { ethTypeTrans } from './eth-type.ts'
+import type { Skb } from './skb.ts'
+import type { TcDirection } from './tc/hook.ts'
+import { queueTransmit } from './transmit.ts'
+
+/** include/linux/netdevice.h XMIT_RECURSION_LIMIT: the tenth transmission inside others is refused. */
+const recursionMax = 8
+
+const errno = { invalid: -22 } as const
+
+function failed(skb: Skb, from: TcDirection): 'gone' {
+  drop(skb, {
+    device: skb.dev.name,
+    stage: from === 'ingress' ? 'tc-in' : 'tc-out',
+    reason: 'TC_REDIRECT_FAILED_SCN',
+  })
+  return 'gone'
+}
+
+/** Sends a packet where a tc program asked; `again` means: receive it on `skb.dev` now (redirect_peer). */
+export function redirect(skb: Skb, to: Redirect, from: TcDirection): 'gone' | 'again' {
+  if (to.kind === 'none') return failed(skb, from)
+  const target = skb.dev.ns.devices.get(to.ifindex)
+  if (target === undefined) return failed(skb, from)
+  skb.pushMac()
+  switch (to.kind) {
+    case 'device':
+      if (to.ingress) receiveOn(target, skb, from)
+      else sendFrom(target, skb)
+      return 'gone'
+    case 'neigh':
+      return failed(skb, from)
+    case 'peer':
+      return redirectPeer(target, skb, from)
+    case 'map':
+      return failed(skb, from)
+  }
+}
+
+/** __bpf_tx_skb(): the target's tc egress, taps and driver. Bounded by the depth of transmissions on a CPU. */
+function sendFrom(target: NetDevice, skb: Skb): number {
+  const { machine } = target.ns
+  if (machine.transmitDepth > recursionMax) {
+    drop(skb, { device: skb.dev.name, stage: 'tc-out', reason: 'SKB_DROP_REASON_RECURSION_LIMIT' })
+    return transmitDown
+  }
+  skb.dev = target
+  skb.tstamp = 0
+  machine.transmitDepth += 1
+  const result = queueTransmit(skb)
+  machine.transmitDepth -= 1
+  return result
+}
+
+/** __bpf_rx_skb(): dev_forward_skb, as if received on the target, behind what is queued; no counters, no native XDP. */
+function receiveOn(target: NetDevice, skb: Skb, from: TcDirection): boolean {
+  if (!target.up) {
+    target.counters.rx_dropped += 1
+    failed(skb, from)
+    return false
+  }
+  const { clock, wiring } = target.ns.machine
+  scrub(skb)
+  ethTypeTrans(skb, target)
+  clock.soon(() => wiring.netifReceive(skb))
+  return true
+}
+
+/** BPF_F_PEER: into the other namespace at once, keeping the mark; at ingress only, and never within one namespace. */
+function redirectPeer(target: NetDevice, skb: Skb, from: TcDirection): 'gone' | 'again' {
+  const { peer } = target
+  if (from !== 'ingress' || peer === undefined || !peer.up || peer.ns === skb.dev.ns) return failed(skb, from)
+  skb.dev = peer
+  countReceived(peer, skb.length)
+  scrub(skb)
+  return 'again'
+}
+
+/** BPF_F_INGRESS. */
+const flagIngress = 1
+
+/** bpf_clone_redirect(): a copy leaves before the helper returns. 0, or a negative errno. */
+export function cloneRedirect(
+  skb: Skb,
+  request: { readonly ifindex: number; readonly flags: number },
+): number {
+  if ((request.flags & ~flagIngress) !== 0) return errno.invalid
+  const target = skb.dev.ns.devices.get(request.ifindex)
+  if (target === undefined) return errno.invalid
+  const copy = skb.clone()
+  copy.pushMac()
+  if (request.flags === 0) return sendFrom(target, copy)
+  return receiveOn(target, copy, 'ingress') ? transmitted : transmitDown
+}

@@ -1,0 +1,104 @@
+// dev_queue_xmit(): tc egress, the queue, the taps, the driver. What enters is a frame with its device; what leaves is
+// a number for the sender.
+import {
+  type NetDevice,
+  transmitCongested,
+  transmitDown,
+  transmitDropped,
+  transmitted,
+} from './device/device.ts'
+import { drop, endPacket, hopLimitReached } from './drop.ts'
+import { pktType, type Skb } from './skb.ts'
+import { runEgress } from './tc/run.ts'
+
+/** include/linux/netdevice.h XMIT_RECURSION_LIMIT. */
+const recursionMax = 8
+
+/** After this long without carrier the link watcher has stopped the queues (facts: linux 15). */
+const linkWatchNanoseconds = 1_000_000_000
+
+/**
+ * __dev_queue_xmit(): sends `skb` out of `skb.dev`; `skb.data` stands at the MAC header. Answers 0 when it was sent or
+ * silently lost, NET_XMIT_DROP (1) or NET_XMIT_CN (2), or a negative errno.
+ */
+export function queueTransmit(skb: Skb): number {
+  const { dev } = skb
+  if (hopLimitReached(skb, dev, 'tc-out')) return transmitted
+  skb.macHeader = skb.data
+  if (dev.tcEgress !== undefined) {
+    const verdict = runEgress(dev, dev.tcEgress, skb)
+    if (verdict === 'dropped') return transmitDropped
+    if (verdict === 'gone') return transmitted
+  }
+  return enqueue(dev, skb)
+}
+
+/** The queue: none on virtual devices, one that is always empty on real ones. */
+function enqueue(dev: NetDevice, skb: Skb): number {
+  const { machine } = dev.ns
+  if (!dev.up) {
+    dev.counters.tx_dropped += 1
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'tx', reason: 'SKB_DROP_REASON_DEV_READY' })
+    return transmitDown
+  }
+  if (!dev.carrier && machine.clock.now - dev.carrierChanged >= linkWatchNanoseconds) {
+    // noop_enqueue(): the link watcher has taken the queue away.
+    dev.counters.tx_dropped += 1
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc', reason: 'NO_CARRIER_SCN' })
+    return transmitCongested
+  }
+  if (machine.transmitDepth > recursionMax) return recursionEnd(dev, skb)
+  if (machine.trace?.full)
+    machine.trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc' }, { actor: 'kernel' })
+  machine.transmitDepth += 1
+  const result = startTransmit(dev, skb)
+  machine.transmitDepth -= 1
+  return result
+}
+
+/** dev_hard_start_xmit(): the taps, then the driver. */
+function startTransmit(dev: NetDevice, skb: Skb): number {
+  const { trace } = dev.ns.machine
+  if (dev.taps.length > 0) {
+    const kept = skb.pktType
+    skb.pktType = pktType.outgoing
+    for (const tap of dev.taps) tap(dev, skb, 'out')
+    skb.pktType = kept
+    if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tap-out' })
+  }
+  trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tx' })
+  return dev.ops.transmit(dev, skb)
+}
+
+function recursionEnd(dev: NetDevice, skb: Skb): number {
+  drop(skb, {
+    node: dev.ns.name,
+    device: dev.name,
+    stage: 'qdisc',
+    reason: 'SKB_DROP_REASON_RECURSION_LIMIT',
+  })
+  return transmitDown
+}
+
+/** generic_xdp_tx(): a frame sent by generic XDP; no tc egress, no taps, no netfilter. */
+export function transmitWithoutHooks(dev: NetDevice, skb: Skb): void {
+  skb.dev = dev
+  skb.data = skb.macHeader
+  if (hopLimitReached(skb, dev, 'tx')) return
+  dev.ns.machine.trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tx' })
+  dev.ops.transmit(dev, skb)
+}
+
+/** Sends a frame from an AF_PACKET socket. Answers like `queueTransmit`; a packet to a device that is down is ENETDOWN. */
+export function sendFrame(skb: Skb): number {
+  if (!skb.dev.up) {
+    endPacket(skb, {
+      device: skb.dev.name,
+      stage: 'tx',
+      kind: 'dropped',
+      reason: 'SKB_DROP_REASON_DEV_READY',
+    })
+    return transmitDown
+  }
+  return queueTransmit(skb)
+}
