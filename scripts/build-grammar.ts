@@ -57,8 +57,10 @@ function compact(code: string): string {
     .replace(many, '$1 = peg$many(peg$m$3, $4);')
   const used = new Set([...short.matchAll(/peg\$m(\d+)/g)].map((match) => match[1]))
   return short
-    .replace(/^( *)const peg\$r(\d+) = \/\^(\[.*\])\/;$/gm, (line, indent: string, number: string, set: string) =>
-      used.has(number) ? `${line}\n${indent}const peg$m${number} = /${set}*/y;` : line,
+    .replace(
+      /^( *)const peg\$r(\d+) = \/\^(\[.*\])\/;$/gm,
+      (line, indent: string, number: string, set: string) =>
+        used.has(number) ? `${line}\n${indent}const peg$m${number} = /${set}*/y;` : line,
     )
     .replace(/^( *)function peg\$fail\(/m, `${helpers}\n$1function peg$fail(`)
 }

@@ -23,14 +23,16 @@ interface Expression {
 
 // Peggy's own parser, before its passes: they would join one-letter literals to classes and lose their types.
 const rules: readonly Expression[] = grammarParts().flatMap(
-  ({ text }) => peggy.parser.parse(text, { reservedWords: [] }).rules as readonly unknown[] as readonly Expression[],
+  ({ text }) =>
+    peggy.parser.parse(text, { reservedWords: [] }).rules as readonly unknown[] as readonly Expression[],
 )
 const ruleNamed = new Map(rules.map((rule) => [rule.name, rule]))
 
 function builderOf(action: Expression): string {
   const code = action.code?.trim() ?? ''
   const builder = /^return (b\.\w+)\(range\(\)[^()]*\);$/.exec(code)?.[1]
-  if (builder === undefined) throw new Error(`an action must be \`return b.something(range(), ...);\`, not \`${code}\``)
+  if (builder === undefined)
+    throw new Error(`an action must be \`return b.something(range(), ...);\`, not \`${code}\``)
   return builder
 }
 

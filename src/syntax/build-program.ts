@@ -8,7 +8,14 @@ export function smallProgram(
   type: ast.Word,
   items: readonly ast.ProgramItem[],
 ): ast.Program {
-  return { kind: 'prog', span, name, type: type.text, typeSpan: type.span, body: { kind: 'small', span, items } }
+  return {
+    kind: 'prog',
+    span,
+    name,
+    type: type.text,
+    typeSpan: type.span,
+    body: { kind: 'small', span, items },
+  }
 }
 
 export function objectProgram(

@@ -9,7 +9,12 @@ const variable = /\$(?:\{([A-Za-z_][A-Za-z0-9_-]*)\}|([A-Za-z_](?:[A-Za-z0-9_]|-
  * The pieces of a raw text that starts at `start`; `plain` is what makes a value of the text between variables.
  * Without variables the result is the shared empty list.
  */
-function partsOf(span: ast.Span, start: number, raw: string, plain: (text: string) => string): ast.Word['parts'] {
+function partsOf(
+  span: ast.Span,
+  start: number,
+  raw: string,
+  plain: (text: string) => string,
+): ast.Word['parts'] {
   if (!raw.includes('$')) return noParts
   const parts: (string | ast.VariablePart)[] = []
   let end = 0
@@ -41,7 +46,13 @@ export function word(span: ast.Span, text: string): ast.Word {
 
 /** A quoted string; `raw` is what stands between the quotes. */
 export function string(span: ast.Span, raw: string): ast.Word {
-  return { kind: 'word', span, text: unescaped(raw), form: 'quoted', parts: partsOf(span, span.start + 1, raw, unescaped) }
+  return {
+    kind: 'word',
+    span,
+    text: unescaped(raw),
+    form: 'quoted',
+    parts: partsOf(span, span.start + 1, raw, unescaped),
+  }
 }
 
 /** A `"""` block, as it is: no escapes, no variables; the line break after the opening quotes does not belong to it. */
@@ -86,7 +97,11 @@ export function label(span: ast.Span, key: ast.Word, value: ast.Word): ast.Label
 export type OptionValue = ast.Word | readonly ast.Word[] | null
 
 /** Makes an option of any closed list of names. */
-export function makeOption<Name extends string>(span: ast.Span, name: Name, value: OptionValue): ast.Option<Name> {
+export function makeOption<Name extends string>(
+  span: ast.Span,
+  name: Name,
+  value: OptionValue,
+): ast.Option<Name> {
   const values = value === null ? noParts : 'kind' in value ? [value] : value
   return { kind: 'option', span, name, values }
 }

@@ -1,0 +1,159 @@
+// All mistakes of a text in one run. A text that does not parse goes in, its mistakes come out, at the places where the
+// person wrote them.
+//
+// The grammar knows nothing of this: after each mistake the text is changed and parsed again. Where a better word is
+// known it is put in; otherwise the statement is blanked out. A changed text is only looked at for more mistakes, its
+// tree is thrown away. One statement gives one mistake, so that nothing follows from what was changed.
+import type { Diagnostic } from '../base/diagnostic.ts'
+import type { Source } from '../base/text.ts'
+import { syntaxError } from './codes.ts'
+import { type Attempt, attempt, expectedAt, wordStart } from './expected.ts'
+import { diagnosticOf, type Mistake, mistakeAt } from './messages.ts'
+import { blockAround, statementAt } from './statements.ts'
+
+/** So many mistakes of one file are shown. */
+const mistakeLimit = 50
+
+/** So many UTF-16 units are parsed again and again before the search stops. */
+const effortLimit = 6 * 1024 * 1024
+
+/** One replaced range: where it stands in the working text, and how long it was and is. */
+interface Edit {
+  start: number
+  readonly was: number
+  readonly is: number
+}
+
+/** The text as changed so far, and the way back from its offsets. */
+class WorkingText {
+  text: string
+  readonly #edits: Edit[] = []
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  replace(start: number, end: number, by: string): void {
+    this.text = this.text.slice(0, start) + by + this.text.slice(end)
+    const grown = by.length - (end - start)
+    for (const edit of this.#edits) if (edit.start >= end) edit.start += grown
+    this.#edits.push({ start, was: end - start, is: by.length })
+    this.#edits.sort((left, right) => left.start - right.start)
+  }
+
+  /** Spaces for everything but line breaks: offsets stay. */
+  blank(ranges: readonly (readonly [number, number])[]): void {
+    for (const [start, end] of ranges) {
+      const blanks = this.text.slice(start, end).replace(/[^\n]/g, ' ')
+      this.text = this.text.slice(0, start) + blanks + this.text.slice(end)
+    }
+  }
+
+  /** The offset in the source of an offset in the changed text. */
+  back(offset: number): number {
+    let moved = 0
+    for (const { start, was, is } of this.#edits) {
+      if (start > offset) break
+      if (start + is > offset) return start + moved
+      moved += was - is
+    }
+    return offset + moved
+  }
+}
+
+/** What is known while the mistakes are looked for. */
+interface Search {
+  readonly source: Source
+  readonly working: WorkingText
+  readonly found: Diagnostic[]
+  /** Starts of lines of the source whose mistake is told. */
+  readonly told: Set<number>
+  effort: number
+}
+
+function lineStart(text: string, at: number): number {
+  return text.lastIndexOf('\n', at - 1) + 1
+}
+
+/** Where the mistaken word begins: at a blank it is the next word, behind `ip.` it is the part after the dot. */
+function findMistake({ source, working }: Search, failed: Extract<Attempt, { ok: false }>): Mistake {
+  const { text } = working
+  let at = wordStart(text, failed.at)
+  let expected = expectedAt(source, text, at)
+  if (expected.literals.length + expected.kinds.length === 0) {
+    at = failed.at
+    expected = failed.expected
+  }
+  const layer = /^[a-z0-9]+\./.exec(text.slice(at, at + 20))?.[0]
+  if (layer !== undefined && expected.literals.some((word) => `${word}.` === layer || word === layer)) {
+    const fields = expectedAt(source, text, at + layer.length)
+    if (fields.literals.length > 0) return mistakeAt(text, at + layer.length, fields)
+  }
+  const blanks = /^[ \t\r]+(?=[^\s#])/.exec(text.slice(at))?.[0].length ?? 0
+  return mistakeAt(text, at + blanks, expected)
+}
+
+/** True when a block's own missing content is the consequence of what was blanked inside it. */
+function isConsequence({ working, source, told }: Search, mistake: Mistake): boolean {
+  if (working.text[mistake.start] !== '}') return false
+  const block = blockAround(working.text, mistake.start)
+  if (block === undefined) return false
+  const start = lineStart(source.text, working.back(block.start))
+  const end = working.back(mistake.start)
+  return [...told].some((line) => line >= start && line <= end)
+}
+
+/** Tells the mistake and changes the text so that the next parse gets further. False when nothing can be changed. */
+function step(search: Search, mistake: Mistake): boolean {
+  const { source, working, found, told } = search
+  const start = working.back(mistake.start)
+  const line = lineStart(source.text, start)
+  const again = told.has(line)
+  told.add(line)
+  if (!again && !isConsequence(search, mistake)) {
+    const end = Math.max(start, working.back(mistake.end))
+    found.push(diagnosticOf(source, mistake, start, end))
+    if (mistake.code === 'S008') {
+      working.replace(mistake.start, mistake.start, 'scn 1\n')
+      return true
+    }
+    if (mistake.replacement !== undefined) {
+      working.replace(mistake.start, mistake.end, mistake.replacement)
+      return true
+    }
+  }
+  const before = working.text
+  working.blank(statementAt(working.text, mistake.start))
+  if (working.text !== before) return true
+  const block = blockAround(working.text, mistake.start)
+  if (block === undefined) return false
+  working.blank([[lineStart(working.text, block.start), block.end]])
+  return working.text !== before
+}
+
+/**
+ * The mistakes of a text, in order. `first` is the failed parse of the source's own text. At least one is found.
+ */
+export function recover(source: Source, first: Extract<Attempt, { ok: false }>): readonly Diagnostic[] {
+  const search: Search = {
+    source,
+    working: new WorkingText(source.text),
+    found: [],
+    told: new Set(),
+    effort: 0,
+  }
+  let failed: Attempt = first
+  for (let round = 0; !failed.ok; round += 1) {
+    const mistake = findMistake(search, failed)
+    if (search.found.length >= mistakeLimit || search.effort > effortLimit || round > 4 * mistakeLimit) {
+      const start = search.working.back(mistake.start)
+      const span = { source, start, end: start }
+      search.found.push(syntaxError('S017', span, 'there are more mistakes from here on', 'mend these first'))
+      break
+    }
+    if (!step(search, mistake)) break
+    search.effort += 2 * search.working.text.length
+    failed = attempt(source, search.working.text)
+  }
+  return search.found.toSorted((left, right) => left.span.start - right.span.start)
+}

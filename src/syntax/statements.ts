@@ -1,0 +1,77 @@
+// Where statements and blocks begin and end in a text, without its grammar. Used to leave out what does not parse.
+
+/** A half-open range of offsets. */
+export type Range = readonly [start: number, end: number]
+
+/** The offset after the string, block or comment at `at`; `at` itself where none begins. */
+function skipQuiet(text: string, at: number): number {
+  if (text.startsWith('"""', at)) {
+    const end = text.indexOf('"""', at + 3)
+    return end === -1 ? text.length : end + 3
+  }
+  if (text[at] === '#') {
+    const end = text.indexOf('\n', at)
+    return end === -1 ? text.length : end
+  }
+  if (text[at] !== '"') return at
+  let end = at + 1
+  while (end < text.length && text[end] !== '"' && text[end] !== '\n') end += text[end] === '\\' ? 2 : 1
+  return Math.min(text.length, text[end] === '"' ? end + 1 : end)
+}
+
+/** The offset after the `}` that closes the block whose `{` is at `open`. */
+function blockEnd(text: string, open: number): number {
+  let depth = 0
+  for (let at = open; at < text.length; at += 1) {
+    const next = skipQuiet(text, at)
+    if (next > at) {
+      at = next - 1
+      continue
+    }
+    if (text[at] === '{') depth += 1
+    if (text[at] === '}') depth -= 1
+    if (depth === 0) return at + 1
+  }
+  return text.length
+}
+
+/**
+ * The ranges that make up the statement of the line of `at`: the line, with every block that opens on it up to its end,
+ * without a `}` that closes a block of an earlier line.
+ */
+export function statementAt(text: string, at: number): readonly Range[] {
+  const ranges: Range[] = []
+  let start = text.lastIndexOf('\n', at - 1) + 1
+  let now = start
+  while (now < text.length && text[now] !== '\n') {
+    const next = skipQuiet(text, now)
+    if (next > now) now = next
+    else if (text[now] === '{') now = blockEnd(text, now)
+    else if (text[now] === '}') {
+      ranges.push([start, now])
+      now += 1
+      start = now
+    } else now += 1
+  }
+  ranges.push([start, now])
+  return ranges
+}
+
+/** The innermost block around `at`, from its `{` to after its `}`. */
+export function blockAround(
+  text: string,
+  at: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const open: number[] = []
+  for (let now = 0; now < at; now += 1) {
+    const next = skipQuiet(text, now)
+    if (next > now) {
+      now = next - 1
+      continue
+    }
+    if (text[now] === '{') open.push(now)
+    if (text[now] === '}') open.pop()
+  }
+  const start = open.at(-1)
+  return start === undefined ? undefined : { start, end: blockEnd(text, start) }
+}
