@@ -1,0 +1,274 @@
+// Claims about header fields: reading a field of a snapshot, comparing it with what the file says, and saying both in
+// the words of the file.
+
+import type { FieldTest, Value } from '../../model/claim.ts'
+import { formatIp, type IpAddress, sameIp } from '../../net/address.ts'
+import { type Dissection, dissect } from '../../net/dissect.ts'
+import { parseFieldPath, readField } from '../../net/field-path.ts'
+import { type FieldValue, formatFieldValue, sameFieldValue } from '../../net/field-spec.ts'
+import { formatMac } from '../../net/mac.ts'
+import { covers, formatPrefix } from '../../net/prefix.ts'
+import { formatTcpFlags } from '../../net/tcp.ts'
+import type { CompareOperator } from '../../syntax/ast.ts'
+import type { PacketTrace, Snapshot } from '../../trace/event.ts'
+import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
+import type { ClaimContext } from './context.ts'
+
+/** A packet looked at in one place; `hops` counts the forwarding decisions before it. */
+export interface Sight {
+  readonly packet: PacketTrace
+  readonly snapshot: Snapshot
+  readonly place: string
+  readonly actor: string
+}
+
+const number = (value: number): FieldValue => ({ kind: 'number', value })
+
+/** Fields that are not bytes of the packet. */
+function metaField(path: string, sight: Sight): FieldValue | undefined {
+  switch (path) {
+    case 'mark':
+      return number(sight.snapshot.mark)
+    case 'meta':
+    case 'meta.len':
+      return number(sight.snapshot.metaBytes)
+    case 'packet.len':
+    case 'len':
+      return number(sight.snapshot.bytes.length)
+    case 'hops':
+      return number(
+        sight.packet.events.filter((event) => event.stage === 'route' && event.decision?.code === 'FORWARD')
+          .length,
+      )
+    case 'vlan':
+    case 'vlan.id':
+      return sight.snapshot.vlanTci >= 0 ? number(sight.snapshot.vlanTci & 0xfff) : undefined
+    case 'pkt-type':
+      return number(sight.snapshot.pktType)
+    default:
+      return undefined
+  }
+}
+
+/** A field of a dissected packet by its path as text. */
+export function readPath(path: string, dissection: Dissection): FieldValue | undefined {
+  const parsed = parseFieldPath(path)
+  return parsed === undefined ? undefined : readField(parsed, dissection)
+}
+
+/** A field of a packet where it was seen; undefined when the packet has no such layer. */
+export function fieldOf(path: string, sight: Sight): FieldValue | undefined {
+  const meta = metaField(path, sight)
+  if (meta !== undefined) return meta
+  return readPath(path, dissect(sight.snapshot.bytes, sight.snapshot.start))
+}
+
+const addressOf = (value: FieldValue): IpAddress | undefined =>
+  value.kind === 'ipv4' || value.kind === 'ipv6' ? value.value : undefined
+
+function numberOf(value: FieldValue): number | undefined {
+  if (value.kind === 'number' || value.kind === 'flags' || value.kind === 'mac') return value.value
+  return value.kind === 'boolean' ? Number(value.value) : undefined
+}
+
+/** Whether a field's value is what the file says, by equality. */
+function equal(actual: FieldValue, wanted: Value, sight: Sight, context: ClaimContext): boolean {
+  switch (wanted.kind) {
+    case 'number':
+      return numberOf(actual) === wanted.number
+    case 'flags':
+      return actual.kind === 'flags' ? actual.value === wanted.flags : numberOf(actual) === wanted.flags
+    case 'mac':
+      return actual.kind === 'mac' && actual.value === wanted.mac
+    case 'addresses': {
+      const address = addressOf(actual)
+      return address !== undefined && wanted.addresses.some((each) => sameIp(each, address))
+    }
+    case 'endpoint': {
+      if (actual.kind !== 'endpoint') return false
+      const { address, port } = actual.value
+      return wanted.port === port && wanted.addresses.some((each) => sameIp(each, address))
+    }
+    case 'prefix': {
+      const address = addressOf(actual)
+      return address !== undefined && covers(wanted.prefix, address)
+    }
+    case 'list':
+      return wanted.items.some((item) => equal(actual, item, sight, context))
+    case 'field': {
+      const other = fieldOf(wanted.field, sight)
+      return other !== undefined && sameFieldValue(actual, other)
+    }
+    case 'variable': {
+      const bound = context.captured.get(wanted.name)
+      return bound !== undefined && equal(actual, bound, sight, context)
+    }
+    case 'text':
+      return textOf(actual, context) === wanted.text
+    case 'nothing':
+      return false
+  }
+}
+
+/** Compares numbers; other kinds know equality only. */
+function ordered(operator: CompareOperator, actual: FieldValue, wanted: Value): boolean {
+  const left = numberOf(actual)
+  const right =
+    wanted.kind === 'number' || wanted.kind === 'flags'
+      ? 'number' in wanted
+        ? wanted.number
+        : wanted.flags
+      : undefined
+  if (left === undefined || right === undefined) return false
+  switch (operator) {
+    case '<':
+      return left < right
+    case '>':
+      return left > right
+    case '<=':
+      return left <= right
+    default:
+      return left >= right
+  }
+}
+
+/** Whether `actual OPERATOR wanted` is true. */
+export function compare(
+  operator: CompareOperator,
+  actual: FieldValue,
+  wanted: Value,
+  sight: Sight,
+  context: ClaimContext,
+): boolean {
+  switch (operator) {
+    case '==':
+    case 'in':
+      return equal(actual, wanted, sight, context)
+    case '!=':
+      return !equal(actual, wanted, sight, context)
+    case 'matches':
+      return wanted.kind === 'text' && patternMatches(wanted.text, textOf(actual, context))
+    case '<':
+    case '>':
+    case '<=':
+    case '>=':
+      return ordered(operator, actual, wanted)
+  }
+}
+
+/** `*` stands for any characters; anything else is itself. Linear in the text for each star. */
+export function patternMatches(pattern: string, text: string): boolean {
+  const [first = '', ...rest] = pattern.split('*')
+  if (rest.length === 0) return pattern === text
+  if (!text.startsWith(first)) return false
+  let at = first.length
+  const last = rest.pop() ?? ''
+  for (const part of rest) {
+    const found = text.indexOf(part, at)
+    if (found === -1) return false
+    at = found + part.length
+  }
+  return text.length - at >= last.length && text.endsWith(last)
+}
+
+/** A field's value in the words of a trace: names for addresses. */
+export function textOf(value: FieldValue, context: ClaimContext): string {
+  return formatFieldValue(value, { ip: context.nameOf, mac: formatMac })
+}
+
+/** The same for a message: a name with its address behind it. */
+function shownAddress(address: IpAddress, context: ClaimContext): string {
+  const name = context.nameOf(address)
+  const text = formatIp(address)
+  return name === text ? text : `${name} (${text})`
+}
+
+function shownField(value: FieldValue, context: ClaimContext): string {
+  const address = addressOf(value)
+  return address === undefined ? textOf(value, context) : shownAddress(address, context)
+}
+
+/** What the file says, in its own words, with the address behind a name. */
+export function shownValue(value: Value, context: ClaimContext): string {
+  switch (value.kind) {
+    case 'number':
+      return String(value.number)
+    case 'flags':
+      return formatTcpFlags(value.flags)
+    case 'mac':
+      return formatMac(value.mac)
+    case 'addresses':
+    case 'endpoint': {
+      const [first] = value.addresses
+      const name = value.kind === 'addresses' && value.name !== undefined ? value.name : undefined
+      const text =
+        first === undefined
+          ? ''
+          : name === undefined
+            ? shownAddress(first, context)
+            : `${name} (${formatIp(first)})`
+      return value.kind === 'endpoint' && value.port !== undefined ? `${text}:${value.port}` : text
+    }
+    case 'prefix':
+      return formatPrefix(value.prefix)
+    case 'text':
+      return value.text
+    case 'list':
+      return `[${value.items.map((item) => shownValue(item, context)).join(', ')}]`
+    case 'field':
+      return value.field
+    case 'variable': {
+      const bound = context.captured.get(value.name)
+      return bound === undefined ? `$${value.name} (never captured)` : shownValue(bound, context)
+    }
+    case 'nothing':
+      return 'nothing'
+  }
+}
+
+/** Whether a test is true of a packet where it was seen; the answer says what is wrong with the innermost part. */
+export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext): Answer {
+  const evidence = { packet: sight.packet.name, place: sight.place, actor: sight.actor }
+  switch (test.kind) {
+    case 'present': {
+      const value = fieldOf(test.field, sight)
+      const there = value !== undefined && numberOf(value) !== 0
+      return there
+        ? undefined
+        : missHere(test.span, `${test.field} is ${value === undefined ? 'not there' : '0'}`, evidence)
+    }
+    case 'not':
+      return fieldTest(test.test, sight, context) === undefined
+        ? missHere(test.span, 'the test under `not` is true', evidence)
+        : undefined
+    case 'and': {
+      for (const part of test.tests) {
+        const answer = fieldTest(part, sight, context)
+        if (answer !== undefined) return answer
+      }
+      return undefined
+    }
+    case 'or': {
+      const answers = test.tests.map((part) => fieldTest(part, sight, context))
+      return answers.includes(undefined) ? undefined : answers[0]
+    }
+    case 'compare': {
+      const actual = fieldOf(test.field, sight)
+      if (test.value.value.kind === 'nothing') {
+        const absent = actual === undefined
+        if (absent === (test.operator === '==')) return undefined
+        return missAt(
+          test.value,
+          `expected no ${test.field}, actual ${actual === undefined ? 'none' : shownField(actual, context)}`,
+          evidence,
+        )
+      }
+      const wanted = shownValue(test.value.value, context)
+      if (actual === undefined)
+        return missAt(test.value, `expected ${wanted}, but the packet has no ${test.field} there`, evidence)
+      if (compare(test.operator, actual, test.value.value, sight, context)) return undefined
+      const sign = test.operator === '==' ? '' : `${test.operator} `
+      return missAt(test.value, expectedActual(`${sign}${wanted}`, shownField(actual, context)), evidence)
+    }
+  }
+}
