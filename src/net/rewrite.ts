@@ -77,9 +77,10 @@ function repair(dissection: Dissection, layer: Layer, spec: FieldSpec, change: n
   }
 }
 
-/** Whether a transport checksum covers a field: its own header, or the pseudo header (ICMP for IPv4 has none). */
+/** Whether a transport checksum covers a field: its own header, a tunnel header behind it, or the pseudo header. */
 function isCovered(layer: Layer, transport: Layer, spec: FieldSpec): boolean {
-  if (layer === transport) return true
+  if (layer.start >= transport.start) return true
+  // Neither ICMP for IPv4 nor SCTP has a pseudo header.
   return spec.pseudo === true && transport.kind !== 'icmp' && transport.kind !== 'sctp'
 }
 
