@@ -147,6 +147,15 @@ export interface Binding {
   readonly remarks: readonly string[]
 }
 
+/**
+ * A number that may be another one in the next run (a port the kernel chose). Text shows it as a variable bound at
+ * first sight: `$p1`, `$p2` for ports, `$s1` for sequence numbers, `$i1` for identifiers.
+ */
+export interface Unstable {
+  readonly kind: 'port' | 'sequence' | 'identifier'
+  readonly value: number
+}
+
 /** Everything that one case of one scenario did. */
 export interface Trace {
   readonly scenario: string
@@ -154,4 +163,6 @@ export interface Trace {
   readonly bindings: readonly Binding[]
   readonly packets: readonly PacketTrace[]
   readonly state: readonly { readonly node: string; readonly lines: readonly StateLine[] }[]
+  /** Numbers that nobody promised; absent where there are none. */
+  readonly unstable?: readonly Unstable[]
 }

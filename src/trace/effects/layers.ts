@@ -1,0 +1,146 @@
+// Where the headers of a packet lie, one record per encapsulation: the form in which two snapshots are compared.
+// Enters: a snapshot; leaves: offsets, never copies. What `dissect` cannot make sense of counts as payload.
+import { readU8, readU16, readU24 } from '../../net/bytes.ts'
+import { type Dissection, dissect, type Layer } from '../../net/dissect.ts'
+import { ethernetAt } from '../../net/ethernet.ts'
+import { ipv4At } from '../../net/ipv4.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { vlanAt } from '../../net/vlan.ts'
+import { vxlanAt } from '../../net/vxlan.ts'
+import type { Snapshot } from '../event.ts'
+
+export type TunnelKind = 'vxlan' | 'geneve' | 'ipip'
+
+/** A packet inside a packet. */
+export interface Tunnel {
+  readonly kind: TunnelKind
+  /** Virtual network identifier; -1 where the protocol has none. */
+  readonly vni: number
+  readonly inner: Layers
+}
+
+/** Offsets of the headers of one packet; -1 where a header is absent. */
+export interface Layers {
+  readonly bytes: Uint8Array
+  readonly ethernet: number
+  /** The 802.1Q and 802.1ad tags in the bytes, outermost first, as TCI. */
+  readonly tags: readonly number[]
+  /** What the last tag or the Ethernet header announces; 0 where there is none. */
+  readonly etherType: number
+  /** Offset of the network header (IP or ARP), or of whatever follows Ethernet. */
+  readonly l3: number
+  /** 4, 6, or 0 for anything that is not IP. */
+  readonly family: 0 | 4 | 6
+  /** Protocol of the transport header behind all extension headers, or -1. */
+  readonly protocol: number
+  /** Offset of the transport header; -1 for later fragments and where there is none. */
+  readonly l4: number
+  /** Offset of the first byte behind the last known header. */
+  readonly payload: number
+  /** One past the last byte that belongs to the packet by the length field of IP. */
+  readonly end: number
+  readonly malformed: boolean
+  readonly tunnel?: Tunnel
+}
+
+const tunnelsMax = 8
+
+/** Finds the headers of a snapshot. */
+export function layersOf(snapshot: Snapshot): Layers {
+  return packetAt(dissect(snapshot.bytes, snapshot.start), 0)
+}
+
+/** A record of layers that is still being filled. */
+type Draft = { -readonly [Key in keyof Layers]: Layers[Key] }
+
+function packetAt(dissection: Dissection, depth: number): Layers {
+  const { bytes, layers, payload } = dissection
+  const tags: number[] = []
+  const draft: Draft = {
+    bytes,
+    ethernet: -1,
+    tags,
+    etherType: 0,
+    l3: payload.start,
+    family: 0,
+    protocol: -1,
+    l4: -1,
+    payload: payload.start,
+    end: payload.end,
+    malformed: dissection.malformed !== undefined && depth === dissection.depth,
+  }
+  for (const layer of layers) if (layer.depth === depth) place(draft, tags, layer)
+  if (depth < dissection.depth && depth < tunnelsMax) {
+    const last = layers.findLast((layer) => layer.depth === depth)
+    draft.tunnel = tunnelBehind(dissection, last, depth)
+  }
+  return draft
+}
+
+function place(draft: Draft, tags: number[], layer: Layer): void {
+  const { bytes } = draft
+  draft.payload = layer.payload
+  switch (layer.kind) {
+    case 'eth':
+      draft.ethernet = layer.start
+      draft.etherType = readU16(bytes, layer.start + ethernetAt.type)
+      draft.l3 = layer.payload
+      return
+    case 'vlan':
+      tags.push(readU16(bytes, layer.start + vlanAt.control))
+      draft.etherType = readU16(bytes, layer.start + vlanAt.type)
+      draft.l3 = layer.payload
+      return
+    case 'ip':
+    case 'ip6':
+      draft.l3 = layer.start
+      draft.family = layer.kind === 'ip' ? 4 : 6
+      draft.protocol = readU8(
+        bytes,
+        layer.start + (layer.kind === 'ip' ? ipv4At.protocol : ipv6At.nextHeader),
+      )
+      draft.end = layer.end
+      return
+    case 'ext':
+      draft.protocol = readU8(bytes, layer.start)
+      return
+    case 'tcp':
+    case 'udp':
+    case 'sctp':
+    case 'icmp':
+    case 'icmp6':
+      draft.l4 = layer.start
+      return
+    case 'arp':
+    case 'vxlan':
+    case 'geneve':
+      return
+    default:
+      layer.kind satisfies never
+  }
+}
+
+function tunnelBehind(dissection: Dissection, last: Layer | undefined, depth: number): Tunnel {
+  const inner = packetAt(dissection, depth + 1)
+  if (last?.kind === 'vxlan') {
+    return { kind: 'vxlan', vni: readU24(dissection.bytes, last.start + vxlanAt.vni), inner }
+  }
+  if (last?.kind === 'geneve')
+    return { kind: 'geneve', vni: readU24(dissection.bytes, last.start + 4), inner }
+  return { kind: 'ipip', vni: -1, inner }
+}
+
+/** How many packets lie inside this one. */
+export function tunnelDepth(layers: Layers): number {
+  let depth = 0
+  for (let at = layers.tunnel; at !== undefined; at = at.inner.tunnel) depth += 1
+  return depth
+}
+
+/** Whether the transport header has ports. */
+export function hasPorts(layers: Layers): boolean {
+  const { protocol } = layers
+  const known = protocol === ipProtocol.tcp || protocol === ipProtocol.udp || protocol === ipProtocol.sctp
+  return known && layers.l4 >= 0
+}

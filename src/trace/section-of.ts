@@ -1,0 +1,169 @@
+// What a run did, as the lines of one section. Enters: a Trace; leaves: a Section. Which events are shown at a level is
+// decided here; how lines stand on the page is decided in format.ts.
+import { readU16 } from '../net/bytes.ts'
+import { type Decoders, noDecoders } from './effects/decoders.ts'
+import { newNatMemory } from './effects/describe.ts'
+import { hasPorts, layersOf } from './effects/layers.ts'
+import { dropReasonOf, type EffectContext, effectsOf } from './effects.ts'
+import type { Decision, HookEvent, Level, Outcome, PacketTrace, Stage, Trace } from './event.ts'
+import { type Names, namesOf } from './names.ts'
+import { type Hook, hookLine, type PacketSection, type PlainLine, type Section } from './section.ts'
+import { summaryOf } from './summary.ts'
+
+/** How a trace is written. */
+export interface FormatOptions {
+  readonly level: Level
+  readonly decoders?: Decoders
+}
+
+/** Stages that a person asks for only at `full`, unless something happened to the packet there. */
+const bookkeeping: ReadonlySet<Stage> = new Set<Stage>([
+  'nic',
+  'irq',
+  'napi',
+  'alloc',
+  'gro',
+  'tap-in',
+  'tap-out',
+  'bridge',
+  'nf',
+  'neigh',
+  'qdisc',
+])
+
+/** The lines of one case. */
+export function sectionOf(trace: Trace, options: FormatOptions): Section {
+  const names = namesOf(trace)
+  const { level, decoders = noDecoders } = options
+  const context: EffectContext = { level, names, memory: newNatMemory(), decoders }
+  const packets = trace.packets.map((packet) => packetSection(packet, context))
+  const outcomes = trace.packets.flatMap((packet) => outcomeTexts(packet)).map(plain)
+  const state = trace.state
+    .filter(({ lines }) => lines.length > 0)
+    .map(({ node, lines }) => ({
+      node,
+      lines: lines.map(({ word, text }) => plain(`${word} ${names.rename(text)}`.trimEnd())),
+    }))
+  return {
+    scenario: trace.scenario,
+    ...(trace.case === undefined ? {} : { case: trace.case }),
+    level,
+    where: level === 'minimal' ? [] : whereTexts(names).map(plain),
+    outcomes,
+    packets,
+    state,
+  }
+}
+
+function plain(text: string): PlainLine {
+  return { text, row: 0 }
+}
+
+function whereTexts(names: Names): string[] {
+  return names.used().map(({ name, addresses, remarks }) => [name, ...addresses, ...remarks].join(' '))
+}
+
+function outcomeTexts(packet: PacketTrace): string[] {
+  if (packet.outcomes.length === 0) return [`${packet.name} unfinished`]
+  return packet.outcomes.map((outcome) => `${packet.name} ${outcomeText(outcome)}`)
+}
+
+/** `delivered app`, `dropped app/eth0/rx SKB_DROP_REASON_OTHERHOST`. */
+export function outcomeText(outcome: Outcome): string {
+  const { kind, node, device, stage, reason } = outcome
+  if (kind === 'delivered') return `delivered ${node}`
+  const place = device === '' ? `${node}/${stage}` : `${node}/${device}/${stage}`
+  return reason === undefined ? `${kind} ${place}` : `${kind} ${place} ${reason}`
+}
+
+function packetSection(packet: PacketTrace, context: EffectContext): PacketSection {
+  const summary = summaryOf(packet.first, context.names)
+  const ends = endsOf(packet)
+  const shown: { readonly event: HookEvent; readonly effects: readonly string[] }[] = []
+  for (const event of packet.events) {
+    const effects = effectsOf(event, context)
+    if (isShown(event, effects, ends, context.level)) shown.push({ event, effects })
+  }
+  const hooks: Hook[] = []
+  const next = nextOnNode(shown.map(({ event }) => event))
+  shown.forEach(({ event, effects }, index) => {
+    const follower = next[index]
+    if (follower !== undefined && effects.length === 0 && isBareArrival(event) && arrivesIn(event, follower))
+      return
+    hooks.push({ node: event.node, line: lineOf(event, context.names), effects })
+  })
+  return { name: packet.name, summary, hooks }
+}
+
+/** The events at which a copy of the packet ended without reaching its receiver. */
+function endsOf(packet: PacketTrace): ReadonlySet<HookEvent> {
+  const ends = new Set<HookEvent>()
+  for (const outcome of packet.outcomes) {
+    if (outcome.kind === 'delivered') continue
+    const { node, device, stage } = outcome
+    const last = packet.events.findLast(
+      (event) => event.node === node && event.device === device && event.stage === stage,
+    )
+    if (last !== undefined) ends.add(last)
+  }
+  for (const event of packet.events) if (dropReasonOf(event) !== undefined) ends.add(event)
+  return ends
+}
+
+function isShown(
+  event: HookEvent,
+  effects: readonly string[],
+  ends: ReadonlySet<HookEvent>,
+  level: Level,
+): boolean {
+  if (level === 'full' || effects.length > 0 || ends.has(event)) return true
+  return level === 'hops' && !bookkeeping.has(event.stage)
+}
+
+/** For each event the next one at the same node: copies of a packet may be on several nodes at once. */
+function nextOnNode(events: readonly HookEvent[]): readonly (HookEvent | undefined)[] {
+  const next: (HookEvent | undefined)[] = new Array(events.length)
+  const latest = new Map<string, HookEvent>()
+  for (let index = events.length - 1; index >= 0; index -= 1) {
+    const event = events[index]
+    if (event === undefined) continue
+    next[index] = latest.get(event.node)
+    latest.set(event.node, event)
+  }
+  return next
+}
+
+function isBareArrival(event: HookEvent): boolean {
+  return event.stage === 'rx' && event.actor === '' && event.decision === undefined
+}
+
+/** Whether the second event says what became of the arrival that the first one notes: one line is enough. */
+function arrivesIn(arrival: HookEvent, next: HookEvent): boolean {
+  return next.stage === 'rx' && next.device === arrival.device && next.actor !== ''
+}
+
+/** The hook line of an event, without indent. */
+export function lineOf(event: HookEvent, names: Names): string {
+  return hookLine(placeText(event), event.actor, decisionText(event, names))
+}
+
+function placeText(event: HookEvent): string {
+  const { device, stage, chain } = event
+  if (stage === 'decap') {
+    const layers = layersOf(event.before)
+    if (hasPorts(layers)) return `udp ${readU16(layers.bytes, layers.l4 + 2)}`
+  }
+  const place = device === '' ? stage : `${device} ${stage}`
+  return chain === undefined ? place : `${place} ${chain}`
+}
+
+const reasonPrefix = 'SKB_DROP_REASON_'
+
+function decisionText(event: HookEvent, names: Names): string {
+  const decision: Decision | undefined = event.decision
+  if (decision === undefined) return ''
+  if (decision.target !== undefined) return `${decision.code} ${names.rename(decision.target)}`
+  const reason = decision.code === 'DROP' && event.stage !== 'xdp' ? dropReasonOf(event) : undefined
+  if (reason === undefined) return decision.code
+  return `DROP ${reason.startsWith(reasonPrefix) ? reason.slice(reasonPrefix.length) : reason}`
+}
