@@ -1,8 +1,9 @@
 // What a hook did to a packet: headers that came or went, and fields that changed. A trace effect is computed from the
 // bytes before and after, never claimed by whoever changed them.
-import type { Dissection, FieldLayer, Layer, LayerKind } from './dissect.ts'
-import { type FieldValue, sameFieldValue } from './field-spec.ts'
+
+import { type FieldSpec, type FieldValue, sameFieldValue } from './field-spec.ts'
 import { fieldNamed, layerFields } from './fields.ts'
+import type { Dissection, FieldLayer, Layer, LayerKind } from './layer.ts'
 
 export type PacketChange =
   | {
@@ -31,15 +32,23 @@ const derived: Readonly<Partial<Record<FieldLayer, readonly string[]>>> = {
   icmp6: ['checksum'],
 }
 
-/** Which field names are worth comparing, worked out once. */
-const compared = new Map<FieldLayer, readonly string[]>()
+interface ComparedField {
+  readonly name: string
+  readonly spec: FieldSpec
+}
 
-function comparedFields(layer: FieldLayer): readonly string[] {
+/** Which fields are worth comparing, worked out once. */
+const compared = new Map<FieldLayer, readonly ComparedField[]>()
+
+function comparedFields(layer: FieldLayer): readonly ComparedField[] {
   const known = compared.get(layer)
   if (known !== undefined) return known
-  const names = layerFields[layer].filter((name) => !derived[layer]?.includes(name))
-  compared.set(layer, names)
-  return names
+  const found = layerFields[layer].flatMap((name) => {
+    const spec = derived[layer]?.includes(name) ? undefined : fieldNamed(layer, name)
+    return spec === undefined ? [] : [{ name, spec }]
+  })
+  compared.set(layer, found)
+  return found
 }
 
 /**
@@ -96,10 +105,15 @@ function diffHeader(
   if (old === undefined || now === undefined || now.kind === 'ext') return
   if (sameRange(oldBytes, old.start, old.payload, newBytes, now.start, now.payload)) return
   const layer = now.kind
-  for (const name of comparedFields(layer)) {
-    const spec = fieldNamed(layer, name)
-    const before = spec?.read(oldBytes, old)
-    const after = spec?.read(newBytes, now)
+  for (const { name, spec } of comparedFields(layer)) {
+    const { span } = spec
+    if (span !== undefined) {
+      const from = old.start + span.at
+      const to = now.start + span.at
+      if (sameRange(oldBytes, from, from + span.lengthBytes, newBytes, to, to + span.lengthBytes)) continue
+    }
+    const before = spec.read(oldBytes, old)
+    const after = spec.read(newBytes, now)
     const same =
       before === undefined || after === undefined ? before === after : sameFieldValue(before, after)
     if (!same) changes.push({ kind: 'field', layer, name, depth: now.depth, before, after })

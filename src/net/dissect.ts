@@ -9,52 +9,15 @@ import { checkGeneve, geneveAt, geneveHeaderLength } from './geneve.ts'
 import { checkIpv4, ipv4At, ipv4FragmentOffset, ipv4HeaderLength, ipv4IsFragment } from './ipv4.ts'
 import { checkIpv6, ipv6At } from './ipv6.ts'
 import { checkExtension, extensionAt, extensionLength, isExtension } from './ipv6-extensions.ts'
+import type { Dissection, Layer, LayerKind } from './layer.ts'
 import type { Malformed } from './malformed.ts'
 import { etherType, ipProtocol, isVlanType, tunnelPort } from './protocol.ts'
 import { checkTcp, tcpHeaderLength } from './tcp.ts'
 import { udpAt } from './udp.ts'
 import { vxlanAt, vxlanFlag } from './vxlan.ts'
 
-/** The layers that have fields of their own in the language. */
-export type FieldLayer =
-  | 'eth'
-  | 'vlan'
-  | 'arp'
-  | 'ip'
-  | 'ip6'
-  | 'tcp'
-  | 'udp'
-  | 'sctp'
-  | 'icmp'
-  | 'icmp6'
-  | 'vxlan'
-  | 'geneve'
-
-/** A header; `ext` is one IPv6 extension header. */
-export type LayerKind = FieldLayer | 'ext'
-
-/** One header and what it carries: `[start, payload)` is the header, `[payload, end)` its content. */
-export interface Layer {
-  readonly kind: LayerKind
-  readonly start: number
-  readonly payload: number
-  readonly end: number
-  /** 0 for the outermost packet, one more for each encapsulation */
-  readonly depth: number
-  /** the number that announced this layer: EtherType, IP protocol, or 0 where nothing did */
-  readonly protocol: number
-}
-
-export interface Dissection {
-  readonly bytes: Uint8Array
-  readonly layers: readonly Layer[]
-  /** what is left behind the last header */
-  readonly payload: { readonly start: number; readonly end: number }
-  /** how many encapsulations were opened; plain field names speak of this depth */
-  readonly depth: number
-  /** where and why the bytes stop making sense */
-  readonly malformed?: { readonly offset: number; readonly reason: string }
-}
+export type { Dissection, FieldLayer, Layer, LayerKind } from './layer.ts'
+export { ipLayerAt, layerAt, transportLayerAt } from './layer.ts'
 
 const limits = { layers: 32 } as const
 
@@ -284,25 +247,4 @@ function inside(walk: Walk, kind: LayerKind): LayerKind {
 /** Which IP version the first byte claims; the check of that version reports what is wrong. */
 function ipOf(walk: Walk): LayerKind {
   return walk.end > walk.at && readU8(walk.bytes, walk.at) >>> 4 === 6 ? 'ip6' : 'ip'
-}
-
-/** The first layer of a kind at a depth. */
-export function layerAt(dissection: Dissection, kind: LayerKind, depth: number): Layer | undefined {
-  for (const layer of dissection.layers) if (layer.depth === depth && layer.kind === kind) return layer
-  return undefined
-}
-
-/** The IPv4 or IPv6 layer at a depth. */
-export function ipLayerAt(dissection: Dissection, depth: number): Layer | undefined {
-  return layerAt(dissection, 'ip', depth) ?? layerAt(dissection, 'ip6', depth)
-}
-
-/** The TCP, UDP, SCTP, ICMP or ICMPv6 layer at a depth. */
-export function transportLayerAt(dissection: Dissection, depth: number): Layer | undefined {
-  for (const layer of dissection.layers) if (layer.depth === depth && isTransport(layer.kind)) return layer
-  return undefined
-}
-
-function isTransport(kind: LayerKind): boolean {
-  return kind === 'tcp' || kind === 'udp' || kind === 'icmp' || kind === 'icmp6' || kind === 'sctp'
 }

@@ -4,9 +4,10 @@
 //   ^--- outer.* ---^ ^- plain names -^    vxlan.* and geneve.* are found wherever they are
 //
 // A packet that is not encapsulated has no outer headers, so every `outer.*` is absent there, and a test on it is false.
-import { type Dissection, type FieldLayer, ipLayerAt, type Layer, layerAt } from './dissect.ts'
+
 import type { FieldSpec, FieldValue } from './field-spec.ts'
 import { fieldLayers, fieldNamed, layerFields } from './fields.ts'
+import { type Dissection, type FieldLayer, ipLayerAt, type Layer, layerAt } from './layer.ts'
 
 /** A checked path. `layer` is undefined for `outer.src`, which is a field of whichever IP version is outside. */
 export interface FieldPath {

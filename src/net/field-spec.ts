@@ -42,6 +42,8 @@ export interface FieldSpec {
   readonly type: FieldType
   /** the largest number that fits; for `number` and `flags` */
   readonly maximum: number
+  /** the bytes that decide this field, when they are always the same: equal bytes mean an equal value */
+  readonly span?: { readonly at: number; readonly lengthBytes: number }
   /** the value, or undefined where this packet has none (the MTU of an echo request) */
   readonly read: (bytes: Uint8Array, place: HeaderPlace) => FieldValue | undefined
   /** puts a value of this field's type, and nothing else: checksums are the business of rewrite.ts */
@@ -76,38 +78,42 @@ function numberIn(value: FieldValue): number {
 
 /** An 8-bit number at a fixed place. */
 export function u8(at: number): FieldSpec {
-  return numberField(
+  const spec = numberField(
     0xff,
     (bytes, { start }) => readU8(bytes, start + at),
     (bytes, { start }, value) => writeU8(bytes, start + at, value),
   )
+  return { ...spec, span: { at, lengthBytes: 1 } }
 }
 
 /** A 16-bit number at a fixed place. */
 export function u16(at: number): FieldSpec {
-  return numberField(
+  const spec = numberField(
     0xffff,
     (bytes, { start }) => readU16(bytes, start + at),
     (bytes, { start }, value) => writeU16(bytes, start + at, value),
   )
+  return { ...spec, span: { at, lengthBytes: 2 } }
 }
 
 /** A 24-bit number at a fixed place. */
 export function u24(at: number): FieldSpec {
-  return numberField(
+  const spec = numberField(
     0xff_ffff,
     (bytes, { start }) => readU24(bytes, start + at),
     (bytes, { start }, value) => writeU24(bytes, start + at, value),
   )
+  return { ...spec, span: { at, lengthBytes: 3 } }
 }
 
 /** A 32-bit number at a fixed place. */
 export function u32(at: number): FieldSpec {
-  return numberField(
+  const spec = numberField(
     0xffff_ffff,
     (bytes, { start }) => readU32(bytes, start + at),
     (bytes, { start }, value) => writeU32(bytes, start + at, value),
   )
+  return { ...spec, span: { at, lengthBytes: 4 } }
 }
 
 /** Some bits of the 16-bit word at a fixed place: `width` bits, the lowest of them `shift` from the right. */
@@ -117,18 +123,20 @@ export function bits16(
 ): FieldSpec {
   const maximum = 2 ** width - 1
   const mask = maximum << shift
-  return numberField(
+  const spec = numberField(
     maximum,
     (bytes, { start }) => (readU16(bytes, start + at) >>> shift) & maximum,
     (bytes, { start }, value) =>
       writeU16(bytes, start + at, (readU16(bytes, start + at) & ~mask) | ((value << shift) & mask)),
   )
+  return { ...spec, span: { at, lengthBytes: 2 } }
 }
 
 /** One bit of the 16-bit word at a fixed place. */
 export function bit16(at: number, mask: number): FieldSpec {
   return {
     type: 'boolean',
+    span: { at, lengthBytes: 2 },
     maximum: 1,
     read: (bytes, { start }) => ({ kind: 'boolean', value: (readU16(bytes, start + at) & mask) !== 0 }),
     write: (bytes, { start }, value) => {
@@ -142,6 +150,7 @@ export function bit16(at: number, mask: number): FieldSpec {
 export function ipv4Field(at: number): FieldSpec {
   return {
     type: 'ipv4',
+    span: { at, lengthBytes: 4 },
     maximum: 0xffff_ffff,
     read: (bytes, { start }) => ({ kind: 'ipv4', value: readIpv4(bytes, start + at) }),
     write: (bytes, { start }, value) => {
@@ -154,6 +163,7 @@ export function ipv4Field(at: number): FieldSpec {
 export function ipv6Field(at: number): FieldSpec {
   return {
     type: 'ipv6',
+    span: { at, lengthBytes: 16 },
     maximum: 0,
     read: (bytes, { start }) => ({ kind: 'ipv6', value: readIpv6(bytes, start + at) }),
     write: (bytes, { start }, value) => {
@@ -166,6 +176,7 @@ export function ipv6Field(at: number): FieldSpec {
 export function macField(at: number): FieldSpec {
   return {
     type: 'mac',
+    span: { at, lengthBytes: 6 },
     maximum: 0,
     read: (bytes, { start }) => ({ kind: 'mac', value: readMac(bytes, start + at) }),
     write: (bytes, { start }, value) => {
@@ -179,9 +190,10 @@ export function onlyWhen(
   condition: (bytes: Uint8Array, place: HeaderPlace) => boolean,
   spec: FieldSpec,
 ): FieldSpec {
-  const { write } = spec
+  const { type, maximum, write } = spec
   const guarded: FieldSpec = {
-    ...spec,
+    type,
+    maximum,
     read: (bytes, place) => (condition(bytes, place) ? spec.read(bytes, place) : undefined),
   }
   if (write === undefined) return guarded

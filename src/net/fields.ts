@@ -2,7 +2,6 @@
 // grammar, the checks, expectations, small programs and trace differences all use it.
 import { arpAt } from './arp.ts'
 import { readU8, readU16, readU32, writeU16 } from './bytes.ts'
-import type { FieldLayer } from './dissect.ts'
 import { ethernetAt } from './ethernet.ts'
 import {
   bit16,
@@ -24,6 +23,7 @@ import { icmpv6At, icmpv6Type, isIcmpv6Echo } from './icmpv6.ts'
 import { ipv4At, ipv4Flag } from './ipv4.ts'
 import { findIpv4Option, ipv4OptionType, readDsrOption, writeDsrOption } from './ipv4-options.ts'
 import { ipv6At, ipv6FlowLabel, writeIpv6FlowLabel } from './ipv6.ts'
+import type { FieldLayer } from './layer.ts'
 import { ndAt } from './nd.ts'
 import { sctpAt } from './sctp.ts'
 import { tcpAt, tcpFlags } from './tcp.ts'

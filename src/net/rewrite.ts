@@ -12,9 +12,9 @@ import {
   sumWords,
   writeSegmentChecksum,
 } from './checksum.ts'
-import { type Dissection, ipLayerAt, type Layer, type LayerKind, transportLayerAt } from './dissect.ts'
 import type { FieldSpec, FieldValue } from './field-spec.ts'
 import { ipv4At, ipv4ChecksumIsRight, writeIpv4Checksum } from './ipv4.ts'
+import { type Dissection, ipLayerAt, type Layer, type LayerKind, transportLayerAt } from './layer.ts'
 import { ipProtocol } from './protocol.ts'
 import { sctpChecksumIsRight, writeSctpChecksum } from './sctp.ts'
 
@@ -53,11 +53,24 @@ export function setField(dissection: Dissection, layer: Layer, spec: FieldSpec, 
   if (refused !== undefined) return refused
   const { bytes } = dissection
   const before = sumWords(bytes, layer.start, layer.payload)
-  const present = bytes.slice(layer.start, layer.payload)
+  keepHeader(bytes, layer)
   spec.write?.(bytes, layer, value)
-  if (present.every((byte, index) => byte === bytes[layer.start + index])) return 'unchanged'
+  if (headerIsAsKept(bytes, layer)) return 'unchanged'
   repair(dissection, layer, spec, sumWords(bytes, layer.start, layer.payload) - before)
   return 'changed'
+}
+
+/** The header before a write. The longest header with fields is Geneve's, 260 bytes. */
+const kept = new Uint8Array(260)
+
+function keepHeader(bytes: Uint8Array, { start, payload }: Layer): void {
+  for (let offset = start; offset < payload; offset += 1) kept[offset - start] = bytes[offset] as number
+}
+
+function headerIsAsKept(bytes: Uint8Array, { start, payload }: Layer): boolean {
+  for (let offset = start; offset < payload; offset += 1)
+    if (kept[offset - start] !== bytes[offset]) return false
+  return true
 }
 
 /** Repairs every checksum around a header whose words now sum to `change` more than before. */
@@ -114,7 +127,7 @@ function foldSigned(change: number): number {
   return change < 0 ? ~foldSum(-change) & 0xffff : foldSum(change)
 }
 
-/** Whether a layer's own checksum is right; a layer without one is right, and so is a fragment's, which nobody can tell. */
+/** Whether a layer's own checksum is right; also for layers without one, and where nobody can tell (a fragment's). */
 export function layerChecksumIsRight(dissection: Dissection, layer: Layer): boolean {
   const { bytes } = dissection
   if (layer.kind === 'ip') return ipv4ChecksumIsRight(bytes, layer.start)
@@ -131,11 +144,12 @@ interface TransportSegment {
   readonly protocol: number
 }
 
-/** The whole segment of a transport layer, or undefined for other layers and for fragments. */
+/** The whole segment of a transport layer, or undefined for other layers, fragments, and packets on a source route. */
 function segmentOf(dissection: Dissection, layer: Layer): TransportSegment | undefined {
   const ip = ipLayerAt(dissection, layer.depth)
   const protocol = layer.kind === 'sctp' ? ipProtocol.sctp : protocolOf[layer.kind]
   if (ip === undefined || protocol === undefined || isFragment(dissection, ip)) return undefined
+  if (hasSegmentsLeft(dissection, ip)) return undefined
   return { l3: ip.start, l4: layer.start, end: layer.end, protocol }
 }
 
@@ -147,6 +161,14 @@ function isFragment(dissection: Dissection, ip: Layer): boolean {
     ({ kind, depth, protocol }) => kind === 'ext' && depth === ip.depth && protocol === ipProtocol.fragment,
   )
   return header !== undefined && (readU16(bytes, header.start + 2) & 0xfff9) !== 0
+}
+
+/** Whether a routing header holds another final destination, which the pseudo header would need (RFC 8200 section 8.1). */
+function hasSegmentsLeft({ bytes, layers }: Dissection, ip: Layer): boolean {
+  return layers.some(
+    ({ kind, depth, protocol, start }) =>
+      kind === 'ext' && depth === ip.depth && protocol === ipProtocol.routing && bytes[start + 3] !== 0,
+  )
 }
 
 /** The layers whose checksum is wrong, outermost first. */
