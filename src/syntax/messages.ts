@@ -45,10 +45,11 @@ function listed(items: readonly string[]): string {
   return shown.length === 0 ? (last ?? 'nothing') : `${shown.join(', ')} or ${last}`
 }
 
-/** Everything that may stand there, signs and kinds first when the list is long. */
+/** Everything that may stand there, signs and kinds of words first when the list is long. */
 function listExpected({ literals, kinds }: Expected): string {
   const quoted = literals.filter((text) => text !== '\n' && text !== ';').map((text) => `\`${text}\``)
-  return listed([...kinds.filter((kind) => kind !== 'end of line'), ...quoted])
+  const items = [...kinds.filter((kind) => kind !== 'end of line'), ...quoted]
+  return items.length === 0 ? 'the end of the line' : listed(items)
 }
 
 /** The words that a mistyped word may be compared with: literals of at least two letters, without a closing dot. */

@@ -4,7 +4,7 @@
 export type Range = readonly [start: number, end: number]
 
 /** The offset after the string, block or comment at `at`; `at` itself where none begins. */
-function skipQuiet(text: string, at: number): number {
+export function textAfterBlock(text: string, at: number): number {
   if (text.startsWith('"""', at)) {
     const end = text.indexOf('"""', at + 3)
     return end === -1 ? text.length : end + 3
@@ -23,7 +23,7 @@ function skipQuiet(text: string, at: number): number {
 function blockEnd(text: string, open: number): number {
   let depth = 0
   for (let at = open; at < text.length; at += 1) {
-    const next = skipQuiet(text, at)
+    const next = textAfterBlock(text, at)
     if (next > at) {
       at = next - 1
       continue
@@ -44,7 +44,7 @@ export function statementAt(text: string, at: number): readonly Range[] {
   let start = text.lastIndexOf('\n', at - 1) + 1
   let now = start
   while (now < text.length && text[now] !== '\n') {
-    const next = skipQuiet(text, now)
+    const next = textAfterBlock(text, now)
     if (next > now) now = next
     else if (text[now] === '{') now = blockEnd(text, now)
     else if (text[now] === '}') {
@@ -64,7 +64,7 @@ export function blockAround(
 ): { readonly start: number; readonly end: number } | undefined {
   const open: number[] = []
   for (let now = 0; now < at; now += 1) {
-    const next = skipQuiet(text, now)
+    const next = textAfterBlock(text, now)
     if (next > now) {
       now = next - 1
       continue
