@@ -28,7 +28,6 @@ export function receive(dev: NetDevice, skb: Skb): void {
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_DEV_READY' })
     return
   }
-  if (hopLimitReached(skb, dev, 'rx')) return
   ethTypeTrans(skb, dev)
   const card = dev.kind === 'phys'
   if (card) countReceived(dev, skb.length)
@@ -40,6 +39,7 @@ export function receive(dev: NetDevice, skb: Skb): void {
     noteFull(dev, skb, 'napi')
   }
   if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
+    if (hopLimitReached(skb, dev, 'xdp')) return
     if (runXdp(dev, dev.xdp, skb) === 'gone') return
     ethTypeTrans(skb, dev)
   }
@@ -49,7 +49,9 @@ export function receive(dev: NetDevice, skb: Skb): void {
 
 /** __netif_receive_skb_core(): `skb.dev` and the Ethernet fields are set, `data` stands at the MAC header. */
 export function netifReceive(skb: Skb): void {
-  while (receiveOnce(skb) === 'again') if (hopLimitReached(skb, skb.dev, 'rx')) return
+  do {
+    if (hopLimitReached(skb, skb.dev, 'rx')) return
+  } while (receiveOnce(skb) === 'again')
 }
 
 /** One round for one device; `again` when a vlan, macvlan or redirect_peer has moved the packet to another one. */
