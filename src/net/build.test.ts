@@ -7,9 +7,10 @@ import { dissect } from './dissect.ts'
 import { allFieldPaths, parseFieldPath, readField } from './field-path.ts'
 import { formatFieldValue } from './field-spec.ts'
 import { fieldNamed, layerFields } from './fields.ts'
-import { bytesToHex } from './hex.ts'
+import { bytesToHex, hexToBytes } from './hex.ts'
 import type { LayerSpec } from './layer-spec.ts'
 import { parseMac } from './mac.ts'
+import { isMalformed } from './malformed.ts'
 import { plainNaming } from './naming.ts'
 import { setField, wrongChecksums } from './rewrite.ts'
 import { summarise } from './summarise.ts'
@@ -119,6 +120,27 @@ describe('paths', () => {
     ...plain,
   ]
   const ipip = [frame, nodes, client6, syn]
+  const bytes = (text: string) => {
+    const made = hexToBytes(text)
+    return isMalformed(made) ? expect.fail(text) : made
+  }
+  const option = { class: 0x014b, type: 0x81, data: bytes('0a000a01 7580 0000') }
+  const geneveWithDsr = { kind: 'geneve', vni: 2, options: [option] } as const
+  const dsr6 = {
+    kind: 'option',
+    type: 0x1b,
+    data: bytes('fd000009000000000000000000000001 7580 0000'),
+  } as const
+  const destinationDsr = {
+    kind: 'ext',
+    protocol: 60,
+    extension: { kind: 'options', options: [dsr6] },
+  } as const
+  const fragment = { kind: 'fragment', fragmentOffset: 1480, moreFragments: true, identification: 7 } as const
+  const laterFragment = { kind: 'ext', protocol: 44, extension: fragment, nextHeader: 17 } as const
+  const link = { kind: 'source-link', mac: mac('02:00:00:00:00:07') } as const
+  const message = { kind: 'neighbour-solicitation', target: client6.destination, options: [link] } as const
+  const solicitation = { kind: 'nd', message } as const
   test.each([
     ['ip.src', plain, '10.1.0.50'],
     ['ip.src', vxlan, '10.1.0.50'],
@@ -139,19 +161,51 @@ describe('paths', () => {
     ['ip6.src', ipip, 'fd00:1::50'],
     ['outer.src', ipip, '192.168.5.11'],
     ['outer.ttl', [frame, client6, client, syn], '64'],
+    ['inner.src', vxlan, '10.1.0.50'],
+    ['inner.tcp.dport', vxlan, '80'],
+    ['inner.udp.dport', vxlan, '-'],
+    ['inner.src', plain, '-'],
     ['tcp.mss', plain, '-'],
+    ['tcp.sack', plain, 'false'],
+    ['tcp.doff', plain, '5'],
+    ['ip.ihl', plain, '5'],
+    ['ip.version', plain, '4'],
+    [
+      'geneve.opt.dsr',
+      [frame, nodes, { ...tunnel, destination: 6081 }, geneveWithDsr, ...plain],
+      '10.0.10.1:30080',
+    ],
+    ['geneve.opt.dsr', vxlan, '-'],
+    ['ip6.opt.dsr', [frame, client6, destinationDsr, syn], '[fd00:9::1]:30080'],
+    ['ip6.opt.dsr', [frame, client6, syn], '-'],
+    ['ip6.frag', [frame, client6, laterFragment, data], '1480'],
+    ['ip6.id', [frame, client6, laterFragment, data], '7'],
+    ['ip6.mf', [frame, client6, laterFragment, data], 'true'],
+    ['ip6.mf', [frame, client6, syn], 'false'],
+    ['icmp6.lladdr', [frame, client6, solicitation], '02:00:00:00:00:07'],
+    ['icmp6.lladdr', [frame, client6, { kind: 'icmp6', type: 128 }], '-'],
     ['ip.df', plain, 'false'],
     ['icmp.type', plain, '-'],
   ] as const)('%s', (path, layers, expected) => {
     expect(saying(layers, path)).toBe(expected)
   })
 
-  test.each(['ip.nope', 'nope.src', 'outer.nope', 'outer.', 'ip', '', 'ip.constructor', 'tcp.'])(
-    '`%s` is none',
-    (path) => {
-      expect(parseFieldPath(path)).toBeUndefined()
-    },
-  )
+  test.each([
+    'ip.nope',
+    'inner.nope',
+    'inner.',
+    'outer.outer.src',
+    'src',
+    'nope.src',
+    'outer.nope',
+    'outer.',
+    'ip',
+    '',
+    'ip.constructor',
+    'tcp.',
+  ])('`%s` is none', (path) => {
+    expect(parseFieldPath(path)).toBeUndefined()
+  })
 
   test('every listed path is one', () => {
     expect(allFieldPaths().filter((path) => parseFieldPath(path) === undefined)).toEqual([])

@@ -23,9 +23,9 @@ export type PacketChange =
 
 /** Fields that follow from others and would only repeat them. */
 const derived: Readonly<Partial<Record<FieldLayer, readonly string[]>>> = {
-  ip: ['checksum', 'dscp', 'ecn', 'len'],
+  ip: ['checksum', 'dscp', 'ecn', 'len', 'ihl'],
   ip6: ['dscp', 'ecn', 'len', 'next'],
-  tcp: ['checksum', 'len'],
+  tcp: ['checksum', 'len', 'doff'],
   udp: ['checksum', 'len'],
   sctp: ['checksum'],
   icmp: ['checksum'],

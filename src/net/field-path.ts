@@ -1,9 +1,10 @@
-// `tcp.dport`, `outer.src`, `outer.udp.dport`: which header of a packet a path speaks of.
+// `tcp.dport`, `outer.src`, `outer.udp.dport`, `inner.src`: which header of a packet a path speaks of.
 //
 //   eth ip udp vxlan | eth ip tcp          plain names speak of the innermost packet: ip.src is the pod's address
 //   ^--- outer.* ---^ ^- plain names -^    vxlan.* and geneve.* are found wherever they are
 //
-// A packet that is not encapsulated has no outer headers, so every `outer.*` is absent there, and a test on it is false.
+// A packet that is not encapsulated has neither outer nor inner headers, so `outer.*` and `inner.*` are absent there, and a
+// test on them is false.
 
 import type { FieldSpec, FieldValue } from './field-spec.ts'
 import { fieldLayers, fieldNamed, layerFields } from './fields.ts'
@@ -12,7 +13,8 @@ import { type Dissection, type FieldLayer, ipLayerAt, type Layer, layerAt } from
 /** A checked path. `layer` is undefined for `outer.src`, which is a field of whichever IP version is outside. */
 export interface FieldPath {
   readonly text: string
-  readonly outer: boolean
+  /** `any`: the innermost packet, encapsulated or not */
+  readonly where: 'outer' | 'inner' | 'any'
   readonly layer: FieldLayer | undefined
   readonly name: string
 }
@@ -31,26 +33,28 @@ const ipv6Names: Readonly<Record<string, string>> = { ttl: 'hoplimit', tos: 'tc'
 /** Layers that belong to the outer packet but are spoken of without `outer`. */
 const tunnels: readonly FieldLayer[] = ['vxlan', 'geneve']
 
-/** `layer.field`, `outer.field` or `outer.layer.field`; undefined when the layer or the field is unknown. */
+/** `layer.field`, or `outer.` or `inner.` with `layer.field` or a field of IP; undefined when there is no such field. */
 export function parseFieldPath(text: string): FieldPath | undefined {
-  const outer = text.startsWith('outer.')
-  const rest = outer ? text.slice('outer.'.length) : text
+  const prefix = /^(outer|inner)\./.exec(text)?.[1]
+  const where = prefix === 'outer' || prefix === 'inner' ? prefix : 'any'
+  const rest = where === 'any' ? text : text.slice('outer.'.length)
   const dot = rest.indexOf('.')
   const layer = fieldLayers.find((known) => known === rest.slice(0, dot))
   if (layer !== undefined) {
     const name = rest.slice(dot + 1)
-    return fieldNamed(layer, name) === undefined ? undefined : { text, outer, layer, name }
+    return fieldNamed(layer, name) === undefined ? undefined : { text, where, layer, name }
   }
-  return outer && fieldNamed('ip', rest) !== undefined
-    ? { text, outer, layer: undefined, name: rest }
-    : undefined
+  const known = where !== 'any' && fieldNamed('ip', rest) !== undefined
+  return known ? { text, where, layer: undefined, name: rest } : undefined
 }
 
 /** Every path that `parseFieldPath` accepts, for completion and for the grammar. */
 export function allFieldPaths(): readonly string[] {
   const plain = fieldLayers.flatMap((layer) => layerFields[layer].map((name) => `${layer}.${name}`))
-  const outerIp = layerFields.ip.map((name) => `outer.${name}`)
-  return [...plain, ...outerIp, ...plain.map((path) => `outer.${path}`)]
+  const prefixed = ['outer', 'inner'].flatMap((where) =>
+    [...layerFields.ip, ...plain].map((path) => `${where}.${path}`),
+  )
+  return [...plain, ...prefixed]
 }
 
 /** The type of a path's values; an `outer.*` address takes the type of IPv4, although the packet may answer with IPv6. */
@@ -60,12 +64,11 @@ export function specOfPath(path: FieldPath): FieldSpec | undefined {
 
 /** The header that a path speaks of in this packet. */
 function layerOf(path: FieldPath, dissection: Dissection): Layer | undefined {
-  const { layer, outer } = path
-  if (outer) {
-    if (dissection.depth === 0) return undefined
-    return layer === undefined ? ipLayerAt(dissection, 0) : layerAt(dissection, layer, 0)
-  }
-  if (layer === undefined) return undefined
+  const { layer, where } = path
+  if (where !== 'any' && dissection.depth === 0) return undefined
+  const depth = where === 'outer' ? 0 : dissection.depth
+  if (layer === undefined) return ipLayerAt(dissection, depth)
+  if (where !== 'any') return layerAt(dissection, layer, depth)
   if (tunnels.includes(layer)) return dissection.layers.findLast((each) => each.kind === layer)
   // An inner packet without a frame of its own (IPIP) is still inside one.
   if (layer === 'eth' || layer === 'vlan') return lastFrameLayer(dissection, layer)

@@ -1,6 +1,16 @@
 // What a header field is: a type, a way to read it and, where it makes sense, a way to write it. The tables of fields.ts
 // are made of these.
-import { type Ipv4, type Ipv6, readIpv4, readIpv6, sameIpv6, writeIpv4, writeIpv6 } from './address.ts'
+import {
+  type IpAddress,
+  type Ipv4,
+  type Ipv6,
+  readIpv4,
+  readIpv6,
+  sameIp,
+  sameIpv6,
+  writeIpv4,
+  writeIpv6,
+} from './address.ts'
 import {
   readU8,
   readU16,
@@ -25,8 +35,8 @@ export type FieldValue =
   | { readonly kind: 'mac'; readonly value: Mac }
   /** TCP flags, nine bits */
   | { readonly kind: 'flags'; readonly value: number }
-  /** an IPv4 address with a port: the target in a DSR option */
-  | { readonly kind: 'endpoint'; readonly value: { readonly address: Ipv4; readonly port: number } }
+  /** an address with a port: the target in a DSR option */
+  | { readonly kind: 'endpoint'; readonly value: { readonly address: IpAddress; readonly port: number } }
   | { readonly kind: 'bytes'; readonly value: Uint8Array }
 
 export type FieldType = FieldValue['kind']
@@ -211,7 +221,7 @@ export function sameFieldValue(left: FieldValue, right: FieldValue): boolean {
   if (left.kind === 'bytes') return right.kind === 'bytes' && sameBytes(left.value, right.value)
   if (left.kind === 'endpoint') {
     const { address, port } = left.value
-    return right.kind === 'endpoint' && address === right.value.address && port === right.value.port
+    return right.kind === 'endpoint' && sameIp(address, right.value.address) && port === right.value.port
   }
   return left.kind === right.kind && left.value === right.value
 }

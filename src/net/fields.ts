@@ -1,7 +1,7 @@
 // Every header field that the language knows, by layer: `tcp.dport` is fields.tcp.dport. This is the one list; the
 // grammar, the checks, expectations, small programs and trace differences all use it.
 import { arpAt } from './arp.ts'
-import { readU8, readU16, readU32, writeU16 } from './bytes.ts'
+import { readU8, readU16, writeU16 } from './bytes.ts'
 import { ethernetAt } from './ethernet.ts'
 import {
   bit16,
@@ -21,13 +21,25 @@ import { geneveAt } from './geneve.ts'
 import { icmpAt, icmpType, icmpUnreachable, isIcmpEcho } from './icmp.ts'
 import { icmpv6At, icmpv6Type, isIcmpv6Echo } from './icmpv6.ts'
 import { ipv4At, ipv4Flag } from './ipv4.ts'
-import { findIpv4Option, ipv4OptionType, readDsrOption, writeDsrOption } from './ipv4-options.ts'
 import { ipv6At, ipv6FlowLabel, writeIpv6FlowLabel } from './ipv6.ts'
 import type { FieldLayer } from './layer.ts'
 import { ndAt } from './nd.ts'
+import {
+  geneveDsr,
+  ipv4Dsr,
+  ipv6Dsr,
+  ipv6FragmentId,
+  ipv6FragmentOffset,
+  ipv6MoreFragments,
+  ndLinkAddress,
+  tcpMss,
+  tcpSack,
+  tcpTimestamp,
+  tcpTimestampEcho,
+  tcpWindowScale,
+} from './option-fields.ts'
 import { sctpAt } from './sctp.ts'
 import { tcpAt, tcpFlags } from './tcp.ts'
-import { findTcpOption, readMss, tcpOptionKind, writeMss } from './tcp-options.ts'
 import { udpAt } from './udp.ts'
 import { vlanAt } from './vlan.ts'
 import { vxlanAt } from './vxlan.ts'
@@ -45,20 +57,6 @@ const fragmentOffset = numberField(
   },
 )
 
-const dsr: FieldSpec = {
-  type: 'endpoint',
-  maximum: 0,
-  read: (bytes, { start }) => {
-    const value = readDsrOption(bytes, start)
-    return value === undefined ? undefined : { kind: 'endpoint', value }
-  },
-  write: (bytes, { start }, value) => {
-    const offset = findIpv4Option(bytes, start, ipv4OptionType.dsr)
-    const present = offset >= 0 && readDsrOption(bytes, start) !== undefined
-    if (present && value.kind === 'endpoint') writeDsrOption(bytes, offset, value.value)
-  },
-}
-
 const flags: FieldSpec = {
   type: 'flags',
   maximum: 0x1ff,
@@ -68,18 +66,6 @@ const flags: FieldSpec = {
     const rest = readU16(bytes, start + tcpAt.dataOffset) & ~0x1ff
     writeU16(bytes, start + tcpAt.dataOffset, rest | value.value)
   },
-}
-
-/** A number inside a TCP option: where the option is missing there is no value. */
-function tcpOption(
-  kind: number,
-  lengthBytes: number,
-  read: (bytes: Uint8Array, at: number) => number,
-): FieldSpec {
-  return numberField(0xffff_ffff, (bytes, { start }) => {
-    const offset = findTcpOption(bytes, start, kind)
-    return offset >= 0 && readU8(bytes, offset + 1) === lengthBytes ? read(bytes, offset + 2) : undefined
-  })
 }
 
 const payloadLength = numberField(0xffff, (_, { payload, end }) => end - payload)
@@ -129,13 +115,15 @@ export const fields = {
     tos: u8(ipv4At.tos),
     dscp: bits16(ipv4At.versionAndLength, { shift: 2, width: 6 }),
     ecn: bits16(ipv4At.versionAndLength, { shift: 0, width: 2 }),
+    version: readOnly(bits16(ipv4At.versionAndLength, { shift: 12, width: 4 })),
+    ihl: readOnly(bits16(ipv4At.versionAndLength, { shift: 8, width: 4 })),
     len: readOnly(u16(ipv4At.totalLength)),
     proto: readOnly(u8(ipv4At.protocol)),
     df: bit16(ipv4At.flagsAndOffset, ipv4Flag.dontFragment),
     mf: bit16(ipv4At.flagsAndOffset, ipv4Flag.moreFragments),
     frag: fragmentOffset,
     checksum: isChecksum(u16(ipv4At.checksum)),
-    'opt.dsr': dsr,
+    'opt.dsr': ipv4Dsr,
   },
   ip6: {
     src: inPseudoHeader(ipv6Field(ipv6At.source)),
@@ -151,6 +139,10 @@ export const fields = {
     ecn: bits16(ipv6At.versionClassFlow, { shift: 4, width: 2 }),
     next: readOnly(u8(ipv6At.nextHeader)),
     len: readOnly(u16(ipv6At.payloadLength)),
+    frag: ipv6FragmentOffset,
+    id: ipv6FragmentId,
+    mf: ipv6MoreFragments,
+    'opt.dsr': ipv6Dsr,
   },
   tcp: {
     sport: u16(tcpAt.source),
@@ -161,14 +153,12 @@ export const fields = {
     window: u16(tcpAt.window),
     urgent: u16(tcpAt.urgent),
     checksum: isChecksum(u16(tcpAt.checksum)),
-    mss: numberField(
-      0xffff,
-      (bytes, { start }) => readMss(bytes, start),
-      (bytes, { start }, value) => void writeMss(bytes, start, value),
-    ),
-    wscale: tcpOption(tcpOptionKind.windowScale, 3, readU8),
-    tsval: tcpOption(tcpOptionKind.timestamps, 10, readU32),
-    tsecr: tcpOption(tcpOptionKind.timestamps, 10, (bytes, at) => readU32(bytes, at + 4)),
+    mss: tcpMss,
+    wscale: tcpWindowScale,
+    sack: tcpSack,
+    ts: tcpTimestamp,
+    tsecr: tcpTimestampEcho,
+    doff: readOnly(bits16(tcpAt.dataOffset, { shift: 12, width: 4 })),
     len: payloadLength,
   },
   udp: {
@@ -204,10 +194,16 @@ export const fields = {
     mtu: isType(icmpv6Type.packetTooBig, u32(icmpv6At.mtu)),
     pointer: isType(icmpv6Type.parameterProblem, u32(icmpv6At.pointer)),
     target: readOnly(hasTarget(ipv6Field(ndAt.target))),
+    lladdr: ndLinkAddress,
     checksum: isChecksum(u16(icmpv6At.checksum)),
   },
   vxlan: { vni: u24(vxlanAt.vni), flags: u8(vxlanAt.flags), group: u16(vxlanAt.group) },
-  geneve: { vni: u24(geneveAt.vni), type: u16(geneveAt.protocol) },
+  geneve: {
+    vni: u24(geneveAt.vni),
+    type: u16(geneveAt.protocol),
+    flags: u8(geneveAt.flags),
+    'opt.dsr': geneveDsr,
+  },
 } as const satisfies Readonly<Record<FieldLayer, Readonly<Record<string, FieldSpec>>>>
 
 /** The fields of every layer, for a name that is not known when this is compiled. */

@@ -179,3 +179,21 @@ export function describeExtension(extension: Ipv6Extension, protocol: number): s
       return name
   }
 }
+
+/** Offset of the first extension header of a kind behind the IPv6 header at `l3`, or -1; allocates nothing. */
+export function findExtension(bytes: Uint8Array, l3: number, end: number, wanted: number): number {
+  let protocol = readU8(bytes, l3 + 6)
+  let offset = l3 + 40
+  while (isExtension(protocol) && end - offset >= 8) {
+    const length = extensionLength(bytes, offset, protocol)
+    if (length > end - offset) return -1
+    if (protocol === wanted) return offset
+    // What follows a later fragment's header is the middle of a datagram, not a header.
+    const middle =
+      protocol === ipProtocol.fragment && readU16(bytes, offset + extensionAt.fragmentOffset) >= 8
+    if (middle) return -1
+    protocol = readU8(bytes, offset)
+    offset += length
+  }
+  return -1
+}
