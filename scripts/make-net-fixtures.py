@@ -188,6 +188,6 @@ for name, packet in packets.items():
     cases.append({"name": name, "scapy": parsed.summary(), "hex": raw.hex(), "layers": describe(parsed)})
 
 with open("src/net/fixtures/scapy.json", "w", encoding="utf-8") as file:
-    json.dump({"made": "by scripts/make-net-fixtures.py with scapy " + scapy.__version__, "cases": cases}, file, indent=1)
+    json.dump({"made": "by scripts/make-net-fixtures.py with scapy " + scapy.__version__, "cases": cases}, file, indent=2)
     file.write("\n")
 print(len(cases), "cases")
