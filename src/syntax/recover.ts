@@ -61,6 +61,8 @@ class WorkingText {
   }
 }
 
+type Failed = Extract<Attempt, { readonly ok: false }>
+
 /** What is known while the mistakes are looked for. */
 interface Search {
   readonly source: Source
@@ -76,7 +78,7 @@ function lineStart(text: string, at: number): number {
 }
 
 /** Where the mistaken word begins: at a blank it is the next word, behind `ip.` it is the part after the dot. */
-function findMistake({ source, working }: Search, failed: Extract<Attempt, { ok: false }>): Mistake {
+function findMistake({ source, working }: Search, failed: Failed): Mistake {
   const { text } = working
   let at = wordStart(text, failed.at)
   let expected = expectedAt(source, text, at)
@@ -89,8 +91,25 @@ function findMistake({ source, working }: Search, failed: Extract<Attempt, { ok:
     const fields = expectedAt(source, text, at + layer.length)
     if (fields.literals.length > 0) return mistakeAt(text, at + layer.length, fields)
   }
-  const blanks = /^[ \t\r]+(?=[^\s#])/.exec(text.slice(at))?.[0].length ?? 0
-  return mistakeAt(text, at + blanks, expected)
+  const blanks = /^[ \t\r]+(?=[^\s#])/.exec(text.slice(at, at + 200))?.[0].length ?? 0
+  const mistake = mistakeAt(text, at + blanks, expected)
+  return mistake.replacement === undefined ? (mistakeBefore(source, text, mistake) ?? mistake) : mistake
+}
+
+/**
+ * A mistyped word may pass for a name (`xdp nativ p`), so that only the next word is refused. The word before is to
+ * blame when a word of the language is near it and the text parses further with that.
+ */
+function mistakeBefore(source: Source, text: string, mistake: Mistake): Mistake | undefined {
+  const line = text.slice(lineStart(text, mistake.start), mistake.start)
+  const word = /([A-Za-z][A-Za-z0-9-]*)[ \t]+$/.exec(line)
+  if (word?.[1] === undefined) return undefined
+  const start = mistake.start - line.length + word.index
+  const before = mistakeAt(text, start, expectedAt(source, text, start))
+  if (before.replacement === undefined || before.end !== start + word[1].length) return undefined
+  const mended = attempt(source, text.slice(0, start) + before.replacement + text.slice(before.end))
+  const gained = before.replacement.length - word[1].length
+  return mended.ok || mended.at > mistake.end + gained ? before : undefined
 }
 
 /** True when a block's own missing content is the consequence of what was blanked inside it. */
@@ -134,7 +153,7 @@ function step(search: Search, mistake: Mistake): boolean {
 /**
  * The mistakes of a text, in order. `first` is the failed parse of the source's own text. At least one is found.
  */
-export function recover(source: Source, first: Extract<Attempt, { ok: false }>): readonly Diagnostic[] {
+export function recover(source: Source, first: Failed): readonly Diagnostic[] {
   const search: Search = {
     source,
     working: new WorkingText(source.text),
