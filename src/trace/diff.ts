@@ -117,14 +117,15 @@ function compareSummary(old: PacketSection, now: PacketSection, differences: Dif
 
 /** A packet that only one side has. */
 function wholePacket(sign: '-' | '+', packet: PacketSection): Difference {
-  const lines: DiffLine[] = [{ sign, text: `packet ${packet.name} ${packet.summary}`, row: packet.row ?? 0 }]
+  const at = (number: number | undefined): number => (sign === '-' ? (number ?? 0) : 0)
+  const lines: DiffLine[] = [{ sign, text: `packet ${packet.name} ${packet.summary}`, row: at(packet.row) }]
   for (const { line, effects, rows } of packet.hooks) {
-    lines.push({ sign, text: `  ${line}`, row: rows?.[0] ?? 0 })
+    lines.push({ sign, text: `  ${line}`, row: at(rows?.[0]) })
     effects.forEach((text, index) => {
-      lines.push({ sign, text: `    ${text}`, row: rows?.[index + 1] ?? 0 })
+      lines.push({ sign, text: `    ${text}`, row: at(rows?.[index + 1]) })
     })
   }
-  const row = packet.row ?? 0
+  const row = at(packet.row)
   return { kind: 'packet', packet: packet.name, node: '', place: '', actor: '', row, lines }
 }
 

@@ -78,36 +78,70 @@ export function outcomeText(outcome: Outcome): string {
 
 function packetSection(packet: PacketTrace, context: EffectContext): PacketSection {
   const summary = summaryOf(packet.first, context.names)
+  const hooks = shownHooks(packet, context).map(({ hook }) => hook)
+  return { name: packet.name, summary, hooks }
+}
+
+/** An event that is shown, and its lines. */
+export interface ShownHook {
+  readonly event: HookEvent
+  readonly hook: Hook
+}
+
+/** One packet's way for renderings other than text. */
+export interface ShownPacket {
+  readonly packet: PacketTrace
+  readonly summary: string
+  readonly hooks: readonly ShownHook[]
+}
+
+/** All packets with the events that a level shows, names and lines as in the text. */
+export function shownPackets(trace: Trace, options: FormatOptions): readonly ShownPacket[] {
+  const { level, decoders = noDecoders } = options
+  const context: EffectContext = { level, names: namesOf(trace), memory: newNatMemory(), decoders }
+  return trace.packets.map((packet) => ({
+    packet,
+    summary: summaryOf(packet.first, context.names),
+    hooks: shownHooks(packet, context),
+  }))
+}
+
+function shownHooks(packet: PacketTrace, context: EffectContext): readonly ShownHook[] {
   const ends = endsOf(packet)
   const shown: { readonly event: HookEvent; readonly effects: readonly string[] }[] = []
   for (const event of packet.events) {
     const effects = effectsOf(event, context)
     if (isShown(event, effects, ends, context.level)) shown.push({ event, effects })
   }
-  const hooks: Hook[] = []
+  const hooks: ShownHook[] = []
   const next = nextOnNode(shown.map(({ event }) => event))
   shown.forEach(({ event, effects }, index) => {
     const follower = next[index]
-    if (follower !== undefined && effects.length === 0 && isBareArrival(event) && arrivesIn(event, follower))
-      return
-    hooks.push({ node: event.node, line: lineOf(event, context.names), effects })
+    const bare = effects.length === 0 && isBareArrival(event)
+    if (bare && follower !== undefined && arrivesIn(event, follower)) return
+    hooks.push({ event, hook: { node: event.node, line: lineOf(event, context.names), effects } })
   })
-  return { name: packet.name, summary, hooks }
+  return hooks
 }
 
 /** The events at which a copy of the packet ended without reaching its receiver. */
 function endsOf(packet: PacketTrace): ReadonlySet<HookEvent> {
   const ends = new Set<HookEvent>()
-  for (const outcome of packet.outcomes) {
-    if (outcome.kind === 'delivered') continue
-    const { node, device, stage } = outcome
-    const last = packet.events.findLast(
-      (event) => event.node === node && event.device === device && event.stage === stage,
-    )
-    if (last !== undefined) ends.add(last)
+  const lost = packet.outcomes.filter(({ kind }) => kind !== 'delivered')
+  if (lost.length > 0) {
+    const last = new Map<string, HookEvent>()
+    for (const event of packet.events) last.set(siteKey(event), event)
+    for (const outcome of lost) {
+      const event = last.get(siteKey(outcome))
+      if (event !== undefined) ends.add(event)
+    }
   }
   for (const event of packet.events) if (dropReasonOf(event) !== undefined) ends.add(event)
   return ends
+}
+
+function siteKey({ node, device, stage }: HookEvent | Outcome): string {
+  return `${node}/${device}/${stage}`
 }
 
 function isShown(

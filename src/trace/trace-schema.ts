@@ -1,0 +1,151 @@
+// The JSON Schema (draft-07) of a trace, as `scn trace --as json` writes it. Unknown properties are mistakes, so that a
+// consumer learns of a change; numbers that may grow (stages, kinds of facts) are listed in full.
+
+const text = { type: 'string' } as const
+const count = { type: 'integer', minimum: 0 } as const
+const hex = { type: 'string', pattern: '^([0-9a-f]{2})*$' } as const
+
+function list<T>(items: T): { readonly type: 'array'; readonly items: T } {
+  return { type: 'array', items }
+}
+
+function record<P extends Readonly<Record<string, unknown>>>(
+  properties: P,
+  optional: readonly string[] = [],
+): {
+  readonly type: 'object'
+  readonly properties: P
+  readonly required: readonly string[]
+  readonly additionalProperties: false
+} {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name))
+  return { type: 'object', properties, required, additionalProperties: false }
+}
+
+/** All stages, in the order of a packet's way. */
+export const stages = [
+  'nic',
+  'irq',
+  'napi',
+  'alloc',
+  'gro',
+  'rx',
+  'xdp',
+  'tap-in',
+  'tc-in',
+  'bridge',
+  'nf',
+  'route',
+  'socket',
+  'neigh',
+  'tc-out',
+  'qdisc',
+  'tap-out',
+  'tx',
+  'xmit',
+  'decap',
+  'policy',
+  'proxy',
+  'cgroup',
+] as const
+
+const stage = { enum: stages } as const
+
+const fact = {
+  oneOf: [
+    record({ kind: { const: 'drop' }, reason: text }),
+    record({ kind: { const: 'fib' }, via: text, device: text, table: count }, ['via', 'table']),
+    record({ kind: { const: 'tracepoint' }, name: text }),
+    record(
+      {
+        kind: { const: 'map' },
+        map: text,
+        key: hex,
+        before: hex,
+        after: hex,
+        keyText: text,
+        beforeText: text,
+        afterText: text,
+      },
+      ['before', 'after', 'beforeText', 'afterText'],
+    ),
+    record({ kind: { const: 'record' }, map: text, bytes: hex }),
+    record({ kind: { const: 'lookup' }, map: text, keyText: text, valueText: text }, ['valueText']),
+    record({ kind: { const: 'helper' }, name: text, args: text, result: { type: 'number' } }),
+    record({ kind: { const: 'tail-call' }, map: text, index: count, program: text }, ['program']),
+    record({ kind: { const: 'kernel' }, word: text, text }),
+  ],
+} as const
+
+const event = record(
+  {
+    node: text,
+    device: text,
+    stage,
+    chain: text,
+    actor: text,
+    decision: record({ code: text, target: text, value: { type: 'integer' } }, ['target', 'value']),
+    before: count,
+    after: count,
+    facts: list(fact),
+    nested: list({ $ref: '#/definitions/event' }),
+    time: count,
+    line: text,
+    effects: list(text),
+  },
+  ['chain', 'decision', 'line', 'effects'],
+)
+
+const packet = record(
+  {
+    name: text,
+    cause: text,
+    summary: text,
+    snapshots: list(
+      record({
+        bytes: hex,
+        start: { enum: ['ethernet', 'ip'] },
+        mark: count,
+        pktType: count,
+        vlanTci: { type: 'integer', minimum: -1, maximum: 0xffff },
+        metaBytes: count,
+      }),
+    ),
+    first: count,
+    events: list({ $ref: '#/definitions/event' }),
+    outcomes: list(
+      record(
+        {
+          kind: { enum: ['delivered', 'dropped', 'consumed', 'looped', 'unfinished'] },
+          node: text,
+          device: text,
+          stage,
+          reason: text,
+        },
+        ['reason'],
+      ),
+    ),
+  },
+  ['summary'],
+)
+
+/** The schema; `$id` changes when the format's version does. */
+export const traceSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  $id: 'scn-trace-1',
+  title: 'A trace of one case of one scenario',
+  definitions: { event, packet },
+  ...record(
+    {
+      format: { const: 'scn-trace' },
+      version: { const: 1 },
+      scenario: text,
+      case: text,
+      bindings: list(record({ name: text, addresses: list(text), remarks: list(text) })),
+      packets: list({ $ref: '#/definitions/packet' }),
+      state: list(record({ node: text, lines: list(record({ word: text, text })) })),
+      unstable: list(record({ kind: { enum: ['port', 'sequence', 'identifier'] }, value: count })),
+    },
+    ['case', 'unstable'],
+  ),
+} as const
