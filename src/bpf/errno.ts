@@ -24,9 +24,3 @@ export const errno = {
 } as const
 
 export type ErrnoName = keyof typeof errno
-
-/** `ENOENT` for 2 or -2; undefined for a number that is not in the list. */
-export function errnoName(value: number): ErrnoName | undefined {
-  const wanted = Math.abs(value)
-  return (Object.keys(errno) as ErrnoName[]).find((name) => errno[name] === wanted)
-}

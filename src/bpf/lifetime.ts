@@ -63,3 +63,8 @@ export function holdProgram(program: Program): void {
 export function releaseProgram(program: Program): void {
   program.references?.release()
 }
+
+/** Closes a file descriptor of a map or a program. */
+export function closeObject(object: { readonly references: References }): void {
+  object.references.releaseUser()
+}

@@ -72,16 +72,19 @@ function lookupOn(context: RunContext, map: BpfMap, key: Uint8Array, cpu: number
   return value
 }
 
+/** What a lookup in a map of this class answers. */
+export type LookedUp<M extends AnyMap> = (M extends MapOfMaps ? BpfMap : Uint8Array) | undefined
+
+/** bpf_map_lookup_elem: the live value on this CPU, an inner map, or undefined. */
+export function lookupElem<M extends AnyMap>(context: RunContext, map: M, key: Uint8Array): LookedUp<M> {
+  const found = map instanceof MapOfMaps ? map.lookup(key) : lookupValue(context, map, key)
+  return found as LookedUp<M>
+}
+
 /** bpf_map_lookup_elem on a map of values: the live value on this CPU, or undefined. */
 export function lookupValue(context: RunContext, map: AnyMap, key: Uint8Array): Uint8Array | undefined {
   if (!isDataMap(map)) refuse(map, 'bpf_map_lookup_elem#1')
   return lookupOn(context, map, key, context.kernel.cpu)
-}
-
-/** bpf_map_lookup_elem on a map of maps: the inner map, or undefined. */
-export function lookupInnerMap(_context: RunContext, map: AnyMap, key: Uint8Array): BpfMap | undefined {
-  if (!(map instanceof MapOfMaps)) refuse(map, 'bpf_map_lookup_elem#1')
-  return map.lookup(key)
 }
 
 /** bpf_map_lookup_percpu_elem: another CPU's value; undefined for a CPU that does not exist. */

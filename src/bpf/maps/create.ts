@@ -1,6 +1,6 @@
 // BPF_MAP_CREATE: a declaration enters; a map leaves, or the error number with which the kernel refuses it.
 // kernel/bpf/syscall.c map_create() and each type's map_alloc_check()
-import { type ErrnoName, errno } from '../errno.ts'
+import type { ErrnoName } from '../errno.ts'
 import { ArrayMap } from './array-map.ts'
 import { DevMap } from './devmap.ts'
 import { HashMap } from './hash-map.ts'
@@ -169,7 +169,7 @@ function make(spec: MapSpec, cpus: number): AnyMap {
 }
 
 /**
- * Makes a map. A perf event array declared with 0 entries gets one for each CPU, as libbpf does.
+ * Makes a map. The caller has a file descriptor of it: `closeObject(map)` gives it back. A perf event array declared with 0 entries gets one for each CPU, as libbpf does.
  * `cpus` is the number of possible CPUs: how many values a per-CPU entry has.
  */
 export function createMap<Spec extends MapSpec>(
@@ -180,11 +180,8 @@ export function createMap<Spec extends MapSpec>(
     spec.type === 'perf_event_array' && spec.maxEntries === 0 ? { ...spec, maxEntries: options.cpus } : spec
   const reason = refusedFlags(filled) ?? refused(filled)
   if (reason !== undefined) return { kind: 'refused', errno: reason }
+  const map = make(filled, options.cpus)
+  map.references.holdUser()
   // `make` and MapOf name the same class for each type; the compiler cannot follow a switch into a conditional type
-  return { kind: 'made', map: make(filled, options.cpus) as MapOf<Spec['type']> }
-}
-
-/** The error number of a refusal, negated as the system call answers it. */
-export function refusalNumber(refusal: { readonly errno: ErrnoName }): number {
-  return -errno[refusal.errno]
+  return { kind: 'made', map: map as MapOf<Spec['type']> }
 }
