@@ -12,7 +12,9 @@ export type * from './ast-expect.ts'
 export type * from './ast-host.ts'
 export type * from './ast-program.ts'
 export type * from './ast-scenario.ts'
+export type * from './ast-state.ts'
 export type * from './ast-topology.ts'
+export type * from './ast-traffic.ts'
 export type * from './ast-words.ts'
 
 /** One file. */
