@@ -48,10 +48,22 @@ export interface TransportHandler {
   readonly error: (skb: Skb, error: IcmpError) => boolean
 }
 
-/** What is registered once for a machine, by protocol number and by family. */
+/** An ICMP error to send (IPv4): see icmp-send.ts. */
+export interface IcmpErrorSpec {
+  readonly type: number
+  readonly code: number
+  /** The second word: next-hop MTU, gateway address, pointer shifted left by 24; else 0. */
+  readonly info: number
+}
+
+/** What is registered once for a machine: by protocol number, by family, and what is called in circles. */
 export interface IpStack {
   readonly transports: Map<number, TransportHandler>
   readonly neighbourOps: Map<4 | 6, NeighbourOps>
+  /** Echo and raw ICMP sockets: get echo replies (`skb.data` at the ICMP header) and errors about their requests. */
+  ping: TransportHandler | undefined
+  /** icmp_send(); output.ts reaches it through here, because it sends by output.ts. */
+  sendError: (skb: Skb, spec: IcmpErrorSpec) => void
 }
 
 const stacks = new WeakMap<Machine, IpStack>()
@@ -60,7 +72,12 @@ const stacks = new WeakMap<Machine, IpStack>()
 export function ipStackOf(machine: Machine): IpStack {
   const known = stacks.get(machine)
   if (known !== undefined) return known
-  const made: IpStack = { transports: new Map(), neighbourOps: new Map() }
+  const made: IpStack = {
+    transports: new Map(),
+    neighbourOps: new Map(),
+    ping: undefined,
+    sendError: () => undefined,
+  }
   stacks.set(machine, made)
   return made
 }
@@ -107,6 +124,7 @@ export interface IpState {
   readonly ns: Namespace
   readonly v4: FamilyState
   readonly v6: FamilyState
+  readonly stack: IpStack
   readonly transports: Map<number, TransportHandler>
   /** Identification counters by destination, then by source and protocol. */
   readonly identifiers: Map<number, Map<number, number>>
@@ -132,11 +150,13 @@ function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
 
 /** The empty state of a namespace; `ns.machine` must be set. Loopback addresses are added when `lo` comes up. */
 export function createIpState(ns: Namespace): IpState {
+  const stack = ipStackOf(ns.machine)
   return {
     ns,
     v4: createFamily(ns, 4),
     v6: createFamily(ns, 6),
-    transports: ipStackOf(ns.machine).transports,
+    stack,
+    transports: stack.transports,
     identifiers: new Map(),
     icmpTokens: 0,
     icmpLast: Number.NEGATIVE_INFINITY,

@@ -1,0 +1,94 @@
+// The way down of IPv4: OUTPUT, POSTROUTING, fragmentation, neighbour. net/ipv4/ip_output.c ip_local_out(), ip_output(),
+// ip_finish_output(). What enters has a route; what leaves is a frame on a device.
+
+import { present } from '../../base/assert.ts'
+import { isIpv4, readIpv4 } from '../../net/address.ts'
+import { readU16, writeU16 } from '../../net/bytes.ts'
+import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
+import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
+import { etherType } from '../../net/protocol.ts'
+import { count } from '../counters.ts'
+import type { NetDevice } from '../device/device.ts'
+import { drop } from '../drop.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+import { errnoNumber } from '../socket/errno.ts'
+import { fragmentPacket } from './fragment.ts'
+import { neighbourOutput } from './neighbour-output.ts'
+import type { Route } from './route.ts'
+
+const outputHook = { family: 4, hook: 'OUTPUT' } as const
+const postroutingHook = { family: 4, hook: 'POSTROUTING' } as const
+
+/** Whether fragmentation is wished for although DF is set (IP_PMTUDISC_WANT, skb->ignore_df). */
+export interface OutputOptions {
+  readonly ignoreDontFragment?: boolean
+}
+
+/**
+ * ip_local_out(): sends a packet that was built here. `skb.data` and `skb.networkHeader` stand at a finished IP header
+ * (total length and checksum are written here) and `skb.route` is its route. Answers 0, a NET_XMIT code, -EPERM when
+ * OUTPUT or POSTROUTING dropped it, or -EMSGSIZE when it may not be fragmented; the sender's counters are the caller's.
+ */
+export function ipLocalOut(ns: Namespace, skb: Skb, options: OutputOptions = {}): number {
+  const route = present(skb.route, 'a packet that is sent has a route')
+  writeU16(skb.bytes, skb.networkHeader + ipv4At.totalLength, skb.tail - skb.networkHeader)
+  writeIpv4Checksum(skb.bytes, skb.networkHeader)
+  skb.protocol = etherType.ipv4
+  count(ns, 'IpOutRequests')
+  const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
+  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  return ipOutput(ns, skb, options)
+}
+
+/** ip_output(): POSTROUTING and on. The route may have been changed by OUTPUT (ip_route_me_harder). */
+export function ipOutput(
+  ns: Namespace,
+  skb: Skb,
+  options: OutputOptions & { readonly input?: NetDevice } = {},
+): number {
+  const route = present(skb.route, 'a packet that is sent has a route')
+  skb.dev = route.device
+  skb.protocol = etherType.ipv4
+  const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
+  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  return finishOutput(ns, skb, skb.route ?? route, options)
+}
+
+/** ip_finish_output() and ip_fragment(). */
+function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
+  if (skb.length <= route.mtu || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
+  if ((flags & ipv4Flag.dontFragment) !== 0 && options.ignoreDontFragment !== true) {
+    count(ns, 'IpFragFails')
+    ns.ip.stack.sendError(skb, {
+      type: icmpType.unreachable,
+      code: icmpUnreachable.fragmentationNeeded,
+      info: route.mtu,
+    })
+    drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_PKT_TOO_BIG' })
+    return -errnoNumber.EMSGSIZE
+  }
+  return sendFragments(ns, skb, route)
+}
+
+function sendFragments(ns: Namespace, skb: Skb, route: Route): number {
+  let result = 0
+  for (const piece of fragmentPacket(skb, route.mtu)) {
+    count(ns, 'IpFragCreates')
+    const sent = sendPacket(ns, piece, route)
+    if (result === 0) result = sent
+  }
+  count(ns, 'IpFragOKs')
+  return result
+}
+
+/** ip_finish_output2(). */
+function sendPacket(ns: Namespace, skb: Skb, route: Route): number {
+  if (route.type === 'multicast') count(ns, 'IpExtOutMcastPkts')
+  else if (route.type === 'broadcast') count(ns, 'IpExtOutBcastPkts')
+  count(ns, 'IpOutTransmits')
+  const gateway = route.gateway
+  const destination = readIpv4(skb.bytes, skb.data + ipv4At.destination)
+  return neighbourOutput(skb, route.device, gateway !== undefined && isIpv4(gateway) ? gateway : destination)
+}

@@ -1,0 +1,86 @@
+// How often ICMP may speak: a token bucket per remote address and one for all (net/ipv4/inetpeer.c
+// inet_peer_xrlim_allow(), net/ipv4/icmp.c icmp_global_allow()). Facts: linux 8.14.
+import type { IpAddress } from '../../net/address.ts'
+import { isIpv4 } from '../../net/address.ts'
+import { millisecond, second } from '../clock.ts'
+import type { Namespace } from '../namespace.ts'
+import { familyState, type Peer } from './state.ts'
+
+/** XRLIM_BURST_FACTOR: messages that may come at once. */
+const burst = 6
+/** net.ipv4.route.error_cost and error_burst: the second limiter of ip_error(), in the same bucket. */
+const errorCost = second
+const errorBurst = 5 * second
+/** A new bucket behaves as if it had been idle for a minute. */
+const idle = 60 * second
+
+/** The buckets of a remote address (inet_getpeer). */
+export function peerOf(ns: Namespace, address: IpAddress): Peer {
+  const { peers } = familyState(ns, isIpv4(address) ? 4 : 6)
+  const known = peers.get(address)
+  if (known !== undefined) return known
+  const made: Peer = { tokens: 0, last: ns.machine.clock.now - idle, redirects: 0 }
+  peers.set(address, 0, made)
+  return made
+}
+
+/** inet_peer_xrlim_allow(): takes one message's worth of time (`timeoutMs`) out of the bucket. */
+export function peerAllows(ns: Namespace, address: IpAddress, timeoutMs: number): boolean {
+  const timeout = timeoutMs * millisecond
+  if (timeout === 0) return true
+  const peer = peerOf(ns, address)
+  const { now } = ns.machine.clock
+  peer.tokens = Math.min(peer.tokens + now - peer.last, burst * timeout)
+  peer.last = now
+  if (peer.tokens < timeout) return false
+  peer.tokens -= timeout
+  return true
+}
+
+/** The limiter in front of ip_error()'s messages (no route, unreachable, prohibit). */
+export function routeErrorAllowed(ns: Namespace, address: IpAddress): boolean {
+  const peer = peerOf(ns, address)
+  const { now } = ns.machine.clock
+  peer.tokens = Math.min(peer.tokens + now - peer.last, errorBurst)
+  peer.last = now
+  if (peer.tokens < errorCost) return false
+  peer.tokens -= errorCost
+  return true
+}
+
+/** icmp_global_allow(): icmp_msgs_per_sec and icmp_msgs_burst of the namespace. */
+export function globalAllows(ns: Namespace): boolean {
+  const { ip, sysctls } = ns
+  const { now } = ns.machine.clock
+  const limit = sysctls.get('net.ipv4.icmp_msgs_burst')
+  const rate = sysctls.get('net.ipv4.icmp_msgs_per_sec')
+  const gained = ((now - ip.icmpLast) / second) * rate
+  ip.icmpTokens = Math.min(ip.icmpTokens + gained, limit)
+  ip.icmpLast = now
+  if (ip.icmpTokens < 1) return false
+  ip.icmpTokens -= 1
+  return true
+}
+
+/** ip_rt_redirect_silence, ip_rt_redirect_number, ip_rt_redirect_load. */
+const redirectSilence = 20.48 * second
+const redirectsMax = 9
+const redirectLoad = 20 * millisecond
+
+/** ip_rt_send_redirect(): whether one more redirect goes to a host; they become rarer, then stop. */
+export function redirectAllowed(ns: Namespace, address: IpAddress): boolean {
+  const peer = peerOf(ns, address)
+  const { now } = ns.machine.clock
+  if (now > peer.last + redirectSilence) {
+    peer.tokens = 0
+    peer.redirects = 0
+  }
+  if (peer.redirects >= redirectsMax) {
+    peer.last = now
+    return false
+  }
+  if (peer.redirects > 0 && now <= peer.last + redirectLoad * 2 ** peer.redirects) return false
+  peer.last = now
+  peer.redirects += 1
+  return true
+}

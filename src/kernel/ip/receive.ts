@@ -1,0 +1,140 @@
+// The way up of IPv4: net/ipv4/ip_input.c ip_rcv_core(), PREROUTING, ip_rcv_finish(). What enters is a packet behind its
+// Ethernet header; what leaves is delivered, forwarded, or dropped with a reason and its counter.
+import { readIpv4 } from '../../net/address.ts'
+import { readU8, readU16 } from '../../net/bytes.ts'
+import { icmpType } from '../../net/icmp.ts'
+import { ipv4At, ipv4ChecksumIsRight, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import { count } from '../counters.ts'
+import type { NetDevice } from '../device/device.ts'
+import { drop } from '../drop.ts'
+import { pktType, type Skb } from '../skb.ts'
+import { deliverLocally } from './deliver.ts'
+import { ipError, ipForward } from './forward.ts'
+import { type InputPacket, routeInput } from './input-route.ts'
+import { hasOptions, inspectOptions } from './options.ts'
+import type { Route } from './route.ts'
+
+const preroutingHook = { family: 4, hook: 'PREROUTING' } as const
+const minimumHeader = 20
+
+function dropAtRx(skb: Skb, reason: KernelDropReason): void {
+  drop(skb, { device: skb.dev.name, stage: 'rx', reason })
+}
+
+function headerError(skb: Skb, reason: KernelDropReason): false {
+  count(skb.dev.ns, 'IpInHdrErrors')
+  dropAtRx(skb, reason)
+  return false
+}
+
+/** ip_rcv_core(): true when the header is sound; padding behind the packet is cut off. */
+function checkHeader(skb: Skb): boolean {
+  const { ns } = skb.dev
+  if (skb.pktType === pktType.otherHost) {
+    dropAtRx(skb, 'SKB_DROP_REASON_OTHERHOST')
+    return false
+  }
+  count(ns, 'IpInReceives')
+  const { bytes, data: l3 } = skb
+  if (skb.length < minimumHeader) return headerError(skb, 'SKB_DROP_REASON_IP_INHDR')
+  const headerLength = ipv4HeaderLength(bytes, l3)
+  const version = readU8(bytes, l3) >>> 4
+  if (headerLength < minimumHeader || version !== 4 || headerLength > skb.length) {
+    return headerError(skb, 'SKB_DROP_REASON_IP_INHDR')
+  }
+  if (!ipv4ChecksumIsRight(bytes, l3)) {
+    count(ns, 'IpExtInCsumErrors')
+    return headerError(skb, 'SKB_DROP_REASON_IP_CSUM')
+  }
+  const length = readU16(bytes, l3 + ipv4At.totalLength)
+  if (skb.length < length) {
+    count(ns, 'IpExtInTruncatedPkts')
+    dropAtRx(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
+    return false
+  }
+  if (length < headerLength) return headerError(skb, 'SKB_DROP_REASON_IP_INHDR')
+  skb.tail = l3 + length
+  return true
+}
+
+/** Ports are read only when rules may ask for them (fib4_rules_early_flow_dissect). */
+function ports(skb: Skb, protocol: number): number {
+  const l3 = skb.networkHeader
+  if (skb.dev.ns.ip.v4.rules === undefined || ipv4IsFragment(skb.bytes, l3)) return 0
+  if (protocol !== ipProtocol.tcp && protocol !== ipProtocol.udp && protocol !== ipProtocol.sctp) return 0
+  const at = l3 + ipv4HeaderLength(skb.bytes, l3)
+  return at + 4 > skb.tail ? 0 : readU16(skb.bytes, at) * 0x10000 + readU16(skb.bytes, at + 2)
+}
+
+/** What routing asks of a packet. */
+function packetOf(skb: Skb): InputPacket {
+  const { bytes, networkHeader: l3 } = skb
+  const protocol = readU8(bytes, l3 + ipv4At.protocol)
+  const both = ports(skb, protocol)
+  return {
+    source: readIpv4(bytes, l3 + ipv4At.source),
+    destination: readIpv4(bytes, l3 + ipv4At.destination),
+    tos: readU8(bytes, l3 + ipv4At.tos) & 0xfc,
+    mark: skb.mark,
+    protocol,
+    sport: both >>> 16,
+    dport: both & 0xffff,
+    isIp: true,
+  }
+}
+
+/** The counters of __ip_rcv_finish_core() and of a reverse path failure. */
+function routeOf(dev: NetDevice, skb: Skb): Route | undefined {
+  // lo keeps the sender's decision (loopback_xmit(): skb_dst_force)
+  if (dev.kind === 'loopback' && skb.route?.local === true) return { ...skb.route, input: dev }
+  const answer = routeInput(dev, packetOf(skb))
+  if (answer.kind === 'route') return answer.route
+  if (answer.reason === 'SKB_DROP_REASON_IP_RPFILTER') count(dev.ns, 'TcpExtIPReversePathFilter')
+  drop(skb, { device: '', stage: 'route', reason: answer.reason })
+  return undefined
+}
+
+/** ip_rcv_options(): source routes are refused, malformed options are answered. False when the packet is gone. */
+function checkOptions(skb: Skb): boolean {
+  if (!hasOptions(skb.bytes, skb.networkHeader)) return true
+  const verdict = inspectOptions(skb.bytes, skb.networkHeader)
+  if (verdict.kind === 'ok') return true
+  const { ns } = skb.dev
+  if (verdict.kind === 'malformed') {
+    count(ns, 'IpInHdrErrors')
+    const info = (verdict.pointer << 24) >>> 0
+    ns.ip.stack.sendError(skb, { type: icmpType.parameterProblem, code: 0, info })
+  }
+  dropAtRx(skb, 'SKB_DROP_REASON_IP_INHDR')
+  return false
+}
+
+function countGroups(skb: Skb, route: Route): void {
+  const { ns } = skb.dev
+  if (route.type === 'multicast') count(ns, 'IpExtInMcastPkts')
+  else if (route.type === 'broadcast') count(ns, 'IpExtInBcastPkts')
+}
+
+/** ip_rcv_finish() and dst_input(). */
+function finishReceive(skb: Skb): void {
+  const route = routeOf(skb.dev, skb)
+  if (route === undefined) return
+  skb.route = route
+  if (!checkOptions(skb)) return
+  countGroups(skb, route)
+  if (route.error !== undefined) ipError(skb, route.error)
+  else if (route.local || route.type === 'broadcast' || route.type === 'multicast') deliverLocally(skb)
+  else ipForward(skb)
+}
+
+/** ip_rcv(): the handler of ethertype 0x0800; `skb.data` stands at the IP header. */
+export function ipReceive(skb: Skb): void {
+  if (!checkHeader(skb)) return
+  const { dev } = skb
+  skb.networkHeader = skb.data
+  skb.sk = undefined
+  const verdict = dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
+  if (verdict === 'accept') finishReceive(skb)
+}

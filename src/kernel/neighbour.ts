@@ -1,0 +1,352 @@
+// The neighbour state machine (net/core/neighbour.c), shared by ARP and neighbour discovery: who may be sent to at once,
+// who is asked first, which packets wait meanwhile, and what becomes of them. Times are exact: where Linux draws the
+// reachable time between half and one and a half of its base, this kernel takes the base itself.
+import type { IpAddress } from '../net/address.ts'
+import { isIpv4 } from '../net/address.ts'
+import { cancel, millisecond, second } from './clock.ts'
+import type { NetDevice } from './device/device.ts'
+import { drop } from './drop.ts'
+import { familyState } from './ip/state.ts'
+import { sendResolved } from './neighbour-send.ts'
+import type { Neighbour, NeighbourState, NeighbourTable } from './neighbour-table.ts'
+import type { Skb } from './skb.ts'
+
+/** A packet's charge against unres_qlen_bytes: sk_buff, skb_shared_info and its buffer, as 6.18 accounts them. */
+function truesize(skb: Skb): number {
+  const overhead = 576
+  const step = 256
+  return overhead + Math.ceil(Math.max(skb.length, 1) / step) * step
+}
+
+/** NUD_CONNECTED: the address is known to be right. */
+function isConnected(state: NeighbourState): boolean {
+  return state === 'PERMANENT' || state === 'NOARP' || state === 'REACHABLE'
+}
+
+/** NUD_VALID: there is an address to send to. */
+export function isValid(state: NeighbourState): boolean {
+  return isConnected(state) || state === 'STALE' || state === 'DELAY' || state === 'PROBE'
+}
+
+function setting(neighbour: Neighbour, name: string): number {
+  const { device, family } = neighbour
+  return device.ns.sysctls.device(`net.ipv${family}.neigh.DEV.${name}`, device.name)
+}
+
+function reachableTime(neighbour: Neighbour): number {
+  return setting(neighbour, 'base_reachable_time_ms') * millisecond
+}
+
+function retransTime(neighbour: Neighbour): number {
+  return Math.max(setting(neighbour, 'retrans_time_ms') * millisecond, 10 * millisecond)
+}
+
+function delayTime(neighbour: Neighbour): number {
+  return setting(neighbour, 'delay_first_probe_time') * second
+}
+
+function tableOf(neighbour: Neighbour): NeighbourTable {
+  return familyState(neighbour.device.ns, neighbour.family).neighbours
+}
+
+function now(neighbour: Neighbour): number {
+  return neighbour.device.ns.machine.clock.now
+}
+
+function arm(neighbour: Neighbour, at: number): void {
+  cancel(neighbour.timer)
+  const { clock } = neighbour.device.ns.machine
+  neighbour.timer = clock.after(Math.max(at - clock.now, 0), () => {
+    neighbour.timer = undefined
+    expire(neighbour)
+  })
+}
+
+function disarm(neighbour: Neighbour): void {
+  cancel(neighbour.timer)
+  neighbour.timer = undefined
+}
+
+/**
+ * A reachable neighbour that nobody used needs no timer: its change to STALE is made up for when somebody looks. So ten
+ * thousand warm neighbours cost no timers.
+ */
+export function settle(neighbour: Neighbour): Neighbour {
+  const quiet = neighbour.state === 'REACHABLE' && neighbour.timer === undefined
+  if (quiet && now(neighbour) > neighbour.confirmed + reachableTime(neighbour)) neighbour.state = 'STALE'
+  return neighbour
+}
+
+/** The neighbour of a device with an address, or undefined (neigh_lookup). */
+export function findNeighbour(dev: NetDevice, address: IpAddress): Neighbour | undefined {
+  const table = familyState(dev.ns, isIpv4(address) ? 4 : 6).neighbours
+  const found = table.entries.get(address, dev.ifindex)
+  return found === undefined ? undefined : settle(found)
+}
+
+/** neigh_create: the entry, made in state NONE when it is missing. */
+export function neighbourOf(dev: NetDevice, address: IpAddress): Neighbour {
+  const found = findNeighbour(dev, address)
+  if (found !== undefined) return found
+  const family = isIpv4(address) ? 4 : 6
+  const made: Neighbour = {
+    device: dev,
+    address,
+    family,
+    state: 'NONE',
+    mac: -1,
+    confirmed: Number.NEGATIVE_INFINITY,
+    used: Number.NEGATIVE_INFINITY,
+    updated: Number.NEGATIVE_INFINITY,
+    probes: 0,
+    router: false,
+    queue: [],
+    queueBytes: 0,
+    timer: undefined,
+  }
+  familyState(dev.ns, family).neighbours.entries.set(address, dev.ifindex, made)
+  return made
+}
+
+/** neigh_probe: asks once more; the newest waiting packet lends its source address. */
+function probe(neighbour: Neighbour): void {
+  const unicast = neighbour.probes < setting(neighbour, 'ucast_solicit')
+  const cause = neighbour.queue.at(-1)
+  tableOf(neighbour).ops.get(neighbour.family)?.solicit(neighbour, { unicast, cause })
+  neighbour.probes += 1
+}
+
+/** neigh_max_probes. */
+function probesMax(neighbour: Neighbour): number {
+  const unicast = setting(neighbour, 'ucast_solicit')
+  return neighbour.state === 'PROBE' ? unicast : unicast + setting(neighbour, 'mcast_solicit')
+}
+
+/** neigh_invalidate: everybody who waited learns that there is no way. */
+function fail(neighbour: Neighbour): void {
+  neighbour.state = 'FAILED'
+  neighbour.updated = now(neighbour)
+  disarm(neighbour)
+  const waiting = neighbour.queue.splice(0)
+  neighbour.queueBytes = 0
+  const ops = tableOf(neighbour).ops.get(neighbour.family)
+  for (const skb of waiting) {
+    ops?.unreachable(neighbour, skb)
+    drop(skb, {
+      node: neighbour.device.ns.name,
+      device: neighbour.device.name,
+      stage: 'neigh',
+      reason: 'SKB_DROP_REASON_NEIGH_FAILED',
+    })
+  }
+}
+
+function expireReachable(neighbour: Neighbour): void {
+  const time = now(neighbour)
+  const until = neighbour.confirmed + reachableTime(neighbour)
+  if (time < until) {
+    arm(neighbour, until)
+  } else if (time <= neighbour.used + delayTime(neighbour)) {
+    neighbour.state = 'DELAY'
+    neighbour.updated = time
+    arm(neighbour, time + delayTime(neighbour))
+  } else {
+    neighbour.state = 'STALE'
+    neighbour.updated = time
+  }
+}
+
+function expireDelay(neighbour: Neighbour): void {
+  const time = now(neighbour)
+  if (time <= neighbour.confirmed + delayTime(neighbour)) {
+    neighbour.state = 'REACHABLE'
+    neighbour.updated = time
+    arm(neighbour, neighbour.confirmed + reachableTime(neighbour))
+    return
+  }
+  neighbour.state = 'PROBE'
+  neighbour.updated = time
+  neighbour.probes = 0
+  arm(neighbour, time + retransTime(neighbour))
+  probe(neighbour)
+}
+
+/** neigh_timer_handler. */
+function expire(neighbour: Neighbour): void {
+  switch (neighbour.state) {
+    case 'REACHABLE':
+      expireReachable(neighbour)
+      return
+    case 'DELAY':
+      expireDelay(neighbour)
+      return
+    case 'INCOMPLETE':
+    case 'PROBE':
+      if (neighbour.probes >= probesMax(neighbour)) {
+        fail(neighbour)
+        return
+      }
+      arm(neighbour, now(neighbour) + retransTime(neighbour))
+      probe(neighbour)
+      return
+    case 'NONE':
+    case 'STALE':
+    case 'FAILED':
+    case 'NOARP':
+    case 'PERMANENT':
+      return
+  }
+}
+
+/** The queue keeps the newest packets within unres_qlen_bytes; older ones vanish without a counter. */
+function enqueue(neighbour: Neighbour, skb: Skb): void {
+  const limit = setting(neighbour, 'unres_qlen_bytes')
+  const size = truesize(skb)
+  while (neighbour.queue.length > 0 && neighbour.queueBytes + size > limit) {
+    const oldest = neighbour.queue.shift()
+    if (oldest === undefined) break
+    neighbour.queueBytes -= truesize(oldest)
+    drop(oldest, {
+      node: neighbour.device.ns.name,
+      device: neighbour.device.name,
+      stage: 'neigh',
+      reason: 'SKB_DROP_REASON_NEIGH_QUEUEFULL',
+    })
+  }
+  neighbour.queue.push(skb)
+  neighbour.queueBytes += size
+}
+
+function startResolving(neighbour: Neighbour): void {
+  neighbour.probes = setting(neighbour, 'ucast_solicit')
+  neighbour.state = 'INCOMPLETE'
+  neighbour.updated = now(neighbour)
+  arm(neighbour, now(neighbour) + retransTime(neighbour))
+}
+
+/**
+ * neigh_event_send(): notes that the neighbour is in use, and starts or goes on with finding its address. True when a
+ * packet may be sent now; otherwise `skb` (if any) waits in the queue. Redirects call it without a packet.
+ */
+export function useNeighbour(neighbour: Neighbour, skb: Skb | undefined): boolean {
+  neighbour.used = now(neighbour)
+  if (neighbour.state === 'REACHABLE' && neighbour.timer === undefined) {
+    arm(neighbour, neighbour.confirmed + reachableTime(neighbour))
+  }
+  if (isConnected(neighbour.state) || neighbour.state === 'DELAY' || neighbour.state === 'PROBE') return true
+  if (neighbour.state === 'STALE') {
+    neighbour.state = 'DELAY'
+    neighbour.updated = now(neighbour)
+    arm(neighbour, now(neighbour) + delayTime(neighbour))
+    return true
+  }
+  const fresh = neighbour.state !== 'INCOMPLETE'
+  if (fresh) startResolving(neighbour)
+  if (skb !== undefined) enqueue(neighbour, skb)
+  if (fresh) probe(neighbour)
+  return false
+}
+
+/** How an answer, or an administrator, changes a neighbour (NEIGH_UPDATE_F_*). */
+export interface NeighbourUpdate {
+  readonly state: NeighbourState
+  /** undefined: keep the address that is known. */
+  readonly mac?: number
+  /** A different address replaces the known one. */
+  readonly override?: boolean
+  /** A different address makes a connected entry STALE instead of replacing it (IPv6). */
+  readonly weakOverride?: boolean
+  readonly admin?: boolean
+  readonly router?: boolean
+}
+
+/** The state that an update of a valid entry leads to, or undefined when it changes nothing. */
+function mergeState(neighbour: Neighbour, update: NeighbourUpdate): NeighbourState | undefined {
+  const different = update.mac !== undefined && update.mac !== neighbour.mac
+  if (different && update.override !== true) {
+    return update.weakOverride === true && isConnected(neighbour.state) ? 'STALE' : undefined
+  }
+  const keeps = !different && update.state === 'STALE' && update.admin !== true
+  return keeps ? neighbour.state : update.state
+}
+
+function armFor(neighbour: Neighbour): void {
+  const time = now(neighbour)
+  disarm(neighbour)
+  if (neighbour.state === 'PROBE') neighbour.probes = 0
+  if (neighbour.state === 'REACHABLE') arm(neighbour, time + reachableTime(neighbour))
+  if (neighbour.state === 'DELAY' || neighbour.state === 'PROBE') arm(neighbour, time)
+}
+
+function invalidate(neighbour: Neighbour, state: NeighbourState): void {
+  const waiting = neighbour.state === 'INCOMPLETE' || neighbour.state === 'PROBE'
+  disarm(neighbour)
+  if (waiting && state === 'FAILED') fail(neighbour)
+  else neighbour.state = state
+}
+
+/** neigh_update(). False when the entry may not be changed (PERMANENT and NOARP, but for an administrator). */
+export function updateNeighbour(neighbour: Neighbour, update: NeighbourUpdate): boolean {
+  const old = neighbour.state
+  if (update.admin !== true && (old === 'NOARP' || old === 'PERMANENT')) return false
+  if (!isValid(update.state)) {
+    invalidate(neighbour, update.state)
+    return true
+  }
+  if (update.mac === undefined && !isValid(old)) return false
+  const time = now(neighbour)
+  const weak = update.mac !== neighbour.mac && update.override !== true
+  const state = isValid(old) ? mergeState(neighbour, update) : update.state
+  if (isConnected(update.state)) neighbour.confirmed = time
+  if (state === undefined) return true
+  if (update.router !== undefined && (!weak || !isValid(old))) neighbour.router = update.router
+  const mac = isValid(old) && weak ? neighbour.mac : (update.mac ?? neighbour.mac)
+  if (state !== old || mac !== neighbour.mac) neighbour.updated = time
+  if (mac !== neighbour.mac) {
+    neighbour.mac = mac
+    if (!isConnected(state)) neighbour.confirmed = time - 2 * reachableTime(neighbour)
+  }
+  if (state === old) return true
+  neighbour.state = state
+  armFor(neighbour)
+  if (!isValid(old)) flush(neighbour)
+  return true
+}
+
+/** Sends what waited, oldest first. */
+function flush(neighbour: Neighbour): void {
+  const waiting = neighbour.queue.splice(0)
+  neighbour.queueBytes = 0
+  for (const skb of waiting) {
+    if (useNeighbour(neighbour, skb)) sendResolved(neighbour, skb)
+  }
+}
+
+/** neigh_confirm(): a higher layer (TCP) has proof that the neighbour receives what is sent to it. */
+export function confirmNeighbour(dev: NetDevice, address: IpAddress): void {
+  const found = findNeighbour(dev, address)
+  if (found !== undefined && isValid(found.state)) found.confirmed = now(found)
+}
+
+/** Forgets the neighbours of a device that went down (neigh_ifdown); permanent ones too. Waiting packets are dropped. */
+export function forgetNeighbours(dev: NetDevice, family: 4 | 6): void {
+  const table = familyState(dev.ns, family).neighbours
+  for (const neighbour of [...table.entries.values()]) {
+    if (neighbour.device === dev) removeNeighbour(neighbour)
+  }
+}
+
+/** Takes an entry out; its waiting packets end here. */
+export function removeNeighbour(neighbour: Neighbour): void {
+  disarm(neighbour)
+  for (const skb of neighbour.queue.splice(0)) {
+    drop(skb, {
+      node: neighbour.device.ns.name,
+      device: neighbour.device.name,
+      stage: 'neigh',
+      reason: 'SKB_DROP_REASON_NEIGH_DEAD',
+    })
+  }
+  neighbour.queueBytes = 0
+  tableOf(neighbour).entries.delete(neighbour.address, neighbour.device.ifindex)
+}
