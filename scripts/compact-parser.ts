@@ -27,7 +27,7 @@ export function compact(code: string): string {
     .replace(character, '$2 = peg$character($1, $3, $4);')
     .replace(oneOf, '$1 = peg$class($2, $3);')
     .replace(many, '$1 = peg$many(peg$m$3, $4);')
-  const listed = withLists(short)
+  const listed = withLists(withoutTwins(short))
   const used = new Set([...listed.matchAll(/peg\$m(\d+)/g)].map((match) => match[1]))
   return listed
     .replace(
@@ -36,6 +36,22 @@ export function compact(code: string): string {
         used.has(number) ? `${line}\n${indent}const peg$m${number} = /${set}*/y;` : line,
     )
     .replace(/^( *)function peg\$fail\(/m, `${helpers}\n$1function peg$fail(`)
+}
+
+/** Actions that say the same become one function. */
+function withoutTwins(code: string): string {
+  const first = new Map<string, string>()
+  const twin = new Map<string, string>()
+  const rest = code.replace(/^ *function (peg\$f\d+)(\(.*\) \{.*\})\n/gm, (line, name: string, body: string) => {
+    const known = first.get(body)
+    if (known === undefined) {
+      first.set(body, name)
+      return line
+    }
+    twin.set(name, known)
+    return ''
+  })
+  return rest.replace(/peg\$f\d+(?=\()/g, (name) => twin.get(name) ?? name)
 }
 
 /** Choices between literals become one call with a list, which stands among the constants. */
