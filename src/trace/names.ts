@@ -3,7 +3,7 @@
 //
 // A name stands for the first IPv4 and the first IPv6 address of its binding, so that a reader can always go back from
 // the name to the number. A node's further addresses are bindings of their own (`host/veth0`). The first binding wins.
-import { formatIp, type IpAddress, isIpv4, parseIp } from '../net/address.ts'
+import { formatIp, formatIpv4, type IpAddress, isIpv4, parseIp, parseIpv6 } from '../net/address.ts'
 import { formatMac } from '../net/mac.ts'
 import type { Naming } from '../net/naming.ts'
 import type { Binding, Trace, Unstable } from './event.ts'
@@ -27,32 +27,45 @@ const letterOf = { port: 'p', sequence: 's', identifier: 'i' } as const satisfie
   string
 >
 
-function addressKey(address: IpAddress): number | string {
-  return isIpv4(address) ? address : address.join()
-}
-
 interface Tables {
-  readonly byAddress: ReadonlyMap<number | string, Binding>
+  /** By canonical text: every IPv4 text is canonical, an IPv6 text becomes so when the first IPv6 address is asked for. */
+  readonly find: (address: IpAddress) => Binding | undefined
   readonly byIdentity: ReadonlyMap<number, Binding>
 }
 
+function isIpv6Text(text: string): boolean {
+  return text.includes(':')
+}
+
 function tablesOf(bindings: readonly Binding[]): Tables {
-  const byAddress = new Map<number | string, Binding>()
+  const byIpv4 = new Map<string, Binding>()
   const byIdentity = new Map<number, Binding>()
+  let byIpv6: Map<string, Binding> | undefined
   for (const binding of bindings) {
-    const parsed = binding.addresses.map(parseIp)
-    for (const family of [4, 6]) {
-      const first = parsed.find((address) => address !== undefined && isIpv4(address) === (family === 4))
-      if (first === undefined || byAddress.has(addressKey(first))) continue
-      byAddress.set(addressKey(first), binding)
-    }
+    const first = binding.addresses.find((text) => !isIpv6Text(text))
+    if (first !== undefined && !byIpv4.has(first)) byIpv4.set(first, binding)
     for (const remark of binding.remarks) {
       const identity = /^identity (\d+)$/.exec(remark)?.[1]
       if (identity !== undefined && !byIdentity.has(Number(identity)))
         byIdentity.set(Number(identity), binding)
     }
   }
-  return { byAddress, byIdentity }
+  const find = (address: IpAddress): Binding | undefined => {
+    if (isIpv4(address)) return byIpv4.get(formatIpv4(address))
+    byIpv6 ??= ipv6Table(bindings)
+    return byIpv6.get(address.join())
+  }
+  return { find, byIdentity }
+}
+
+function ipv6Table(bindings: readonly Binding[]): Map<string, Binding> {
+  const table = new Map<string, Binding>()
+  for (const binding of bindings) {
+    const first = parseIpv6(binding.addresses.find(isIpv6Text) ?? '')
+    const key = first?.join()
+    if (key !== undefined && !table.has(key)) table.set(key, binding)
+  }
+  return table
 }
 
 /** Gives out `$p1`, `$p2`, ... in the order in which unstable numbers are first printed. */
@@ -79,11 +92,11 @@ const addressOrPort =
 
 /** The naming of a trace. */
 export function namesOf(trace: Pick<Trace, 'bindings' | 'unstable'>): Names {
-  const { byAddress, byIdentity } = tablesOf(trace.bindings)
+  const { find, byIdentity } = tablesOf(trace.bindings)
   const number = variablesOf(trace.unstable ?? [])
   const used = new Set<Binding>()
   const nameOf = (address: IpAddress): string | undefined => {
-    const binding = byAddress.get(addressKey(address))
+    const binding = find(address)
     if (binding !== undefined) used.add(binding)
     return binding?.name
   }

@@ -15,10 +15,14 @@ import { hasPorts, type Layers, layersOf, tunnelDepth } from './layers.ts'
 export function changesBetween(before: Snapshot, after: Snapshot): readonly Change[] {
   if (before === after) return []
   const changes: Change[] = []
-  if (before.bytes !== after.bytes || before.start !== after.start) {
-    compareLayers(layersOf(before), layersOf(after), changes)
+  const sameBytes = before.bytes === after.bytes && before.start === after.start
+  if (!sameBytes || before.vlanTci !== after.vlanTci) {
+    const old = layersOf(before)
+    const now = sameBytes ? old : layersOf(after)
+    if (!sameBytes) compareLayers(old, now, changes)
+    // only comparable inside one encapsulation: a tunnel hides the inner tags
+    if (tunnelDepth(old) === tunnelDepth(now)) compareTags(allTags(before, old), allTags(after, now), changes)
   }
-  compareTags(before, after, changes)
   if (before.metaBytes !== after.metaBytes) {
     changes.push({ kind: 'meta', beforeBytes: before.metaBytes, afterBytes: after.metaBytes })
   }
@@ -27,9 +31,11 @@ export function changesBetween(before: Snapshot, after: Snapshot): readonly Chan
 }
 
 /** The tag beside the packet and the tags in it are one stack: moving a tag between them changes nothing for people. */
-function compareTags(before: Snapshot, after: Snapshot, changes: Change[]): void {
-  const old = allTags(before)
-  const now = allTags(after)
+function allTags(snapshot: Snapshot, { tags }: Layers): readonly number[] {
+  return snapshot.vlanTci >= 0 ? [snapshot.vlanTci, ...tags] : tags
+}
+
+function compareTags(old: readonly number[], now: readonly number[], changes: Change[]): void {
   if (old.length === now.length) {
     old.forEach((tci, index) => {
       const other = now[index] ?? tci
@@ -39,15 +45,8 @@ function compareTags(before: Snapshot, after: Snapshot, changes: Change[]): void
   }
   const action = now.length > old.length ? 'push' : 'pop'
   const [longer, shorter] = action === 'push' ? [now, old] : [old, now]
-  // only comparable inside one encapsulation: a tunnel hides the inner tags
-  if (tunnelDepth(layersOf(before)) !== tunnelDepth(layersOf(after))) return
   for (const tci of longer.slice(0, longer.length - shorter.length))
     changes.push({ kind: 'vlan', action, tci })
-}
-
-function allTags(snapshot: Snapshot): readonly number[] {
-  const { tags } = layersOf(snapshot)
-  return snapshot.vlanTci >= 0 ? [snapshot.vlanTci, ...tags] : tags
 }
 
 function compareLayers(before: Layers, after: Layers, changes: Change[]): void {
