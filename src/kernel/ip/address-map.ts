@@ -66,6 +66,17 @@ export class AddressMap<T> {
     return true
   }
 
+  /** Deletes what a predicate picks. */
+  removeIf(unwanted: (value: T) => boolean): void {
+    for (const [key, found] of [...this.slots]) {
+      const chain = Array.isArray(found) ? found : [found]
+      const kept = chain.filter((slot) => !unwanted(slot.value))
+      this.count -= chain.length - kept.length
+      if (kept.length === 0) this.slots.delete(key)
+      else if (kept.length < chain.length) this.slots.set(key, kept)
+    }
+  }
+
   /** Every value. */
   *values(): Generator<T> {
     for (const found of this.slots.values()) {

@@ -39,6 +39,7 @@ export function updatePathMtu(
   const state = familyState(ns, isIpv4(destination) ? 4 : 6)
   state.generation += 1
   state.exceptions.set(destination, 0, {
+    destination,
     device: options.device,
     gateway: known?.gateway,
     mtu: wanted,
@@ -55,6 +56,7 @@ export function learnGateway(
   const state = familyState(ns, isIpv4(destination) ? 4 : 6)
   state.generation += 1
   state.exceptions.set(destination, 0, {
+    destination,
     device: options.device,
     gateway: options.gateway,
     mtu: routeException(ns, destination)?.mtu ?? 0,

@@ -84,6 +84,7 @@ export function ipStackOf(machine: Machine): IpStack {
 
 /** A learned property of one destination (struct fib_nh_exception): path MTU (600 s) or another gateway (300 s). */
 export interface RouteException {
+  readonly destination: IpAddress
   readonly device: NetDevice
   gateway: IpAddress | undefined
   /** 0 when only the gateway was learned. */

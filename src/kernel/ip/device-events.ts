@@ -1,0 +1,105 @@
+// What happens to addresses, routes and neighbours when a device comes up, goes down or loses its carrier:
+// net/ipv4/fib_frontend.c fib_netdev_event(), net/ipv6/addrconf.c addrconf_notify(), net/ipv4/arp.c arp_netdev_event().
+import { ipv4From, linkLocalOf } from '../../net/address.ts'
+import { macFrom } from '../../net/mac.ts'
+import type { DeviceChange, NetDevice } from '../device/device.ts'
+import { forgetNeighbours } from '../neighbour.ts'
+import { addMulticastRoute, addSubnetRoutes } from './address-routes.ts'
+import { addAddress, flushAddresses } from './admin-address.ts'
+import { dropRoute } from './admin-route.ts'
+import { announceAddresses } from './arp.ts'
+import { type FibRoute, routeScope } from './route.ts'
+import { addressesOf } from './source.ts'
+import { familyState } from './state.ts'
+
+const loopback4 = { address: ipv4From(0x7f00_0001), length: 8 }
+const loopback6 = { address: [0, 0, 0, 1], length: 128 } as const
+
+/** Whether a device speaks IPv6 (disable_ipv6 of the device). */
+export function speaksIpv6(dev: NetDevice): boolean {
+  return dev.ns.sysctls.device('net.ipv6.conf.DEV.disable_ipv6', dev.name) === 0
+}
+
+function routesOver(dev: NetDevice, family: 4 | 6): FibRoute[] {
+  const found: FibRoute[] = []
+  for (const table of familyState(dev.ns, family).tables.values()) {
+    for (const route of table.routes()) {
+      if (route.nextHops.some((nextHop) => nextHop.device === dev)) found.push(route)
+    }
+  }
+  return found
+}
+
+function comeUp(dev: NetDevice): void {
+  if (dev.kind === 'loopback') {
+    if (addressesOf(dev, 4).length === 0) addAddress(dev, loopback4)
+    if (speaksIpv6(dev) && addressesOf(dev, 6).length === 0) addAddress(dev, loopback6)
+    return
+  }
+  for (const own of addressesOf(dev, 4)) addSubnetRoutes(own)
+  announceAddresses(dev)
+  if (!speaksIpv6(dev) || !dev.arp) return
+  addMulticastRoute(dev)
+  for (const own of addressesOf(dev, 6)) addSubnetRoutes(own)
+  addAddress(dev, { address: linkLocalOf(macFrom(dev.mac)), length: 64 })
+}
+
+/** fib_sync_down_dev(): routes over the device vanish, unless another of their next hops still works. */
+function removeRoutes(dev: NetDevice, family: 4 | 6): void {
+  for (const route of routesOver(dev, family)) {
+    for (const nextHop of route.nextHops) {
+      if (nextHop.device === dev && nextHop.scope !== routeScope.nowhere) nextHop.dead = true
+    }
+    if (route.nextHops.every((nextHop) => nextHop.dead)) dropRoute(dev.ns, route)
+  }
+}
+
+function forgetExceptions(dev: NetDevice, family: 4 | 6): void {
+  const { exceptions } = familyState(dev.ns, family)
+  if (exceptions.size > 0) exceptions.removeIf((exception) => exception.device === dev)
+}
+
+function goDown(dev: NetDevice): void {
+  flushAddresses(dev, 6)
+  for (const family of [4, 6] as const) {
+    removeRoutes(dev, family)
+    forgetNeighbours(dev, family)
+    forgetExceptions(dev, family)
+  }
+}
+
+/** RTNH_F_LINKDOWN: such routes are shown as `linkdown` and used all the same. */
+function followCarrier(dev: NetDevice): void {
+  for (const family of [4, 6] as const) {
+    for (const route of routesOver(dev, family)) {
+      for (const nextHop of route.nextHops) if (nextHop.device === dev) nextHop.linkDown = !dev.carrier
+    }
+  }
+}
+
+/** Neighbours with an old own MAC are asked again; the link-local address follows the MAC (EUI-64). */
+function followMac(dev: NetDevice): void {
+  if (!dev.up || dev.kind === 'loopback') return
+  forgetNeighbours(dev, 4)
+  forgetNeighbours(dev, 6)
+}
+
+/** The notifier of the network layer, for `Machine.notifiers`. */
+export function ipDeviceChanged(dev: NetDevice, change: DeviceChange): void {
+  switch (change) {
+    case 'up':
+      comeUp(dev)
+      return
+    case 'down':
+      goDown(dev)
+      return
+    case 'carrier':
+      followCarrier(dev)
+      return
+    case 'mac':
+      followMac(dev)
+      return
+    case 'mtu':
+      return
+  }
+}

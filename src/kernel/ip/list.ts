@@ -1,0 +1,173 @@
+// The tables in the words of `ip route`, `ip rule`, `ip neigh` and `ip addr`: for people, for `state` sections of traces and for tests.
+import { formatIp, type IpAddress, isIpv4, isUnspecified } from '../../net/address.ts'
+import { formatMac, macFrom } from '../../net/mac.ts'
+import { formatPrefix, type Prefix } from '../../net/prefix.ts'
+import type { Namespace } from '../namespace.ts'
+import { settle } from '../neighbour.ts'
+import type { Neighbour } from '../neighbour-table.ts'
+import { rulesOf } from './admin-rule.ts'
+import { type FibRoute, type NextHop, routeScope, routeTable } from './route.ts'
+import type { Rule } from './rule.ts'
+import { familyState, type InterfaceAddress } from './state.ts'
+
+const scopeNames = new Map<number, string>([
+  [routeScope.universe, 'global'],
+  [routeScope.site, 'site'],
+  [routeScope.link, 'link'],
+  [routeScope.host, 'host'],
+  [routeScope.nowhere, 'nowhere'],
+])
+const protocolNames = new Map<number, string>([
+  [1, 'redirect'],
+  [2, 'kernel'],
+  [4, 'static'],
+  [12, 'bird'],
+])
+const tableNames = new Map<number, string>([
+  [routeTable.default, 'default'],
+  [routeTable.main, 'main'],
+  [routeTable.local, 'local'],
+])
+
+function compareAddresses(left: IpAddress, right: IpAddress): number {
+  if (isIpv4(left) || isIpv4(right)) return isIpv4(left) && isIpv4(right) ? left - right : 0
+  for (let i = 0; i < 4; i += 1) {
+    const order = (left[i as 0] as number) - (right[i as 0] as number)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+/** `default`, a bare address for a host route, else the prefix. */
+function destinationText(prefix: Prefix): string {
+  if (prefix.length === 0 && isUnspecified(prefix.address)) return 'default'
+  return prefix.length === (isIpv4(prefix.address) ? 32 : 128)
+    ? formatIp(prefix.address)
+    : formatPrefix(prefix)
+}
+
+function nextHopText(nextHop: NextHop): string {
+  const via = nextHop.gateway === undefined ? '' : ` via ${formatIp(nextHop.gateway)}`
+  const device = nextHop.device === undefined ? '' : ` dev ${nextHop.device.name}`
+  return `${via}${device}`
+}
+
+function flagsText(nextHop: NextHop | undefined): string {
+  if (nextHop === undefined) return ''
+  const words = [
+    nextHop.dead ? ' dead' : '',
+    nextHop.onlink ? ' onlink' : '',
+    nextHop.linkDown ? ' linkdown' : '',
+  ]
+  return words.join('')
+}
+
+/** One line as `ip route show` prints it. */
+export function formatRoute(route: FibRoute): string {
+  const type = route.type === 'unicast' ? '' : `${route.type} `
+  const several = route.nextHops.length > 1
+  const [first] = route.nextHops
+  const hop = several || first === undefined ? '' : nextHopText(first)
+  const protocol =
+    protocolNames.get(route.protocol) ?? (route.protocol === 3 ? undefined : `${route.protocol}`)
+  const scope =
+    route.family === 4 && route.scope !== routeScope.universe ? scopeNames.get(route.scope) : undefined
+  const words = [
+    `${type}${destinationText(route.prefix)}${hop}`,
+    route.tos === 0 ? '' : `tos 0x${route.tos.toString(16)}`,
+    protocol === undefined ? '' : `proto ${protocol}`,
+    scope === undefined ? '' : `scope ${scope}`,
+    route.preferredSource === undefined ? '' : `src ${formatIp(route.preferredSource)}`,
+    route.metric === 0 ? '' : `metric ${route.metric}`,
+    route.mtu === 0 ? '' : `mtu ${route.mtu}`,
+    ...(several
+      ? route.nextHops.map((nextHop) => `nexthop${nextHopText(nextHop)} weight ${nextHop.weight}`)
+      : []),
+  ]
+  return words.filter((word) => word !== '').join(' ') + (several ? '' : flagsText(first))
+}
+
+/** `ip route show table N`: by destination, as fib_trie walks it. */
+export function listRoutes(
+  ns: Namespace,
+  options: { readonly family: 4 | 6; readonly table?: number } = { family: 4 },
+): readonly FibRoute[] {
+  const table = familyState(ns, options.family).tables.get(options.table ?? routeTable.main)
+  const routes = [...(table?.routes() ?? [])]
+  return routes.sort((left, right) => compareAddresses(left.prefix.address, right.prefix.address))
+}
+
+function ruleActionText(rule: Rule): string {
+  const { action } = rule
+  switch (action.kind) {
+    case 'lookup':
+      return `lookup ${tableNames.get(action.table) ?? action.table}`
+    case 'goto':
+      return `goto ${action.priority}`
+    case 'nop':
+    case 'blackhole':
+    case 'unreachable':
+    case 'prohibit':
+      return action.kind
+  }
+}
+
+/** One line as `ip rule show` prints it. */
+export function formatRule(rule: Rule): string {
+  const mark = rule.fwmark === undefined ? '' : `fwmark 0x${rule.fwmark.toString(16)}`
+  const mask = rule.fwmask === undefined ? '' : `/0x${rule.fwmask.toString(16)}`
+  const words = [
+    `${rule.priority}:`,
+    rule.invert === true ? 'not' : '',
+    `from ${rule.from === undefined ? 'all' : destinationText(rule.from)}`,
+    rule.to === undefined ? '' : `to ${destinationText(rule.to)}`,
+    rule.tos === undefined ? '' : `tos 0x${rule.tos.toString(16)}`,
+    mark === '' ? '' : `${mark}${mask}`,
+    rule.iif === undefined ? '' : `iif ${rule.iif}`,
+    rule.oif === undefined ? '' : `oif ${rule.oif}`,
+    ruleActionText(rule),
+    rule.suppressPrefixLength === undefined ? '' : `suppress_prefixlength ${rule.suppressPrefixLength}`,
+  ]
+  return words.filter((word) => word !== '').join(' ')
+}
+
+/** `ip rule show`. */
+export function listRules(ns: Namespace, family: 4 | 6): readonly string[] {
+  return rulesOf(ns, family).map(formatRule)
+}
+
+/** Every neighbour of a family except those that need none (NOARP), by device and address. */
+export function listNeighbours(ns: Namespace, family: 4 | 6): readonly Neighbour[] {
+  const all = [...familyState(ns, family).neighbours.entries.values()].map(settle)
+  return all
+    .filter((neighbour) => neighbour.state !== 'NOARP')
+    .sort(
+      (left, right) =>
+        left.device.ifindex - right.device.ifindex || compareAddresses(left.address, right.address),
+    )
+}
+
+/** One line as `ip neigh show` prints it. */
+export function formatNeighbour(neighbour: Neighbour): string {
+  const mac = neighbour.mac < 0 ? '' : ` lladdr ${formatMac(macFrom(neighbour.mac))}`
+  const router = neighbour.router ? ' router' : ''
+  return `${formatIp(neighbour.address)} dev ${neighbour.device.name}${mac}${router} ${neighbour.state}`
+}
+
+/** Every address of a namespace, by device. */
+export function listAddresses(ns: Namespace, family: 4 | 6): readonly InterfaceAddress[] {
+  return [...familyState(ns, family).addresses.values()].flat()
+}
+
+/** `ip route show cache`: the path MTUs and gateways that were learned and still hold. */
+export function listRouteCache(ns: Namespace, family: 4 | 6): readonly string[] {
+  const { now } = ns.machine.clock
+  const lines: string[] = []
+  for (const exception of familyState(ns, family).exceptions.values()) {
+    if (exception.expires <= now) continue
+    const via = exception.gateway === undefined ? '' : ` via ${formatIp(exception.gateway)}`
+    const mtu = exception.mtu === 0 ? '' : ` mtu ${exception.mtu}`
+    lines.push(`${formatIp(exception.destination)}${via} dev ${exception.device.name} cache${mtu}`)
+  }
+  return lines
+}
