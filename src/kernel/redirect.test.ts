@@ -101,6 +101,24 @@ test('bpf_redirect_peer: straight into the pod, mark and PACKET_HOST kept, no na
   expect(received[0]?.dev).toBe(c0)
 })
 
+test('a generic program of the device that a packet is put on does run (tried on 6.18)', () => {
+  const toPeer = row()
+  attachXdp(toPeer.c0, program('x', 1, 'xdp'), 'generic')
+  attachTc(toPeer.b0, 'ingress', {
+    kind: 'tcx',
+    program: redirecting({ kind: 'peer', ifindex: toPeer.b1.ifindex }),
+  })
+  send(toPeer.a0, toB)
+  expect(outcomes(toPeer.machine)).toEqual(['dropped C/c0/xdp XDP_DROP'])
+
+  const toIngress = row()
+  attachXdp(toIngress.b1, program('x', 1, 'xdp'), 'generic')
+  const redirect = redirecting({ kind: 'device', ifindex: toIngress.b1.ifindex, ingress: true })
+  attachTc(toIngress.b0, 'ingress', { kind: 'tcx', program: redirect })
+  send(toIngress.a0, toB)
+  expect(outcomes(toIngress.machine)).toEqual(['dropped B/b1/xdp XDP_DROP'])
+})
+
 describe('bpf_redirect_peer fails silently', () => {
   test('from an egress program', () => {
     const { machine, a0 } = row()

@@ -1,11 +1,13 @@
 // Where tc programs send packets: skb_do_redirect() and the helpers of net/core/filter.c. The rules, with what each way
 // skips, are in facts/linux section 3. Failures are silent: the sender sees success and no counter moves.
 import type { Redirect } from '../bpf/contract.ts'
+import { type IpAddress, ipv4From } from '../net/address.ts'
 import { countReceived } from './counters.ts'
 import { scrub } from './device/crossing.ts'
 import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
 import { drop } from './drop.ts'
 import { ethTypeTrans } from './eth-type.ts'
+import { redirectNeigh } from './ip/redirect-neigh.ts'
 import type { Skb } from './skb.ts'
 import type { TcDirection } from './tc/hook.ts'
 import { queueTransmit } from './transmit.ts'
@@ -36,12 +38,30 @@ export function redirect(skb: Skb, to: Redirect, from: TcDirection): 'gone' | 'a
       else sendFrom(target, skb)
       return 'gone'
     case 'neigh':
-      return failed(skb, from)
+      return redirectToNeighbour(skb, target, to, from)
     case 'peer':
       return redirectPeer(target, skb, from)
     case 'map':
       return failed(skb, from)
   }
+}
+
+/** __bpf_redirect_neigh(): addresses filled in by the tables of the target's namespace. No route is a silent drop. */
+function redirectToNeighbour(
+  skb: Skb,
+  target: NetDevice,
+  to: Extract<Redirect, { kind: 'neigh' }>,
+  from: TcDirection,
+): 'gone' {
+  const { nextHop } = to
+  const address = nextHop === undefined ? undefined : addressOf(nextHop.family, nextHop.address)
+  if (!redirectNeigh(skb, target, address)) failed(skb, from)
+  return 'gone'
+}
+
+function addressOf(family: 4 | 6, words: readonly number[]): IpAddress {
+  const [a = 0, b = 0, c = 0, d = 0] = words
+  return family === 4 ? ipv4From(a) : [a, b, c, d]
 }
 
 /** __bpf_tx_skb(): the target's tc egress, taps and driver. Bounded by the depth of transmissions on a CPU. */
@@ -59,7 +79,10 @@ function sendFrom(target: NetDevice, skb: Skb): number {
   return result
 }
 
-/** __bpf_rx_skb(): dev_forward_skb, as if received on the target, behind what is queued; no counters, no native XDP. */
+/**
+ * __bpf_rx_skb(): dev_forward_skb, as if received on the target, behind what is queued. No counters, no native XDP; a
+ * generic program does run (tried on 6.18).
+ */
 function receiveOn(target: NetDevice, skb: Skb, from: TcDirection): boolean {
   if (!target.up) {
     target.counters.rx_dropped += 1
@@ -73,7 +96,10 @@ function receiveOn(target: NetDevice, skb: Skb, from: TcDirection): boolean {
   return true
 }
 
-/** BPF_F_PEER: into the other namespace at once, keeping the mark; at ingress only, and never within one namespace. */
+/**
+ * BPF_F_PEER: into the other namespace at once, keeping the mark; at ingress only, and never within one namespace. The
+ * peer's native XDP does not run, a generic program does (tried on 6.18).
+ */
 function redirectPeer(target: NetDevice, skb: Skb, from: TcDirection): 'gone' | 'again' {
   const { peer } = target
   if (from !== 'ingress' || peer === undefined || !peer.up || peer.ns === skb.dev.ns) return failed(skb, from)

@@ -1,11 +1,14 @@
 // What programs may ask of the kernel (KernelServices of src/bpf/contract.ts), bound to one packet on one device.
 import type { FibAnswer, FibLookup, KernelServices, SocketHandle } from '../bpf/contract.ts'
+import { type IpAddress, ipv4From } from '../net/address.ts'
+import { ipProtocol } from '../net/protocol.ts'
 import type { NetDevice } from './device/device.ts'
+import { flowHash } from './flow-hash.ts'
+import { bpfFibLookup } from './ip/bpf-fib.ts'
 import { cloneRedirect } from './redirect.ts'
 import type { Skb } from './skb.ts'
-
-/** BPF_FIB_LKUP_RET_NOT_FWDED. */
-const notForwarded = 4
+import { lookupTcp, lookupUdp } from './socket/lookup.ts'
+import type { Socket } from './socket/socket.ts'
 
 class Services implements KernelServices {
   readonly cpu = 0
@@ -28,17 +31,8 @@ class Services implements KernelServices {
     return this.dev.ns.machine.random('bpf_get_prandom_u32', this.flowHash() * 64 + this.draws)
   }
 
-  fibLookup(_request: FibLookup, _flags: number): FibAnswer {
-    return {
-      code: notForwarded,
-      ifindex: 0,
-      gateway: [],
-      sourceMac: 0,
-      destinationMac: 0,
-      mtu: 0,
-      metric: 0,
-      preferredSource: [],
-    }
+  fibLookup(request: FibLookup, flags: number): FibAnswer {
+    return bpfFibLookup(this.dev.ns, request, flags)
   }
 
   cloneRedirect(ifindex: number, flags: number): number {
@@ -50,20 +44,45 @@ class Services implements KernelServices {
   }
 
   flowHash(): number {
-    return this.skb.hash
+    return flowHash(this.skb)
   }
 
   netnsCookie(): number {
     return this.skb.sk?.ns.cookie ?? initNamespaceCookie
   }
 
-  lookupSocket(): SocketHandle | undefined {
-    return undefined
+  lookupSocket(tuple: SocketTuple): SocketHandle | undefined {
+    const { ns } = this.dev
+    const local = addressOf(tuple.family, tuple.destination)
+    const remote = addressOf(tuple.family, tuple.source)
+    const wanted = {
+      local,
+      localPort: tuple.dport,
+      remote,
+      remotePort: tuple.sport,
+      ifindex: this.dev.ifindex,
+    }
+    return tuple.protocol === ipProtocol.udp ? lookupUdp(ns, wanted) : lookupTcp(ns, wanted)
   }
 
-  assignSocket(_socket: SocketHandle | undefined): number {
-    return -3
+  assignSocket(socket: SocketHandle | undefined): number {
+    if (socket === undefined) return -errno.noEntry
+    // Handles are made by lookupSocket only: they are this kernel's sockets.
+    const found = socket as Socket
+    if (found.ns !== this.dev.ns) return -errno.unreachable
+    this.skb.sk = found
+    return 0
   }
+}
+
+/** include/uapi/asm-generic/errno-base.h, as bpf_sk_assign answers. */
+const errno = { noEntry: 2, unreachable: 101 } as const
+
+type SocketTuple = Parameters<KernelServices['lookupSocket']>[0]
+
+function addressOf(family: 4 | 6, words: readonly number[]): IpAddress {
+  const [a = 0, b = 0, c = 0, d = 0] = words
+  return family === 4 ? ipv4From(a) : [a, b, c, d]
 }
 
 /** init_net's cookie on Linux 6.18 (facts: linux 10.10). */

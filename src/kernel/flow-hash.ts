@@ -1,0 +1,69 @@
+// skb_get_hash(): one number for both directions of a flow (__flow_hash_consistentify of net/core/flow_dissector.c).
+// The kernel seeds it once per boot; here the seed of the run does.
+import { readU16, readU32 } from '../net/bytes.ts'
+import { etherType, ipProtocol } from '../net/protocol.ts'
+import type { Skb } from './skb.ts'
+
+function mix(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x85eb_ca6b)
+  return mixed ^ (mixed >>> 15)
+}
+
+/** Folds an address of 4 or 16 bytes into 32 bits. */
+function fold(bytes: Uint8Array, offset: number, length: number): number {
+  let folded = 0
+  for (let at = 0; at < length; at += 4) folded = mix(folded, readU32(bytes, offset + at))
+  return folded >>> 0
+}
+
+function hasPorts(protocol: number): boolean {
+  return protocol === ipProtocol.tcp || protocol === ipProtocol.udp || protocol === ipProtocol.sctp
+}
+
+interface Keys {
+  readonly source: number
+  readonly destination: number
+  readonly protocol: number
+  /** Offset of the ports, or -1: fragments and protocols without any. */
+  readonly ports: number
+}
+
+function keysOf(skb: Skb): Keys | undefined {
+  const { bytes, networkHeader: l3 } = skb
+  if (l3 < 0) return undefined
+  if (skb.protocol === etherType.ipv4) {
+    const protocol = bytes[l3 + 9] ?? 0
+    const fragment = (readU16(bytes, l3 + 6) & 0x3fff) !== 0
+    const l4 = l3 + ((bytes[l3] ?? 0) & 15) * 4
+    return {
+      source: fold(bytes, l3 + 12, 4),
+      destination: fold(bytes, l3 + 16, 4),
+      protocol,
+      ports: hasPorts(protocol) && !fragment ? l4 : -1,
+    }
+  }
+  if (skb.protocol !== etherType.ipv6) return undefined
+  const protocol = bytes[l3 + 6] ?? 0
+  return {
+    source: fold(bytes, l3 + 8, 16),
+    destination: fold(bytes, l3 + 24, 16),
+    protocol,
+    ports: hasPorts(protocol) ? l3 + 40 : -1,
+  }
+}
+
+/** The flow's hash, computed once and kept in `skb.hash`; never 0 for IP packets, 0 for anything else. */
+export function flowHash(skb: Skb): number {
+  if (skb.hash !== 0) return skb.hash
+  const keys = keysOf(skb)
+  if (keys === undefined) return 0
+  const sport = keys.ports < 0 ? 0 : readU16(skb.bytes, keys.ports)
+  const dport = keys.ports < 0 ? 0 : readU16(skb.bytes, keys.ports + 2)
+  const forward = keys.source < keys.destination || (keys.source === keys.destination && sport <= dport)
+  const ports = forward ? (sport << 16) | dport : (dport << 16) | sport
+  const ends = forward
+    ? mix(mix(keys.protocol, keys.source), keys.destination)
+    : mix(mix(keys.protocol, keys.destination), keys.source)
+  skb.hash = skb.dev.ns.machine.random('flow hash', mix(ends, ports) >>> 0) || 1
+  return skb.hash
+}

@@ -1,0 +1,125 @@
+// The recorded runs of the real kernel as they lie on disk (facts/recorded/kernel/README.md describes every field).
+
+export type Endpoint = readonly [address: string, port: number]
+
+export interface RecordedDevice {
+  readonly name: string
+  readonly kind: string
+  readonly mac?: string
+  readonly mtu?: number
+  readonly up: boolean
+  readonly peer?: { readonly ns: string; readonly dev: string }
+  readonly master?: string
+  readonly hairpin?: boolean
+  readonly isolated?: boolean
+}
+
+export interface RecordedNamespace {
+  readonly sysctls?: Readonly<Record<string, number>>
+  readonly dev_sysctls?: Readonly<Record<string, number>>
+  readonly devices: readonly RecordedDevice[]
+  readonly addresses?: readonly { readonly dev: string; readonly addr: string }[]
+  readonly routes?: readonly string[]
+  readonly rules?: readonly string[]
+  readonly neighbours?: readonly { readonly dev: string; readonly ip: string; readonly mac: string }[]
+  readonly iptables?: string
+  readonly ip6tables?: string
+  readonly traced?: boolean
+}
+
+export interface RecordedVerdict {
+  readonly helper: 'redirect' | 'redirect_neigh' | 'redirect_peer' | 'clone_redirect' | 'redirect_map'
+  readonly dev?: string | number
+  readonly flags?: number
+  readonly key?: number
+  readonly then?: string
+}
+
+export interface RecordedProgram {
+  readonly id: string
+  readonly ns: string
+  readonly dev: string
+  readonly hook: 'tc-ingress' | 'tc-egress' | 'tcx-ingress' | 'tcx-egress' | 'xdp-native' | 'xdp-generic'
+  readonly prio: number
+  readonly match: Readonly<Record<string, string | number>>
+  readonly actions: Readonly<Record<string, string | number>>
+  readonly verdict: string | number | RecordedVerdict
+  readonly nomatch: string | number
+}
+
+export interface RecordedResult {
+  readonly ok?: string | number
+  readonly errno?: string
+  readonly data?: string
+  readonly len?: number
+  readonly src?: Endpoint
+}
+
+export interface RecordedStep {
+  readonly n: number
+  readonly op: string
+  readonly id?: string
+  readonly ns?: string
+  readonly dev?: string
+  readonly hex?: string
+  readonly bind?: Endpoint | null
+  readonly dst?: Endpoint | string
+  readonly to?: string
+  readonly len?: number
+  readonly data?: string
+  readonly listener?: string
+  readonly timeout_s?: number
+  readonly seconds?: number
+  readonly command?: string
+  readonly ident?: number
+  readonly seq?: number
+  readonly ttl?: number
+  readonly payload_len?: number
+  readonly sockopts?: Readonly<Record<string, number | string>>
+  readonly recverr?: boolean
+  readonly result?: RecordedResult
+}
+
+export interface RecordedEvent {
+  readonly step: number
+  readonly place: string
+  readonly frame: string
+  readonly hex: string
+  readonly len: number
+  readonly mark: number | null
+  readonly pkt_type: string | null
+}
+
+export interface RecordedCase {
+  readonly id: string
+  readonly topology: {
+    readonly namespaces: Readonly<Record<string, RecordedNamespace>>
+    readonly programs: readonly RecordedProgram[]
+  }
+  readonly steps: readonly RecordedStep[]
+  readonly events: readonly RecordedEvent[]
+  readonly final: Readonly<
+    Record<
+      string,
+      {
+        readonly neighbours?: readonly string[]
+        readonly counters?: Readonly<Record<string, number>>
+        readonly fdb?: readonly string[]
+      }
+    >
+  >
+}
+
+/** Why a case cannot be played on this kernel yet; undefined when it can. */
+export function missing(recorded: RecordedCase): string | undefined {
+  for (const ns of Object.values(recorded.topology.namespaces)) {
+    if (ns.iptables || ns.ip6tables) return 'iptables'
+    if (ns.devices.some((dev) => dev.kind === 'vxlan')) return 'vxlan'
+    if (ns.devices.some((dev) => dev.kind === 'bridge') && bridgeNetfilter(ns)) return 'bridge netfilter'
+  }
+  return undefined
+}
+
+function bridgeNetfilter(ns: RecordedNamespace): boolean {
+  return ns.sysctls?.['net.bridge.bridge-nf-call-iptables'] === 1
+}

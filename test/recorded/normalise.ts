@@ -1,0 +1,144 @@
+// Brings a packet to the form in which the recorded ones are written: what a kernel chooses by chance gets a fixed value.
+// The rules are those of facts/recorded/kernel/README.md; TCP windows are left out of the comparison.
+import { readU16, readU32, writeU16, writeU32 } from '../../src/net/bytes.ts'
+import { checksumOf, writeSegmentChecksum } from '../../src/net/checksum.ts'
+import { etherType, ipProtocol } from '../../src/net/protocol.ts'
+
+const firstSequence = 10_000_000
+const noChecksum = 0xeeee
+
+/** Chosen numbers in order of first appearance, for one case. */
+export class Chosen {
+  private readonly bases = new Map<string, number>()
+  private readonly stands = new Map<string, number>()
+
+  /** Sequence numbers of a flow that was injected stay as they are. */
+  keep(flow: string): void {
+    this.bases.set(flow, 0)
+    this.stands.set(flow, 0)
+  }
+
+  opened(flow: string, sequence: number): void {
+    if (this.bases.has(flow)) return
+    this.bases.set(flow, sequence)
+    const shown = [...this.stands.values()].filter((stand) => stand > 0).length
+    this.stands.set(flow, firstSequence * (shown + 1))
+  }
+
+  shown(flow: string, sequence: number): number {
+    const base = this.bases.get(flow)
+    if (base === undefined) return sequence
+    return (sequence - base + (this.stands.get(flow) ?? 0)) >>> 0
+  }
+}
+
+/** The name of one direction of a TCP flow. */
+export function flowName(source: string, sport: number, destination: string, dport: number): string {
+  return `${source} ${sport} ${destination} ${dport}`
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+interface Ip {
+  readonly header: number
+  readonly protocol: number
+  readonly l4: number
+  readonly end: number
+  readonly source: string
+  readonly destination: string
+  readonly whole: boolean
+}
+
+function readIp(bytes: Uint8Array, at: number, limit: number): Ip | undefined {
+  const version = (bytes[at] ?? 0) >> 4
+  if (version === 4 && limit - at >= 20) {
+    const header = ((bytes[at] ?? 0) & 15) * 4
+    const end = at + readU16(bytes, at + 2)
+    const fragment = (readU16(bytes, at + 6) & 0x3fff) !== 0
+    return {
+      header,
+      protocol: bytes[at + 9] ?? 0,
+      l4: at + header,
+      end: Math.min(end, limit),
+      source: hexOf(bytes.subarray(at + 12, at + 16)),
+      destination: hexOf(bytes.subarray(at + 16, at + 20)),
+      whole: end <= limit && !fragment,
+    }
+  }
+  if (version !== 6 || limit - at < 40) return undefined
+  const end = at + 40 + readU16(bytes, at + 4)
+  return {
+    header: 40,
+    protocol: bytes[at + 6] ?? 0,
+    l4: at + 40,
+    end: Math.min(end, limit),
+    source: hexOf(bytes.subarray(at + 8, at + 24)),
+    destination: hexOf(bytes.subarray(at + 24, at + 40)),
+    whole: end <= limit,
+  }
+}
+
+function normaliseTcp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
+  const { l4 } = ip
+  if (ip.end - l4 < 16) return
+  const ports = [readU16(bytes, l4), readU16(bytes, l4 + 2)] as const
+  const forth = flowName(ip.source, ports[0], ip.destination, ports[1])
+  const back = flowName(ip.destination, ports[1], ip.source, ports[0])
+  const flags = bytes[l4 + 13] ?? 0
+  if ((flags & 2) !== 0) chosen.opened(forth, readU32(bytes, l4 + 4))
+  writeU32(bytes, l4 + 4, chosen.shown(forth, readU32(bytes, l4 + 4)))
+  if ((flags & 16) !== 0) writeU32(bytes, l4 + 8, chosen.shown(back, readU32(bytes, l4 + 8)))
+  writeU16(bytes, l4 + 14, 0)
+}
+
+function normaliseIcmp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
+  const type = bytes[ip.l4] ?? 0
+  const error = ip.protocol === ipProtocol.icmp ? [3, 4, 5, 11, 12].includes(type) : type < 128
+  if (error) normaliseIp(bytes, ip.l4 + 8, ip.end, chosen)
+}
+
+const checksumAt = new Map<number, number>([
+  [ipProtocol.tcp, 16],
+  [ipProtocol.udp, 6],
+  [ipProtocol.icmp, 2],
+  [ipProtocol.icmp6, 2],
+])
+
+function normaliseIp(bytes: Uint8Array, at: number, limit: number, chosen: Chosen): void {
+  const ip = readIp(bytes, at, limit)
+  if (ip === undefined) return
+  if (ip.protocol === ipProtocol.tcp) normaliseTcp(bytes, ip, chosen)
+  if (ip.protocol === ipProtocol.icmp || ip.protocol === ipProtocol.icmp6) normaliseIcmp(bytes, ip, chosen)
+  const four = (bytes[at] ?? 0) >> 4 === 4
+  if (four) {
+    writeU16(bytes, at + 4, 0)
+    writeU16(bytes, at + 10, 0)
+    writeU16(bytes, at + 10, checksumOf(bytes, at, at + ip.header))
+  } else {
+    bytes[at + 1] = (bytes[at + 1] ?? 0) & 0xf0
+    writeU16(bytes, at + 2, 0)
+  }
+  const offset = checksumAt.get(ip.protocol)
+  if (offset === undefined || ip.l4 + offset + 2 > ip.end) return
+  if (ip.protocol === ipProtocol.udp && readU16(bytes, ip.l4 + 6) === 0) return
+  if (ip.whole) writeSegmentChecksum(bytes, { l3: at, l4: ip.l4, end: ip.end, protocol: ip.protocol })
+  else writeU16(bytes, ip.l4 + offset, noChecksum)
+}
+
+/** A normal form of packet bytes that start at the Ethernet or the IP header, as hex. */
+export function normalise(source: Uint8Array, start: 'ethernet' | 'ip', chosen: Chosen): string {
+  const bytes = source.slice()
+  if (start === 'ip') normaliseIp(bytes, 0, bytes.length, chosen)
+  else {
+    const type = readU16(bytes, 12)
+    if (type === etherType.ipv4 || type === etherType.ipv6) normaliseIp(bytes, 14, bytes.length, chosen)
+  }
+  return hexOf(bytes)
+}
+
+/** Bytes from hex. */
+export function fromHex(hex: string): Uint8Array {
+  return new Uint8Array(Buffer.from(hex, 'hex'))
+}
