@@ -42,15 +42,18 @@ export function compact(code: string): string {
 function withoutTwins(code: string): string {
   const first = new Map<string, string>()
   const twin = new Map<string, string>()
-  const rest = code.replace(/^ *function (peg\$f\d+)(\(.*\) \{.*\})\n/gm, (line, name: string, body: string) => {
-    const known = first.get(body)
-    if (known === undefined) {
-      first.set(body, name)
-      return line
-    }
-    twin.set(name, known)
-    return ''
-  })
+  const rest = code.replace(
+    /^ *function (peg\$f\d+)(\(.*\) \{.*\})\n/gm,
+    (line, name: string, body: string) => {
+      const known = first.get(body)
+      if (known === undefined) {
+        first.set(body, name)
+        return line
+      }
+      twin.set(name, known)
+      return ''
+    },
+  )
   return rest.replace(/peg\$f\d+(?=\()/g, (name) => twin.get(name) ?? name)
 }
 

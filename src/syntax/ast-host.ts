@@ -116,6 +116,8 @@ export interface Attachment {
   /** A `DeviceHook`, or `cgroup/...` in a node. */
   readonly hook: string
   readonly mode: 'native' | 'generic' | 'offload' | null
+  /** The mode of `xdp $mode blocklist`; then `mode` is null. */
+  readonly modeVariable: Word | null
   readonly program: Word
   readonly options: readonly Option<AttachmentOptionName>[]
 }

@@ -71,7 +71,7 @@ export interface MapEntry {
   readonly key: Expr
 }
 
-/** `ip.ttl - 1`: left-associative, no precedence between the operators (use brackets). */
+/** `ip.ttl - 1`: left-associative, no precedence between the operators, no brackets. */
 export interface Arithmetic {
   readonly kind: 'arithmetic'
   readonly span: Span

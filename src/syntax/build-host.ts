@@ -29,11 +29,13 @@ export function deviceOption(
 export function attachment(
   span: ast.Span,
   hook: string,
-  mode: ast.Attachment['mode'],
+  mode: ast.Attachment['mode'] | ast.Word,
   program: ast.Word,
   options: ast.Attachment['options'],
 ): ast.Attachment {
-  return { kind: 'attachment', span, hook, mode, program, options }
+  const isWord = mode !== null && typeof mode === 'object'
+  const known = isWord ? null : mode
+  return { kind: 'attachment', span, hook, mode: known, modeVariable: isWord ? mode : null, program, options }
 }
 
 export function attachmentOption(

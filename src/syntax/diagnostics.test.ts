@@ -4,6 +4,7 @@ import { textOf } from '../base/text.ts'
 import { syntaxCodes } from './codes.ts'
 import { complete } from './complete.ts'
 import { parse } from './parse.ts'
+import { samples } from './samples.test-data.ts'
 
 /** Takes the marks `«` `»` out of a text, in order of their appearance. */
 function marked(text: string): { text: string; marks: readonly (readonly [number, number])[] } {
@@ -35,6 +36,8 @@ test.each([
   ['S002', 'routing', inTopology('cluster cilium 1.19 { «rooting» tunnel vxlan }')],
   ['S002', 'vxlan', inTopology('cluster cilium 1.19 { routing tunnel «vxlam» }')],
   ['S002', 'native', inNode('dev e { xdp «nativ» p }')],
+  ['S002', 'none', inExpect('dnat «nnoe»')],
+  ['S002', 'cases', inScenario('«csaes» {\n| id |\n| a |\n}')],
   ['S002', 'all', inScenario('expect p «al» verdict n/e/xdp == XDP_DROP')],
   ['S002', 'peer', inNode('dev veth0 10.2.0.1/24 «pear» app/eth0')],
   ['S002', 'expected `via`', inNode('route default «through» 10.2.0.1')],
@@ -111,6 +114,29 @@ scenario s {
 `.replace('foo: bar', '«foo»: bar'),
   )
   expect(mistakesOf(text).map((each) => each.at)).toEqual(marks)
+})
+
+/** Every word of the samples with two letters swapped; names and comments may stay without a mistake. */
+function* typos(text: string): Generator<readonly [mistyped: string, start: number, end: number]> {
+  for (const { 0: word, index } of text.matchAll(/[a-z]{4,}/g)) {
+    const middle = word.length >> 1
+    const typo = `${word.slice(0, middle - 1)}${word[middle]}${word[middle - 1]}${word.slice(middle + 1)}`
+    if (typo !== word)
+      yield [text.slice(0, index) + typo + text.slice(index + word.length), index, index + word.length]
+  }
+}
+
+test.each(samples)('one mistyped word in the %s sample is at most one mistake, at that word', (_, text) => {
+  let told = 0
+  for (const [mistyped, start, end] of typos(text)) {
+    const found = mistakesOf(mistyped)
+    if (found.length === 0) continue
+    told += 1
+    expect(found, mistyped.slice(start - 20, end + 20)).toHaveLength(1)
+    expect(found[0]!.at[0]).toBeLessThan(end)
+    expect(found[0]!.at[1]).toBeGreaterThan(start)
+  }
+  expect(told).toBeGreaterThan(20)
 })
 
 test('a fix that is offered mends the mistake', () => {

@@ -97,18 +97,44 @@ function findMistake({ source, working }: Search, failed: Failed): Mistake {
 }
 
 /**
- * A mistyped word may pass for a name (`xdp nativ p`), so that only the next word is refused. The word before is to
- * blame when a word of the language is near it and the text parses further with that.
+ * A mistyped word may pass for a name (`xdp nativ p`, `csaes {`), so that only what follows is refused. The word before,
+ * or the one before the block, is to blame when a word of the language is near it and the text parses further with that.
  */
 function mistakeBefore(source: Source, text: string, mistake: Mistake): Mistake | undefined {
-  const line = text.slice(lineStart(text, mistake.start), mistake.start)
-  const word = /([A-Za-z][A-Za-z0-9-]*)[ \t]+$/.exec(line)
-  if (word?.[1] === undefined) return undefined
-  const start = mistake.start - line.length + word.index
+  const block = blockAround(text, mistake.start)
+  const line = lineStart(text, mistake.start)
+  return (
+    blame(source, text, mistake, /([A-Za-z][A-Za-z0-9-]*)[ \t]*$/, line, mistake.start) ??
+    (block === undefined
+      ? undefined
+      : blame(
+          source,
+          text,
+          mistake,
+          /^[ \t]*([A-Za-z][A-Za-z0-9-]*)[ \t]*$/,
+          lineStart(text, block.start),
+          block.start,
+        ))
+  )
+}
+
+/** Blames the word that `pattern` finds between two offsets. */
+function blame(
+  source: Source,
+  text: string,
+  mistake: Mistake,
+  pattern: RegExp,
+  from: number,
+  to: number,
+): Mistake | undefined {
+  const found = pattern.exec(text.slice(from, to))
+  const word = found?.[1]
+  if (word === undefined || found === null) return undefined
+  const start = from + found.index + found[0].indexOf(word)
   const before = mistakeAt(text, start, expectedAt(source, text, start))
-  if (before.replacement === undefined || before.end !== start + word[1].length) return undefined
+  if (before.replacement === undefined || before.end !== start + word.length) return undefined
   const mended = attempt(source, text.slice(0, start) + before.replacement + text.slice(before.end))
-  const gained = before.replacement.length - word[1].length
+  const gained = before.replacement.length - word.length
   return mended.ok || mended.at > mistake.end + gained ? before : undefined
 }
 

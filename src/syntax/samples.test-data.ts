@@ -32,6 +32,8 @@ topology {
     dev eth0 on lan 10.1.0.1 fd00::1 driver virtio mtu 1500 {
       xdp   native blocklist
       tc-in classify pref 2
+      xdp $mode blocklist
+      xdp $prog pref 3
       tc-out mark classic classid 1:1
       tcx-in a before b
       mtu 1400
