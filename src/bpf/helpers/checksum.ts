@@ -22,7 +22,7 @@ const l4Flags = 0xff
 const csumLevel = { query: 0, increment: 1, decrement: 2, reset: 3 } as const
 
 /** A checksum after a field of `size` bytes that it covers went from `from` to `to`; size 0 adds the difference `to`. */
-function replaced(checksum: number, from: number, to: number, size: number): number {
+export function replacedChecksum(checksum: number, from: number, to: number, size: number): number {
   const sum = ~checksum & 0xffff
   if (size === 2) return ~foldSum(sum + (~from & 0xffff) + (to & 0xffff)) & 0xffff
   const added = (to >>> 16) + (to & 0xffff)
@@ -55,7 +55,7 @@ export function l3CsumReplace(
   const size = flags & checksumFlag.BPF_F_HDR_FIELD_MASK
   if (sizeIsWrong(size, from)) return -errno.EINVAL
   const { bytes } = skbOf(context)
-  writeLe16(bytes, at, replaced(readLe16(bytes, at), from, to, size))
+  writeLe16(bytes, at, replacedChecksum(readLe16(bytes, at), from, to, size))
   return 0
 }
 
@@ -77,7 +77,7 @@ export function l4CsumReplace(
   if (mangledZero && !enforce && before === 0) return 0
   const size = flags & checksumFlag.BPF_F_HDR_FIELD_MASK
   if (sizeIsWrong(size, from)) return -errno.EINVAL
-  const after = replaced(before, from, to, size)
+  const after = replacedChecksum(before, from, to, size)
   writeLe16(bytes, at, mangledZero && after === 0 ? 0xffff : after)
   return 0
 }

@@ -39,3 +39,15 @@ export function noteHelper(
   const args = values.map(argument).join(', ')
   context.trace?.fact({ kind: 'helper', name: `bpf_${name}`, args, result: number })
 }
+
+/** Calls a helper for a small program and tells a full trace of it. */
+export function tracedCall<Rest extends readonly unknown[], Result>(
+  context: RunContext,
+  name: HelperName,
+  call: (context: RunContext, ...rest: Rest) => Result,
+  ...rest: Rest
+): Result {
+  const result = call(context, ...rest)
+  if (context.trace?.full) noteHelper(context, name, rest, result)
+  return result
+}

@@ -1,0 +1,68 @@
+// The executor of small programs: the neutral form is compiled once to functions over numeric offsets; a run then tries
+// the rules from top to bottom and builds no text and no object but its own state.
+import { tcCode, xdpCode } from '../codes.ts'
+import type { Program, RunContext } from '../contract.ts'
+import { fault } from '../fault.ts'
+import { References } from '../lifetime.ts'
+import { ProgArray } from '../maps/prog-array.ts'
+import { actionOf } from './actions.ts'
+import { SmallRun } from './headers.ts'
+import type { IrRule, SmallIr } from './ir.ts'
+import type { ActionOf } from './set-field.ts'
+import { type TestOf, testOf } from './tests.ts'
+
+interface Rule {
+  readonly test: TestOf | undefined
+  readonly actions: readonly ActionOf[]
+  /** undefined goes on to the next rule. */
+  readonly code: number | undefined
+  /** Whether the code is REDIRECT, so that the answer of redirect-map counts. */
+  readonly redirects: boolean
+}
+
+function ruleOf(ir: SmallIr, rule: IrRule): Rule {
+  const redirect = ir.type === 'xdp' ? xdpCode.XDP_REDIRECT : tcCode.TC_ACT_REDIRECT
+  return {
+    test: rule.test === undefined ? undefined : testOf(ir.maps, rule.test),
+    actions: rule.actions.map((action) => actionOf(ir, action)),
+    code: rule.code === 'continue' ? undefined : rule.code,
+    redirects: rule.code === redirect,
+  }
+}
+
+function runRules(rules: readonly Rule[], otherwise: number, context: RunContext): number {
+  const run = new SmallRun(context)
+  for (const rule of rules) {
+    if (rule.test !== undefined && !rule.test(run)) continue
+    for (const action of rule.actions) {
+      action(run)
+      if (run.stop !== undefined) return run.stop
+    }
+    if (rule.code === undefined) continue
+    return rule.redirects && run.redirectCode >= 0 ? run.redirectCode : rule.code
+  }
+  return otherwise
+}
+
+/**
+ * Makes a small program that can be attached. It holds its maps until its own last reference goes; the caller has a file
+ * descriptor of it. An impossible program (a set of what cannot be set, a tail call into another type) is a mistake of
+ * the checks before and throws ProgramFault here, before anything runs.
+ */
+export function compileSmall(ir: SmallIr): Program & { readonly references: References } {
+  for (const { map } of ir.maps) {
+    if (map instanceof ProgArray && !map.accepts(ir.type)) {
+      fault(`program array ${map.spec.name} holds programs of type ${map.owner}`)
+    }
+  }
+  const rules = ir.rules.map((rule) => ruleOf(ir, rule))
+  for (const { map } of ir.maps) map.references.hold()
+  const references = new References({
+    onFree: () => {
+      for (const { map } of ir.maps) map.references.release()
+    },
+  })
+  references.holdUser()
+  const { name, type, otherwise } = ir
+  return { name, type, references, run: (context) => runRules(rules, otherwise, context) }
+}
