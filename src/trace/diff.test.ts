@@ -122,6 +122,16 @@ test('at most twenty lines of a case are shown', () => {
   expect(lines.at(-1)).toBe('    and 103 more lines here (-v shows all)')
 })
 
+test('another level is the only difference: other hooks are shown then', () => {
+  const { differences } = diffSections(
+    sectionIn(dsr),
+    sectionIn(`level minimal\n${dsr.replace('  eth0 rx\n', '')}`),
+  )
+  expect(differences.map(({ place, lines }) => [place, lines.map(({ sign, text }) => sign + text)])).toEqual([
+    ['level', ['-level hops', '+level minimal']],
+  ])
+})
+
 test('packets born in another order are a difference', () => {
   const a = 'packet a x\n@ n\n  e rx\n'
   const b = 'packet b x\n@ n\n  e rx\n'

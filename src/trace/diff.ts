@@ -35,11 +35,9 @@ export function diffSections(
   work: AlignWork = { steps: 0 },
 ): SectionDiff {
   const differences: Difference[] = []
-  comparePackets(expected.packets, actual.packets, differences, work)
+  // another level shows other hooks: their differences would say nothing of the packets
   if (expected.level !== actual.level) differences.push(levelDifference(expected, actual))
-  comparePlain('where', '', [expected.where, actual.where], differences, work)
-  comparePlain('outcome', '', [expected.outcomes, actual.outcomes], differences, work)
-  compareStates(expected, actual, differences, work)
+  else compareSections(expected, actual, differences, work)
   const [first, ...rest] = differences
   if (first === undefined) return equal
   const common = commonShare(expected, differences)
@@ -49,6 +47,18 @@ export function diffSections(
     consequentLines: rest.reduce((sum, { lines }) => sum + changedLines(lines), 0),
     whollyDifferent: common < 0.05,
   }
+}
+
+function compareSections(
+  expected: Section,
+  actual: Section,
+  differences: Difference[],
+  work: AlignWork,
+): void {
+  comparePackets(expected.packets, actual.packets, differences, work)
+  comparePlain('where', '', [expected.where, actual.where], differences, work)
+  comparePlain('outcome', '', [expected.outcomes, actual.outcomes], differences, work)
+  compareStates(expected, actual, differences, work)
 }
 
 function levelDifference(expected: Section, actual: Section): Difference {

@@ -20,7 +20,6 @@ export const goldenCodes = {
   duplicateSection: 'G005',
   unexpectedLine: 'G006',
   unknownReference: 'G007',
-  wrongLevel: 'G008',
 } as const
 
 /** Levels by their words. */

@@ -109,6 +109,63 @@ test('sections without mistakes survive their neighbours', () => {
   expect(golden.sections.map(({ key }) => key)).toEqual(['b'])
 })
 
+/** Example 2, case `dsr`, as the format's own description shows it. */
+const dsr = `scn-trace 1 hops
+
+scenario nodeport case dsr
+where client 192.168.5.100
+where n1 192.168.5.11
+where n2 192.168.5.12
+where web 10.0.2.20 identity 7781
+outcome f1.syn delivered web
+outcome f1.ack delivered web
+
+packet f1.syn tcp client:55000 > n1:30080 S ttl 64
+@ n1
+  eth0 rx
+  eth0 tc-in            cil_from_netdev     REDIRECT eth0
+    service n1:30080 NodePort
+    ct new service
+    dnat n1:30080 -> web:8080
+    ip-opt add dsr n1:30080
+    ttl 64 -> 63
+    fib n2 eth0
+    monitor from-network
+  eth0 tx
+@ n2
+  eth0 rx
+  eth0 tc-in            cil_from_netdev     REDIRECT web/eth0 peer
+    dsr learn n1:30080
+    source world
+    ttl 63 -> 62
+    monitor from-network
+    tail cil_lxc_policy lxc-web
+    ct new ingress
+    policy allow ingress
+    monitor to-endpoint
+@ web
+  eth0 rx               socket              DELIVER tcp/8080
+
+packet f1.ack tcp client:55000 > n1:30080 A ttl 64
+like f1.syn except
+@ n1 eth0 tc-in: ct established service
+@ n1 eth0 tc-in: no ip-opt
+@ n2 eth0 tc-in: no dsr learn
+@ n2 eth0 tc-in: ct established ingress
+@ n2 eth0 tc-in: no policy
+
+state n1
+  ct4 tcp client:55000 > n1:30080 service
+state n2
+  ct4 tcp client:55000 > web:8080 egress dsr n1:30080
+`
+
+test('the format of the description is written as it is read', () => {
+  const golden = parseGolden({ name: 'dsr.trace', text: dsr })
+  expect(golden.diagnostics).toEqual([])
+  expect(formatSections(golden.sections.map(({ section }) => section))).toBe(dsr)
+})
+
 const named = (scenario: string, level: Section['level'] = 'hops'): Section => ({
   scenario,
   level,

@@ -18,6 +18,8 @@ export interface Names extends Naming {
   readonly number: (kind: Unstable['kind'], value: number) => string
   /** A text of somebody else's making, with names for the addresses and variables for the ports in it. */
   readonly rename: (text: string) => string
+  /** A text with names already in it, with variables for the unstable numbers. */
+  readonly withVariables: (text: string) => string
   /** The bindings whose names were used, by name. */
   readonly used: () => readonly Binding[]
 }
@@ -88,7 +90,7 @@ function variablesOf(unstable: readonly Unstable[]): (kind: Unstable['kind'], va
 
 // an address that is not part of a longer word or of a prefix, or a port behind `:` or `/`
 const addressOrPort =
-  /\[([0-9a-f:.]+)\]|(?<![\w.:/-])((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?![\w.]|\/\d)|(?<=[:/])(\d{1,5})(?![\w.:])/g
+  /\[([0-9a-f:.]+)\]|(?<=\bid )(\d+)(?!\w)|(?<![\w.:/-])((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?![\w.]|\/\d)|(?<=[:/])(\d{1,5})(?![\w.:])/g
 
 /** The naming of a trace. */
 export function namesOf(trace: Pick<Trace, 'bindings' | 'unstable'>): Names {
@@ -101,16 +103,21 @@ export function namesOf(trace: Pick<Trace, 'bindings' | 'unstable'>): Names {
     return binding?.name
   }
   const ip = (address: IpAddress): string => nameOf(address) ?? formatIp(address)
-  const plainRename = trace.bindings.length === 0 && trace.unstable === undefined
+  const replaced = (whole: string, bracketed?: string, id?: string, bare?: string, port?: string): string => {
+    if (id !== undefined) return number('identifier', Number(id))
+    if (port !== undefined) return number('port', Number(port))
+    const address = parseIp(bracketed ?? bare ?? '')
+    return (address === undefined ? undefined : nameOf(address)) ?? whole
+  }
+  const rename = (text: string): string => text.replace(addressOrPort, replaced)
   return {
     ip,
     mac: formatMac,
     endpoint: (address, port) => {
       const text = ip(address)
       if (port < 0) return text
-      return !isIpv4(address) && text.includes(':')
-        ? `[${text}]:${number('port', port)}`
-        : `${text}:${number('port', port)}`
+      const shown = number('port', port)
+      return !isIpv4(address) && text.includes(':') ? `[${text}]:${shown}` : `${text}:${shown}`
     },
     identity: (identity) => {
       const binding = byIdentity.get(identity)
@@ -119,17 +126,8 @@ export function namesOf(trace: Pick<Trace, 'bindings' | 'unstable'>): Names {
       return binding.name
     },
     number,
-    rename: (text) => {
-      if (plainRename) return text
-      return text.replace(
-        addressOrPort,
-        (whole: string, bracketed?: string, bare?: string, port?: string) => {
-          if (port !== undefined) return number('port', Number(port))
-          const address = parseIp(bracketed ?? bare ?? '')
-          return (address === undefined ? undefined : nameOf(address)) ?? whole
-        },
-      )
-    },
+    rename,
+    withVariables: (text) => (trace.unstable === undefined ? text : rename(text)),
     used: () => [...used].sort((left, right) => (left.name < right.name ? -1 : 1)),
   }
 }

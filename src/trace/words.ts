@@ -211,6 +211,41 @@ const decisions: Readonly<Record<string, WordPage>> = {
   DECAP: { title: 'a tunnel packet was opened', text: 'The tunnel header stands below.' },
 }
 
+/** Pages for the mistakes in goldens, by code. */
+export const goldenPages: ReadonlyMap<string, WordPage> = new Map(
+  Object.entries({
+    G001: {
+      title: 'this is not a trace',
+      text: 'A golden starts with the line `scn-trace 1 LEVEL` and nothing else on it. Delete the file and accept the trace again.',
+      example: 'scn-trace 1 hops',
+    },
+    G002: {
+      title: 'the golden has a format that this program does not read',
+      text: 'A newer program wrote it. Use that one, or accept the trace again with this one.',
+    },
+    G003: {
+      title: 'a merge left its marks in a golden',
+      text: 'Goldens are not merged by hand: resolve the specification, delete the golden, run again, read what is new and accept it.',
+    },
+    G004: {
+      title: 'unknown level',
+      text: 'A level is minimal, hops or full. A section that differs from the header says `level LEVEL` in its second line.',
+    },
+    G005: {
+      title: 'a section stands twice',
+      text: 'Each scenario and case has one section. A merge of two branches that both added it does this; delete the golden and accept again.',
+    },
+    G006: {
+      title: 'a line that is no line of a trace',
+      text: 'Lines start with where, outcome, packet, like, @, state, scenario or level; hooks are indented by two blanks and effects by four.',
+    },
+    G007: {
+      title: 'a reference leads nowhere',
+      text: '`like NAME` needs a packet of that name above it in the same section, and each exception a hook and an effect of that packet.',
+    },
+  }),
+)
+
 /** Every word with a page. */
 export const traceWords: ReadonlyMap<string, WordPage> = new Map(
   Object.entries({ ...sections, ...stages, ...effects, ...decisions }),

@@ -2,14 +2,15 @@
 // canonical order of a trace (NAT, header, tunnel). Nothing here knows who changed it.
 import { type IpAddress, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
+import { dissect } from '../../net/dissect.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { readMac } from '../../net/mac.ts'
 import { etherTypeName, ipProtocolName } from '../../net/protocol.ts'
 import type { Snapshot } from '../event.ts'
 import type { Change, Endpoint } from './change.ts'
-import { compareChecksums, compareNetworkFields, compareOptions, compareTransportFields } from './fields.ts'
-import { hasPorts, type Layers, layersOf, tunnelDepth } from './layers.ts'
+import { compareChecksums, compareFields, compareOptions } from './fields.ts'
+import { hasPorts, type Layers, layersIn, tunnelDepth } from './layers.ts'
 
 /** What a hook did to the packet; empty when both are the same object. */
 export function changesBetween(before: Snapshot, after: Snapshot): readonly Change[] {
@@ -17,9 +18,14 @@ export function changesBetween(before: Snapshot, after: Snapshot): readonly Chan
   const changes: Change[] = []
   const sameBytes = before.bytes === after.bytes && before.start === after.start
   if (!sameBytes || before.vlanTci !== after.vlanTci) {
-    const old = layersOf(before)
-    const now = sameBytes ? old : layersOf(after)
-    if (!sameBytes) compareLayers(old, now, changes)
+    const oldDissection = dissect(before.bytes, before.start)
+    const newDissection = sameBytes ? oldDissection : dissect(after.bytes, after.start)
+    const old = layersIn(oldDissection)
+    const now = sameBytes ? old : layersIn(newDissection)
+    if (!sameBytes) {
+      compareLayers(old, now, changes)
+      compareFields(oldDissection, newDissection, changes)
+    }
     // only comparable inside one encapsulation: a tunnel hides the inner tags
     if (tunnelDepth(old) === tunnelDepth(now)) compareTags(allTags(before, old), allTags(after, now), changes)
   }
@@ -66,19 +72,10 @@ function compareLayers(before: Layers, after: Layers, changes: Change[]): void {
     return
   }
   if (before.family !== 0) compareIp(before, after, changes)
-  if (before.tunnel !== undefined && after.tunnel !== undefined) compareInner(before, after, changes)
-  else comparePayload(before, after, changes)
+  if (before.tunnel !== undefined && after.tunnel !== undefined) {
+    compareLayers(before.tunnel.inner, after.tunnel.inner, changes)
+  } else comparePayload(before, after, changes)
   compareMacs(before, after, changes)
-}
-
-/** Both carry a packet: its own changes, and the identifier of the tunnel. */
-function compareInner(before: Layers, after: Layers, changes: Change[]): void {
-  if (before.tunnel === undefined || after.tunnel === undefined) return
-  const [old, now] = [before.tunnel, after.tunnel]
-  if (old.vni !== now.vni) {
-    changes.push({ kind: 'field', field: `${now.kind}.vni`, before: `${old.vni}`, after: `${now.vni}` })
-  }
-  compareLayers(old.inner, now.inner, changes)
 }
 
 function tunnelChange(outer: Layers, action: 'push' | 'pop'): Change {
@@ -131,10 +128,6 @@ function compareIp(before: Layers, after: Layers, changes: Change[]): void {
   const ttlAt = before.family === 4 ? ipv4At.ttl : 7
   const [oldTtl, newTtl] = [readU8(before.bytes, before.l3 + ttlAt), readU8(after.bytes, after.l3 + ttlAt)]
   if (oldTtl !== newTtl) changes.push({ kind: 'ttl', before: oldTtl, after: newTtl })
-  compareNetworkFields(before, after, changes)
-  if (before.l4 >= 0 && after.l4 >= 0 && before.protocol === after.protocol) {
-    compareTransportFields(before, after, changes)
-  }
   compareChecksums(before, after, changes)
 }
 

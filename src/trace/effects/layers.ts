@@ -1,10 +1,11 @@
 // Where the headers of a packet lie, one record per encapsulation: the form in which two snapshots are compared.
 // Enters: a snapshot; leaves: offsets, never copies. What `dissect` cannot make sense of counts as payload.
 import { readU8, readU16, readU24 } from '../../net/bytes.ts'
-import { type Dissection, dissect, type Layer } from '../../net/dissect.ts'
+import { dissect } from '../../net/dissect.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
+import type { Dissection, Layer } from '../../net/layer.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { vlanAt } from '../../net/vlan.ts'
 import { vxlanAt } from '../../net/vxlan.ts'
@@ -48,7 +49,12 @@ const tunnelsMax = 8
 
 /** Finds the headers of a snapshot. */
 export function layersOf(snapshot: Snapshot): Layers {
-  return packetAt(dissect(snapshot.bytes, snapshot.start), 0)
+  return layersIn(dissect(snapshot.bytes, snapshot.start))
+}
+
+/** Where the headers of a dissected packet lie. */
+export function layersIn(dissection: Dissection): Layers {
+  return packetAt(dissection, 0)
 }
 
 /** A record of layers that is still being filled. */
