@@ -80,7 +80,7 @@ export interface Socket {
   remoteAddress: IpAddress
   remotePort: number
   readonly options: SocketOptions
-  /** The route cache's answer for this socket, valid while `ns.ip` says so; owned by the protocol. */
+  /** Order of creation in the namespace: decides among the sockets of a reuseport group. */
   readonly order: number
   /** sk_lookup and TPROXY may hand a packet to a socket that does not match its addresses. */
   readonly transparent: boolean
@@ -94,6 +94,8 @@ export type Chain<S extends Socket> = Map<number, S[]>
  * words of a flow for connected TCP. Tables are made on first use, so that ten thousand empty namespaces cost nothing.
  */
 export interface SocketTable {
+  /** Sockets created so far. */
+  created: number
   /** UDP sockets with a local port (udp_table). Newest first, as the kernel inserts at the head. */
   udp: Chain<Socket> | undefined
   /** TCP listeners (lhash2). Newest first. */
@@ -111,6 +113,7 @@ export interface SocketTable {
 /** An empty table. */
 export function createSocketTable(): SocketTable {
   return {
+    created: 0,
     udp: undefined,
     tcpListeners: undefined,
     tcpFlows: undefined,

@@ -1,0 +1,136 @@
+// An IPv6 packet for somebody else: net/ipv6/ip6_output.c ip6_forward(), and the answers when there is no way:
+// net/ipv6/route.c ip6_pkt_drop(). Facts: linux 9.5.
+import { present } from '../../base/assert.ts'
+import { formatIp, isLinkLocal, isLoopback, isMulticast, isUnspecified, readIpv6 } from '../../net/address.ts'
+import { readU8, writeU8 } from '../../net/bytes.ts'
+import { icmpv6Type, icmpv6Unreachable } from '../../net/icmpv6.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import { count } from '../counters.ts'
+import { drop } from '../drop.ts'
+import { isProxied } from '../ip/admin-neighbour.ts'
+import type { Route } from '../ip/route.ts'
+import { pktType, type Skb } from '../skb.ts'
+import type { Errno } from '../socket/errno.ts'
+import { deliverLocally6 } from './deliver.ts'
+import { transportOf } from './extension.ts'
+import { icmp6Send } from './icmp-send.ts'
+import { ip6Output } from './output.ts'
+
+const forwardHook = { family: 6, hook: 'FORWARD' } as const
+
+function dropAtRoute(skb: Skb, reason: KernelDropReason): void {
+  drop(skb, { device: '', stage: 'route', reason })
+}
+
+function noteForward(skb: Skb, route: Route): void {
+  const { ns } = route.device
+  const via = route.gateway
+  ns.machine.trace?.note(
+    skb,
+    { node: ns.name, device: '', stage: 'route' },
+    {
+      actor: 'kernel',
+      decision: { code: 'FORWARD', target: route.device.name },
+      facts: [
+        {
+          kind: 'fib',
+          device: route.device.name,
+          ...(via === undefined ? {} : { via: formatIp(via) }),
+          ...(route.table === 0 ? {} : { table: route.table }),
+        },
+      ],
+    },
+  )
+}
+
+/** Whether this namespace forwards at all (devconf_all), which ends as an address error where it does not. */
+function forwards(skb: Skb): boolean {
+  if (skb.dev.ns.sysctls.device('net.ipv6.conf.DEV.forwarding', 'all') !== 0) return true
+  count(skb.dev.ns, 'Ip6InAddrErrors')
+  dropAtRoute(skb, 'IP_FORWARDING_OFF_SCN')
+  return false
+}
+
+/** ip6_forward_proxy_check(): neighbour discovery for a proxied address is ours. */
+function isForProxy(skb: Skb): boolean {
+  const { ns } = skb.dev
+  if (ns.ip.v6.neighbours.proxies.size === 0) return false
+  if (ns.sysctls.device('net.ipv6.conf.DEV.proxy_ndp', 'all') === 0) return false
+  if (!isProxied(skb.dev, readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination))) return false
+  const transport = transportOf(skb.bytes, skb.networkHeader, skb.tail)
+  if (transport?.protocol !== ipProtocol.icmp6) return false
+  const type = readU8(skb.bytes, transport.offset)
+  return type >= icmpv6Type.routerSolicitation && type <= icmpv6Type.redirect
+}
+
+/** Sources that stay on their link or in their host (RFC 4291 section 2.5.6). Nobody is told. */
+function sourceStaysHere(skb: Skb): boolean {
+  const source = readIpv6(skb.bytes, skb.networkHeader + ipv6At.source)
+  return isUnspecified(source) || isMulticast(source) || isLoopback(source) || isLinkLocal(source)
+}
+
+/** What stops a packet before it is changed; true when it is gone. */
+function refused(skb: Skb, route: Route): boolean {
+  const { ns } = skb.dev
+  if (skb.pktType !== pktType.host) {
+    dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
+    return true
+  }
+  if (readU8(skb.bytes, skb.networkHeader + ipv6At.hopLimit) <= 1) {
+    icmp6Send(skb, { type: icmpv6Type.timeExceeded, code: 0, info: 0 })
+    count(ns, 'Ip6InHdrErrors')
+    dropAtRoute(skb, 'IP_TTL_EXCEEDED_SCN')
+    return true
+  }
+  if (sourceStaysHere(skb)) {
+    count(ns, 'Ip6InAddrErrors')
+    dropAtRoute(skb, 'SKB_DROP_REASON_IP_INADDRERRORS')
+    return true
+  }
+  if (skb.length > route.mtu && skb.gsoSize === 0) {
+    icmp6Send(skb, { type: icmpv6Type.packetTooBig, code: 0, info: route.mtu })
+    count(ns, 'Ip6InTooBigErrors')
+    count(ns, 'Ip6FragFails')
+    dropAtRoute(skb, 'SKB_DROP_REASON_PKT_TOO_BIG')
+    return true
+  }
+  return false
+}
+
+/** ip6_forward(): `skb.data` stands at the IPv6 header; the route leads out of `route.device`. */
+export function ip6Forward(skb: Skb): void {
+  const route = present(skb.route, 'a forwarded packet has a route')
+  const { ns } = route.device
+  const input = skb.dev
+  if (!forwards(skb)) return
+  if (isForProxy(skb)) {
+    deliverLocally6(skb)
+    return
+  }
+  if (refused(skb, route)) return
+  const at = skb.networkHeader + ipv6At.hopLimit
+  writeU8(skb.bytes, at, readU8(skb.bytes, at) - 1)
+  noteForward(skb, route)
+  const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
+  if (verdict !== 'accept') return
+  count(ns, 'Ip6OutForwDatagrams')
+  ip6Output(ns, skb, { input })
+}
+
+/** ip6_pkt_discard(), ip6_pkt_prohibit(), dst_discard(): the routing decision was an error. */
+export function ip6Error(skb: Skb, error: Errno): void {
+  const { ns } = skb.dev
+  if (error === 'EINVAL') {
+    dropAtRoute(skb, 'IP_ROUTE_BLACKHOLE_SCN')
+    return
+  }
+  count(ns, 'Ip6InNoRoutes')
+  const prohibited = error === 'EACCES'
+  const code = prohibited ? icmpv6Unreachable.adminProhibited : icmpv6Unreachable.noRoute
+  icmp6Send(skb, { type: icmpv6Type.unreachable, code, info: 0 })
+  if (prohibited) dropAtRoute(skb, 'IP_ROUTE_PROHIBIT_SCN')
+  else if (error === 'EHOSTUNREACH') dropAtRoute(skb, 'IP_ROUTE_UNREACHABLE_SCN')
+  else dropAtRoute(skb, 'SKB_DROP_REASON_IP_INNOROUTES')
+}

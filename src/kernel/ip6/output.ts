@@ -1,0 +1,73 @@
+// The way down of IPv6: OUTPUT, POSTROUTING, fragmentation at the source, neighbour. net/ipv6/output_core.c
+// __ip6_local_out(), net/ipv6/ip6_output.c ip6_output(), ip6_finish_output2().
+import { present } from '../../base/assert.ts'
+import { isIpv4, readIpv6 } from '../../net/address.ts'
+import { writeU16 } from '../../net/bytes.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import { etherType } from '../../net/protocol.ts'
+import { count } from '../counters.ts'
+import type { NetDevice } from '../device/device.ts'
+import { drop } from '../drop.ts'
+import { neighbourOutput } from '../ip/neighbour-output.ts'
+import type { Route } from '../ip/route.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+import { errnoNumber } from '../socket/errno.ts'
+import { fragmentPacket6 } from './fragment.ts'
+
+const outputHook = { family: 6, hook: 'OUTPUT' } as const
+const postroutingHook = { family: 6, hook: 'POSTROUTING' } as const
+
+/**
+ * ip6_local_out(): sends a packet that was built here. `skb.data` and `skb.networkHeader` stand at the IPv6 header and
+ * `skb.route` is its route. Answers 0, a NET_XMIT code, or -EPERM when OUTPUT or POSTROUTING dropped it.
+ */
+export function ip6LocalOut(ns: Namespace, skb: Skb): number {
+  const route = present(skb.route, 'a packet that is sent has a route')
+  writeU16(skb.bytes, skb.networkHeader + ipv6At.payloadLength, skb.tail - skb.networkHeader - ipv6At.payload)
+  skb.protocol = etherType.ipv6
+  count(ns, 'Ip6OutRequests')
+  const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
+  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  return ip6Output(ns, skb)
+}
+
+/** ip6_output(): POSTROUTING and on. `input` is the device a forwarded packet came by. */
+export function ip6Output(ns: Namespace, skb: Skb, options: { readonly input?: NetDevice } = {}): number {
+  const route = present(skb.route, 'a packet that is sent has a route')
+  skb.dev = route.device
+  skb.protocol = etherType.ipv6
+  if (ns.sysctls.device('net.ipv6.conf.DEV.disable_ipv6', route.device.name) !== 0) {
+    count(ns, 'Ip6OutDiscards')
+    drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_IPV6DISABLED' })
+    return 0
+  }
+  const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
+  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  return finishOutput(ns, skb, skb.route ?? route)
+}
+
+/** ip6_finish_output(): what was built here and is too big is cut now. */
+function finishOutput(ns: Namespace, skb: Skb, route: Route): number {
+  const mtu = Math.max(route.mtu, 1280)
+  if (skb.length <= mtu || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  const identification = ns.machine.random('ip6-ident', ns.machine.packets)
+  let result = 0
+  for (const piece of fragmentPacket6(skb, mtu, identification)) {
+    count(ns, 'Ip6FragCreates')
+    const sent = sendPacket(ns, piece, route)
+    if (result === 0) result = sent
+  }
+  count(ns, 'Ip6FragOKs')
+  return result
+}
+
+/** ip6_finish_output2(). */
+function sendPacket(ns: Namespace, skb: Skb, route: Route): number {
+  if (route.type === 'multicast') count(ns, 'Ip6OutMcastPkts')
+  count(ns, 'Ip6OutTransmits')
+  const { gateway } = route
+  const nextHop =
+    gateway !== undefined && !isIpv4(gateway) ? gateway : readIpv6(skb.bytes, skb.data + ipv6At.destination)
+  return neighbourOutput(skb, route.device, nextHop)
+}

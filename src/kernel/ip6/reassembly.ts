@@ -1,0 +1,203 @@
+// Putting IPv6 fragments together: net/ipv6/reassembly.c ipv6_frag_rcv(). Overlaps end the datagram (RFC 5722), exact
+// copies are ignored, sixty seconds are the limit. What leaves is the whole packet without its fragment header.
+import { type Ipv6, readIpv6, sameIp } from '../../net/address.ts'
+import { readU8, readU16, readU32, writeU8, writeU16 } from '../../net/bytes.ts'
+import { icmpv6Type } from '../../net/icmpv6.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import { cancel, second } from '../clock.ts'
+import { count } from '../counters.ts'
+import { drop, endPacket } from '../drop.ts'
+import type { Fragment, FragmentQueue } from '../ip/fragment-queue.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+import { icmp6Send } from './icmp-send.ts'
+
+const timeout = 60 * second
+const headroom = 128
+const lengthMax = 65_535
+const fragmentHeader = 8
+
+interface Piece {
+  readonly source: Ipv6
+  readonly destination: Ipv6
+  readonly identification: number
+  readonly offset: number
+  readonly end: number
+  readonly last: boolean
+}
+
+function pieceOf(skb: Skb, at: number): Piece {
+  const { bytes, networkHeader: l3 } = skb
+  const word = readU16(bytes, at + 2)
+  const offset = word & 0xfff8
+  return {
+    source: readIpv6(bytes, l3 + ipv6At.source),
+    destination: readIpv6(bytes, l3 + ipv6At.destination),
+    identification: readU32(bytes, at + 4),
+    offset,
+    end: offset + skb.tail - at - fragmentHeader,
+    last: (word & 1) === 0,
+  }
+}
+
+function dropPiece(skb: Skb, reason: KernelDropReason): void {
+  drop(skb, { device: skb.dev.name, stage: 'rx', reason })
+}
+
+function forget(ns: Namespace, queue: FragmentQueue): void {
+  cancel(queue.timer)
+  const { fragments } = ns.ip.v6
+  const rest = (fragments.get(queue.identification) ?? []).filter((other) => other !== queue)
+  if (rest.length === 0) fragments.delete(queue.identification)
+  else fragments.set(queue.identification, rest)
+}
+
+/** ip6frag_expire_frag_queue(): the sender learns of it when the first piece is here. */
+function expire(ns: Namespace, queue: FragmentQueue): void {
+  forget(ns, queue)
+  count(ns, 'Ip6ReasmTimeout')
+  count(ns, 'Ip6ReasmFails')
+  const first = queue.pieces[0]
+  if (first?.offset === 0) icmp6Send(first.skb, { type: icmpv6Type.timeExceeded, code: 1, info: 0 })
+  for (const { skb } of queue.pieces) dropPiece(skb, 'SKB_DROP_REASON_FRAG_REASM_TIMEOUT')
+}
+
+function queueOf(ns: Namespace, skb: Skb, piece: Piece): FragmentQueue {
+  const { fragments } = ns.ip.v6
+  const list = fragments.get(piece.identification) ?? []
+  fragments.set(piece.identification, list)
+  const found = list.find(
+    (queue) => sameIp(queue.source, piece.source) && sameIp(queue.destination, piece.destination),
+  )
+  if (found !== undefined) return found
+  const queue: FragmentQueue = {
+    family: 6,
+    source: piece.source,
+    destination: piece.destination,
+    identification: piece.identification,
+    protocol: 0,
+    user: 0,
+    pieces: [],
+    received: 0,
+    length: -1,
+    largest: 0,
+    largestDontFragment: 0,
+    device: skb.dev,
+    timer: ns.machine.clock.after(timeout, () => expire(ns, queue)),
+  }
+  list.push(queue)
+  return queue
+}
+
+/** Whether a piece is new, there already, or contradicts the others. */
+function fit(queue: FragmentQueue, piece: Piece): 'ok' | 'duplicate' | 'overlap' {
+  if (piece.end > lengthMax || (queue.length >= 0 && piece.end > queue.length)) return 'overlap'
+  if (piece.last && queue.pieces.some((other) => other.end > piece.end)) return 'overlap'
+  for (const other of queue.pieces) {
+    if (piece.end <= other.offset || piece.offset >= other.end) continue
+    return piece.offset >= other.offset && piece.end <= other.end ? 'duplicate' : 'overlap'
+  }
+  return 'ok'
+}
+
+function insert(queue: FragmentQueue, fragment: Fragment): void {
+  const at = queue.pieces.findIndex((other) => other.offset > fragment.offset)
+  if (at === -1) queue.pieces.push(fragment)
+  else queue.pieces.splice(at, 0, fragment)
+  queue.received += fragment.end - fragment.offset
+}
+
+/** Offset in a packet of the byte that announces its fragment header, counted from the IPv6 header. */
+function announcement(skb: Skb, at: number): number {
+  const { bytes, networkHeader: l3 } = skb
+  let nextAt = l3 + ipv6At.nextHeader
+  let offset = l3 + ipv6At.payload
+  while (offset < at) {
+    nextAt = offset
+    offset += (readU8(bytes, offset + 1) + 1) << 3
+  }
+  return nextAt - l3
+}
+
+/** The first piece's headers without the fragment header, and everybody's payload. `starts` are the headers' offsets. */
+function join(queue: FragmentQueue, arrival: Skb, starts: ReadonlyMap<Skb, number>): Skb | undefined {
+  const first = queue.pieces[0]
+  const at = first === undefined ? undefined : starts.get(first.skb)
+  if (first === undefined || at === undefined) return undefined
+  const { skb } = first
+  const header = at - skb.networkHeader
+  const bytes = new Uint8Array(headroom + header + queue.length)
+  bytes.set(skb.bytes.subarray(skb.networkHeader, at), headroom)
+  writeU8(bytes, headroom + announcement(skb, at), readU8(skb.bytes, at))
+  writeU16(bytes, headroom + ipv6At.payloadLength, header - ipv6At.payload + queue.length)
+  for (const piece of queue.pieces) {
+    const from = (starts.get(piece.skb) ?? 0) + fragmentHeader
+    const part = piece.skb.bytes.subarray(from, from + piece.end - piece.offset)
+    bytes.set(part, headroom + header + piece.offset)
+  }
+  const whole = arrival.clone()
+  whole.bytes = bytes
+  whole.networkHeader = headroom
+  whole.data = headroom + header
+  whole.tail = bytes.length
+  whole.macHeader = -1
+  whole.mark = skb.mark
+  return whole
+}
+
+/** Where the fragment header of a waiting packet stands. */
+const headerOffsets = new WeakMap<FragmentQueue, Map<Skb, number>>()
+
+/**
+ * Takes a fragment whose fragment header is at `at`. Answers the whole packet, its `data` at the header behind the
+ * removed one, once all pieces are here; otherwise the piece waits or has been dropped.
+ */
+export function reassemble6(ns: Namespace, skb: Skb, at: number): Skb | undefined {
+  count(ns, 'Ip6ReasmReqds')
+  const piece = pieceOf(skb, at)
+  if (!piece.last && (piece.end & 7) !== 0) {
+    count(ns, 'Ip6InHdrErrors')
+    const info = ipv6At.payloadLength
+    icmp6Send(skb, { type: icmpv6Type.parameterProblem, code: 0, info })
+    dropPiece(skb, 'SKB_DROP_REASON_IP_INHDR')
+    return undefined
+  }
+  const queue = queueOf(ns, skb, piece)
+  const place = fit(queue, piece)
+  if (place !== 'ok') {
+    if (place === 'overlap') {
+      forget(ns, queue)
+      count(ns, 'Ip6ReasmFails')
+      for (const other of queue.pieces) dropPiece(other.skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
+    }
+    dropPiece(skb, place === 'duplicate' ? 'SKB_DROP_REASON_DUP_FRAG' : 'SKB_DROP_REASON_NOT_SPECIFIED')
+    return undefined
+  }
+  if (piece.last) queue.length = piece.end
+  insert(queue, { offset: piece.offset, end: piece.end, skb })
+  const starts = headerOffsets.get(queue) ?? new Map<Skb, number>()
+  headerOffsets.set(queue, starts)
+  starts.set(skb, at)
+  if (queue.received !== queue.length) return undefined
+  forget(ns, queue)
+  const whole = join(queue, skb, starts)
+  if (whole === undefined) return undefined
+  count(ns, 'Ip6ReasmOKs')
+  for (const other of queue.pieces) {
+    if (other.skb === skb || other.skb.record === whole.record) continue
+    endPacket(other.skb, { device: other.skb.dev.name, stage: 'rx', kind: 'consumed' })
+  }
+  return whole
+}
+
+/** Whether a fragment header says "all of it": no offset and nothing more (an atomic fragment, RFC 6946). */
+export function isAtomicFragment(skb: Skb, at: number): boolean {
+  return (readU16(skb.bytes, at + 2) & 0xfff9) === 0
+}
+
+/** The protocol number behind a fragment header. */
+export function protocolBehind(skb: Skb, at: number): number {
+  return at < skb.tail ? readU8(skb.bytes, at) : ipProtocol.none
+}

@@ -1,0 +1,100 @@
+// From a transport segment to an IP packet that is on its way: the last thing sockets do, and the first the IP layer
+// sees. What enters is a segment and its addresses; what leaves is a packet with an owner, a mark and a name.
+// Linux: ip_build_and_send_pkt(), __ip_queue_xmit(), __ip_make_skb(); ip6_xmit(), __ip6_make_skb().
+import { type IpAddress, isIpv4, writeIpv4, writeIpv6 } from '../../net/address.ts'
+import { writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
+import { writeSegmentChecksum } from '../../net/checksum.ts'
+import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import { etherType } from '../../net/protocol.ts'
+import { ipLocalOut } from '../ip/output.ts'
+import { routeOutput } from '../ip/output-route.ts'
+import { type Route, type RouteAnswer, routeScope } from '../ip/route.ts'
+import { ip6LocalOut } from '../ip6/output.ts'
+import { route6Output } from '../ip6/output-route.ts'
+import type { Namespace } from '../namespace.ts'
+import { type Skb, skbFromPacket } from '../skb.ts'
+import type { Socket } from './socket.ts'
+
+/** A segment that is ready to leave. Its checksum field may hold anything. */
+export interface Departure {
+  readonly socket: Socket | undefined
+  readonly route: Route
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly protocol: number
+  readonly ttl: number
+  readonly tos: number
+  readonly mark: number
+  /** IPv4 only. */
+  readonly dontFragment: boolean
+  readonly identification: number
+  /** The transport header and its payload. */
+  readonly segment: Uint8Array
+}
+
+/** What asks for a route (struct flowi4, flowi6 as sockets fill them). */
+export interface RouteQuestion {
+  readonly destination: IpAddress
+  readonly source: IpAddress
+  readonly protocol: number
+  readonly sport: number
+  readonly dport: number
+  readonly oif: number
+  readonly mark: number
+  readonly tos: number
+}
+
+/** ip_route_output_flow(), ip6_dst_lookup_flow(). Answers the errno that the system call returns. */
+export function routeFor(ns: Namespace, question: RouteQuestion): RouteAnswer {
+  const family = isIpv4(question.destination) ? 4 : 6
+  const flow = { ...question, family, iif: 1, scope: routeScope.universe } as const
+  return family === 4 ? routeOutput(ns, flow) : route6Output(ns, flow)
+}
+
+function packetBytes(departure: Departure): Uint8Array {
+  const { segment, source, destination } = departure
+  const header = isIpv4(source) ? ipv4At.options : ipv6At.payload
+  const bytes = new Uint8Array(header + segment.length)
+  bytes.set(segment, header)
+  if (isIpv4(source) && isIpv4(destination)) {
+    writeU8(bytes, ipv4At.versionAndLength, 0x45)
+    writeU8(bytes, ipv4At.tos, departure.tos)
+    writeU16(bytes, ipv4At.totalLength, bytes.length)
+    writeU16(bytes, ipv4At.identification, departure.identification)
+    writeU16(bytes, ipv4At.flagsAndOffset, departure.dontFragment ? ipv4Flag.dontFragment : 0)
+    writeU8(bytes, ipv4At.ttl, departure.ttl)
+    writeU8(bytes, ipv4At.protocol, departure.protocol)
+    writeIpv4(bytes, ipv4At.source, source)
+    writeIpv4(bytes, ipv4At.destination, destination)
+    writeIpv4Checksum(bytes, 0)
+  } else if (!isIpv4(source) && !isIpv4(destination)) {
+    writeU32(bytes, 0, (0x6000_0000 | (departure.tos << 20)) >>> 0)
+    writeU16(bytes, ipv6At.payloadLength, segment.length)
+    writeU8(bytes, ipv6At.nextHeader, departure.protocol)
+    writeU8(bytes, ipv6At.hopLimit, departure.ttl)
+    writeIpv6(bytes, ipv6At.source, source)
+    writeIpv6(bytes, ipv6At.destination, destination)
+  }
+  writeSegmentChecksum(bytes, { l3: 0, l4: header, end: bytes.length, protocol: departure.protocol })
+  return bytes
+}
+
+/** Builds the packet; the caller names it and hands it to `localOut`. */
+export function buildPacket(departure: Departure): Skb {
+  const { route, socket } = departure
+  const type = isIpv4(departure.source) ? etherType.ipv4 : etherType.ipv6
+  const skb = skbFromPacket(route.device, packetBytes(departure), type)
+  skb.route = route
+  skb.sk = socket
+  skb.mark = departure.mark
+  return skb
+}
+
+/**
+ * ip_local_out(), ip6_local_out(): 0 when the packet is on its way or was lost without a word, a positive NET_XMIT_*
+ * when it was dropped by the device's queue, a negative errno when it was refused (-1, EPERM, by OUTPUT).
+ */
+export function localOut(ns: Namespace, skb: Skb): number {
+  return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb) : ip6LocalOut(ns, skb)
+}

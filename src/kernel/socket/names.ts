@@ -1,0 +1,37 @@
+// Addresses as system calls take them: a family, a port, and IPv4 addresses inside IPv6 ones.
+import { type IpAddress, type Ipv6, ipv4From, isIpv4, isMulticast } from '../../net/address.ts'
+import type { Route } from '../ip/route.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Errno } from './errno.ts'
+import type { Socket } from './socket.ts'
+
+/** The IPv4 address inside `::ffff:a.b.c.d`, or the address itself. */
+export function unmapped(address: IpAddress): IpAddress {
+  if (isIpv4(address)) return address
+  const mapped = address[0] === 0 && address[1] === 0 && address[2] === 0xffff
+  return mapped ? ipv4From(address[3]) : address
+}
+
+/** `::ffff:a.b.c.d` for an IPv4 address: how an AF_INET6 socket names it. */
+export function mapped(address: IpAddress): Ipv6 {
+  return isIpv4(address) ? [0, 0, 0xffff, address] : address
+}
+
+/** Whether a socket may talk to an address: AF_INET takes IPv4 only, IPV6_V6ONLY no mapped IPv4. */
+export function familyProblem(socket: Socket, address: IpAddress): Errno | undefined {
+  if (socket.family === 4) return isIpv4(address) ? undefined : 'EAFNOSUPPORT'
+  if (!isIpv4(unmapped(address))) return undefined
+  return socket.options.v6only ? 'ENETUNREACH' : undefined
+}
+
+/** Time to live of a packet: the socket's, else the namespace's (ip_default_ttl, conf.DEV.hop_limit); 1 for multicast. */
+export function hopsFor(
+  ns: Namespace,
+  route: Route,
+  packet: { readonly destination: IpAddress; readonly asked: number | undefined },
+): number {
+  if (isMulticast(packet.destination)) return 1
+  if (packet.asked !== undefined) return packet.asked
+  if (route.family === 4) return ns.sysctls.get('net.ipv4.ip_default_ttl')
+  return ns.sysctls.device('net.ipv6.conf.DEV.hop_limit', route.device.name)
+}

@@ -1,0 +1,108 @@
+// ICMP errors about segments of ours: tcp_ipv4.c tcp_v4_err(), tcp_ipv6.c tcp_v6_err(). RFC 5927, RFC 1122 4.2.3.9.
+import { readU32 } from '../../net/bytes.ts'
+import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
+import { tcpAt } from '../../net/tcp.ts'
+import { count } from '../counters.ts'
+import { updatePathMtu } from '../ip/path-mtu.ts'
+import type { IcmpError } from '../ip/state.ts'
+import type { Skb } from '../skb.ts'
+import { wake } from './base.ts'
+import { icmpQuoteTuple, queueIcmpError } from './icmp-quote.ts'
+import { lookupTcp } from './lookup.ts'
+import { socketState } from './socket.ts'
+import { errorOfIcmp, isTooBig } from './soft-error.ts'
+import { tcpDone } from './tcp-life.ts'
+import { pushPending, retransmitFirst } from './tcp-output.ts'
+import { seqAfter, seqBefore } from './tcp-sequence.ts'
+import { asTcp, type TcpSocket } from './tcp-socket.ts'
+import { currentMss } from './tcp-transmit.ts'
+
+/** tcp_v4_mtu_reduced(): what is out and no longer fits is cut anew and sent again. */
+function mtuReduced(socket: TcpSocket): void {
+  const mss = currentMss(socket)
+  const whole = socket.pieces.splice(0)
+  for (const piece of whole) {
+    if (piece.data.length <= mss) {
+      socket.pieces.push(piece)
+      continue
+    }
+    for (let at = 0; at < piece.data.length; at += mss) {
+      const last = at + mss >= piece.data.length
+      socket.pieces.push({
+        ...piece,
+        sequence: (piece.sequence + at) >>> 0,
+        data: piece.data.slice(at, at + mss),
+        fin: last && piece.fin,
+        push: last && piece.push,
+        name: at === 0 ? piece.name : `${piece.name}.${at}`,
+      })
+    }
+  }
+  retransmitFirst(socket)
+  pushPending(socket)
+}
+
+/** tcp_req_err(): whether a half-open connection is given up. */
+function endsRequest(error: IcmpError): boolean {
+  if (error.family === 6) return true
+  if (error.type === icmpType.timeExceeded || error.type === icmpType.parameterProblem) return true
+  return (
+    error.type === icmpType.unreachable &&
+    (error.code === icmpUnreachable.net || error.code === icmpUnreachable.host)
+  )
+}
+
+/**
+ * Whether the caller of connect still holds the socket's lock: on one host the error comes back before the system call
+ * returns. IPv4 then tells the program through the error queue, at once; IPv6 keeps it as a soft error until the next
+ * SYN (recorded: ENETUNREACH after 0 s over IPv4, after 1.02 s over IPv6).
+ */
+function stillInConnect(socket: TcpSocket): boolean {
+  return socket.ns.machine.clock.now === socket.born
+}
+
+function failOpening(socket: TcpSocket, error: IcmpError, errno: Parameters<typeof tcpDone>[1]): void {
+  if (stillInConnect(socket)) count(socket.ns, 'TcpExtLockDroppedIcmps')
+  if (error.family === 6 && stillInConnect(socket)) {
+    socket.softError = errno
+    return
+  }
+  tcpDone(socket, errno)
+}
+
+/** An ICMP error about a segment of ours; false when no connection sent it. */
+export function tcpError(skb: Skb, error: IcmpError): boolean {
+  const tuple = icmpQuoteTuple(skb, error)
+  const { ns } = skb.dev
+  const found = lookupTcp(ns, tuple)
+  if (found === undefined || found.state === socketState.listen) return false
+  const socket = asTcp(found)
+  if (socket.state === socketState.timeWait) return true
+  const sequence = readU32(skb.bytes, error.quoteTransport + tcpAt.sequence)
+  if (seqBefore(sequence, socket.sndUna) || seqAfter(sequence, socket.sndNxt)) {
+    count(ns, 'TcpExtOutOfWindowIcmps')
+    return true
+  }
+  if (isTooBig(error.family, error.type, error.code)) {
+    if (socket.options.mtuDiscover === 'dont') return true
+    updatePathMtu(ns, tuple.remote, { device: skb.dev, mtu: error.info })
+    mtuReduced(socket)
+    return true
+  }
+  const meaning = errorOfIcmp(error.family, error.type, error.code)
+  if (meaning === undefined) return true
+  if (socket.state === socketState.synReceived) {
+    if (endsRequest(error)) tcpDone(socket, undefined)
+    return true
+  }
+  if (socket.state === socketState.synSent) {
+    failOpening(socket, error, meaning.errno)
+    return true
+  }
+  if (socket.options.recvErr) {
+    queueIcmpError(socket, skb, error, meaning.errno)
+    socket.error = meaning.errno
+    wake(socket)
+  } else socket.softError = meaning.errno
+  return true
+}

@@ -1,0 +1,241 @@
+// A segment arrives: which connection it belongs to and what its state makes of it. tcp_ipv4.c tcp_v4_rcv(), tcp_input.c
+// tcp_rcv_state_process(), tcp_validate_incoming(). Before changing this file, read RFC 9293 section 3.10.7 and RFC 5961.
+import { readU16 } from '../../net/bytes.ts'
+import { segmentChecksumIsRight } from '../../net/checksum.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { checkTcp, tcpAt, tcpFlag } from '../../net/tcp.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import { count } from '../counters.ts'
+import { pktType, type Skb } from '../skb.ts'
+import { delivered, destinationOf, dropped, sourceOf } from './arrival.ts'
+import { lookupTcp, type Tuple } from './lookup.ts'
+import { type Socket, socketState } from './socket.ts'
+import { processAck, sendAllowed } from './tcp-ack.ts'
+import { checkAck, enterQuickAck, takeData } from './tcp-data.ts'
+import { enterTimeWait, tcpDone } from './tcp-life.ts'
+import { acceptSyn, completeAccept, processSynSent, repeatSynAck } from './tcp-open.ts'
+import { sendReset } from './tcp-reset.ts'
+import { type Arrived, readSegment, readTimestamp } from './tcp-segment.ts'
+import { seqAdd, seqAfter, seqBefore } from './tcp-sequence.ts'
+import { asTcp, type TcpSocket, tcpTime } from './tcp-socket.ts'
+import { receiveWindow, sendAck } from './tcp-transmit.ts'
+
+/** What became of a segment: taken by the connection, answered with RST, or dropped for a reason. */
+type Fate = 'taken' | 'reset' | KernelDropReason
+
+function has(segment: Arrived, flag: number): boolean {
+  return (segment.flags & flag) !== 0
+}
+
+/** tcp_v4_rcv(), tcp_v6_rcv(). Owns the packet. */
+export function tcpArrives(skb: Skb, family: 4 | 6): void {
+  const { ns } = skb.dev
+  if (skb.pktType !== pktType.host) {
+    dropped(skb, 'SKB_DROP_REASON_OTHERHOST')
+    return
+  }
+  count(ns, 'TcpInSegs')
+  if (checkTcp(skb.bytes, skb.data, skb.tail) !== undefined) {
+    count(ns, 'TcpInErrs')
+    dropped(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
+    return
+  }
+  const place = { l3: skb.networkHeader, l4: skb.data, end: skb.tail, protocol: ipProtocol.tcp }
+  if (!segmentChecksumIsRight(skb.bytes, place)) {
+    count(ns, 'TcpInCsumErrors')
+    count(ns, 'TcpInErrs')
+    dropped(skb, 'SKB_DROP_REASON_TCP_CSUM')
+    return
+  }
+  const tuple: Tuple = {
+    local: destinationOf(skb, family),
+    localPort: readU16(skb.bytes, skb.data + tcpAt.destination),
+    remote: sourceOf(skb, family),
+    remotePort: readU16(skb.bytes, skb.data + tcpAt.source),
+    ifindex: skb.dev.ifindex,
+  }
+  dispatch(skb, tuple, family)
+}
+
+function dispatch(skb: Skb, tuple: Tuple, family: 4 | 6): void {
+  const segment = readSegment(skb)
+  const assigned: Socket | undefined =
+    skb.sk?.protocol === ipProtocol.tcp && skb.sk.ns === skb.dev.ns ? skb.sk : undefined
+  const found = assigned ?? lookupTcp(skb.dev.ns, tuple)
+  if (found === undefined) {
+    sendReset(skb, family, segment)
+    dropped(skb, 'SKB_DROP_REASON_NO_SOCKET')
+    return
+  }
+  const socket = asTcp(found)
+  const bare = skb.record
+  if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort)
+  const fate = process(socket, segment, tuple)
+  if (fate === 'taken') return
+  if (fate === 'reset') sendReset(skb, family, segment)
+  if (bare !== undefined && !willBeTaken(socket, segment)) {
+    dropped(skb, fate === 'reset' ? 'SKB_DROP_REASON_TCP_FLAGS' : fate)
+  }
+}
+
+/**
+ * Whether the socket's own code sees the segment as part of its conversation (the socket filter's place): everything but
+ * what a listener or a connection in TIME_WAIT refuses.
+ */
+function willBeTaken(socket: TcpSocket, segment: Arrived): boolean {
+  if (socket.state !== socketState.listen) return true
+  return has(segment, tcpFlag.syn) && !has(segment, tcpFlag.ack | tcpFlag.rst | tcpFlag.fin)
+}
+
+function process(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
+  switch (socket.state) {
+    case socketState.listen:
+      return processListen(socket, segment, tuple)
+    case socketState.synSent: {
+      const answer = processSynSent(socket, segment)
+      return answer === 'ignored' ? 'SKB_DROP_REASON_TCP_FLAGS' : answer
+    }
+    case socketState.timeWait:
+      return processTimeWait(socket, segment, tuple)
+    case socketState.synReceived:
+      return processSynReceived(socket, segment)
+    default:
+      return processConnected(socket, segment)
+  }
+}
+
+function processListen(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
+  if (has(segment, tcpFlag.ack)) return 'reset'
+  if (has(segment, tcpFlag.rst)) return 'SKB_DROP_REASON_TCP_RESET'
+  if (!has(segment, tcpFlag.syn)) return 'SKB_DROP_REASON_TCP_FLAGS'
+  if (has(segment, tcpFlag.fin)) return 'SKB_DROP_REASON_TCP_FLAGS'
+  acceptSyn(socket, segment, tuple)
+  return 'taken'
+}
+
+/** tcp_check_req(): half-open, the SYN-ACK is out. */
+function processSynReceived(socket: TcpSocket, segment: Arrived): Fate {
+  if (has(segment, tcpFlag.rst)) {
+    if (segment.sequence !== socket.rcvNxt) return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
+    tcpDone(socket, socket.listener === undefined ? 'ECONNREFUSED' : undefined)
+    return 'taken'
+  }
+  if (has(segment, tcpFlag.syn) && segment.sequence === socket.irs && !has(segment, tcpFlag.ack)) {
+    repeatSynAck(socket)
+    return 'taken'
+  }
+  if (!has(segment, tcpFlag.ack)) return 'SKB_DROP_REASON_TCP_FLAGS'
+  if (segment.acknowledgement !== seqAdd(socket.iss, 1)) return 'reset'
+  completeAccept(socket, segment)
+  return processConnected(socket, segment)
+}
+
+/** tcp_timewait_state_process(): late segments of a connection that is over. */
+function processTimeWait(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
+  if (has(segment, tcpFlag.rst)) {
+    if (segment.sequence === socket.rcvNxt) tcpDone(socket, undefined)
+    return 'taken'
+  }
+  const syn = has(segment, tcpFlag.syn) && !has(segment, tcpFlag.ack)
+  if (syn && seqAfter(segment.sequence, socket.rcvNxt)) {
+    tcpDone(socket, undefined)
+    const next = lookupTcp(socket.ns, tuple)
+    return next === undefined ? 'reset' : process(asTcp(next), segment, tuple)
+  }
+  if (segment.endSequence !== segment.sequence) {
+    sendAck(socket)
+    enterTimeWait(socket, socketState.timeWait)
+  }
+  return 'taken'
+}
+
+/** Whether the segment touches the window (tcp_sequence). */
+function inWindow(socket: TcpSocket, segment: Arrived): boolean {
+  if (seqBefore(segment.endSequence, socket.rcvWup)) return false
+  return !seqAfter(segment.sequence, seqAdd(socket.rcvNxt, receiveWindow(socket)))
+}
+
+/** tcp_validate_incoming(): undefined when the segment may go on. */
+function validate(socket: TcpSocket, segment: Arrived): Fate | undefined {
+  const rst = has(segment, tcpFlag.rst)
+  if (!inWindow(socket, segment)) {
+    if (rst) return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
+    if (seqBefore(segment.sequence, socket.rcvNxt)) enterQuickAck(socket)
+    sendAck(socket)
+    return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
+  }
+  if (rst) {
+    if (segment.sequence !== socket.rcvNxt) sendAck(socket)
+    else tcpDone(socket, socket.state === socketState.closeWait ? 'EPIPE' : resetError(socket))
+    return 'taken'
+  }
+  if (!has(segment, tcpFlag.syn)) return undefined
+  sendAck(socket)
+  return 'SKB_DROP_REASON_TCP_INVALID_SYN'
+}
+
+/** An orphan has nobody to tell. */
+function resetError(socket: TcpSocket): 'ECONNRESET' | undefined {
+  return socket.orphan ? undefined : 'ECONNRESET'
+}
+
+/** Data for a connection that its owner has closed: tcp_rcv_state_process, TCPAbortOnData. */
+function isDataForOrphan(socket: TcpSocket, segment: Arrived): boolean {
+  return socket.orphan && segment.end > segment.data && seqAfter(segment.endSequence, socket.rcvNxt)
+}
+
+/** ESTABLISHED and all states behind it. */
+function processConnected(socket: TcpSocket, segment: Arrived): Fate {
+  const refused = validate(socket, segment)
+  if (refused !== undefined) return refused
+  if (!has(segment, tcpFlag.ack)) return 'SKB_DROP_REASON_TCP_FLAGS'
+  if (processAck(socket, segment) === 'unsent') {
+    sendAck(socket)
+    return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
+  }
+  const stamp = readTimestamp(segment)
+  if (stamp !== undefined && !seqAfter(segment.sequence, socket.rcvWup)) socket.tsRecent = stamp
+  if (isDataForOrphan(socket, segment)) {
+    tcpDone(socket, undefined)
+    return 'reset'
+  }
+  if (finAcknowledged(socket) && advanceAfterFin(socket) === 'over') return 'taken'
+  if (receives(socket)) takeData(socket, segment)
+  sendAllowed(socket)
+  checkAck(socket)
+  return 'taken'
+}
+
+/** States in which the peer may still send. */
+function receives(socket: TcpSocket): boolean {
+  const { state } = socket
+  return state === socketState.established || state === socketState.finWait1 || state === socketState.finWait2
+}
+
+function finAcknowledged(socket: TcpSocket): boolean {
+  return socket.finQueued && socket.sndUna === socket.writeSeq
+}
+
+/** Our FIN has arrived (RFC 9293 section 3.10.7.4, fifth). */
+function advanceAfterFin(socket: TcpSocket): 'on' | 'over' {
+  switch (socket.state) {
+    case socketState.finWait1:
+      socket.state = socketState.finWait2
+      if (socket.orphan) waitForFin(socket)
+      return 'on'
+    case socketState.closing:
+      enterTimeWait(socket, socketState.timeWait)
+      return 'over'
+    case socketState.lastAck:
+      tcpDone(socket, undefined)
+      return 'over'
+    default:
+      return 'on'
+  }
+}
+
+/** FIN_WAIT2 of an orphan ends after tcp_fin_timeout. */
+export function waitForFin(socket: TcpSocket): void {
+  const seconds = socket.ns.sysctls.get('net.ipv4.tcp_fin_timeout')
+  enterTimeWait(socket, socketState.finWait2, Math.min(seconds * 1e9, tcpTime.timeWait))
+}

@@ -1,0 +1,250 @@
+// The stream that waits to be sent, and what is sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
+// tcp_retransmit_skb(); tcp_timer.c tcp_retransmit_timer(). Before changing this file, read RFC 6298 and RFC 8985.
+import { tcpFlag } from '../../net/tcp.ts'
+import { cancel, second } from '../clock.ts'
+import type { Errno } from './errno.ts'
+import { socketState } from './socket.ts'
+import { tcpDone, tcpTimer } from './tcp-life.ts'
+import { seqAdd, seqAfter, seqDiff } from './tcp-sequence.ts'
+import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
+import { currentMss, noData, transmit } from './tcp-transmit.ts'
+
+/** Sequence number behind a piece. */
+export function pieceEnd(piece: SendPiece): number {
+  return seqAdd(piece.sequence, piece.data.length + (piece.fin ? 1 : 0))
+}
+
+/** Whether this is a SYN or SYN-ACK still under way. */
+function isOpening(socket: TcpSocket): boolean {
+  return socket.state === socketState.synSent || socket.state === socketState.synReceived
+}
+
+function addPiece(socket: TcpSocket, data: Uint8Array): SendPiece {
+  socket.piecesNamed += 1
+  const word = socket.role === 'client' ? 'data' : 'rdata'
+  const piece: SendPiece = {
+    sequence: socket.writeSeq,
+    data,
+    fin: false,
+    push: false,
+    sentAt: -1,
+    retries: 0,
+    sacked: false,
+    name: `${word}${socket.piecesNamed}`,
+  }
+  socket.pieces.push(piece)
+  socket.writeSeq = seqAdd(socket.writeSeq, data.length)
+  return piece
+}
+
+/** tcp_sendmsg(): cuts bytes into segments; the last one of a call carries PSH. */
+export function queueData(socket: TcpSocket, data: Uint8Array): void {
+  const mss = currentMss(socket)
+  let at = 0
+  const last = socket.pieces.at(-1)
+  if (last !== undefined && last.sentAt < 0 && !last.fin && last.data.length < mss) {
+    at = Math.min(mss - last.data.length, data.length)
+    const joined = new Uint8Array(last.data.length + at)
+    joined.set(last.data)
+    joined.set(data.subarray(0, at), last.data.length)
+    last.data = joined
+    socket.writeSeq = seqAdd(socket.writeSeq, at)
+  }
+  for (; at < data.length; at += mss) addPiece(socket, data.slice(at, at + mss))
+  const end = socket.pieces.at(-1)
+  if (end !== undefined && data.length > 0) end.push = true
+}
+
+/** tcp_send_fin(): behind the last bytes that were not sent yet, or in a segment of its own. */
+export function queueFin(socket: TcpSocket): void {
+  socket.finQueued = true
+  const last = socket.pieces.at(-1)
+  if (last !== undefined && last.sentAt < 0) last.fin = true
+  else {
+    const piece = addPiece(socket, noData)
+    socket.piecesNamed -= 1
+    piece.fin = true
+    piece.name = 'fin'
+  }
+  socket.writeSeq = seqAdd(socket.writeSeq, 1)
+}
+
+function sendPiece(socket: TcpSocket, piece: SendPiece): number {
+  const again = piece.sentAt >= 0
+  if (again) piece.retries += 1
+  piece.sentAt = socket.ns.machine.clock.now
+  return transmit(socket, {
+    sequence: piece.sequence,
+    flags: tcpFlag.ack | (piece.push ? tcpFlag.psh : 0) | (piece.fin ? tcpFlag.fin : 0),
+    data: piece.data,
+    name: again ? `${piece.name}.retry${piece.retries}` : piece.name,
+    again,
+  })
+}
+
+function inFlight(socket: TcpSocket): number {
+  let pieces = 0
+  for (const piece of socket.pieces) if (piece.sentAt >= 0) pieces += 1
+  return pieces
+}
+
+/** RFC 896 as Linux does it (tcp_nagle_check): one small segment at a time, unless it ends the stream. */
+function heldByNagle(socket: TcpSocket, piece: SendPiece, mss: number): boolean {
+  if (piece.fin || piece.data.length >= mss) return false
+  return seqAfter(socket.sndSmall, socket.sndUna) && !seqAfter(socket.sndSmall, socket.sndNxt)
+}
+
+/** tcp_write_xmit(): sends what the window, the congestion window and Nagle allow. */
+export function pushPending(socket: TcpSocket): void {
+  if (isOpening(socket) || socket.state === socketState.close) return
+  const mss = currentMss(socket)
+  let flying = inFlight(socket)
+  let sent = false
+  for (const piece of socket.pieces) {
+    if (piece.sentAt >= 0) continue
+    if (flying >= socket.cwnd || heldByNagle(socket, piece, mss)) break
+    if (seqDiff(pieceEnd(piece), socket.sndUna) > socket.sndWnd + (piece.fin ? 1 : 0)) break
+    const sending = sendPiece(socket, piece)
+    if (piece.data.length < mss) socket.sndSmall = pieceEnd(piece)
+    flying += 1
+    sent = true
+    if (sending > 0) break
+  }
+  if (sent && socket.state !== socketState.close) armProbeOrRto(socket, flying)
+  else if (flying === 0 && socket.pieces.length > 0 && socket.retransmitTimer === undefined) {
+    armRto(socket, socket.rto)
+  }
+}
+
+function arm(socket: TcpSocket, kind: 'rto' | 'probe', delay: number): void {
+  cancel(socket.retransmitTimer)
+  socket.retransmitKind = kind
+  socket.retransmitTimer = tcpTimer(socket, delay, () => {
+    socket.retransmitTimer = undefined
+    if (kind === 'probe') lossProbe(socket)
+    else retransmissionTimeout(socket)
+  })
+}
+
+/** Starts the retransmission timer (tcp_reset_xmit_timer). */
+export function armRto(socket: TcpSocket, delay: number): void {
+  arm(socket, 'rto', Math.min(delay, tcpTime.rtoMax))
+}
+
+/** tcp_schedule_loss_probe(): before the timeout, one early reminder, when the peer can SACK. */
+function armProbeOrRto(socket: TcpSocket, flying: number): void {
+  if (!socket.sack || socket.retransmits > 0 || socket.probing || socket.srtt < 0) {
+    armRto(socket, socket.rto)
+    return
+  }
+  const wait = 2 * socket.srtt + (flying === 1 ? tcpTime.rtoMin : tcpTime.probeMin)
+  if (wait > socket.rto) armRto(socket, socket.rto)
+  else arm(socket, 'probe', wait)
+}
+
+/** After an acknowledgement: the timer runs while something is out (tcp_rearm_rto). */
+export function rearm(socket: TcpSocket): void {
+  const flying = inFlight(socket)
+  if (flying === 0) {
+    cancel(socket.retransmitTimer)
+    socket.retransmitTimer = undefined
+  } else armProbeOrRto(socket, flying)
+}
+
+/** tcp_send_loss_probe(): something new if the window allows, else the last segment again. */
+function lossProbe(socket: TcpSocket): void {
+  socket.probing = true
+  const last = socket.pieces.findLast((piece) => piece.sentAt >= 0)
+  if (last !== undefined) sendPiece(socket, last)
+  armRto(socket, socket.rto)
+}
+
+/** Sends the oldest unacknowledged piece again. */
+export function retransmitFirst(socket: TcpSocket): number {
+  const first = socket.pieces.find((piece) => piece.sentAt >= 0 && !piece.sacked)
+  return first === undefined ? 0 : sendPiece(socket, first)
+}
+
+/** tcp_write_timeout(): how many retransmissions a state is worth. */
+function retriesAllowed(socket: TcpSocket): number {
+  const { sysctls } = socket.ns
+  if (socket.state === socketState.synSent) {
+    return sysctls.get('net.ipv4.tcp_syn_retries') + sysctls.get('net.ipv4.tcp_syn_linear_timeouts')
+  }
+  if (socket.state === socketState.synReceived) return sysctls.get('net.ipv4.tcp_synack_retries')
+  return socket.orphan ? 8 : 15
+}
+
+/** The SYN or SYN-ACK of a connection that is being opened. */
+export function sendOpening(socket: TcpSocket): number {
+  const first = socket.retransmits === 0
+  const active = socket.state === socketState.synSent
+  const kind = active ? 'syn' : 'synack'
+  return transmit(socket, {
+    sequence: socket.iss,
+    flags: active ? tcpFlag.syn : tcpFlag.syn | tcpFlag.ack,
+    data: noData,
+    name: first ? kind : `${kind}.retry${socket.retransmits}`,
+    again: !first,
+  })
+}
+
+/** Linear steps of one second first (tcp_syn_linear_timeouts), then doubled each time. */
+function nextTimeout(socket: TcpSocket): number {
+  if (socket.state === socketState.synSent) {
+    const linear = socket.ns.sysctls.get('net.ipv4.tcp_syn_linear_timeouts')
+    if (socket.retransmits <= linear) return socket.rto
+  }
+  return Math.min(socket.rto * 2, tcpTime.rtoMax)
+}
+
+/** The error that a connection ends with when its time is up: what ICMP said last, else ETIMEDOUT. */
+function timeoutError(socket: TcpSocket): Errno {
+  return socket.softError ?? 'ETIMEDOUT'
+}
+
+/** tcp_retransmit_timer(). */
+function retransmissionTimeout(socket: TcpSocket): void {
+  const opening = isOpening(socket)
+  if (!opening && socket.pieces.length === 0) return
+  if (socket.retransmits >= retriesAllowed(socket)) {
+    tcpDone(socket, timeoutError(socket))
+    return
+  }
+  socket.retransmits += 1
+  if (!opening) enterLoss(socket)
+  const status = opening ? sendOpening(socket) : resend(socket)
+  if (socket.state === socketState.close) return
+  if (status > 0) {
+    armRto(socket, Math.min(socket.rto, tcpTime.localDrop))
+    return
+  }
+  socket.rto = nextTimeout(socket)
+  armRto(socket, socket.rto)
+}
+
+/** tcp_enter_loss(): start again with one segment; what is out counts as lost. */
+function enterLoss(socket: TcpSocket): void {
+  if (socket.retransmits === 1) socket.ssthresh = Math.max(2, Math.floor(inFlight(socket) / 2))
+  socket.cwnd = 1
+  socket.dupAcks = 0
+}
+
+/** The first piece, or, with a closed window, one byte to see whether it opened (RFC 9293 section 3.8.6.1). */
+function resend(socket: TcpSocket): number {
+  const first = socket.pieces.find((piece) => !piece.sacked)
+  return first === undefined ? 0 : sendPiece(socket, first)
+}
+
+/** tcp_rtt_estimator() and __tcp_set_rto() (RFC 6298): at least 200 ms above the smoothed round trip. */
+export function sampleRoundTrip(socket: TcpSocket, sample: number): void {
+  if (socket.srtt < 0) {
+    socket.srtt = sample
+    socket.rttvar = Math.max(sample * 2, tcpTime.rtoMin)
+  } else {
+    const error = Math.abs(sample - socket.srtt)
+    socket.srtt += (sample - socket.srtt) / 8
+    socket.rttvar = Math.max(socket.rttvar + (error - socket.rttvar) / 4, tcpTime.rtoMin)
+  }
+  socket.rto = Math.min(Math.max(socket.srtt + socket.rttvar, tcpTime.rtoMin), 120 * second)
+}

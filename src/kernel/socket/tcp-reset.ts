@@ -1,0 +1,76 @@
+// The answer to a segment that belongs to no connection: tcp_ipv4.c tcp_v4_send_reset(), tcp_ipv6.c tcp_v6_send_reset().
+// Before changing this file, read RFC 9293 section 3.10.7.1 (CLOSED state) and section 3.5.2.
+import { isMulticast } from '../../net/address.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { tcpFlag } from '../../net/tcp.ts'
+import { bornFrom } from '../birth.ts'
+import { count } from '../counters.ts'
+import { pktType, type Skb } from '../skb.ts'
+import { destinationOf, sourceOf } from './arrival.ts'
+import { buildPacket, localOut, routeFor } from './departure.ts'
+import { hopsFor } from './names.ts'
+import { type Arrived, writeSegment } from './tcp-segment.ts'
+import { noData } from './tcp-transmit.ts'
+
+/**
+ * Answers with RST, never to an RST. A segment with ACK gets `seq = its ack` and no ACK; one without gets sequence 0 and
+ * an ACK of everything it carried. Identification 0 with DF; not limited in rate.
+ */
+export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
+  if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
+  const { ns } = skb.dev
+  const source = destinationOf(skb, family)
+  const destination = sourceOf(skb, family)
+  if (isMulticast(source)) return
+  const acknowledges = (segment.flags & tcpFlag.ack) !== 0
+  const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
+  const mark = reflect ? skb.mark : 0
+  const bytes = writeSegment({
+    sport: portAt(segment, 2),
+    dport: portAt(segment, 0),
+    sequence: acknowledges ? segment.acknowledgement : 0,
+    acknowledgement: acknowledges ? 0 : segment.endSequence,
+    flags: acknowledges ? tcpFlag.rst : tcpFlag.rst | tcpFlag.ack,
+    window: 0,
+    options: noData,
+    data: noData,
+  })
+  const answer = routeFor(ns, {
+    destination,
+    source,
+    protocol: ipProtocol.tcp,
+    sport: portAt(segment, 2),
+    dport: portAt(segment, 0),
+    oif: needsDevice(family, destination) ? skb.dev.ifindex : 0,
+    mark,
+    tos: 0,
+  })
+  if (answer.kind === 'error') return
+  const reply = buildPacket({
+    socket: undefined,
+    route: answer.route,
+    source,
+    destination,
+    protocol: ipProtocol.tcp,
+    ttl: hopsFor(ns, answer.route, { destination, asked: undefined }),
+    tos: 0,
+    mark,
+    dontFragment: true,
+    identification: 0,
+    segment: bytes,
+  })
+  bornFrom(skb, reply, 'rst')
+  count(ns, 'TcpOutSegs')
+  count(ns, 'TcpOutRsts')
+  localOut(ns, reply)
+}
+
+function portAt(segment: Arrived, offset: number): number {
+  const { bytes } = segment.skb
+  return ((bytes[segment.l4 + offset] ?? 0) << 8) | (bytes[segment.l4 + offset + 1] ?? 0)
+}
+
+/** A link-local address means nothing without its device. */
+function needsDevice(family: 4 | 6, address: ReturnType<typeof sourceOf>): boolean {
+  return family === 6 && typeof address !== 'number' && address[0] >>> 22 === 0x3fa
+}

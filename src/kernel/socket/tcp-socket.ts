@@ -1,0 +1,200 @@
+// struct tcp_sock: one connection or listener. RFC 9293 section 3.3.1 names the variables; where Linux has another name it
+// stands behind. The functions that change them are in the other tcp-*.ts files.
+import { ipProtocol } from '../../net/protocol.ts'
+import { millisecond, type Nanoseconds, second, type Timer } from '../clock.ts'
+import type { Route } from '../ip/route.ts'
+import { type BaseSocket, createBase, extend, type OpenOptions } from './base.ts'
+import type { Socket } from './socket.ts'
+
+/** A piece of the stream that was sent or waits to be: at most one segment. */
+export interface SendPiece {
+  readonly sequence: number
+  data: Uint8Array
+  /** A FIN behind the data. */
+  fin: boolean
+  push: boolean
+  /** When it was last sent, -1: never. */
+  sentAt: Nanoseconds
+  retries: number
+  sacked: boolean
+  name: string
+}
+
+/** Received bytes that wait for those before them. */
+export interface EarlyPiece {
+  readonly sequence: number
+  readonly data: Uint8Array
+  readonly fin: boolean
+}
+
+/** Times the kernel is built with (include/net/tcp.h). */
+export const tcpTime = {
+  /** TCP_TIMEOUT_INIT */
+  initial: second,
+  /** TCP_RTO_MIN */
+  rtoMin: 200 * millisecond,
+  /** TCP_RTO_MAX */
+  rtoMax: 120 * second,
+  /** TCP_ATO_MIN, TCP_DELACK_MIN */
+  delayedAck: 40 * millisecond,
+  /** TCP_RESOURCE_PROBE_INTERVAL: after a packet was dropped on this host */
+  localDrop: second / 2,
+  /** TCP_TIMEOUT_MIN: least distance of a tail loss probe */
+  probeMin: 8 * millisecond,
+  /** TCP_TIMEWAIT_LEN */
+  timeWait: 60 * second,
+} as const
+
+export interface TcpSocket extends BaseSocket {
+  readonly protocol: 6
+  /** Names of its packets: `data` from those who called connect, `rdata` from those who were called. */
+  readonly role: 'client' | 'server'
+  /** When it began; timers count from here. */
+  born: Nanoseconds
+  // --- send sequence space
+  iss: number
+  sndUna: number
+  sndNxt: number
+  sndWnd: number
+  sndWl1: number
+  sndWl2: number
+  /** Sequence number behind everything written so far (write_seq). */
+  writeSeq: number
+  readonly pieces: SendPiece[]
+  /** End of the last small segment sent, for Nagle (snd_sml). */
+  sndSmall: number
+  piecesNamed: number
+  // --- receive sequence space
+  irs: number
+  rcvNxt: number
+  rcvWup: number
+  rcvWnd: number
+  readonly early: EarlyPiece[]
+  readonly received: Uint8Array[]
+  receivedBytes: number
+  // --- what both sides agreed on
+  peerMss: number
+  sndScale: number
+  rcvScale: number
+  rcvSpace: number
+  rcvThreshold: number
+  timestamps: boolean
+  tsRecent: number
+  sack: boolean
+  // --- congestion and retransmission
+  cwnd: number
+  ssthresh: number
+  dupAcks: number
+  rto: Nanoseconds
+  /** Smoothed round trip, -1 before the first sample. */
+  srtt: Nanoseconds
+  rttvar: Nanoseconds
+  retransmits: number
+  /** A tail loss probe is out (tlp_high_seq). */
+  probing: boolean
+  retransmitTimer: Timer | undefined
+  retransmitKind: 'rto' | 'probe'
+  // --- acknowledgements
+  ackScheduled: boolean
+  quickAcks: number
+  pingpong: number
+  ato: Nanoseconds
+  lastReceive: Nanoseconds
+  rcvMss: number
+  ackTimer: Timer | undefined
+  // --- life
+  /** FIN is in `pieces` or was sent. */
+  finQueued: boolean
+  /** The peer's FIN was taken: no more bytes will come. */
+  peerClosed: boolean
+  /** Nobody holds it any more (SOCK_DEAD). */
+  orphan: boolean
+  /** Ends TIME_WAIT, FIN_WAIT2 of an orphan, or a half-open request. */
+  lifeTimer: Timer | undefined
+  identification: number
+  /** A 32-bit hash of its two ends. */
+  flow: number
+  route: Route | undefined
+  routeGeneration: number
+  /** The listener that this one came from, until it is accepted. */
+  listener: TcpSocket | undefined
+  /** Listener: connections ready for accept, oldest first, and how many may wait. */
+  readonly acceptQueue: TcpSocket[]
+  backlog: number
+}
+
+/** A new socket in CLOSE. */
+export function createTcp(open: OpenOptions, role: 'client' | 'server'): TcpSocket {
+  const base = createBase(open, ipProtocol.tcp)
+  return extend(base, { role, ...sequenceSpace(), ...behaviour(open.ns.machine.clock.now) })
+}
+
+function sequenceSpace() {
+  return {
+    iss: 0,
+    sndUna: 0,
+    sndNxt: 0,
+    sndWnd: 0,
+    sndWl1: 0,
+    sndWl2: 0,
+    writeSeq: 0,
+    pieces: [],
+    sndSmall: 0,
+    piecesNamed: 0,
+    irs: 0,
+    rcvNxt: 0,
+    rcvWup: 0,
+    rcvWnd: 0,
+    early: [],
+    received: [],
+    receivedBytes: 0,
+    peerMss: 536,
+    sndScale: 0,
+    rcvScale: 0,
+    rcvSpace: 0,
+    rcvThreshold: 0,
+    timestamps: false,
+    tsRecent: 0,
+    sack: false,
+  }
+}
+
+function behaviour(now: Nanoseconds) {
+  return {
+    protocol: ipProtocol.tcp,
+    born: now,
+    cwnd: 10,
+    ssthresh: Number.MAX_SAFE_INTEGER,
+    dupAcks: 0,
+    rto: tcpTime.initial as number,
+    srtt: -1,
+    rttvar: 0,
+    retransmits: 0,
+    probing: false,
+    retransmitTimer: undefined,
+    retransmitKind: 'rto' as const,
+    ackScheduled: false,
+    quickAcks: 0,
+    pingpong: 0,
+    ato: 0,
+    lastReceive: Number.NEGATIVE_INFINITY,
+    rcvMss: 536,
+    ackTimer: undefined,
+    finQueued: false,
+    peerClosed: false,
+    orphan: false,
+    lifeTimer: undefined,
+    identification: 0,
+    flow: 0,
+    route: undefined,
+    routeGeneration: -1,
+    listener: undefined,
+    acceptQueue: [],
+    backlog: 128,
+  }
+}
+
+/** Whether a socket in a TCP table is one of these: they all are. */
+export function asTcp(socket: Socket): TcpSocket {
+  return socket as TcpSocket
+}

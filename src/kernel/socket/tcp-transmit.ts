@@ -1,0 +1,187 @@
+// One segment of a connection leaves: tcp_output.c __tcp_transmit_skb(), tcp_select_window(), tcp_send_ack(). Retransmission
+// and pacing are decided elsewhere; here a segment gets its window, its options, a route and a name.
+import { isIpv4 } from '../../net/address.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { tcpFlag } from '../../net/tcp.ts'
+import { born } from '../birth.ts'
+import { cancel } from '../clock.ts'
+import { count } from '../counters.ts'
+import type { Route } from '../ip/route.ts'
+import { familyState } from '../ip/state.ts'
+import { familyOf } from './base.ts'
+import { buildPacket, localOut, routeFor } from './departure.ts'
+import { hopsFor } from './names.ts'
+import { dataOptions, synOptions, type Timestamps, writeSegment } from './tcp-segment.ts'
+import { seqAdd, seqAfter, seqBefore, seqDiff, timestampNow } from './tcp-sequence.ts'
+import type { TcpSocket } from './tcp-socket.ts'
+import { offeredMss, segmentSize } from './tcp-window.ts'
+
+/** What to send. */
+export interface Transmission {
+  readonly sequence: number
+  readonly flags: number
+  readonly data: Uint8Array
+  readonly name: string
+  /** Sent before: not counted as an out-going segment, but as a retransmitted one. */
+  readonly again?: boolean
+}
+
+export const noData = new Uint8Array(0)
+
+/** The connection's route, looked up again when tables changed; undefined when there is none any more (EHOSTUNREACH). */
+export function currentRoute(socket: TcpSocket): Route | undefined {
+  const state = familyState(socket.ns, familyOf(socket.remoteAddress))
+  const fresh = socket.routeGeneration === state.generation && state.exceptions.size === 0
+  if (socket.route !== undefined && fresh) return socket.route
+  const answer = routeFor(socket.ns, {
+    destination: socket.remoteAddress,
+    source: socket.localAddress,
+    protocol: ipProtocol.tcp,
+    sport: socket.localPort,
+    dport: socket.remotePort,
+    oif: socket.options.device,
+    mark: socket.options.mark,
+    tos: socket.options.tos,
+  })
+  socket.route = answer.kind === 'route' ? answer.route : undefined
+  socket.routeGeneration = state.generation
+  return socket.route
+}
+
+/** Payload bytes that fit into one segment now (tcp_current_mss). */
+export function currentMss(socket: TcpSocket): number {
+  const route = currentRoute(socket)
+  if (route === undefined) return socket.peerMss
+  return segmentSize(route, socket.peerMss, socket.timestamps ? 12 : 0)
+}
+
+/** Bytes of the window told last that the peer has not used (tcp_receive_window). */
+export function receiveWindow(socket: TcpSocket): number {
+  return Math.max(0, seqDiff(socket.rcvWup, socket.rcvNxt) + socket.rcvWnd)
+}
+
+/** tcp_select_window(): never takes back what was told (RFC 9293 section 3.8.6), rounds up to what the scale can say. */
+function selectWindow(socket: TcpSocket): number {
+  const current = receiveWindow(socket)
+  let waiting = socket.receivedBytes
+  for (const piece of socket.early) waiting += piece.data.length
+  const free = Math.max(0, Math.min(socket.rcvThreshold, socket.rcvSpace - waiting))
+  const unit = 1 << socket.rcvScale
+  const wanted = Math.max(free, current)
+  socket.rcvWnd = Math.ceil(wanted / unit) * unit
+  socket.rcvWup = socket.rcvNxt
+  return Math.min(0xffff, socket.rcvWnd >> socket.rcvScale)
+}
+
+function timestampsOf(socket: TcpSocket): Timestamps | undefined {
+  if (!socket.timestamps) return undefined
+  return { value: timestampNow(socket.ns.machine, socket.flow), echo: socket.tsRecent }
+}
+
+/** What arrived early, as SACK blocks; joined where they touch, the newest first is not kept: by sequence. */
+function sackBlocks(socket: TcpSocket): readonly { readonly start: number; readonly end: number }[] {
+  if (!socket.sack || socket.early.length === 0) return []
+  const blocks: { start: number; end: number }[] = []
+  for (const piece of socket.early) {
+    const last = blocks.at(-1)
+    const end = seqAdd(piece.sequence, piece.data.length + (piece.fin ? 1 : 0))
+    if (last !== undefined && !seqAfter(piece.sequence, last.end)) {
+      if (seqAfter(end, last.end)) last.end = end
+    } else blocks.push({ start: piece.sequence, end })
+  }
+  return blocks
+}
+
+function optionsFor(socket: TcpSocket, flags: number, route: Route): Uint8Array {
+  if ((flags & tcpFlag.syn) === 0) return dataOptions(timestampsOf(socket), sackBlocks(socket))
+  return synOptions({
+    mss: offeredMss(route),
+    sack: socket.sack,
+    timestamps: timestampsOf(socket),
+    scale: socket.rcvScale === 0 ? undefined : socket.rcvScale,
+  })
+}
+
+/** An acknowledgement has left: nothing is owed any more (tcp_event_ack_sent). */
+function acknowledged(socket: TcpSocket, flags: number): void {
+  if ((flags & tcpFlag.ack) === 0) return
+  if (socket.quickAcks > 0) socket.quickAcks -= 1
+  socket.ackScheduled = false
+  cancel(socket.ackTimer)
+  socket.ackTimer = undefined
+}
+
+/** tcp_event_data_sent(): an answer soon after data makes the connection a conversation, whose ACKs may wait. */
+function dataSent(socket: TcpSocket): void {
+  const { now } = socket.ns.machine.clock
+  if (now - socket.lastReceive < socket.ato) socket.pingpong = Math.min(255, socket.pingpong + 1)
+}
+
+function countSegment(socket: TcpSocket, what: Transmission): void {
+  count(socket.ns, what.again === true ? 'TcpRetransSegs' : 'TcpOutSegs')
+  if (what.data.length > 0) dataSent(socket)
+}
+
+/** Identification: SYN-ACKs carry 0 with DF, everything else counts up from the connection's start. */
+function nextIdentification(socket: TcpSocket, flags: number): number {
+  if ((flags & tcpFlag.syn) !== 0 && (flags & tcpFlag.ack) !== 0) return 0
+  const value = socket.identification
+  socket.identification = (value + 1) & 0xffff
+  return value
+}
+
+/**
+ * Sends one segment. Answers what `localOut` does: 0, a positive NET_XMIT_* after a drop on this host, a negative errno
+ * number (-1 EPERM, -113 without a route).
+ */
+export function transmit(socket: TcpSocket, what: Transmission): number {
+  const route = currentRoute(socket)
+  if (route === undefined) {
+    count(socket.ns, familyOf(socket.remoteAddress) === 4 ? 'IpOutNoRoutes' : 'Ip6OutNoRoutes')
+    return -113
+  }
+  const { flags } = what
+  const syn = (flags & tcpFlag.syn) !== 0
+  const window = syn ? Math.min(0xffff, socket.rcvWnd) : selectWindow(socket)
+  const segment = writeSegment({
+    sport: socket.localPort,
+    dport: socket.remotePort,
+    sequence: what.sequence,
+    acknowledgement: (flags & tcpFlag.ack) === 0 ? 0 : socket.rcvNxt,
+    flags,
+    window,
+    options: optionsFor(socket, flags, route),
+    data: what.data,
+  })
+  const skb = buildPacket({
+    socket,
+    route,
+    source: socket.localAddress,
+    destination: socket.remoteAddress,
+    protocol: ipProtocol.tcp,
+    ttl: hopsFor(socket.ns, route, { destination: socket.remoteAddress, asked: socket.options.ttl }),
+    tos: socket.options.tos,
+    mark: socket.options.mark,
+    dontFragment: isIpv4(socket.remoteAddress) && socket.options.mtuDiscover !== 'dont',
+    identification: nextIdentification(socket, flags),
+    segment,
+  })
+  acknowledged(socket, flags)
+  countSegment(socket, what)
+  const end = seqAdd(what.sequence, what.data.length + (syn || (flags & tcpFlag.fin) !== 0 ? 1 : 0))
+  if (seqBefore(socket.sndNxt, end)) socket.sndNxt = end
+  born(skb, `${socket.label}.${what.name}`)
+  return localOut(socket.ns, skb)
+}
+
+/** tcp_send_ack(): an empty segment that says how far we are. */
+export function sendAck(socket: TcpSocket): void {
+  transmit(socket, { sequence: socket.sndNxt, flags: tcpFlag.ack, data: noData, name: 'ack' })
+}
+
+/** tcp_send_active_reset(): the connection ends here, whatever the peer thinks. */
+export function sendActiveReset(socket: TcpSocket): void {
+  count(socket.ns, 'TcpOutRsts')
+  const flags = tcpFlag.rst | tcpFlag.ack
+  transmit(socket, { sequence: socket.sndNxt, flags, data: noData, name: 'rst' })
+}

@@ -1,0 +1,49 @@
+// Receive windows and segment sizes as Linux chooses them: net/ipv4/tcp_output.c tcp_select_initial_window(),
+// tcp_select_window(), tcp_mtu_to_mss().
+import type { Route } from '../ip/route.ts'
+import type { Namespace } from '../namespace.ts'
+
+/**
+ * net.ipv4.tcp_rmem of the recorded kernel: the default buffer, of which half is window (scaling ratio 128/256), and the
+ * largest, which sets the window scale. A scenario may set `net.ipv4.tcp_rmem.default` and `.max`; Linux's own defaults
+ * (131072, 33554432) give 64240 and a scale of 10.
+ */
+const recordedDefault = 539_136
+const recordedMax = 8_388_608
+
+export interface ReceiveSpace {
+  /** tcp_full_space: what an empty buffer could take (bytes). */
+  readonly full: number
+  /** rcv_ssthresh: the largest window told, a multiple of the MSS. */
+  readonly threshold: number
+  readonly scale: number
+}
+
+function setting(ns: Namespace, name: string, fallback: number): number {
+  const value = ns.sysctls.get(name)
+  return value === 0 ? fallback : value
+}
+
+/** tcp_select_initial_window() for an MSS that leaves room for the options of every segment. */
+export function receiveSpace(ns: Namespace, mss: number): ReceiveSpace {
+  const full = setting(ns, 'net.ipv4.tcp_rmem.default', recordedDefault) >> 1
+  const largest = setting(ns, 'net.ipv4.tcp_rmem.max', recordedMax)
+  const scale = Math.min(14, Math.max(0, 31 - Math.clz32(largest) - 15))
+  return { full, threshold: full > mss ? full - (full % mss) : full, scale }
+}
+
+/** Bytes of IP and TCP headers without options. */
+function headerBytes(route: Route): number {
+  return (route.family === 4 ? 20 : 40) + 20
+}
+
+/** The MSS to offer (dst_metric_advmss): from the route's MTU, at least 256 for IPv4 and 1220 for IPv6. */
+export function offeredMss(route: Route): number {
+  const least = route.family === 4 ? 256 : 1220
+  return Math.min(65_535, Math.max(least, route.mtu - headerBytes(route)))
+}
+
+/** The payload of one segment on this path: MTU less headers, at most what the peer offered, less options. */
+export function segmentSize(route: Route, peerMss: number, optionBytes: number): number {
+  return Math.max(48, Math.min(route.mtu - headerBytes(route), peerMss) - optionBytes)
+}

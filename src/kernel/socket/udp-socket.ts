@@ -1,0 +1,46 @@
+// struct udp_sock: a datagram socket with its queue.
+import type { IpAddress } from '../../net/address.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { type BaseSocket, createBase, extend, type OpenOptions } from './base.ts'
+import type { Socket } from './socket.ts'
+
+/** One received datagram. */
+export interface Datagram {
+  readonly data: Uint8Array
+  readonly source: IpAddress
+  readonly sourcePort: number
+  readonly destination: IpAddress
+  readonly ifindex: number
+  /** The flow it belongs to, by the name of its packet; '' without a trace. */
+  readonly flow: string
+  readonly truesize: number
+}
+
+export interface UdpSocket extends BaseSocket {
+  readonly protocol: 17
+  readonly queue: Datagram[]
+  /** sk_rmem_alloc: what the queue is charged with. */
+  queueBytes: number
+  /** Datagrams sent so far: numbers their names. */
+  sent: number
+  /** inet_id: the next identification of a connected socket. */
+  identification: number
+  closed: boolean
+}
+
+/** A new, unbound UDP socket. */
+export function createUdp(open: OpenOptions): UdpSocket {
+  return extend(createBase(open, ipProtocol.udp), {
+    protocol: ipProtocol.udp,
+    queue: [],
+    queueBytes: 0,
+    sent: 0,
+    identification: 0,
+    closed: false,
+  })
+}
+
+/** Whether a socket in the UDP table is one of these: they all are. */
+export function asUdp(socket: Socket): UdpSocket {
+  return socket as UdpSocket
+}
