@@ -6,6 +6,7 @@ import { newNatMemory } from './effects/describe.ts'
 import { effectsOf } from './effects.ts'
 import type { Level, Snapshot } from './event.ts'
 import { namesOf } from './names.ts'
+import { summaryOf } from './summary.ts'
 import { hook, snapshot, tcpBytes, trace, udpBytes } from './testing/hand-made.ts'
 
 function effectsBetween(before: Snapshot, after: Snapshot, level: Level = 'hops'): readonly string[] {
@@ -124,6 +125,21 @@ test('metadata beside the packet', () => {
 
 test('a packet that loses its Ethernet header keeps its identity', () => {
   expect(effectsBetween(snapshot(plain), snapshot(plain.subarray(14), { start: 'ip' }), 'full')).toEqual([])
+})
+
+test('an ARP message gets its Ethernet header: the same message', () => {
+  const message = Uint8Array.from([
+    0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 1, 10, 0, 0, 0, 0, 0, 0, 10, 0, 1, 1,
+  ])
+  const frame = concatBytes([
+    Uint8Array.from([255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6]),
+    message,
+  ])
+  const bare = snapshot(message, { start: 'ip' })
+  expect(effectsBetween(bare, snapshot(frame), 'full')).toEqual([])
+  const names = namesOf({ bindings: [{ name: 'client', addresses: ['10.0.1.10'], remarks: [] }] })
+  expect(summaryOf(bare, names)).toBe('arp who-has 10.0.1.1 tell client')
+  expect(summaryOf(snapshot(frame), names)).toBe('arp who-has 10.0.1.1 tell client')
 })
 
 test('any bytes can be compared', () => {

@@ -2,6 +2,7 @@
 // Header Block 4.1, Interface Description Block 4.2, Enhanced Packet Block 4.3). One interface for each device, one
 // packet for each hook line, with that line and its effects as the packet's comment and the virtual time in nanoseconds.
 import { concatBytes } from '../net/bytes.ts'
+import { isBareArp } from './effects/layers.ts'
 import type { HookEvent, Trace } from './event.ts'
 import { frameOf } from './frame.ts'
 import { type FormatOptions, type ShownHook, shownPackets } from './section-of.ts'
@@ -108,7 +109,8 @@ function packetBlock(index: number, { event, hook }: ShownHook, name: string): U
 export function traceToPcapng(trace: Trace, options: FormatOptions = { level: 'hops' }): Uint8Array {
   const shown = shownPackets(trace, options)
     .flatMap(({ packet, hooks }) => hooks.map((each) => ({ ...each, name: packet.name })))
-    .filter(({ event }) => event.device !== '')
+    // a capture has no link type for an ARP message without its frame
+    .filter(({ event }) => event.device !== '' && !isBareArp(event.after))
     .sort((left, right) => left.event.time - right.event.time)
   const interfaces = new Map<string, number>()
   const headers: Uint8Array[] = [sectionHeader()]

@@ -1,17 +1,17 @@
 // A packet in one line: `tcp client:40000 > server:80 S ttl 64`. Enters: a snapshot; leaves: the words behind the packet's
 // name in a trace: those of `summarise`, with names, variables, the tags beside the packet, and the length of what is sent.
 import { readU8, readU16 } from '../net/bytes.ts'
-import { dissect } from '../net/dissect.ts'
 import { isIcmpEcho } from '../net/icmp.ts'
 import { isIcmpv6Echo } from '../net/icmpv6.ts'
 import { type Dissection, transportLayerAt } from '../net/layer.ts'
 import { summarise } from '../net/summarise.ts'
+import { dissectSnapshot } from './effects/layers.ts'
 import type { Snapshot } from './event.ts'
 import type { Names } from './names.ts'
 
 /** The words for a packet. Names are asked from `names`, and count as used. */
 export function summaryOf(snapshot: Snapshot, names: Names): string {
-  const dissection = dissect(snapshot.bytes, snapshot.start)
+  const dissection = dissectSnapshot(snapshot)
   const text = names.withVariables(summarise(dissection, names))
   const tag = tagText(snapshot, dissection)
   const { start, end } = dissection.payload

@@ -2,7 +2,6 @@
 // canonical order of a trace (NAT, header, tunnel). Nothing here knows who changed it.
 import { type IpAddress, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
-import { dissect } from '../../net/dissect.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { readMac } from '../../net/mac.ts'
@@ -10,7 +9,7 @@ import { etherTypeName, ipProtocolName } from '../../net/protocol.ts'
 import type { Snapshot } from '../event.ts'
 import type { Change, Endpoint } from './change.ts'
 import { compareChecksums, compareFields, compareOptions } from './fields.ts'
-import { hasPorts, type Layers, layersIn, tunnelDepth } from './layers.ts'
+import { dissectSnapshot, hasPorts, type Layers, layersIn, tunnelDepth } from './layers.ts'
 
 /** What a hook did to the packet; empty when both are the same object. */
 export function changesBetween(before: Snapshot, after: Snapshot): readonly Change[] {
@@ -18,8 +17,8 @@ export function changesBetween(before: Snapshot, after: Snapshot): readonly Chan
   const changes: Change[] = []
   const sameBytes = before.bytes === after.bytes && before.start === after.start
   if (!sameBytes || before.vlanTci !== after.vlanTci) {
-    const oldDissection = dissect(before.bytes, before.start)
-    const newDissection = sameBytes ? oldDissection : dissect(after.bytes, after.start)
+    const oldDissection = dissectSnapshot(before)
+    const newDissection = sameBytes ? oldDissection : dissectSnapshot(after)
     const old = layersIn(oldDissection)
     const now = sameBytes ? old : layersIn(newDissection)
     if (!sameBytes) {

@@ -1,12 +1,13 @@
 // Where the headers of a packet lie, one record per encapsulation: the form in which two snapshots are compared.
 // Enters: a snapshot; leaves: offsets, never copies. What `dissect` cannot make sense of counts as payload.
+import { arpAt } from '../../net/arp.ts'
 import { readU8, readU16, readU24 } from '../../net/bytes.ts'
 import { dissect } from '../../net/dissect.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import type { Dissection, Layer } from '../../net/layer.ts'
-import { ipProtocol } from '../../net/protocol.ts'
+import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { vlanAt } from '../../net/vlan.ts'
 import { vxlanAt } from '../../net/vxlan.ts'
 import type { Snapshot } from '../event.ts'
@@ -49,7 +50,24 @@ const tunnelsMax = 8
 
 /** Finds the headers of a snapshot. */
 export function layersOf(snapshot: Snapshot): Layers {
-  return layersIn(dissect(snapshot.bytes, snapshot.start))
+  return layersIn(dissectSnapshot(snapshot))
+}
+
+/** Ethernet hardware, IPv4 protocol, addresses of six and four bytes: the start of every ARP message that Linux sends. */
+const arpStart = [0, 1, 8, 0, 6, 4] as const
+
+/** Whether the bytes are an ARP message that has no Ethernet header yet; no IP header starts with a zero. */
+export function isBareArp({ bytes, start }: Snapshot): boolean {
+  return start === 'ip' && bytes.length >= arpAt.payload && arpStart.every((byte, at) => bytes[at] === byte)
+}
+
+/** The headers of a snapshot, from the first that is there. */
+export function dissectSnapshot(snapshot: Snapshot): Dissection {
+  const { bytes, start } = snapshot
+  if (!isBareArp(snapshot)) return dissect(bytes, start)
+  const end = bytes.length
+  const arp: Layer = { kind: 'arp', start: 0, payload: arpAt.payload, end, depth: 0, protocol: etherType.arp }
+  return { bytes, layers: [arp], payload: { start: arpAt.payload, end }, depth: 0 }
 }
 
 /** Where the headers of a dissected packet lie. */
@@ -119,6 +137,9 @@ function place(draft: Draft, tags: number[], layer: Layer): void {
       draft.l4 = layer.start
       return
     case 'arp':
+      draft.etherType = etherType.arp
+      draft.l3 = layer.start
+      return
     case 'vxlan':
     case 'geneve':
       return
