@@ -20,7 +20,7 @@ type Kind = 'table' | 'rule' | 'hook' | 'none' | `words ${string}`
 function kindOf({ words }: PrintLine): Kind {
   const first = words[0] ?? ''
   if (words.some((word) => word.includes('\n'))) return 'none'
-  if (first.startsWith('|')) return 'table'
+  if (words.length === 1 && /^\|.*\|$/.test(first)) return 'table'
   if (words.includes('=>') && !first.startsWith('[')) return 'rule'
   if (hooks.has(first)) return 'hook'
   return columnar.has(first) ? `words ${first}` : 'none'
@@ -41,14 +41,13 @@ function runs<T>(items: readonly T[], key: (item: T) => string): T[][] {
 }
 
 /** The cells of a row; `|` inside quotes does not divide. */
-function cellsOf(words: readonly string[]): string[] {
-  const row = words.join(' ')
+function cellsOf(row: string): string[] {
   const cells = row.match(/(?:"(?:[^"\\]|\\.)*"|[^|"])+|(?<=\|)(?=\|)/g) ?? []
   return cells.map((cell) => cell.trim())
 }
 
 function tableRows(lines: readonly PrintLine[]): string[] {
-  const rows = lines.map(({ words }) => cellsOf(words))
+  const rows = lines.map(({ words }) => cellsOf(words[0] ?? ''))
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, column) => {

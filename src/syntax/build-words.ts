@@ -55,9 +55,10 @@ export function string(span: ast.Span, raw: string): ast.Word {
   }
 }
 
-/** A `"""` block, as it is: no escapes, no variables; the line break after the opening quotes does not belong to it. */
-export function block(span: ast.Span, raw: string): ast.Word {
-  return { kind: 'word', span, text: raw.replace(/^[ \t]*\r?\n/, ''), form: 'block', parts: noParts }
+/** A `"""` block, as it is: no escapes, no variables, LF line ends, without the line break after the opening quotes. */
+export function block(span: ast.Span, written: string): ast.Word {
+  const raw = written.includes('\r') ? written.replaceAll('\r\n', '\n') : written
+  return { kind: 'word', span, text: raw.replace(/^[ \t]*\n/, ''), form: 'block', parts: noParts }
 }
 
 /** A cell of a table: the blanks around it are not part of it. */

@@ -36,6 +36,7 @@ test.each([
   ['S002', 'routing', inTopology('cluster cilium 1.19 { «rooting» tunnel vxlan }')],
   ['S002', 'vxlan', inTopology('cluster cilium 1.19 { routing tunnel «vxlam» }')],
   ['S002', 'native', inNode('dev e { xdp «nativ» p }')],
+  ['S001', 'expected', inScenario('cases { «}»')],
   ['S002', 'none', inExpect('dnat «nnoe»')],
   ['S002', 'cases', inScenario('«csaes» {\n| id |\n| a |\n}')],
   ['S002', 'all', inScenario('expect p «al» verdict n/e/xdp == XDP_DROP')],
@@ -146,6 +147,11 @@ test('a fix that is offered mends the mistake', () => {
   const mended = text.slice(0, first.fix.span.start) + first.fix.text + text.slice(first.fix.span.end)
   const [second] = parse({ name: 'a.scn', text: mended }).diagnostics
   expect([textOf(first.span), second && textOf(second.span)]).toEqual(['tll', '='])
+})
+
+test('a string without its end does not hide other mistakes', () => {
+  const { text, marks } = marked('scn 1\ndoc «"abc { #»\nscenario s {\n  «wiat» 1s\n}\n')
+  expect(mistakesOf(text).map((each) => each.at)).toEqual(marks)
 })
 
 test('a file of ten megabytes is one mistake', () => {

@@ -16,9 +16,12 @@ export const edition = '1'
  */
 export function parse(source: Source): Checked<File> {
   const { mistakes } = scan(source)
-  if (mistakes.length > 0) return { ok: false, diagnostics: mistakes }
+  if (mistakes.length > 0) {
+    const stringsOnly = mistakes.length <= 50 && mistakes.every(({ code }) => code === 'S006')
+    return { ok: false, diagnostics: stringsOnly ? recover(source, mistakes) : mistakes.slice(0, 50) }
+  }
   const result = attempt(source, source.text)
-  if (!result.ok) return { ok: false, diagnostics: recover(source, result) }
+  if (!result.ok) return { ok: false, diagnostics: recover(source, []) }
   const { file } = result
   if (file.edition.text !== edition) {
     const message = `language edition ${file.edition.text} is not known`

@@ -95,6 +95,11 @@ scenario s {
 `)
 })
 
+test('line ends of Windows become LF, also inside a block', () => {
+  const text = 'scn 1\n\nmanifest """\na: 1\n"""\n'
+  expect(printed(text.replaceAll('\n', '\r\n'))).toBe(text)
+})
+
 test('a text with mistakes is not printed', () => {
   expect(print({ name: 'a.scn', text: 'scn 1\nfoo\n' }).ok).toBe(false)
 })

@@ -103,6 +103,6 @@ function withoutIdleLines(lines: readonly PrintLine[]): PrintLine[] {
 export function print(source: Source): Checked<string> {
   const parsed = parse(source)
   if (!parsed.ok) return parsed
-  const lines = withoutIdleLines(layOut(linesOf(source.text)))
+  const lines = withoutIdleLines(layOut(linesOf(source.text.replaceAll('\r\n', '\n'))))
   return { ok: true, value: `${alignLines(lines).join('\n')}\n`, diagnostics: [] }
 }

@@ -153,9 +153,9 @@ function step(search: Search, mistake: Mistake): boolean {
   const { source, working, found, told } = search
   const start = working.back(mistake.start)
   const line = lineStart(source.text, start)
-  const again = told.has(line)
+  const isNew = !told.has(line) && !isConsequence(search, mistake)
   told.add(line)
-  if (!again && !isConsequence(search, mistake)) {
+  if (isNew) {
     const end = Math.max(start, working.back(mistake.end))
     found.push(diagnosticOf(source, mistake, start, end))
     if (mistake.code === 'S008') {
@@ -176,10 +176,20 @@ function step(search: Search, mistake: Mistake): boolean {
   return working.text !== before
 }
 
+/** Closes the strings whose end is missing, so that the rest can be judged. */
+function closeStrings({ source, working, found, told }: Search, strings: readonly Diagnostic[]): void {
+  for (const { span } of strings.toReversed()) {
+    working.replace(span.start, span.end, '""')
+    told.add(lineStart(source.text, span.start))
+  }
+  found.push(...strings)
+}
+
 /**
- * The mistakes of a text, in order. `first` is the failed parse of the source's own text. At least one is found.
+ * The mistakes of a text that does not parse, in order. `strings` are the unclosed strings that are known already;
+ * apart from them at least one mistake is found unless they were all.
  */
-export function recover(source: Source, first: Failed): readonly Diagnostic[] {
+export function recover(source: Source, strings: readonly Diagnostic[]): readonly Diagnostic[] {
   const search: Search = {
     source,
     working: new WorkingText(source.text),
@@ -187,7 +197,8 @@ export function recover(source: Source, first: Failed): readonly Diagnostic[] {
     told: new Set(),
     effort: 0,
   }
-  let failed: Attempt = first
+  closeStrings(search, strings)
+  let failed = attempt(source, search.working.text)
   for (let round = 0; !failed.ok; round += 1) {
     const mistake = findMistake(search, failed)
     if (search.found.length >= mistakeLimit || search.effort > effortLimit || round > 4 * mistakeLimit) {

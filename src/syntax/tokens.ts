@@ -18,6 +18,8 @@ export type Line = readonly Token[]
 const sign = /->|=>|==|!=|<=|>=|<<|>>|[<>]/y
 const url = /[/][^\s;{}"#<>$]*(?:\$\{[^}\n]*\}[^\s;{}"#<>$]*|\$[^\s;{}"#<>$]*)*/y
 const word = /(?:\$\{[^}\n]*\}|-(?!>)|=(?![=>])|!(?!=)|[^\s{}";,#<>=!-])+/y
+/** A table row from its first to its last `|`. Cells are free text, so it is one word. */
+const row = /\|(?:(?:"(?:[^"\\\n]|\\.)*"|[^"#|\n])*\|)*/y
 const kinds: Readonly<Record<string, TokenKind>> = { '{': 'open', '}': 'close', ',': 'comma', ';': 'end' }
 
 function matched(pattern: RegExp, text: string, at: number): string | undefined {
@@ -25,8 +27,9 @@ function matched(pattern: RegExp, text: string, at: number): string | undefined 
   return pattern.exec(text)?.[0]
 }
 
-function tokenAt(text: string, at: number, gap: boolean): Token {
+function tokenAt(text: string, at: number, gap: boolean, first: boolean): Token {
   const here = text[at] ?? ''
+  if (first && here === '|') return { kind: 'word', text: matched(row, text, at) ?? here, gap }
   const quiet = textAfterBlock(text, at)
   if (quiet > at) {
     return { kind: here === '#' ? 'comment' : 'word', text: text.slice(at, quiet).trimEnd(), gap }
@@ -57,7 +60,9 @@ export function linesOf(text: string): readonly Line[] {
       gap = true
       at += 1
     } else {
-      const token = tokenAt(text, at, gap)
+      const before = line.at(-1)?.kind
+      const first = before === undefined || before === 'open' || before === 'end'
+      const token = tokenAt(text, at, gap, first)
       line.push(token)
       gap = false
       at += Math.max(1, token.text.length)
