@@ -36,7 +36,7 @@ function kernelRoute(
         onlink: false,
         scope: local ? routeScope.nowhere : routeScope.host,
         dead: false,
-        linkDown: !dev.carrier,
+        linkDown: !local && !dev.carrier,
       },
     ],
   }

@@ -98,7 +98,7 @@ function hop(device: NetDevice, spec: NextHopSpec, scope: number): NextHop {
     onlink: spec.onlink ?? false,
     scope,
     dead: false,
-    linkDown: !device.carrier,
+    linkDown: scope !== routeScope.nowhere && !device.carrier,
   }
 }
 

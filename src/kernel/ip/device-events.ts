@@ -72,7 +72,9 @@ function goDown(dev: NetDevice): void {
 function followCarrier(dev: NetDevice): void {
   for (const family of [4, 6] as const) {
     for (const route of routesOver(dev, family)) {
-      for (const nextHop of route.nextHops) if (nextHop.device === dev) nextHop.linkDown = !dev.carrier
+      for (const nextHop of route.nextHops) {
+        if (nextHop.device === dev && nextHop.scope !== routeScope.nowhere) nextHop.linkDown = !dev.carrier
+      }
     }
   }
 }
