@@ -104,8 +104,15 @@ export function neighbourOf(dev: NetDevice, address: IpAddress): Neighbour {
     queueBytes: 0,
     timer: undefined,
   }
+  const mac = dev.ns.ip.warm?.(dev, address)
+  if (mac !== undefined) {
+    made.state = 'REACHABLE'
+    made.mac = mac
+    made.confirmed = 0
+    made.updated = 0
+  }
   familyState(dev.ns, family).neighbours.entries.set(address, dev.ifindex, made)
-  return made
+  return settle(made)
 }
 
 /** neigh_probe: asks once more; the newest waiting packet lends its source address. */

@@ -127,6 +127,10 @@ export interface AttachmentModel {
   /** Classic mode: the return value is a classid, not an action. */
   readonly classic: boolean
   readonly classid?: number
+  /** clsact: what a matching filter does (act_gact, act_mirred); the value of a direct-action program decides itself. */
+  readonly action?:
+    | { readonly kind: 'drop' | 'pass' }
+    | { readonly kind: 'mirror' | 'redirect'; readonly device: string }
   /** tcx: `before`/`after` another program, `first`, `last`. */
   readonly position?:
     | { readonly kind: 'before' | 'after'; readonly program: string }

@@ -132,6 +132,11 @@ export interface IpState {
   /** The bucket of all ICMP errors (icmp_msgs_per_sec). */
   icmpTokens: number
   icmpLast: number
+  /**
+   * Neighbours known from the start (REACHABLE, confirmed at time 0): the MAC address of an address on a device's link.
+   * Asked when an entry is made, so that a warm machine of ten thousand namespaces stores nothing.
+   */
+  warm: ((dev: NetDevice, address: IpAddress) => number | undefined) | undefined
 }
 
 function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
@@ -160,6 +165,7 @@ export function createIpState(ns: Namespace): IpState {
     transports: stack.transports,
     identifiers: new Map(),
     icmpTokens: 0,
+    warm: undefined,
     icmpLast: Number.NEGATIVE_INFINITY,
   }
 }

@@ -1,0 +1,147 @@
+// A checked world becomes a machine: namespaces, devices, addresses, routes, programs, sockets. The only bridge between
+// the language and the simulated kernel; nothing right of here knows a word of the file, nothing left of here has state.
+import { present } from '../base/assert.ts'
+import { addBridge, setMaster } from '../kernel/device/bridge.ts'
+import { setMac, setMtu, setUp } from '../kernel/device/change.ts'
+import type { NetDevice } from '../kernel/device/device.ts'
+import { addDummy } from '../kernel/device/dummy.ts'
+import { addMacvlan } from '../kernel/device/macvlan.ts'
+import { addPhys } from '../kernel/device/phys.ts'
+import { addSegment } from '../kernel/device/segment.ts'
+import { addVethPair } from '../kernel/device/veth.ts'
+import { addVlan } from '../kernel/device/vlan.ts'
+import { addAddress } from '../kernel/ip/admin-address.ts'
+import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
+import { addNamespace, type Namespace } from '../kernel/namespace.ts'
+import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
+import { attachPrograms } from './attach.ts'
+import { addEntry, addRouteModel, addRuleModel } from './host-items.ts'
+import { type Listener, startListener } from './listeners.ts'
+import type { BootedProgram } from './programs.ts'
+import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
+import { warmNeighbours } from './warm.ts'
+
+export interface BootOptions {
+  readonly seed: number
+  /** Absent: nothing is recorded. */
+  readonly trace?: { readonly full: boolean }
+  readonly limits?: Partial<Limits>
+}
+
+/** A machine with what the steps and claims need to find in it. */
+export interface Booted {
+  readonly machine: Machine
+  /** Programs by namespace and name, with their maps. */
+  readonly programs: ReadonlyMap<string, ReadonlyMap<string, BootedProgram>>
+  /** Listening sockets by namespace. */
+  readonly listeners: readonly Listener[]
+}
+
+/** Boots a world. What the checks accepted the kernel accepts, or it is our mistake. */
+export function boot(world: World, options: BootOptions): Booted {
+  const machine = createMachine({
+    seed: options.seed,
+    ...(options.trace === undefined ? {} : { trace: options.trace }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  })
+  for (const { name } of world.segments) addSegment(machine, name)
+  for (const model of world.namespaces) bootNamespace(machine, model)
+  for (const model of world.namespaces) bootDevices(machine, model)
+  for (const model of world.namespaces) bootLinks(namespaceOf(machine, model.name), model)
+  for (const model of world.namespaces) bootHost(namespaceOf(machine, model.name), model)
+  const programs = attachPrograms(machine, world)
+  const listeners = world.namespaces.flatMap((model) =>
+    model.listens.map((listen) => startListener(namespaceOf(machine, model.name), listen)),
+  )
+  warmNeighbours(machine, world)
+  machine.clock.drain()
+  return { machine, programs, listeners }
+}
+
+/** `5.4` as the kernel's number 5004. */
+function kernelNumber(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major * 1000 + minor
+}
+
+function bootNamespace(machine: Machine, model: NamespaceModel): void {
+  addNamespace(machine, {
+    name: model.name,
+    mute: model.mute,
+    ...(model.kernel === undefined ? {} : { kernelVersion: kernelNumber(model.kernel) }),
+  })
+}
+
+/** Creates the devices of a namespace in order; a veth pair is made by whichever end is listed first. */
+function bootDevices(machine: Machine, model: NamespaceModel): void {
+  const ns = namespaceOf(machine, model.name)
+  for (const device of model.devices) {
+    if (!ns.devicesByName.has(device.name)) createDevice(machine, ns, device)
+    const made = deviceOf(ns, device.name)
+    if (made.mac !== device.mac && device.kind !== 'lo')
+      mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
+    if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
+    for (const { key, value } of device.sysctls) ns.sysctls.set(key, value)
+  }
+}
+
+/** Creates one device (both ends of a veth pair); also for `add dev` steps. */
+export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel): void {
+  const options = { name: model.name, mac: model.mac, mtu: model.mtu }
+  const lower = (): NetDevice => deviceOf(ns, present(model.lower, `${model.name} has a lower device`))
+  switch (model.kind) {
+    case 'lo':
+      return
+    case 'phys': {
+      const segment = model.segment === undefined ? undefined : machine.segments.get(model.segment)
+      addPhys(ns, {
+        ...options,
+        ...(segment === undefined ? {} : { segment }),
+        ...(model.driver === undefined ? {} : { driver: model.driver }),
+      })
+      return
+    }
+    case 'veth': {
+      const peer = present(model.peer, `${model.name} has a peer`)
+      addVethPair({ ns, ...options }, { ns: namespaceOf(machine, peer.namespace), name: peer.device })
+      return
+    }
+    case 'bridge':
+      addBridge(ns, options)
+      return
+    case 'dummy':
+      addDummy(ns, options)
+      return
+    case 'vlan':
+      addVlan(ns, { ...options, lower: lower(), id: model.vlanId ?? 0 })
+      return
+    case 'macvlan':
+      addMacvlan(ns, { ...options, lower: lower() })
+      return
+  }
+}
+
+/** Ports, link state and addresses: what needs all devices of the machine to exist. */
+function bootLinks(ns: Namespace, model: NamespaceModel): void {
+  for (const { key, value } of model.sysctls) ns.sysctls.set(key, value)
+  for (const device of model.devices) {
+    const dev = deviceOf(ns, device.name)
+    if (device.master !== undefined) {
+      const flags = { hairpin: device.hairpin, isolated: device.isolated }
+      mustDo(setMaster(dev, deviceOf(ns, device.master), flags), `${ns.name}/${device.name} becomes a port`)
+    }
+    if (device.up) setUp(dev)
+  }
+  for (const device of model.devices) {
+    const dev = deviceOf(ns, device.name)
+    for (const prefix of device.addresses)
+      mustDo(addAddress(dev, prefix), `${ns.name}/${device.name} takes an address`)
+  }
+}
+
+/** Neighbours, rules, routes: what needs addresses. */
+function bootHost(ns: Namespace, model: NamespaceModel): void {
+  for (const entry of model.entries) addEntry(ns, entry)
+  for (const rule of model.rules) mustDo(addRuleModel(ns, rule), `${ns.name} takes a rule`)
+  for (const route of model.routes) mustDo(addRouteModel(ns, route), `${ns.name} takes a route`)
+}

@@ -1,0 +1,187 @@
+// Small programs: from the checked syntax to the neutral form that src/bpf runs. One instance of a program for each
+// namespace that attaches it, because devices and maps belong to a namespace.
+import { present, unreachable } from '../base/assert.ts'
+import { codeNumber } from '../bpf/codes.ts'
+import type { Program } from '../bpf/contract.ts'
+import type { AnyMap } from '../bpf/maps/create.ts'
+import { ProgArray } from '../bpf/maps/prog-array.ts'
+import { compileSmall } from '../bpf/small/compile.ts'
+import type { IrAction, IrMap, IrRule, SmallIr } from '../bpf/small/ir.ts'
+import { progArrayUpdate } from '../bpf/user.ts'
+import type { ProgramModel } from '../model/program.ts'
+import { isIpv4 } from '../net/address.ts'
+import type { Action, MapDeclaration, ProgramRule } from '../syntax/ast.ts'
+import { exprOf, fieldName } from './expressions.ts'
+import { bootMap } from './maps.ts'
+import { type Build, mapIndex } from './program-build.ts'
+import { testOf } from './tests.ts'
+import { tunnelKeyBytes } from './tunnel.ts'
+import { type AddressesByName, isNetworkOrder, valueOfWord } from './values.ts'
+
+/** A program with its maps, ready to be attached. */
+export interface BootedProgram {
+  readonly program: Program
+  readonly maps: ReadonlyMap<string, AnyMap>
+}
+
+/** What a namespace gives to its programs. */
+export interface ProgramSurroundings {
+  readonly names: AddressesByName
+  /** The ifindex of a device of the namespace; 0 when there is none. */
+  readonly deviceIndex: (name: string) => number
+  /** Another program of the same namespace, for tail calls. */
+  readonly other: (name: string) => BootedProgram
+}
+
+/** Makes an instance of a program. */
+export function bootProgram(model: ProgramModel, surroundings: ProgramSurroundings): BootedProgram {
+  const declarations = model.body.items.filter((item): item is MapDeclaration => item.kind === 'map')
+  const maps = new Map<string, AnyMap>()
+  const irMaps: IrMap[] = []
+  for (const each of model.maps) {
+    const declaration = present(
+      declarations.find((item) => item.name.text === each.name),
+      `map ${each.name} is declared`,
+    )
+    const map = bootMap(each, declaration, surroundings.names, surroundings.deviceIndex)
+    fillProgArray(map, declaration, surroundings)
+    maps.set(each.name, map)
+    irMaps.push({
+      map,
+      keyOrder: isNetworkOrder(each.keyType) ? 'be' : 'le',
+      valueOrder: isNetworkOrder(each.valueType) ? 'be' : 'le',
+    })
+  }
+  const type = model.type === 'xdp' ? 'xdp' : 'sched_cls'
+  const build: Build = { type, maps: model.maps, irMaps, surroundings }
+  const rules = model.body.items.filter((item): item is ProgramRule => item.kind === 'program-rule')
+  const ir: SmallIr = {
+    name: model.name,
+    type,
+    maps: irMaps,
+    rules: rules.map((rule) => ruleOf(rule, build)),
+    otherwise: model.type === 'xdp' ? 2 : -1,
+  }
+  return { program: compileSmall(ir), maps }
+}
+
+/** Puts the named programs into the slots of a program array. */
+function fillProgArray(map: AnyMap, declaration: MapDeclaration, surroundings: ProgramSurroundings): void {
+  if (!(map instanceof ProgArray)) return
+  for (const { key, value } of declaration.entries) {
+    if (key.kind !== 'word' || value?.kind !== 'word') continue
+    progArrayUpdate(map, Number(key.text), surroundings.other(value.text).program)
+  }
+}
+
+function ruleOf(rule: ProgramRule, build: Build): IrRule {
+  const code = rule.code.text === 'continue' ? 'continue' : codeOf(rule.code.text, build)
+  const actions = rule.actions.flatMap((action) => actionsOf(action, build))
+  return rule.test === null ? { actions, code } : { test: testOf(rule.test, build), actions, code }
+}
+
+function codeOf(text: string, build: Build): number {
+  const number = Number(text)
+  if (Number.isInteger(number)) return number
+  return present(codeNumber(build.type, text), `${text} is a return code`)
+}
+
+/** One statement of a rule; `swap eth ip` is several actions. */
+function actionsOf(action: Action, build: Build): IrAction[] {
+  const { surroundings } = build
+  switch (action.kind) {
+    case 'swap':
+      return action.layers.map(({ text }) => ({ kind: 'swap', layer: text as 'eth' }))
+    case 'set-field':
+      return [{ kind: 'set', field: fieldName(action.field), value: exprOf(action.value, build) }]
+    case 'redirect':
+      return [redirectOf(action, build)]
+    case 'redirect-map': {
+      const preset = action.options.find(({ name }) => name === 'default')?.values[0]?.text
+      const flags = preset === undefined ? 0 : codeOf(preset, build)
+      const { map, key } = action.entry
+      return [{ kind: 'redirect-map', map: mapIndex(map.text, build), key: exprOf(key, build), flags }]
+    }
+    case 'count': {
+      const { map, key } = action.entry
+      const by = action.by === null ? ({ kind: 'number', value: 1 } as const) : exprOf(action.by, build)
+      return [{ kind: 'count', map: mapIndex(map.text, build), key: exprOf(key, build), by }]
+    }
+    case 'update': {
+      const { map, key } = action.entry
+      return [
+        {
+          kind: 'update',
+          map: mapIndex(map.text, build),
+          key: exprOf(key, build),
+          value: exprOf(action.value, build),
+        },
+      ]
+    }
+    case 'delete-entry':
+      return [
+        { kind: 'delete', map: mapIndex(action.entry.map.text, build), key: exprOf(action.entry.key, build) },
+      ]
+    case 'tail-call':
+      return [tailCallOf(action.target, build)]
+    case 'resize': {
+      const bytes = action.bytes.kind === 'word' ? Number(action.bytes.text) : 0
+      const part = action.part.slice('adjust-'.length) as 'head'
+      return [{ kind: 'adjust', part, bytes }]
+    }
+    case 'vlan':
+      return [
+        action.vlan === null ? { kind: 'pop-vlan' } : { kind: 'push-vlan', id: exprOf(action.vlan, build) },
+      ]
+    case 'tunnel':
+      return [{ kind: 'tunnel', ...tunnelKeyBytes(action, surroundings.names) }]
+    case 'emit': {
+      const quoted =
+        action.value.kind === 'word' && action.value.form !== 'bare'
+          ? new TextEncoder().encode(action.value.text)
+          : undefined
+      return [
+        { kind: 'emit', map: mapIndex(action.map.text, build), value: quoted ?? exprOf(action.value, build) },
+      ]
+    }
+  }
+  return unreachable(action)
+}
+
+function redirectOf(action: Extract<Action, { kind: 'redirect' }>, { surroundings }: Build): IrAction {
+  const number = Number(action.device.text)
+  const ifindex = Number.isInteger(number) ? number : surroundings.deviceIndex(action.device.text)
+  const ingress = action.direction === 'ingress'
+  switch (action.helper) {
+    case 'redirect':
+      return { kind: 'redirect', ifindex, ingress }
+    case 'clone-redirect':
+      return { kind: 'clone-redirect', ifindex, ingress }
+    case 'redirect-peer':
+      return { kind: 'redirect-peer', ifindex }
+    case 'redirect-neigh': {
+      if (action.via === null) return { kind: 'redirect-neigh', ifindex }
+      const via = valueOfWord(action.via.text, surroundings.names)
+      if (via.kind !== 'address') return { kind: 'redirect-neigh', ifindex }
+      const nextHop = isIpv4(via.address) ? (via.address as number) : via.address
+      return { kind: 'redirect-neigh', ifindex, nextHop }
+    }
+  }
+}
+
+/** `tail-call jumps[2]`, or `tail other`: slot 0 of an array that holds just that program. */
+function tailCallOf(target: Extract<Action, { kind: 'tail-call' }>['target'], build: Build): IrAction {
+  if (target.kind === 'map-entry') {
+    return { kind: 'tail-call', map: mapIndex(target.map.text, build), index: exprOf(target.key, build) }
+  }
+  const array = new ProgArray({
+    name: `tail ${target.text}`,
+    type: 'prog_array',
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 1,
+  })
+  progArrayUpdate(array, 0, build.surroundings.other(target.text).program)
+  build.irMaps.push({ map: array, keyOrder: 'le', valueOrder: 'le' })
+  return { kind: 'tail-call', map: build.irMaps.length - 1, index: { kind: 'number', value: 0 } }
+}
