@@ -3,8 +3,8 @@
 import { isMulticast, readIpv6 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
-import { checkExtension, extensionLength } from '../../net/ipv6-extensions.ts'
 import { ipv6At } from '../../net/ipv6.ts'
+import { checkExtension, extensionLength } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
@@ -131,7 +131,8 @@ function routing(skb: Skb): Step | undefined {
 }
 
 function fragment(skb: Skb): Step | undefined {
-  if (checkExtension(skb.bytes, skb.data, skb.tail, ipProtocol.fragment) !== undefined) return headerError(skb)
+  if (checkExtension(skb.bytes, skb.data, skb.tail, ipProtocol.fragment) !== undefined)
+    return headerError(skb)
   if (isAtomicFragment(skb, skb.data)) {
     count(skb.dev.ns, 'Ip6ReasmOKs')
     return skip(skb, ipProtocol.fragment)

@@ -92,7 +92,7 @@ function queueOf(ns: Namespace, skb: Skb, piece: Piece): FragmentQueue {
 }
 
 /** Whether a piece is new, there already, or contradicts the others. */
-function fit(queue: FragmentQueue, piece: Piece): 'ok' | 'duplicate' | 'overlap' {
+function placeOf(queue: FragmentQueue, piece: Piece): 'ok' | 'duplicate' | 'overlap' {
   if (piece.end > lengthMax || (queue.length >= 0 && piece.end > queue.length)) return 'overlap'
   if (piece.last && queue.pieces.some((other) => other.end > piece.end)) return 'overlap'
   for (const other of queue.pieces) {
@@ -165,7 +165,7 @@ export function reassemble6(ns: Namespace, skb: Skb, at: number): Skb | undefine
     return undefined
   }
   const queue = queueOf(ns, skb, piece)
-  const place = fit(queue, piece)
+  const place = placeOf(queue, piece)
   if (place !== 'ok') {
     if (place === 'overlap') {
       forget(ns, queue)

@@ -2,8 +2,8 @@
 // its Ethernet header; what leaves is delivered, forwarded, or dropped with a reason and its counter.
 import { type Ipv6, isLoopback, isMulticast, readIpv6 } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
-import { checkExtension } from '../../net/ipv6-extensions.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import { checkExtension } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'

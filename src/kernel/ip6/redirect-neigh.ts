@@ -1,0 +1,45 @@
+// bpf_redirect_neigh() for IPv6 packets: net/core/filter.c __bpf_redirect_neigh_v6(). Fills in the MAC addresses by the
+// tables of the device's namespace; hop limit and netfilter are left alone.
+import { type IpAddress, type Ipv6, isIpv4, readIpv6 } from '../../net/address.ts'
+import { readU8 } from '../../net/bytes.ts'
+import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import type { NetDevice } from '../device/device.ts'
+import { neighbourOutput } from '../ip/neighbour-output.ts'
+import { routeScope } from '../ip/route.ts'
+import type { Skb } from '../skb.ts'
+import { route6Output } from './output-route.ts'
+
+function nextHopOf(skb: Skb, dev: NetDevice): Ipv6 | undefined {
+  const { bytes, networkHeader: l3 } = skb
+  const destination = readIpv6(bytes, l3 + ipv6At.destination)
+  const answer = route6Output(dev.ns, {
+    family: 6,
+    destination,
+    source: readIpv6(bytes, l3 + ipv6At.source),
+    oif: dev.ifindex,
+    iif: 1,
+    mark: skb.mark,
+    tos: ipv6TrafficClass(bytes, l3) & 0xfc,
+    protocol: readU8(bytes, l3 + ipv6At.nextHeader),
+    sport: 0,
+    dport: 0,
+    scope: routeScope.universe,
+  })
+  if (answer.kind === 'error') return undefined
+  skb.route = answer.route
+  const { gateway } = answer.route
+  return gateway !== undefined && !isIpv4(gateway) ? gateway : destination
+}
+
+/**
+ * Sends an IPv6 packet to a next hop on a device, or to the one that the routing tables name. `skb.networkHeader` stands at
+ * the IPv6 header. False when there is no route: the packet is still the caller's.
+ */
+export function redirectNeigh6(skb: Skb, dev: NetDevice, nextHop: IpAddress | undefined): boolean {
+  skb.data = skb.networkHeader
+  skb.tstamp = 0
+  const target = nextHop ?? nextHopOf(skb, dev)
+  if (target === undefined) return false
+  neighbourOutput(skb, dev, target)
+  return true
+}
