@@ -1,10 +1,10 @@
 // What must be true, resolved: the words of an expectation as values. `run/expect` evaluates them on a trace.
 import type { Span } from '../base/text.ts'
-import type { CompareOperator } from '../syntax/ast.ts'
-import type { Given } from './model.ts'
 import type { IpAddress } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
+import type { CompareOperator } from '../syntax/ast.ts'
+import type { Given } from './model.ts'
 
 /** A place: `host/eth0/tc-in` as its parts; missing parts match anything. `nothing` is the cell `-`. */
 export interface PlaceRef {

@@ -6,7 +6,8 @@ import type { DeviceModel, FdbModel, NeighbourModel, RouteModel, RuleModel } fro
 /** An operation of a flow. Sizes are bytes, durations nanoseconds. */
 export type FlowOperation =
   | { readonly kind: 'open' | 'close' | 'reset' | 'shutdown'; readonly span: Span }
-  | { readonly kind: 'send' | 'recv'; readonly bytes: number; readonly span: Span }
+  /** `text` is what is sent where the file says so; else `bytes` of anything. */
+  | { readonly kind: 'send' | 'recv'; readonly bytes: number; readonly text?: string; readonly span: Span }
   | { readonly kind: 'request'; readonly method: string; readonly url: string; readonly span: Span }
   | { readonly kind: 'respond'; readonly status: number; readonly span: Span }
   | { readonly kind: 'ping'; readonly count: number; readonly span: Span }
@@ -59,6 +60,10 @@ export type Step =
       readonly mark?: number
       readonly dontFragment?: 'want' | 'do' | 'dont'
       readonly size?: number
+      readonly mss?: number
+      readonly uid?: number
+      /** udp: the socket is connected before it sends. */
+      readonly connected?: boolean
       readonly operations: readonly FlowOperation[]
       readonly span: Span
     }

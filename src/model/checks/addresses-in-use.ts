@@ -1,0 +1,46 @@
+// An address belongs to one device of a wire, and to one device of a namespace.
+import type { Report } from '../../base/diagnostic.ts'
+import { isLinkLocal } from '../../net/address.ts'
+import { mistakeIn } from '../diagnose.ts'
+import type { WorldDraft } from '../resolve/world.ts'
+import type { AddressDraft, DeviceDraft } from '../world/entities.ts'
+
+/** Two devices with one address on the same net, the same veth pair or in the same namespace. */
+export function addressesInUse({ entities }: WorldDraft, report: Report): void {
+  const known = new Map<string, { readonly device: DeviceDraft; readonly address: AddressDraft }>()
+  for (const host of entities.hosts.values()) {
+    for (const device of host.devices.values()) {
+      for (const address of device.addresses) {
+        if (isLinkLocal(address.prefix.address)) continue
+        const text = String(address.prefix.address)
+        const places = [`host ${host.name} ${text}`, `${wireOf(device)} ${text}`]
+        const first = places.map((place) => known.get(place)).find((found) => found !== undefined)
+        for (const place of places) known.set(place, { device, address })
+        if (first !== undefined && first.device !== device) clash(device, address, first, report)
+      }
+    }
+  }
+}
+
+function wireOf(device: DeviceDraft): string {
+  if (device.net !== undefined) return `net ${device.net}`
+  const own = `${device.host}/${device.name}`
+  if (device.peer === undefined) return `device ${own}`
+  const other = `${device.peer.host}/${device.peer.device}`
+  return own < other ? `veth ${own} ${other}` : `veth ${other} ${own}`
+}
+
+function clash(
+  device: DeviceDraft,
+  { word }: AddressDraft,
+  first: { readonly device: DeviceDraft; readonly address: AddressDraft },
+  report: Report,
+): void {
+  const owner = `${first.device.host}/${first.device.name}`
+  report(
+    mistakeIn('S106', word, `\`${word.text}\` is in use already`, {
+      hint: `${owner} has it; give \`${device.host}/${device.name}\` another address`,
+      notes: [{ message: `\`${owner}\` has it here`, span: first.address.word.span }],
+    }),
+  )
+}

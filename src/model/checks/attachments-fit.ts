@@ -1,0 +1,90 @@
+// A program stands at a hook of its own type, and a device has one XDP program.
+import { didYouMean } from '../../base/closest.ts'
+import type { Report } from '../../base/diagnostic.ts'
+import type { Attachment, AttachmentOptionName } from '../../syntax/ast.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
+import { hookFamily } from '../resolve/program.ts'
+import type { WorldDraft } from '../resolve/world.ts'
+import { optionOf, optionValue } from '../words/options.ts'
+
+/** Every attachment of every device. */
+export function attachmentsFit({ entities }: WorldDraft, report: Report): void {
+  const { programNames } = entities.linked
+  for (const host of entities.hosts.values()) {
+    for (const item of host.items) {
+      if (item.kind === 'attachment') judge(item, programNames, report)
+      if (item.kind !== 'dev') continue
+      const xdp = item.attachments.filter((each) => each.hook === 'xdp')
+      const [first, second] = xdp
+      if (first !== undefined && second !== undefined) {
+        report(
+          mistake('S127', second.span, `\`${item.name.text}\` has an XDP program already`, {
+            hint: 'a device runs one; join them by a tail call',
+            notes: [{ message: 'the first one is here', span: first.span }],
+          }),
+        )
+      }
+      for (const each of item.attachments) judge(each, programNames, report)
+    }
+  }
+}
+
+type Names = WorldDraft['entities']['linked']['programNames']
+
+function judge(item: Attachment, names: Names, report: Report): void {
+  const word = item.program
+  const known = names.get(word.span.source.name)
+  const program = known?.get(word.text)
+  if (program === undefined) {
+    const hint =
+      didYouMean(word.text, known?.keys() ?? []) ?? `declare it with \`prog ${word.text} TYPE { ... }\``
+    report(mistakeIn('S103', word, `no program is called \`${word.text}\``, { hint }))
+  } else if (!fits(item.hook, program.syntax.type)) {
+    report(
+      mistakeIn('S110', word, `\`${word.text}\` is an ${program.syntax.type} program`, {
+        hint: `${item.hook} runs programs of type ${wanted(item.hook)}`,
+        notes: [{ message: 'its type is given here', span: program.syntax.typeSpan }],
+      }),
+    )
+  }
+  options(item, known, report)
+}
+
+function fits(hook: string, type: string): boolean {
+  if (hook.startsWith('cgroup/')) return hook === type
+  if (hook.startsWith('netkit')) return type === 'netkit' || hookFamily(type) === 'tc'
+  return hook === 'xdp' ? type === 'xdp' : hookFamily(type) === 'tc'
+}
+
+function wanted(hook: string): string {
+  if (hook.startsWith('cgroup/')) return hook
+  return hook === 'xdp' ? 'xdp' : 'tc'
+}
+
+const filterOptions: readonly AttachmentOptionName[] = ['pref', 'handle', 'protocol', 'classic', 'classid']
+const linkOptions: readonly AttachmentOptionName[] = ['before', 'after', 'first', 'last']
+
+function options(item: Attachment, known: ReadonlyMap<string, unknown> | undefined, report: Report): void {
+  const isFilter = item.hook === 'tc-in' || item.hook === 'tc-out'
+  const isLink = item.hook.startsWith('tcx') || item.hook.startsWith('netkit')
+  for (const option of item.options) {
+    const right = filterOptions.includes(option.name) ? isFilter : linkOptions.includes(option.name) && isLink
+    if (right) continue
+    const hint = filterOptions.includes(option.name)
+      ? 'it is for tc-in and tc-out'
+      : 'it is for tcx-in and tcx-out'
+    report(mistake('S110', option.span, `\`${item.hook}\` has no \`${option.name}\``, { hint }))
+  }
+  for (const name of ['before', 'after'] as const) {
+    const word = optionValue(item.options, name)
+    if (word === undefined || known?.has(word.text) === true) continue
+    report(
+      mistakeIn('S103', word, `no program is called \`${word.text}\``, {
+        hint: didYouMean(word.text, known?.keys() ?? []),
+      }),
+    )
+  }
+  if (optionOf(item.options, 'classid') !== undefined && optionOf(item.options, 'classic') === undefined) {
+    report(mistake('S110', item.span, 'a classid needs the classic mode', { hint: 'add `classic`' }))
+  }
+}

@@ -1,0 +1,132 @@
+// A device has what its kind needs, and no option that its kind would ignore.
+import { didYouMean } from '../../base/closest.ts'
+import type { Report } from '../../base/diagnostic.ts'
+import type { DeviceOptionName, Option } from '../../syntax/ast.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
+import type { WorldDraft } from '../resolve/world.ts'
+import { optionOf, optionValue } from '../words/options.ts'
+import type { DeviceDraft, DraftKind, HostDraft } from '../world/entities.ts'
+
+/** IFNAMSIZ without its final zero. */
+const nameLengthMax = 15
+
+const everyDevice: readonly DeviceOptionName[] = ['mac', 'mtu', 'down', 'master', 'txqlen', 'queues', 'name']
+/** Options of a bridge's port, on the device that is the port. */
+const portOptions: readonly DeviceOptionName[] = [
+  'hairpin',
+  'isolated',
+  'flood',
+  'learning',
+  'nolearning',
+  'neigh-suppress',
+]
+
+const ownOptions: Readonly<Partial<Record<DraftKind, readonly DeviceOptionName[]>>> = {
+  phys: ['driver'],
+  veth: ['peer'],
+  bridge: ['stp', 'ageing', 'vlan-filtering'],
+  vlan: ['id', 'dev', 'protocol'],
+  macvlan: ['dev', 'mode'],
+  dummy: [],
+  lo: [],
+}
+
+/** Kinds, options, masters and lower devices. */
+export function devicesAreWhole({ entities }: WorldDraft, report: Report): void {
+  for (const host of entities.hosts.values()) {
+    for (const device of host.devices.values()) {
+      if (device.syntax === undefined) continue
+      shape(device, report)
+      options(device, report)
+      others(device, host, report)
+    }
+  }
+}
+
+function shape(device: DeviceDraft, report: Report): void {
+  const { name, kind, span, syntax } = device
+  if (name.length > nameLengthMax) {
+    const hint = `the kernel allows ${nameLengthMax} characters`
+    report(mistake('S125', span, `\`${name}\` is too long for a device`, { hint }))
+  }
+  if (kind === 'unknown') {
+    report(
+      mistake('S125', span, `it is not said what kind of device \`${name}\` is`, {
+        hint: '`on NET`, `peer HOST/DEV`, or a kind such as `bridge` or `dummy`',
+      }),
+    )
+  }
+  if (device.net !== undefined && kind !== 'phys' && kind !== 'unavailable') {
+    report(
+      mistake('S125', syntax?.net?.span ?? span, `a ${kind} is not plugged into a net`, {
+        hint: 'only a phys device is',
+      }),
+    )
+  }
+  if (kind === 'veth' && device.peer === undefined) {
+    report(mistake('S125', span, `\`${name}\` has no other end`, { hint: 'add `peer HOST/DEV`' }))
+  }
+  if (kind === 'lo' && name !== 'lo') {
+    report(
+      mistake('S125', span, 'the loopback device is called `lo`', {
+        hint: 'a `dummy` device takes any name',
+      }),
+    )
+  }
+  const needed: readonly DeviceOptionName[] =
+    kind === 'vlan' ? ['dev', 'id'] : kind === 'macvlan' ? ['dev'] : []
+  for (const option of needed) {
+    if (optionValue(device.options, option) !== undefined) continue
+    report(
+      mistake('S125', span, `a ${kind} device needs \`${option}\``, {
+        hint: kind === 'vlan' ? '`vlan dev eth0 id 100`' : '`macvlan dev eth0`',
+      }),
+    )
+  }
+}
+
+function options(device: DeviceDraft, report: Report): void {
+  const own = ownOptions[device.kind]
+  if (own === undefined) return
+  const isPort = optionOf(device.options, 'master') !== undefined
+  for (const option of device.options) {
+    if (everyDevice.includes(option.name) || own.includes(option.name)) continue
+    if (portOptions.includes(option.name)) {
+      if (isPort) continue
+      report(wrong(option, `\`${option.name}\` is for ports of a bridge`, 'add `master BRIDGE`'))
+    } else report(wrong(option, `a ${device.kind} device has no \`${option.name}\``, optionHint(own)))
+  }
+}
+
+function optionHint(own: readonly string[]): string {
+  const names = [...own, ...everyDevice].map((name) => `\`${name}\``)
+  return `it has ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+function wrong(option: Option, message: string, hint: string): ReturnType<typeof mistake> {
+  return mistake('S125', option.span, message, { hint })
+}
+
+const modes: readonly string[] = ['bridge', 'private', 'vepa', 'passthru']
+
+function others(device: DeviceDraft, host: HostDraft, report: Report): void {
+  const bridges = [...host.devices.values()].filter((each) => each.kind === 'bridge').map((each) => each.name)
+  const master = optionValue(device.options, 'master')
+  if (master !== undefined && !bridges.includes(master.text)) {
+    const hint = didYouMean(master.text, bridges) ?? `declare it with \`dev ${master.text} bridge\``
+    report(mistakeIn('S103', master, `\`${host.name}\` has no bridge \`${master.text}\``, { hint }))
+  }
+  const lower = optionValue(device.options, 'dev')
+  if (lower !== undefined && (!host.devices.has(lower.text) || lower.text === device.name)) {
+    const hint = didYouMean(
+      lower.text,
+      [...host.devices.keys()].filter((name) => name !== device.name),
+    )
+    report(mistakeIn('S103', lower, `\`${host.name}\` has no device \`${lower.text}\``, { hint }))
+  }
+  const mode = device.kind === 'macvlan' ? optionValue(device.options, 'mode') : undefined
+  if (mode !== undefined && !modes.includes(mode.text)) {
+    const hint = didYouMean(mode.text, modes) ?? `one of ${modes.join(', ')}`
+    report(mistakeIn('S137', mode, `there is no macvlan mode \`${mode.text}\``, { hint }))
+  }
+}

@@ -1,0 +1,148 @@
+// Devices as the machine makes them.
+import type { Report } from '../../base/diagnostic.ts'
+import { isIpv4, isLinkLocal, linkLocalOf } from '../../net/address.ts'
+import { type Prefix, prefixOf } from '../../net/prefix.ts'
+import { etherType } from '../../net/protocol.ts'
+import type { Attachment, DeviceOptionName, Word } from '../../syntax/ast.ts'
+import type { AttachmentModel, DeviceModel } from '../model.ts'
+import { integerOf, numberIn, ranges } from '../words/numbers.ts'
+import { isSet, optionOf, optionValue } from '../words/options.ts'
+import { sysctlIn } from '../words/sysctls.ts'
+import type { DeviceDraft, HostDraft } from '../world/entities.ts'
+import type { Scope } from './scope.ts'
+
+const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const
+
+/** A device, or undefined for a kind that does not exist yet. Checks have already said what is wrong with it. */
+export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scope): DeviceModel | undefined {
+  if (draft.kind === 'unavailable' || draft.kind === 'unknown') return undefined
+  const { report } = scope
+  const option = (name: DeviceOptionName): Word | undefined => optionValue(draft.options, name)
+  const peer = draft.kind === 'veth' ? draft.peer : undefined
+  const master = option('master')?.text
+  const lower = draft.kind === 'vlan' || draft.kind === 'macvlan' ? option('dev')?.text : undefined
+  const mode = macvlanModes.find((each) => each === (option('mode')?.text ?? 'vepa'))
+  const driver = option('driver')?.text
+  const id = draft.kind === 'vlan' ? option('id') : undefined
+  const vlanId = id === undefined ? undefined : numberIn(id, ranges.vlan, report)
+  return {
+    name: draft.name,
+    kind: draft.kind,
+    mac: draft.mac,
+    mtu: mtuOf(draft, host, report, 0),
+    up: optionOf(draft.options, 'down') === undefined,
+    addresses: addressesWithLinkLocal(draft),
+    hairpin: isSet(draft.options, 'hairpin'),
+    isolated: isSet(draft.options, 'isolated'),
+    attachments: (draft.syntax?.attachments ?? []).flatMap((each) => readAttachment(each, scope) ?? []),
+    sysctls: sysctlsOf(draft, host, report),
+    span: draft.span,
+    ...(draft.net === undefined ? {} : { segment: draft.net }),
+    ...(driver === undefined ? {} : { driver }),
+    ...(peer === undefined ? {} : { peer: { namespace: peer.host, device: peer.device } }),
+    ...(master === undefined ? {} : { master }),
+    ...(lower === undefined ? {} : { lower }),
+    ...(vlanId === undefined ? {} : { vlanId, vlanProtocol: vlanProtocolOf(option('protocol')) }),
+    ...(draft.kind === 'macvlan' && mode !== undefined ? { macvlanMode: mode } : {}),
+  }
+}
+
+/** An address of IPv6 brings the link-local address along that the kernel makes for every device (addrconf_dev_config). */
+function addressesWithLinkLocal(draft: DeviceDraft): readonly Prefix[] {
+  const own = draft.addresses.map((each) => each.prefix)
+  const sixes = own.filter((prefix) => !isIpv4(prefix.address))
+  if (sixes.length === 0 || draft.kind === 'lo' || sixes.some((prefix) => isLinkLocal(prefix.address)))
+    return own
+  return [...own, prefixOf(linkLocalOf(draft.mac), 64)]
+}
+
+/** 1500 bytes unless given; a device on top of another one has the lower one's. */
+function mtuOf(draft: DeviceDraft, host: HostDraft, report: Report, depth: number): number {
+  const word = optionValue(draft.options, 'mtu')
+  const given = word === undefined ? undefined : numberIn(word, ranges.mtu, report)
+  if (given !== undefined) return given
+  const lower = optionValue(draft.options, 'dev')?.text
+  const below = lower === undefined || depth > 8 ? undefined : host.devices.get(lower)
+  if (below !== undefined && (draft.kind === 'vlan' || draft.kind === 'macvlan')) {
+    return mtuOf(below, host, report, depth + 1)
+  }
+  return draft.kind === 'lo' ? 65536 : 1500
+}
+
+function sysctlsOf(draft: DeviceDraft, host: HostDraft, report: Report): DeviceModel['sysctls'] {
+  return (draft.syntax?.sysctls ?? []).flatMap((item) =>
+    sysctlIn(item, { device: draft.name, devices: host.devices.keys() }, report).map(({ key, value }) => ({
+      key,
+      value,
+      span: item.span,
+    })),
+  )
+}
+
+function vlanProtocolOf(word: Word | undefined): number {
+  const text = word?.text.toLowerCase()
+  return text === '802.1ad' || text === 'qinq' ? etherType.qinq : etherType.vlan
+}
+
+const filterProtocols: Readonly<Record<string, number | undefined>> = {
+  all: undefined,
+  ip: etherType.ipv4,
+  ipv4: etherType.ipv4,
+  ipv6: etherType.ipv6,
+  arp: etherType.arp,
+  '802.1q': etherType.vlan,
+}
+
+/** The unique name of the program that a statement of some file means. */
+export function programNameOf(word: Word, { entities }: Scope): string | undefined {
+  return entities.linked.programNames.get(word.span.source.name)?.get(word.text)?.name
+}
+
+function readAttachment(item: Attachment, scope: Scope): AttachmentModel | undefined {
+  const { report } = scope
+  const program = programNameOf(item.program, scope)
+  const hook = hooks.find((each) => each === item.hook)
+  if (program === undefined || hook === undefined) return undefined
+  const number = (name: 'pref' | 'handle'): number | undefined => {
+    const word = optionValue(item.options, name)
+    return word === undefined ? undefined : numberIn(word, ranges.u32, report)
+  }
+  const [pref, handle] = [number('pref'), number('handle')]
+  const protocol = filterProtocols[optionValue(item.options, 'protocol')?.text.toLowerCase() ?? 'all']
+  const classid = classidOf(optionValue(item.options, 'classid'))
+  const position = positionOf(item, scope)
+  return {
+    hook,
+    program,
+    classic: isSet(item.options, 'classic'),
+    span: item.span,
+    ...(item.mode === null ? {} : { mode: item.mode }),
+    ...(pref === undefined ? {} : { pref }),
+    ...(handle === undefined ? {} : { handle }),
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(classid === undefined ? {} : { classid }),
+    ...(position === undefined ? {} : { position }),
+  }
+}
+
+const hooks = ['xdp', 'tc-in', 'tc-out', 'tcx-in', 'tcx-out'] as const
+
+function positionOf(item: Attachment, scope: Scope): AttachmentModel['position'] {
+  for (const kind of ['before', 'after'] as const) {
+    const word = optionValue(item.options, kind)
+    const program = word === undefined ? undefined : programNameOf(word, scope)
+    if (program !== undefined) return { kind, program }
+  }
+  for (const kind of ['first', 'last'] as const) if (isSet(item.options, kind)) return { kind }
+  return undefined
+}
+
+/** `1:10` with both halves in hexadecimal, as tc(8) writes it, or a number. */
+function classidOf(word: Word | undefined): number | undefined {
+  if (word === undefined) return undefined
+  const [major, minor] = word.text.split(':')
+  if (major !== undefined && minor !== undefined) {
+    return ((Number.parseInt(major || '0', 16) << 16) | Number.parseInt(minor || '0', 16)) >>> 0
+  }
+  return integerOf(word.text)
+}

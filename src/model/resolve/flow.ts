@@ -1,0 +1,182 @@
+// Flows: traffic that goes through sockets. Enters: the statement; leaves: who talks to whom, and what they do in order.
+import { didYouMean } from '../../base/closest.ts'
+import type { Flow, FlowOptionName, Operation, Word } from '../../syntax/ast.ts'
+import { mistakeIn } from '../diagnose.ts'
+import type { FlowOperation, Step } from '../step.ts'
+import { defined } from '../words/defined.ts'
+import { isNothing, isOpen } from '../words/fill.ts'
+import { bytesIn, durationIn, numberIn, type Range, ranges } from '../words/numbers.ts'
+import { isSet, optionValue } from '../words/options.ts'
+import { derivePort } from '../world/derive.ts'
+import { type End, pairOf, readEnd } from './ends.ts'
+import type { Scope } from './scope.ts'
+import { notYet } from './unavailable.ts'
+
+export type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+
+const protocols: Readonly<Record<string, FlowStep['protocol'] | undefined>> = {
+  tcp: 'tcp',
+  udp: 'udp',
+  icmp: 'icmp',
+  icmp6: 'icmp',
+  ping: 'icmp',
+  http: 'http',
+}
+
+/** Protocols that parse, but have no sockets yet. */
+const later: readonly string[] = ['http', 'sctp', 'dns']
+
+/** The step of a flow, or undefined after a message (or where an end has no address yet). */
+export function readFlow(flow: Flow, label: string, scope: Scope): FlowStep | undefined {
+  const text = flow.protocol.text
+  if (later.includes(text)) notYet(flow.protocol.span, `a flow of ${text}`, scope.report)
+  const protocol = protocols[text]
+  if (protocol === undefined) {
+    if (!later.includes(text)) {
+      const hint = didYouMean(text, [...Object.keys(protocols), ...later])
+      scope.report(mistakeIn('S136', flow.protocol, `no protocol is called \`${text}\``, { hint }))
+    }
+    return undefined
+  }
+  const from = readEnd(flow.from, scope)
+  const to = readEnd(flow.to, scope)
+  const operations = readOperations(flow.operations, flow, protocol, scope)
+  if (from === undefined || to === undefined || !hasClient(from, scope)) return undefined
+  const pair = pairOf(from, to, text === 'icmp6' ? 6 : undefined, scope)
+  if (pair === undefined || from.host === undefined || !hasPort(to, protocol, scope)) return undefined
+  const isName = scope.entities.hosts.has(from.word.text)
+  return defined({
+    kind: 'flow' as const,
+    label,
+    first: true,
+    protocol,
+    from: defined({
+      namespace: from.host.name,
+      address: isName ? undefined : pair.source,
+      port: protocol === 'icmp' ? undefined : (from.port ?? derivePort(label)),
+    }),
+    to: defined({ namespace: to.host?.name, address: pair.destination, port: to.port ?? 0 }),
+    ...optionsOf(flow, scope),
+    operations,
+    span: flow.label.span,
+  })
+}
+
+function hasClient(from: End, { report }: Scope): boolean {
+  if (from.host !== undefined || isOpen(from.word)) return true
+  report(
+    mistakeIn('S103', from.word, `nobody has the address \`${from.word.text}\``, {
+      hint: 'a flow needs a host that opens its socket; `packet` can come from anywhere',
+    }),
+  )
+  return false
+}
+
+function hasPort(to: End, protocol: FlowStep['protocol'], { report }: Scope): boolean {
+  if (to.port !== undefined || protocol === 'icmp') return true
+  report(
+    mistakeIn('S144', to.word, `\`${to.word.text}\` needs a port`, {
+      hint: `write \`${to.word.text}:PORT\``,
+    }),
+  )
+  return false
+}
+
+type FlowOptions = Pick<
+  FlowStep,
+  'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'uid' | 'connected'
+>
+
+function optionsOf(flow: Flow, scope: Scope): FlowOptions {
+  const number = (name: FlowOptionName, range: Range): number | undefined => {
+    const word = optionValue(flow.options, name)
+    return word === undefined ? undefined : numberIn(word, range, scope.report)
+  }
+  const size = optionValue(flow.options, 'size')
+  const fromHost = flow.options.find((option) => option.name === 'from-host')
+  if (fromHost !== undefined) notYet(fromHost.span, '`from-host`', scope.report)
+  return defined({
+    ttl: number('ttl', ranges.ttl),
+    tos: number('tos', ranges.u8),
+    mark: number('mark', ranges.u32),
+    mss: number('mss', ranges.u16),
+    uid: number('uid', ranges.u32),
+    dontFragment: isSet(flow.options, 'df') ? ('do' as const) : undefined,
+    connected: isSet(flow.options, 'connected') || undefined,
+    size: size === undefined ? undefined : bytesIn(size, scope.report),
+  })
+}
+
+/** What a flow does when nothing is said: open a connection, send one datagram, or ping once. */
+function usual(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): readonly FlowOperation[] {
+  const { span } = flow.label
+  if (protocol === 'tcp' || protocol === 'http') return [{ kind: 'open', span }]
+  if (protocol === 'icmp') {
+    const word = optionValue(flow.options, 'count')
+    const count = word === undefined ? undefined : numberIn(word, pings, scope.report)
+    return [{ kind: 'ping', count: count ?? 1, span }]
+  }
+  const size = optionValue(flow.options, 'size')
+  return [{ kind: 'send', bytes: (size && bytesIn(size, scope.report)) ?? 16, span }]
+}
+
+const pings = { what: 'a number of pings', min: 1, max: 1000 } as const
+
+/** The operations of a flow or of its continuation. */
+export function readOperations(
+  operations: readonly Operation[],
+  flow: Flow | undefined,
+  protocol: FlowStep['protocol'],
+  scope: Scope,
+): readonly FlowOperation[] {
+  if (operations.length === 0 && flow !== undefined) return usual(flow, protocol, scope)
+  return operations.flatMap((operation) => readOperation(operation, scope) ?? [])
+}
+
+function readOperation(operation: Operation, scope: Scope): FlowOperation | undefined {
+  const { name, span, values } = operation
+  const first = values[0] === undefined || isNothing(values[0]) ? undefined : values[0]
+  switch (name) {
+    case 'open':
+    case 'close':
+    case 'reset':
+    case 'shutdown':
+    case 'getpeername':
+      return { kind: name, span }
+    case 'send':
+    case 'recv':
+      return readTransfer(name, first, operation, scope)
+    case 'request':
+      return { kind: 'request', method: first?.text ?? 'GET', url: values[1]?.text ?? '/', span }
+    case 'respond': {
+      const status =
+        first === undefined ? 200 : numberIn(first, { what: 'a status', min: 100, max: 599 }, scope.report)
+      return status === undefined ? undefined : { kind: 'respond', status, span }
+    }
+    case 'ping': {
+      const count = first === undefined ? 1 : numberIn(first, pings, scope.report)
+      return count === undefined ? undefined : { kind: 'ping', count, span }
+    }
+    case 'wait': {
+      const duration = first === undefined ? undefined : durationIn(first, scope.report)
+      return duration === undefined ? undefined : { kind: 'wait', duration, span }
+    }
+    case 'bind':
+    case 'connect':
+      notYet(span, `\`${name}\` inside a flow`, scope.report)
+      return undefined
+  }
+}
+
+function readTransfer(
+  kind: 'send' | 'recv',
+  word: Word | undefined,
+  { span }: Operation,
+  { report }: Scope,
+): FlowOperation | undefined {
+  if (word === undefined) return { kind, bytes: 1, span }
+  if (word.form !== 'bare')
+    return { kind, bytes: new TextEncoder().encode(word.text).length, text: word.text, span }
+  const bytes = bytesIn(word, report)
+  return bytes === undefined ? undefined : { kind, bytes, span }
+}

@@ -1,0 +1,184 @@
+// Everything that a small program mentions, in one walk: fields, maps, devices, values, codes. The checks and the
+// inference of map layouts read this list instead of walking the tree again.
+import type {
+  Action,
+  CompareOperator,
+  Expr,
+  Field,
+  MapEntry,
+  ProgramRule,
+  Redirect,
+  SmallProgram,
+  Test,
+  Word,
+} from '../../syntax/ast.ts'
+import { looksLikeAddress } from '../words/addresses.ts'
+
+export interface MapUse {
+  readonly map: Word
+  readonly how: 'in' | 'read' | 'count' | 'update' | 'delete' | 'redirect' | 'tail' | 'emit'
+  readonly key: Expr | undefined
+  readonly value: Expr | undefined
+}
+
+export interface FieldUse {
+  readonly field: Field
+  readonly how: 'read' | 'set'
+}
+
+/** A value beside a field: `ip.src == friend`, `set ip.dst = 10.0.0.1`. */
+export interface ValueUse {
+  readonly field: Field
+  readonly operator: CompareOperator
+  readonly value: Expr
+}
+
+export interface ProgramUses {
+  readonly codes: readonly Word[]
+  readonly actions: readonly Action[]
+  readonly fields: readonly FieldUse[]
+  readonly maps: readonly MapUse[]
+  readonly values: readonly ValueUse[]
+  readonly redirects: readonly Redirect[]
+  /** Programs named by `tail NAME`, and program names in entries of prog-arrays. */
+  readonly tails: readonly Word[]
+}
+
+interface Collecting {
+  readonly codes: Word[]
+  readonly actions: Action[]
+  readonly fields: FieldUse[]
+  readonly maps: MapUse[]
+  readonly values: ValueUse[]
+  readonly redirects: Redirect[]
+  readonly tails: Word[]
+}
+
+/** Collects what the rules of a program mention, in the order of the text. */
+export function usesOf(body: SmallProgram): ProgramUses {
+  const uses: Collecting = {
+    codes: [],
+    actions: [],
+    fields: [],
+    maps: [],
+    values: [],
+    redirects: [],
+    tails: [],
+  }
+  const declared = new Set<string>()
+  for (const item of body.items) if (item.kind === 'map') declared.add(item.name.text)
+  for (const item of body.items) if (item.kind === 'program-rule') inRule(item, uses, declared)
+  return uses
+}
+
+function inRule(rule: ProgramRule, uses: Collecting, maps: ReadonlySet<string>): void {
+  if (rule.test !== null) inTest(rule.test, uses, maps)
+  if (rule.code.text !== 'continue') uses.codes.push(rule.code)
+  for (const action of rule.actions) {
+    uses.actions.push(action)
+    inAction(action, uses)
+  }
+}
+
+function inTest(test: Test, uses: Collecting, maps: ReadonlySet<string>): void {
+  switch (test.kind) {
+    case 'and':
+    case 'or':
+      for (const each of test.tests) inTest(each, uses, maps)
+      return
+    case 'not':
+      inTest(test.test, uses, maps)
+      return
+    case 'present':
+      uses.fields.push({ field: test.field, how: 'read' })
+      return
+    case 'compare': {
+      const { left, operator, right } = test
+      inExpr(left, uses)
+      // What is no address can only be a map; a check says so where there is none of that name.
+      if (
+        operator === 'in' &&
+        right.kind === 'word' &&
+        (maps.has(right.text) || !looksLikeAddress(right.text))
+      ) {
+        uses.maps.push({ map: right, how: 'in', key: left, value: undefined })
+        return
+      }
+      inExpr(right, uses)
+      if (left.kind === 'field') inValue(left, operator, right, uses)
+    }
+  }
+}
+
+function inValue(field: Field, operator: CompareOperator, value: Expr, uses: Collecting): void {
+  if (value.kind === 'word' || value.kind === 'list') uses.values.push({ field, operator, value })
+}
+
+function inExpr(expr: Expr, uses: Collecting): void {
+  switch (expr.kind) {
+    case 'field':
+      uses.fields.push({ field: expr, how: 'read' })
+      return
+    case 'map-entry':
+      inEntry(expr, 'read', undefined, uses)
+      return
+    case 'arithmetic':
+      inExpr(expr.left, uses)
+      inExpr(expr.right, uses)
+      return
+    case 'list':
+      for (const item of expr.items) inExpr(item, uses)
+      return
+    case 'word':
+      return
+  }
+}
+
+function inEntry(entry: MapEntry, how: MapUse['how'], value: Expr | undefined, uses: Collecting): void {
+  uses.maps.push({ map: entry.map, how, key: entry.key, value })
+  inExpr(entry.key, uses)
+}
+
+function inAction(action: Action, uses: Collecting): void {
+  switch (action.kind) {
+    case 'set-field':
+      uses.fields.push({ field: action.field, how: 'set' })
+      inExpr(action.value, uses)
+      inValue(action.field, '==', action.value, uses)
+      return
+    case 'redirect':
+      uses.redirects.push(action)
+      return
+    case 'redirect-map':
+      inEntry(action.entry, 'redirect', undefined, uses)
+      return
+    case 'count':
+      inEntry(action.entry, 'count', action.by ?? undefined, uses)
+      if (action.by !== null) inExpr(action.by, uses)
+      return
+    case 'update':
+      inEntry(action.entry, 'update', action.value, uses)
+      inExpr(action.value, uses)
+      return
+    case 'delete-entry':
+      inEntry(action.entry, 'delete', undefined, uses)
+      return
+    case 'tail-call':
+      if (action.target.kind === 'word') uses.tails.push(action.target)
+      else inEntry(action.target, 'tail', undefined, uses)
+      return
+    case 'resize':
+      inExpr(action.bytes, uses)
+      return
+    case 'vlan':
+      if (action.vlan !== null) inExpr(action.vlan, uses)
+      return
+    case 'emit':
+      uses.maps.push({ map: action.map, how: 'emit', key: undefined, value: action.value })
+      inExpr(action.value, uses)
+      return
+    case 'swap':
+    case 'tunnel':
+      return
+  }
+}

@@ -1,0 +1,50 @@
+// Programs of one world: their maps with layouts, their words checked. What comes out has no word without a meaning.
+import type { Program } from '../../syntax/ast.ts'
+import type { MapModel, ProgramModel } from '../program.ts'
+import { readMap } from './map.ts'
+import { type ProgramUses, usesOf } from './program-uses.ts'
+import type { Scope } from './scope.ts'
+
+/** A small program with everything it mentions. */
+export interface ProgramDraft {
+  readonly name: string
+  readonly syntax: Program
+  readonly uses: ProgramUses
+  readonly maps: ReadonlyMap<string, MapModel>
+  readonly model: ProgramModel | undefined
+}
+
+/** The family of hooks that a program's type belongs to. */
+export function hookFamily(type: string): 'xdp' | 'tc' | 'other' {
+  if (type === 'xdp') return 'xdp'
+  return type === 'tc' || type === 'tcx' ? 'tc' : 'other'
+}
+
+const noUses: ProgramUses = {
+  codes: [],
+  actions: [],
+  fields: [],
+  maps: [],
+  values: [],
+  redirects: [],
+  tails: [],
+}
+
+/** Reads one program. Objects and types without an engine have no model. */
+export function readProgram(name: string, syntax: Program, scope: Scope): ProgramDraft {
+  const { body } = syntax
+  if (body.kind === 'object') return { name, syntax, uses: noUses, maps: new Map(), model: undefined }
+  const uses = usesOf(body)
+  const maps = new Map<string, MapModel>()
+  for (const item of body.items) {
+    if (item.kind !== 'map' || maps.has(item.name.text)) continue
+    const own = uses.maps.filter((use) => use.map.text === item.name.text)
+    maps.set(item.name.text, readMap(item, own, scope))
+  }
+  const family = hookFamily(syntax.type)
+  const model =
+    family === 'other'
+      ? undefined
+      : { name, type: family, maps: [...maps.values()], body, span: syntax.name.span }
+  return { name, syntax, uses, maps, model }
+}

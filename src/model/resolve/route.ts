@@ -1,0 +1,236 @@
+// Routes and routing rules, as `ip route` and `ip rule` would take them.
+
+import { didYouMean } from '../../base/closest.ts'
+import type { Report } from '../../base/diagnostic.ts'
+import type { IpAddress } from '../../net/address.ts'
+import { anyIpv4, anyIpv6, isIpv4, isLinkLocal } from '../../net/address.ts'
+import { covers, networkOf, type Prefix, parsePrefix, prefixOf } from '../../net/prefix.ts'
+import type { Option, Route, RouteOptionName, RoutingRule, RuleOptionName, Word } from '../../syntax/ast.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
+import type { NexthopModel, RouteModel, RuleModel } from '../model.ts'
+import { addressIn, prefixIn } from '../words/addresses.ts'
+import { defined } from '../words/defined.ts'
+import { integerOf, numberIn, ranges } from '../words/numbers.ts'
+import { isSet, optionOf, optionValue } from '../words/options.ts'
+import type { HostDraft } from '../world/entities.ts'
+import { deviceNamed, type Scope } from './scope.ts'
+
+/** Names of /etc/iproute2/rt_tables. */
+const tables: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 }
+/** Names of /etc/iproute2/rt_scopes. */
+const scopes: Readonly<Record<string, number>> = { global: 0, site: 200, link: 253, host: 254, nowhere: 255 }
+
+function named(
+  word: Word,
+  names: Readonly<Record<string, number>>,
+  what: string,
+  report: Report,
+): number | undefined {
+  const known = Object.hasOwn(names, word.text) ? names[word.text] : integerOf(word.text)
+  if (known !== undefined && known >= 0 && known <= 0xffff_ffff) return known
+  const hint = didYouMean(word.text, Object.keys(names)) ?? `a number, or ${Object.keys(names).join(', ')}`
+  report(mistakeIn('S103', word, `no ${what} is called \`${word.text}\``, { hint }))
+  return undefined
+}
+
+/** One route. IPv6 routes have metric 1024 unless one is given (IP6_RT_PRIO_USER), IPv4 routes 0. */
+export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteModel | undefined {
+  const { report } = scope
+  const via = optionValue(item.options, 'via')
+  const gateway = via === undefined ? undefined : addressIn(via, report)
+  const prefix = targetOf(item, gateway, report)
+  const table = optional(item.options, 'table', (word) => named(word, tables, 'table', report))
+  const level = optional(item.options, 'scope', (word) => named(word, scopes, 'scope', report))
+  const metric = optional(item.options, 'metric', (word) => numberIn(word, ranges.u32, report))
+  const source = optional(item.options, 'src', (word) => addressIn(word, report))
+  const mtu = optional(item.options, 'mtu', (word) => numberIn(word, ranges.mtu, report))
+  const tos = optional(item.options, 'tos', (word) => numberIn(word, ranges.u8, report))
+  const nexthops = readNexthops(item, host, scope)
+  if (prefix === undefined || nexthops === undefined) return undefined
+  const needsHop = item.type === 'unicast' || item.type === 'local' || item.type === 'broadcast'
+  if (needsHop && nexthops.every((hop) => hop.via === undefined && hop.device === undefined)) {
+    report(
+      mistake('S126', item.span, 'this route leads nowhere', {
+        hint: 'it needs `via ADDRESS` or `dev DEVICE`',
+      }),
+    )
+  }
+  return {
+    type: item.type,
+    prefix,
+    table: table ?? (item.type === 'local' || item.type === 'broadcast' ? 255 : 254),
+    metric: metric ?? (isIpv4(prefix.address) ? 0 : 1024),
+    tos: tos ?? 0,
+    nexthops: needsHop ? nexthops : [],
+    span: item.span,
+    ...(level === undefined ? {} : { scope: level }),
+    ...(source === undefined ? {} : { source }),
+    ...(mtu === undefined ? {} : { mtu }),
+  }
+}
+
+function targetOf(item: Route, gateway: IpAddress | undefined, report: Report): Prefix | undefined {
+  if (item.target.text === 'default') {
+    const first = item.nexthops[0]?.options ?? []
+    const via = gateway ?? parsePrefix(`${optionValue(first, 'via')?.text ?? ''}/0`)?.address
+    return via !== undefined && !isIpv4(via) ? prefixOf(anyIpv6, 0) : prefixOf(anyIpv4, 0)
+  }
+  const prefix = prefixIn(item.target, report)
+  if (prefix === undefined) return undefined
+  const network = networkOf(prefix)
+  if (item.target.text.includes('/') && !sameAddress(network.address, prefix.address)) {
+    report(
+      mistakeIn('S104', item.target, `\`${item.target.text}\` has bits set behind its length`, {
+        hint: 'the kernel refuses such a route; clear the host bits',
+      }),
+    )
+  }
+  return network
+}
+
+function sameAddress(left: IpAddress, right: IpAddress): boolean {
+  return isIpv4(left) ? left === right : !isIpv4(right) && left.every((word, i) => word === right[i])
+}
+
+function optional<Name extends string, T>(
+  options: readonly Option<Name>[],
+  name: Name,
+  read: (word: Word) => T | undefined,
+): T | undefined {
+  const word = optionValue(options, name)
+  return word === undefined ? undefined : read(word)
+}
+
+function readNexthops(item: Route, host: HostDraft, scope: Scope): readonly NexthopModel[] | undefined {
+  const legs = item.nexthops.length === 0 ? [item.options] : item.nexthops.map((leg) => leg.options)
+  const hops = legs.map((options) => readNexthop(options, host, scope))
+  const good = hops.filter((hop) => hop !== undefined)
+  return good.length === hops.length ? good : undefined
+}
+
+function readNexthop(
+  options: readonly Option<RouteOptionName>[],
+  host: HostDraft,
+  scope: Scope,
+): NexthopModel | undefined {
+  const { report } = scope
+  const word = optionValue(options, 'via')
+  const deviceWord = optionValue(options, 'dev')
+  const weight = optional(options, 'weight', (each) => numberIn(each, ranges.weight, report)) ?? 1
+  const via = word === undefined ? undefined : addressIn(word, report)
+  const device = deviceWord === undefined ? undefined : deviceNamed(deviceWord, host, scope)
+  if (word !== undefined && via === undefined) return undefined
+  if (deviceWord !== undefined && device === undefined) return undefined
+  const onlink = isSet(options, 'onlink')
+  const out = deviceWord?.text
+  if (via === undefined || word === undefined)
+    return { weight, onlink, ...(out === undefined ? {} : { device: out }) }
+  const way = onlink && out !== undefined ? out : wayTo(via, out, host)
+  if (way === undefined) {
+    report(
+      mistakeIn('S126', word, `\`${word.text}\` is not on-link`, {
+        hint: `no address of \`${host.name}${out === undefined ? '' : `/${out}`}\` shares a subnet with it`,
+        notes: [{ message: 'a route to it with `dev DEVICE`, or the word `onlink`, makes it reachable' }],
+      }),
+    )
+    return undefined
+  }
+  return { via, weight, onlink, device: way }
+}
+
+/** The device behind which a gateway is on-link: a connected subnet, or a route without a gateway (fib_check_nh). */
+function wayTo(via: IpAddress, wanted: string | undefined, host: HostDraft): string | undefined {
+  if (isLinkLocal(via) && wanted !== undefined) return wanted
+  let best: string | undefined
+  let length = -1
+  for (const device of host.devices.values()) {
+    for (const { prefix } of device.addresses) {
+      if (wanted !== undefined && wanted !== device.name) continue
+      if (prefix.length > length && covers(prefix, via)) [best, length] = [device.name, prefix.length]
+    }
+  }
+  if (best !== undefined) return best
+  for (const item of host.items) {
+    if (item.kind !== 'route' || optionOf(item.options, 'via') !== undefined) continue
+    const out = optionValue(item.options, 'dev')?.text
+    const prefix = parsePrefix(
+      item.target.text.includes('/') ? item.target.text : `${item.target.text}/${isIpv4(via) ? 32 : 128}`,
+    )
+    if (out === undefined || prefix === undefined || !covers(prefix, via)) continue
+    if (wanted === undefined || wanted === out) return out
+  }
+  return undefined
+}
+
+const protocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 }
+
+/** One rule. Its family is that of `from` or `to`, IPv4 where neither stands there. */
+export function readRule(item: RoutingRule, host: HostDraft, scope: Scope): RuleModel | undefined {
+  const { report } = scope
+  const options = item.options
+  const number = (name: RuleOptionName): number | undefined =>
+    optional(options, name, (word) => numberIn(word, ranges.u32, report))
+  const prefix = (name: 'from' | 'to'): Prefix | undefined =>
+    optional(options, name, (word) => (word.text === 'all' ? undefined : prefixIn(word, report)))
+  const device = (name: 'iif' | 'oif'): string | undefined =>
+    optional(options, name, (word) => (deviceNamed(word, host, scope) === undefined ? undefined : word.text))
+  const from = prefix('from')
+  const to = prefix('to')
+  const action = actionOf(item, report)
+  if (action === undefined) return undefined
+  const family: 4 | 6 = [from, to].some((each) => each !== undefined && !isIpv4(each.address)) ? 6 : 4
+  const port = (name: 'sport' | 'dport'): { first: number; last: number } | undefined => {
+    const value = optional(options, name, (word) => numberIn(word, ranges.port, report))
+    return value === undefined ? undefined : { first: value, last: value }
+  }
+  return defined({
+    family,
+    priority: number('pref'),
+    not: isSet(options, 'not'),
+    from,
+    to,
+    mark: optional(options, 'fwmark', (word) => readMark(word, report)),
+    inDevice: device('iif'),
+    outDevice: device('oif'),
+    tos: optional(options, 'tos', (word) => numberIn(word, ranges.u8, report)),
+    protocol: optional(options, 'ipproto', (word) => named(word, protocols, 'protocol', report)),
+    sport: port('sport'),
+    dport: port('dport'),
+    suppressPrefixLength: number('suppress_prefixlength'),
+    action,
+    span: item.span,
+  })
+}
+
+function readMark(word: Word, report: Report): { value: number; mask: number } | undefined {
+  const [value, mask] = word.text.split('/').map(integerOf)
+  if (value !== undefined && (mask !== undefined || !word.text.includes('/'))) {
+    return { value: value >>> 0, mask: (mask ?? 0xffff_ffff) >>> 0 }
+  }
+  report(
+    mistakeIn('S144', word, `\`${word.text}\` is not a mark`, { hint: 'write it as `0x1` or `0x1/0xff`' }),
+  )
+  return undefined
+}
+
+function actionOf(item: RoutingRule, report: Report): RuleModel['action'] | undefined {
+  const options = item.options
+  for (const kind of ['blackhole', 'unreachable', 'prohibit'] as const)
+    if (isSet(options, kind)) return { kind }
+  const goto = optionValue(options, 'goto')
+  if (goto !== undefined) {
+    const priority = numberIn(goto, ranges.u32, report)
+    return priority === undefined ? undefined : { kind: 'goto', priority }
+  }
+  const lookup = optionValue(options, 'lookup')
+  if (lookup === undefined) {
+    report(
+      mistake('S126', item.span, 'this rule does nothing', {
+        hint: 'it needs `lookup TABLE`, `goto PREF` or `blackhole`',
+      }),
+    )
+    return undefined
+  }
+  const table = named(lookup, tables, 'table', report)
+  return table === undefined ? undefined : { kind: 'lookup', table }
+}

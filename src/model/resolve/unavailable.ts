@@ -1,0 +1,19 @@
+// Constructs whose engine does not exist yet. They are read, and say so at the place where they stand; what merely
+// depends on them stays silent.
+import type { Report } from '../../base/diagnostic.ts'
+import type { Span } from '../../base/text.ts'
+import { warning } from '../diagnose.ts'
+
+/** Says that a construct is not available yet. */
+export function notYet(span: Span, what: string, report: Report): void {
+  report(
+    warning('S190', span, `${what} is not available yet`, {
+      hint: 'it is checked, but the file cannot be run',
+    }),
+  )
+}
+
+/** From the start of a statement to the end of its last naming word. */
+export function headSpan(statement: Span, last: Span): Span {
+  return { source: statement.source, start: statement.start, end: last.end }
+}

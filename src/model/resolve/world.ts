@@ -1,0 +1,150 @@
+// The world before the first packet, resolved: hosts with their devices, routes, sysctls and sockets. One world serves
+// every case whose columns do not reach into the topology.
+import { isLinkLocal, isLoopback } from '../../net/address.ts'
+import type { HostItem } from '../../syntax/ast.ts'
+import type { NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
+import { sysctlIn } from '../words/sysctls.ts'
+import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
+import { readDeviceModel } from './device.ts'
+import { readFdb, readListen, readNeighbour } from './host-items.ts'
+import { type ProgramDraft, readProgram } from './program.ts'
+import { readRoute, readRule } from './route.ts'
+import type { Scope } from './scope.ts'
+
+export interface WorldDraft {
+  readonly entities: Entities
+  readonly scope: Scope
+  readonly programs: readonly ProgramDraft[]
+  readonly world: World
+}
+
+/** Reads everything of a topology; programs are given with the variables of the case filled in. */
+export function readWorld(
+  scope: Scope,
+  programs: readonly { name: string; syntax: ProgramDraft['syntax'] }[],
+): WorldDraft {
+  const { entities } = scope
+  const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
+  const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod')
+  const namespaces = hosts.map((host) => readNamespace(host, scope))
+  const named = [...entities.hosts.values()].map((host) => ({
+    name: host.name,
+    addresses: addressesOf(host).filter((address) => !isLoopback(address) && !isLinkLocal(address)),
+  }))
+  const world: World = {
+    segments: [...entities.nets.values()].map(({ name, prefixes }) => ({ name, prefixes })),
+    namespaces,
+    programs: drafts.flatMap((draft) => draft.model ?? []),
+    bindings: named.filter((binding) => binding.addresses.length > 0),
+  }
+  return { entities, scope, programs: drafts, world }
+}
+
+type Setting = NamespaceModel['sysctls'][number]
+
+function readNamespace(host: HostDraft, scope: Scope): NamespaceModel {
+  const routes: RouteModel[] = []
+  const rules: RuleModel[] = []
+  const entries: NamespaceModel['entries'][number][] = []
+  const fdb: NamespaceModel['fdb'][number][] = []
+  const listens: NamespaceModel['listens'][number][] = []
+  const sysctls: Setting[] = worldSysctls(host, scope)
+  for (const item of host.items) {
+    if (item.kind === 'route') routes.push(...some(readRoute(item, host, scope)))
+    else if (item.kind === 'rule') rules.push(...some(readRule(item, host, scope)))
+    else if (item.kind === 'neigh') entries.push(...some(readNeighbour(item, host, scope)))
+    else if (item.kind === 'fdb') fdb.push(...some(readFdb(item, host, scope)))
+    else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
+    else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
+  }
+  const kernel = kernelOf(host, scope.entities)
+  return {
+    name: host.name,
+    kind: host.kind === 'pod' ? 'netns' : host.kind,
+    node: host.node,
+    mute: host.kind === 'external' && listens.length === 0,
+    neighbours: neighboursOf(host, scope.entities),
+    devices: [...host.devices.values()].flatMap((device) => some(readDeviceModel(device, host, scope))),
+    routes,
+    rules,
+    entries,
+    fdb,
+    sysctls,
+    listens,
+    span: host.word.span,
+    ...(kernel === undefined ? {} : { kernel }),
+  }
+}
+
+function some<T>(value: T | undefined): readonly T[] {
+  return value === undefined ? [] : [value]
+}
+
+function settings(
+  item: Extract<HostItem, { kind: 'sysctl' }>,
+  devices: Iterable<string>,
+  { report }: Scope,
+): readonly Setting[] {
+  return sysctlIn(item, { devices }, report).map(({ key, value }) => ({ key, value, span: item.span }))
+}
+
+/** A `sysctl` of the topology holds on every node and netns, but not outside. */
+function worldSysctls(host: HostDraft, scope: Scope): Setting[] {
+  if (host.kind === 'external') return []
+  const every = new Set([...scope.entities.hosts.values()].flatMap((each) => [...each.devices.keys()]))
+  return scope.entities.items.flatMap((item) => (item.kind === 'sysctl' ? settings(item, every, scope) : []))
+}
+
+/** The last statement of a kind that holds for a host: its own, its node's, the topology's. */
+function nearest<T>(
+  host: HostDraft,
+  entities: Entities,
+  read: (item: { readonly kind: string }) => T | undefined,
+): T | undefined {
+  const node = entities.hosts.get(host.node)
+  for (const items of [host.items, node?.items ?? [], entities.items]) {
+    for (const item of items.toReversed()) {
+      const found = read(item)
+      if (found !== undefined) return found
+    }
+  }
+  return undefined
+}
+
+function kernelOf(host: HostDraft, entities: Entities): string | undefined {
+  return nearest(host, entities, (item) => (isKernel(item) ? item.version.text : undefined))
+}
+
+function neighboursOf(host: HostDraft, entities: Entities): 'warm' | 'cold' {
+  return nearest(host, entities, (item) => (isNeighbours(item) ? item.state : undefined)) ?? 'warm'
+}
+
+function isKernel(item: { readonly kind: string }): item is Extract<HostItem, { kind: 'kernel' }> {
+  return item.kind === 'kernel'
+}
+
+function isNeighbours(item: { readonly kind: string }): item is Extract<HostItem, { kind: 'neighbours' }> {
+  return item.kind === 'neighbours'
+}
+
+const muted = new WeakMap<World, Map<string, World>>()
+
+/**
+ * The same world in which the senders of raw packets answer nothing: a namespace that is a mere source, not a node that
+ * also forwards, and that listens nowhere. One object per set of senders, so that cases go on to share it.
+ */
+export function withMute(world: World, senders: ReadonlySet<string>): World {
+  const quiet = world.namespaces.filter(
+    (each) => each.kind === 'netns' && each.listens.length === 0 && senders.has(each.name),
+  )
+  if (quiet.length === 0) return world
+  const key = quiet.map((each) => each.name).join(' ')
+  const made = muted.get(world) ?? new Map<string, World>()
+  muted.set(world, made)
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const namespaces = world.namespaces.map((each) => (quiet.includes(each) ? { ...each, mute: true } : each))
+  const changed: World = { ...world, namespaces }
+  made.set(key, changed)
+  return changed
+}

@@ -1,0 +1,155 @@
+// The sysctls that the simulated kernel reads, with what may be written into each. DEV stands for a device, `all` or
+// `default`. A key that is not here is a mistake: a setting that has no effect would be worse than none.
+
+import { didYouMean } from '../../base/closest.ts'
+import type { Report } from '../../base/diagnostic.ts'
+import type { Word } from '../../syntax/ast.ts'
+import { mistakeIn } from '../diagnose.ts'
+import { integerOf } from './numbers.ts'
+
+const ipv4 = [
+  'ip_forward',
+  'ip_default_ttl',
+  'icmp_echo_ignore_all',
+  'icmp_echo_ignore_broadcasts',
+  'icmp_ratelimit',
+  'icmp_ratemask',
+  'icmp_msgs_per_sec',
+  'icmp_msgs_burst',
+  'tcp_syn_retries',
+  'tcp_synack_retries',
+  'tcp_syn_linear_timeouts',
+  'tcp_timestamps',
+  'tcp_fin_timeout',
+  'ip_local_port_range',
+  'ip_unprivileged_port_start',
+  'ip_nonlocal_bind',
+  'tcp_fwmark_accept',
+  'fwmark_reflect',
+]
+
+const ipv4Device = [
+  'forwarding',
+  'rp_filter',
+  'accept_local',
+  'route_localnet',
+  'arp_ignore',
+  'arp_announce',
+  'arp_filter',
+  'arp_notify',
+  'arp_accept',
+  'proxy_arp',
+  'proxy_arp_pvlan',
+  'send_redirects',
+  'accept_redirects',
+  'secure_redirects',
+  'shared_media',
+  'src_valid_mark',
+  'log_martians',
+  'disable_policy',
+]
+
+const ipv6Device = [
+  'forwarding',
+  'disable_ipv6',
+  'proxy_ndp',
+  'hop_limit',
+  'accept_dad',
+  'accept_ra',
+  'seg6_enabled',
+]
+
+const neighbour = [
+  'proxy_delay',
+  'base_reachable_time_ms',
+  'retrans_time_ms',
+  'delay_first_probe_time',
+  'mcast_solicit',
+  'ucast_solicit',
+  'unres_qlen_bytes',
+]
+
+const plain = [
+  'net.ipv6.fwmark_reflect',
+  'net.ipv6.icmp.ratelimit',
+  'net.bridge.bridge-nf-call-iptables',
+  'net.bridge.bridge-nf-call-ip6tables',
+  'net.bridge.bridge-nf-call-arptables',
+  'net.netfilter.nf_conntrack_tcp_loose',
+  'net.netfilter.nf_conntrack_tcp_be_liberal',
+  'net.netfilter.nf_conntrack_checksum',
+]
+
+/** Every key, with DEV where a device stands. */
+export const sysctlKeys: ReadonlySet<string> = new Set([
+  ...ipv4.map((name) => `net.ipv4.${name}`),
+  ...plain,
+  ...ipv4Device.map((name) => `net.ipv4.conf.DEV.${name}`),
+  ...ipv6Device.map((name) => `net.ipv6.conf.DEV.${name}`),
+  ...[...neighbour, 'app_solicit', 'locktime'].map((name) => `net.ipv4.neigh.DEV.${name}`),
+  ...neighbour.map((name) => `net.ipv6.neigh.DEV.${name}`),
+])
+
+const perDevice = /^(net\.ipv[46]\.(?:conf|neigh))\.(.+)\.([a-z0-9_]+)$/
+
+/** A sysctl as the kernel part reads it. */
+export interface SysctlSetting {
+  readonly key: string
+  readonly value: number
+  readonly word: Word
+}
+
+/** Slashes become dots, a key of a device's block gets the device, and `ip_forward` its other name. */
+function canonical(text: string, device: string | undefined): string {
+  const dotted = text.includes('/') ? text.replaceAll('/', '.') : text
+  if (device !== undefined && !dotted.startsWith('net.')) {
+    const [family, name] = dotted.includes('.') ? dotted.split('.') : ['ipv4', dotted]
+    return `net.${family}.conf.${device}.${name}`
+  }
+  return dotted === 'net.ipv4.ip_forward' ? 'net.ipv4.conf.all.forwarding' : dotted
+}
+
+/**
+ * Reads one setting. `device` is the device whose block it stands in; `devices` are the names that a key may hold.
+ * `net.ipv4.ip_forward` is the kernel's other name of `net.ipv4.conf.all.forwarding`; a port range becomes two settings.
+ */
+export function sysctlIn(
+  { key, value }: { readonly key: Word; readonly value: Word },
+  where: { readonly device?: string; readonly devices: Iterable<string> },
+  report: Report,
+): readonly SysctlSetting[] {
+  const name = canonical(key.text, where.device)
+  const match = perDevice.exec(name)
+  const [pattern, device] =
+    match === null ? [name, undefined] : [`${match[1]}.DEV.${match[3]}`, match[2] ?? '']
+  if (!sysctlKeys.has(pattern)) {
+    const near = didYouMean(pattern, sysctlKeys)?.replace('DEV', device ?? 'all')
+    report(mistakeIn('S124', key, `no sysctl is called \`${key.text}\``, { hint: near }))
+    return []
+  }
+  if (device !== undefined && device !== 'all' && device !== 'default' && device !== 'lo') {
+    const known = [...where.devices]
+    if (!known.includes(device)) {
+      const hint = didYouMean(device, [...known, 'all', 'default'])
+      report(mistakeIn('S103', key, `there is no device \`${device}\``, { hint }))
+      return []
+    }
+  }
+  return valuesOf(name, key, value, report)
+}
+
+function valuesOf(name: string, key: Word, value: Word, report: Report): readonly SysctlSetting[] {
+  const range = name === 'net.ipv4.ip_local_port_range'
+  const numbers = value.text.trim().split(/\s+/).map(integerOf)
+  const [first, last] = numbers
+  if (first === undefined || numbers.length !== (range ? 2 : 1) || (range && last === undefined)) {
+    const hint = range ? 'two ports are needed: `32768 60999`' : 'a number is needed here'
+    report(mistakeIn('S144', value, `\`${value.text}\` is not a value for \`${key.text}\``, { hint }))
+    return []
+  }
+  if (!range) return [{ key: name, value: first, word: key }]
+  return [
+    { key: `${name}.first`, value: first, word: key },
+    { key: `${name}.last`, value: last ?? first, word: key },
+  ]
+}
