@@ -159,6 +159,31 @@ describe('laws', () => {
     )
   })
 
+  test('any two texts can be compared', () => {
+    const word = fc.constantFrom(
+      'packet p x',
+      'packet q x',
+      'like p',
+      '@ n',
+      '  e rx',
+      '    ttl',
+      'state n',
+      'where a',
+      'level full',
+    )
+    const text = fc.array(fc.oneof(word, fc.string()), { maxLength: 12 }).map((lines) => lines.join('\n'))
+    fc.assert(
+      fc.property(text, text, (left, right) => {
+        const [old, now] = [left, right].map((lines) =>
+          parseGolden({ name: 'law', text: `scn-trace 1 hops\nscenario a\n${lines}` }),
+        )
+        const [expected, actual] = [old?.sections[0]?.section, now?.sections[0]?.section]
+        if (expected !== undefined && actual !== undefined)
+          renderDiff(diffSections(expected, actual), { golden: 'law', verbose: true })
+      }),
+    )
+  })
+
   test('an alignment rises and pairs equal lines only', () => {
     const words = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 120 })
     fc.assert(

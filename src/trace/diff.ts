@@ -8,7 +8,7 @@ import type { Difference, DiffLine } from './difference.ts'
 import type { PacketSection, PlainLine, Section } from './section.ts'
 
 /** The first divergence as a name for a group of cases: equal for equal causes, whatever the packets are called. */
-export interface Cause {
+interface Cause {
   /** 16 hexadecimal digits. */
   readonly key: string
   /** What the key was made from. */
@@ -92,7 +92,7 @@ function comparePackets(
   differences: Difference[],
   work: AlignWork,
 ): void {
-  const named = new Map(actual.map((packet) => [packet.name, packet]))
+  const indexes = new Map(actual.map(({ name }, index) => [name, index]))
   const known = new Set(expected.map(({ name }) => name))
   let next = 0
   const addNew = (until: (packet: PacketSection) => boolean): void => {
@@ -102,12 +102,13 @@ function comparePackets(
     }
   }
   for (const old of expected) {
-    const now = named.get(old.name)
+    const index = indexes.get(old.name) ?? -1
+    const now = actual[index]
     if (now === undefined) {
       differences.push(wholePacket('-', old))
       continue
     }
-    if (actual.indexOf(now, next) >= 0) addNew((packet) => packet === now)
+    if (index >= next) addNew((packet) => packet === now)
     compareSummary(old, now, differences)
     compareHooks(old, now, differences, work)
   }

@@ -28,7 +28,7 @@ const rankOfOrder: ReadonlyMap<EffectOrder, number> = new Map(effectOrder.map((o
 const nothing: readonly string[] = []
 
 /** Whether something that is shown from `least` on is shown at `level`. */
-export function shows(level: Level, least: Level): boolean {
+function shows(level: Level, least: Level): boolean {
   return rankOfLevel[least] <= rankOfLevel[level]
 }
 

@@ -3,7 +3,7 @@
 
 import type { Level, Trace } from './event.ts'
 import { type Reference, References } from './like.ts'
-import type { Hook, PacketSection, Section } from './section.ts'
+import type { Hook, Section } from './section.ts'
 import { type FormatOptions, sectionOf } from './section-of.ts'
 
 /** The version of the format that this program writes. */
@@ -71,11 +71,4 @@ function addHooks(hooks: readonly Hook[], lines: string[]): void {
 function addReference({ packet, exceptions }: Reference, lines: string[]): void {
   lines.push(exceptions.length === 0 ? `like ${packet}` : `like ${packet} except`)
   for (const { node, place, text } of exceptions) lines.push(`@ ${node} ${place}: ${text}`)
-}
-
-/** One packet written out, without its name: for messages and comments elsewhere. */
-export function formatPacket(packet: PacketSection): string {
-  const lines: string[] = []
-  addHooks(packet.hooks, lines)
-  return lines.map((line) => `${line}\n`).join('')
 }

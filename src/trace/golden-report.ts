@@ -23,7 +23,7 @@ export const goldenCodes = {
 } as const
 
 /** Levels by their words. */
-export const levels: readonly Level[] = ['minimal', 'hops', 'full']
+const levels: readonly Level[] = ['minimal', 'hops', 'full']
 
 /** Collects the mistakes of one source. */
 export interface GoldenReport {

@@ -175,23 +175,22 @@ function misplaced(line: GoldenLine, reading: Reading, message: string): void {
 
 /** Puts in place of each reference the hooks that it stands for. */
 function resolve(reading: Reading): readonly PacketSection[] {
-  const done: PacketSection[] = []
+  const done = new Map<string, PacketSection>()
   for (const { name, summary, row, hooks, like } of reading.packets) {
     if (like === undefined) {
-      done.push({ name, summary, hooks, row })
+      done.set(name, { name, summary, hooks, row })
       continue
     }
-    const base = done.find((packet) => packet.name === like.packet)
+    const base = done.get(like.packet)
     if (base === undefined) {
       const message = `no packet \`${like.packet}\` stands before this line`
-      const names = done.map((packet) => packet.name)
-      const hint = didYouMean(like.packet, names)
+      const hint = didYouMean(like.packet, done.keys())
       reportAt(reading.report, like.line, { code: goldenCodes.unknownReference, message, hint, from: 5 })
       continue
     }
-    done.push({ name, summary, hooks: hooksOf(base.hooks, like, reading), row })
+    done.set(name, { name, summary, hooks: hooksOf(base.hooks, like, reading), row })
   }
-  return done
+  return [...done.values()]
 }
 
 function hooksOf(

@@ -19,7 +19,7 @@ import type {
 } from './event.ts'
 import { shownPackets } from './section-of.ts'
 
-export interface SnapshotJson extends Omit<Snapshot, 'bytes'> {
+interface SnapshotJson extends Omit<Snapshot, 'bytes'> {
   readonly bytes: string
 }
 
@@ -29,9 +29,9 @@ type MapJson = Omit<Extract<Fact, { kind: 'map' }>, 'key' | 'before' | 'after'> 
   readonly after?: string
 }
 type RecordJson = Omit<Extract<Fact, { kind: 'record' }>, 'bytes'> & { readonly bytes: string }
-export type FactJson = Exclude<Fact, { kind: 'map' | 'record' }> | MapJson | RecordJson
+type FactJson = Exclude<Fact, { kind: 'map' | 'record' }> | MapJson | RecordJson
 
-export interface EventJson {
+interface EventJson {
   readonly node: string
   readonly device: string
   readonly stage: Stage
@@ -50,7 +50,7 @@ export interface EventJson {
   readonly effects?: readonly string[]
 }
 
-export interface PacketJson {
+interface PacketJson {
   readonly name: string
   readonly cause: string
   readonly summary?: string

@@ -206,7 +206,7 @@ function sameTexts(left: readonly string[], right: readonly string[]): boolean {
 }
 
 /** Lines of a packet that is written out: one for each change of node, each hook and each effect. */
-export function writtenLines(hooks: readonly Hook[]): number {
+function writtenLines(hooks: readonly Hook[]): number {
   let lines = 0
   let node: string | undefined
   for (const hook of hooks) {

@@ -44,7 +44,7 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 }
 
 /** Whether two snapshots show the same packet. */
-export function sameSnapshot(left: Snapshot, right: Snapshot): boolean {
+function sameSnapshot(left: Snapshot, right: Snapshot): boolean {
   return (
     left === right ||
     (left.mark === right.mark &&

@@ -4,7 +4,7 @@ import type { SectionDiff } from './diff.ts'
 import type { Difference, DiffLine } from './difference.ts'
 
 /** A rendered difference: the head says where, the lines say what. */
-export interface RenderedDifference {
+interface RenderedDifference {
   /** `f1.syn @ n1 › eth0 tc-in › cil_from_netdev` */
   readonly head: string
   /** Line in the golden, 0 for none. */
@@ -15,7 +15,7 @@ export interface RenderedDifference {
 }
 
 /** The place of a difference in words. */
-export function headOf({ kind, packet, node, place, actor }: Difference): string {
+function headOf({ kind, packet, node, place, actor }: Difference): string {
   switch (kind) {
     case 'packet':
       return `packet ${packet}`
@@ -35,7 +35,7 @@ export function headOf({ kind, packet, node, place, actor }: Difference): string
 }
 
 /** At most `linesMax` lines of a difference. */
-export function renderDifference(
+function renderDifference(
   difference: Difference,
   { linesMax = Number.POSITIVE_INFINITY }: { readonly linesMax?: number } = {},
 ): RenderedDifference {
@@ -45,7 +45,7 @@ export function renderDifference(
 }
 
 /** How many lines of one case are shown unless more is asked for. */
-export const caseLinesMax = 20
+const caseLinesMax = 20
 
 /**
  * The lines of a failure, indented by two: the first divergence, and how much differs because of it. With `verbose`

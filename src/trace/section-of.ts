@@ -177,7 +177,7 @@ function arrivesIn(arrival: HookEvent, next: HookEvent): boolean {
 }
 
 /** The hook line of an event, without indent. */
-export function lineOf(event: HookEvent, names: Names): string {
+function lineOf(event: HookEvent, names: Names): string {
   return hookLine(placeText(event), event.actor, decisionText(event, names))
 }
 

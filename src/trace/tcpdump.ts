@@ -34,7 +34,7 @@ function lineOf(event: HookEvent, direction: 'In ' | 'Out'): string {
 }
 
 /** A packet in tcpdump's words, without the time. */
-export function packetText(snapshot: Snapshot): string {
+function packetText(snapshot: Snapshot): string {
   const layers = layersOf(snapshot)
   const { bytes, family, etherType: type } = layers
   if (family !== 0) return ipText(layers)

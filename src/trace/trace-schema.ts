@@ -1,6 +1,8 @@
 // The JSON Schema (draft-07) of a trace, as `scn trace --as json` writes it. Unknown properties are mistakes, so that a
 // consumer learns of a change; numbers that may grow (stages, kinds of facts) are listed in full.
 
+import type { Stage } from './event.ts'
+
 const text = { type: 'string' } as const
 const count = { type: 'integer', minimum: 0 } as const
 const hex = { type: 'string', pattern: '^([0-9a-f]{2})*$' } as const
@@ -22,34 +24,34 @@ function record<P extends Readonly<Record<string, unknown>>>(
   return { type: 'object', properties, required, additionalProperties: false }
 }
 
-/** All stages, in the order of a packet's way. */
-export const stages = [
-  'nic',
-  'irq',
-  'napi',
-  'alloc',
-  'gro',
-  'rx',
-  'xdp',
-  'tap-in',
-  'tc-in',
-  'bridge',
-  'nf',
-  'route',
-  'socket',
-  'neigh',
-  'tc-out',
-  'qdisc',
-  'tap-out',
-  'tx',
-  'xmit',
-  'decap',
-  'policy',
-  'proxy',
-  'cgroup',
-] as const
+/** All stages; the type makes sure that none is forgotten. */
+const stages = {
+  nic: true,
+  irq: true,
+  napi: true,
+  alloc: true,
+  gro: true,
+  rx: true,
+  xdp: true,
+  'tap-in': true,
+  'tc-in': true,
+  bridge: true,
+  nf: true,
+  route: true,
+  socket: true,
+  neigh: true,
+  'tc-out': true,
+  qdisc: true,
+  'tap-out': true,
+  tx: true,
+  xmit: true,
+  decap: true,
+  policy: true,
+  proxy: true,
+  cgroup: true,
+} as const satisfies Readonly<Record<Stage, true>>
 
-const stage = { enum: stages } as const
+const stage = { enum: Object.keys(stages) } as const
 
 const fact = {
   oneOf: [

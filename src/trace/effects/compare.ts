@@ -95,7 +95,7 @@ function kindOf(layers: Layers): string {
 }
 
 /** The source address of an IP packet. */
-export function sourceOf(layers: Layers): IpAddress {
+function sourceOf(layers: Layers): IpAddress {
   return layers.family === 4
     ? readIpv4(layers.bytes, layers.l3 + ipv4At.source)
     : readIpv6(layers.bytes, layers.l3 + 8)

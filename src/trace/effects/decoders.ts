@@ -29,11 +29,11 @@ export interface EffectLine {
   readonly joins?: true
 }
 
-export type MapFact = Extract<Fact, { kind: 'map' }>
-export type RecordFact = Extract<Fact, { kind: 'record' }>
+type MapFact = Extract<Fact, { kind: 'map' }>
+type RecordFact = Extract<Fact, { kind: 'record' }>
 
 /** What a decoder may look at besides the bytes. */
-export interface DecodeContext {
+interface DecodeContext {
   readonly names: Names
   readonly event: HookEvent
 }

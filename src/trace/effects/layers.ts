@@ -15,7 +15,7 @@ import type { Snapshot } from '../event.ts'
 export type TunnelKind = 'vxlan' | 'geneve' | 'ipip'
 
 /** A packet inside a packet. */
-export interface Tunnel {
+interface Tunnel {
   readonly kind: TunnelKind
   /** Virtual network identifier; -1 where the protocol has none. */
   readonly vni: number

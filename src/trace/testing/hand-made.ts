@@ -9,7 +9,7 @@ import { type Mac, macFrom } from '../../net/mac.ts'
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { encodeTcp, tcpFlag } from '../../net/tcp.ts'
 import { encodeUdp } from '../../net/udp.ts'
-import type { HookEvent, PacketTrace, Snapshot, Trace } from '../event.ts'
+import type { HookEvent, Outcome, PacketTrace, Snapshot, Trace } from '../event.ts'
 
 /** What tests say of a packet; the rest is the usual. */
 export interface PacketWords {
@@ -111,7 +111,7 @@ export function hook(
   }
 }
 
-/** A packet with its events, delivered to `to`. */
+/** A packet with its events, delivered where the last one stands; one without events is unfinished. */
 export function packet(
   name: string,
   events: readonly HookEvent[],
@@ -119,13 +119,9 @@ export function packet(
 ): PacketTrace {
   const first = events[0]?.before ?? snapshot(new Uint8Array(14))
   const last = events.at(-1)
-  const delivered = {
-    kind: 'delivered',
-    node: last?.node ?? '',
-    device: last?.device ?? '',
-    stage: 'rx',
-  } as const
-  return { name, cause: '', first, events, outcomes: [delivered], ...more }
+  const outcomes: Outcome[] =
+    last === undefined ? [] : [{ kind: 'delivered', node: last.node, device: last.device, stage: 'rx' }]
+  return { name, cause: '', first, events, outcomes, ...more }
 }
 
 /** A case with the names of example 3. */
