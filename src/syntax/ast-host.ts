@@ -94,6 +94,9 @@ export interface Device {
 
 export type DeviceHook = 'xdp' | 'tc-in' | 'tc-out' | 'tcx-in' | 'tcx-out' | 'netkit-primary' | 'netkit-peer'
 
+/** A hook of a whole node, from the grammar's closed list: `cgroup/connect4`. */
+export type CgroupHook = `cgroup/${string}`
+
 export type AttachmentOptionName =
   | 'pref'
   | 'handle'
@@ -113,8 +116,7 @@ export type AttachmentOptionName =
 export interface Attachment {
   readonly kind: 'attachment'
   readonly span: Span
-  /** A `DeviceHook`, or `cgroup/...` in a node. */
-  readonly hook: string
+  readonly hook: DeviceHook | CgroupHook
   readonly mode: 'native' | 'generic' | 'offload' | null
   /** The mode of `xdp $mode blocklist`; then `mode` is null. */
   readonly modeVariable: Word | null

@@ -28,7 +28,7 @@ export function deviceOption(
 
 export function attachment(
   span: ast.Span,
-  hook: string,
+  hook: ast.Attachment['hook'],
   mode: ast.Attachment['mode'] | ast.Word,
   program: ast.Word,
   options: ast.Attachment['options'],

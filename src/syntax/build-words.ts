@@ -68,9 +68,9 @@ export function cell(span: ast.Span, text: string): ast.Word {
   return word({ source: span.source, start, end: start + trimmed.length }, trimmed)
 }
 
-/** The matched text itself, for names from a closed list that are more than one literal. */
-export function text(_span: ast.Span, matched: string): string {
-  return matched
+/** The name of a cgroup hook, which the grammar matches as a whole. */
+export function cgroupHook(_span: ast.Span, matched: string): ast.CgroupHook {
+  return `cgroup/${matched.slice('cgroup/'.length)}`
 }
 
 export function place(span: ast.Span, segments: readonly ast.Word[]): ast.Place {

@@ -8,7 +8,7 @@ import { recover } from './recover.ts'
 import { scan } from './scan.ts'
 
 /** The language edition that this parser reads. */
-export const edition = '1'
+const edition = '1'
 
 /**
  * Parses one file. On success the tree's spans refer to `source`. Never throws for a person's mistake: an empty, binary

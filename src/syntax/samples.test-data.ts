@@ -1,6 +1,6 @@
 // Texts that hold every construct of the language once, for the tests of this folder.
 
-export const topologySample = `scn 1
+const topologySample = `scn 1
 
 doc "Every statement of a topology."
 
@@ -91,7 +91,7 @@ metadata: { name: x }
 """
 `
 
-export const programSample = `scn 1
+const programSample = `scn 1
 
 prog blocklist xdp {
   map deny lpm-trie [10.1.0.66/32, 192.0.2.0/24]
@@ -127,7 +127,7 @@ prog classify tc {
 prog object cgroup/connect4 from "x.o" section "cgroup/connect4"
 `
 
-export const scenarioSample = `scn 1
+const scenarioSample = `scn 1
 
 scenario codes "port \${dport} decides \\"the code\\"" {
   tags xdp tc

@@ -5,10 +5,10 @@ import type { Source, Span } from '../base/text.ts'
 import { syntaxError } from './codes.ts'
 
 /** A file may have this many UTF-16 units; a larger one is not looked at. */
-export const sizeLimit = 2 * 1024 * 1024
+const sizeLimit = 2 * 1024 * 1024
 
 /** Brackets may be nested this deep. */
-export const nestingLimit = 32
+const nestingLimit = 32
 
 /** A comment with its `#`, without the line's end. */
 export interface Comment {

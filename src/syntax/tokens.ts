@@ -2,7 +2,7 @@
 // only texts that parse come here.
 import { textAfterBlock } from './statements.ts'
 
-export type TokenKind = 'word' | 'sign' | 'open' | 'close' | 'comma' | 'end' | 'comment'
+type TokenKind = 'word' | 'sign' | 'open' | 'close' | 'comma' | 'end' | 'comment'
 
 /** `gap`: a blank stands before it on its line. */
 export interface Token {
