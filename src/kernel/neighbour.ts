@@ -81,13 +81,27 @@ export function settle(neighbour: Neighbour): Neighbour {
 export function findNeighbour(dev: NetDevice, address: IpAddress): Neighbour | undefined {
   const table = familyState(dev.ns, isIpv4(address) ? 4 : 6).neighbours
   const found = table.entries.get(address, dev.ifindex)
-  return found === undefined ? undefined : settle(found)
+  return found === undefined ? warmed(dev, address) : settle(found)
+}
+
+/** An entry that was known from the start, stored when it is first looked for. */
+function warmed(dev: NetDevice, address: IpAddress): Neighbour | undefined {
+  const mac = dev.ns.ip.warm?.(dev, address)
+  if (mac === undefined) return undefined
+  const made = newNeighbour(dev, address)
+  made.state = 'REACHABLE'
+  made.mac = mac
+  made.confirmed = 0
+  made.updated = 0
+  return settle(made)
 }
 
 /** neigh_create: the entry, made in state NONE when it is missing. */
 export function neighbourOf(dev: NetDevice, address: IpAddress): Neighbour {
-  const found = findNeighbour(dev, address)
-  if (found !== undefined) return found
+  return findNeighbour(dev, address) ?? newNeighbour(dev, address)
+}
+
+function newNeighbour(dev: NetDevice, address: IpAddress): Neighbour {
   const family = isIpv4(address) ? 4 : 6
   const made: Neighbour = {
     device: dev,
@@ -104,15 +118,8 @@ export function neighbourOf(dev: NetDevice, address: IpAddress): Neighbour {
     queueBytes: 0,
     timer: undefined,
   }
-  const mac = dev.ns.ip.warm?.(dev, address)
-  if (mac !== undefined) {
-    made.state = 'REACHABLE'
-    made.mac = mac
-    made.confirmed = 0
-    made.updated = 0
-  }
   familyState(dev.ns, family).neighbours.entries.set(address, dev.ifindex, made)
-  return settle(made)
+  return made
 }
 
 /** neigh_probe: asks once more; the newest waiting packet lends its source address. */

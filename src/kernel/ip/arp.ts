@@ -129,7 +129,10 @@ function answerRequest(dev: NetDevice, arp: ArpHeader, skb: Skb): Fate | undefin
   return 'answered'
 }
 
-/** arp_is_garp(): somebody announces its own address. */
+/**
+ * arp_is_garp(): somebody announces its own address. A reply counts only with its own MAC address as target; others are
+ * ordinary replies, which the lock time holds back (both seen on 6.18).
+ */
 function isGratuitous(dev: NetDevice, arp: ArpHeader): boolean {
   if (arp.targetIp !== arp.senderIp) return false
   if (arp.operation === arpOperation.reply && arp.targetMac !== arp.senderMac) return false
@@ -157,7 +160,7 @@ function updateTables(dev: NetDevice, arp: ArpHeader, skb: Skb): Fate {
   const entry = entryFor(dev, arp, gratuitous)
   if (entry === undefined) return 'ignored'
   const locktime = dev.ns.sysctls.device('net.ipv4.neigh.DEV.locktime', dev.name) * userTick
-  const override = dev.ns.machine.clock.now > entry.updated + locktime
+  const override = gratuitous || dev.ns.machine.clock.now > entry.updated + locktime
   const asserted = arp.operation === arpOperation.reply && skb.pktType === pktType.host
   updateNeighbour(entry, { state: asserted ? 'REACHABLE' : 'STALE', mac: arp.senderMac, override })
   return 'learned'

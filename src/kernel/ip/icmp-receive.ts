@@ -1,7 +1,7 @@
 // ICMP messages for this host: net/ipv4/icmp.c icmp_rcv(). Echo requests are answered, errors are handed to the protocol
 // of the packet they quote, redirects and path MTUs are learned by it.
 import { anyIpv4, type Ipv4, isIpv4, readIpv4 } from '../../net/address.ts'
-import { readU8, readU16, readU32 } from '../../net/bytes.ts'
+import { readU8, readU32 } from '../../net/bytes.ts'
 import { checksumOf } from '../../net/checksum.ts'
 import { icmpAt, icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { ipv4At, ipv4HeaderLength } from '../../net/ipv4.ts'
@@ -115,7 +115,11 @@ function errorMessage(skb: Skb): void {
   }
   const protocol = readU8(skb.bytes, error.quote + ipv4At.protocol)
   const handler = ns.ip.transports.get(protocol)
-  if (handler !== undefined && !handler.error(skb, error)) count(ns, 'IcmpInErrors')
+  const known = handler?.error(skb, error)
+  if (known === false) count(ns, 'IcmpInErrors')
+  if (known === true && error.type === icmpType.redirect && protocol !== ipProtocol.icmp) {
+    learnRedirect(skb, error)
+  }
   done(skb)
 }
 
@@ -189,8 +193,3 @@ function icmpReceive(skb: Skb): void {
 
 /** ICMP as a transport protocol; sockets for echo requests register as `IpStack.ping`. */
 export const icmpTransport: TransportHandler = { receive: icmpReceive, error: quotedIcmp }
-
-/** Identifier and sequence number of an echo whose ICMP header is at `offset`. */
-export function echoIdentifier(bytes: Uint8Array, offset: number): number {
-  return readU16(bytes, offset + icmpAt.identifier)
-}
