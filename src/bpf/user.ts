@@ -101,9 +101,9 @@ export function mapKeys(map: BpfMap): Uint8Array[] {
   return keys
 }
 
-/** BPF_MAP_FREEZE: user space can no longer write; programs can. 0, or -EBUSY for a map that is frozen. */
+/** BPF_MAP_FREEZE: user space can no longer write; programs can. 0, or -EPERM for a map that user space may not write any more. */
 export function mapFreeze(map: AnyMap): number {
-  if (map.frozen) return -errno.EBUSY
+  if (writeRefused(map)) return -errno.EPERM
   map.frozen = true
   return 0
 }

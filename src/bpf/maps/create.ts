@@ -53,7 +53,8 @@ const flagsAllowed: Readonly<Record<MapType, number>> = {
   ringbuf: 0,
 }
 
-const stackBytes = 512
+/** KMALLOC_MAX_SIZE without struct htab_elem: what key and value of a hash may have together. */
+const hashElementBytes = 4_194_304 - 48
 const perCpuUnitBytes = 32_768
 const lpmDataBytesMax = 256
 const pageBytes = 4096
@@ -76,7 +77,7 @@ function refusedHash(spec: MapSpec): ErrnoName | undefined {
   const lru = spec.type === 'lru_hash' || spec.type === 'lru_percpu_hash'
   if (lru && ((spec.flags ?? 0) & BPF_F_NO_PREALLOC) !== 0) return 'ENOTSUPP'
   if (spec.maxEntries === 0 || spec.keySize === 0 || spec.valueSize === 0) return 'EINVAL'
-  if (spec.keySize > stackBytes) return 'E2BIG'
+  if (spec.keySize + spec.valueSize >= hashElementBytes) return 'E2BIG'
   return spec.type.includes('percpu') && spec.valueSize > perCpuUnitBytes ? 'E2BIG' : undefined
 }
 
