@@ -9,7 +9,7 @@ import type { Source } from '../base/text.ts'
 import { syntaxError } from './codes.ts'
 import { type Attempt, attempt, expectedAt, wordStart } from './expected.ts'
 import { diagnosticOf, type Mistake, mistakeAt } from './messages.ts'
-import { blockAround, statementAt } from './statements.ts'
+import { blockAround, itemStart, statementAt } from './statements.ts'
 
 /** So many mistakes of one file are shown. */
 const mistakeLimit = 50
@@ -71,6 +71,8 @@ interface Search {
   /** Starts of lines of the source whose mistake is told. */
   readonly told: Set<number>
   effort: number
+  /** Up to here the text is in order and blanked, so that it is not parsed again and again. */
+  cleared: number
 }
 
 function lineStart(text: string, at: number): number {
@@ -185,6 +187,20 @@ function closeStrings({ source, working, found, told }: Search, strings: readonl
   found.push(...strings)
 }
 
+const header = /^\uFEFF?(?:[\s;]|#.*\n)*scn[ \t]+\w+/
+
+/** Blanks the items before the one that failed; the edition must stay. */
+function clear(search: Search, at: number): void {
+  const { working } = search
+  search.cleared ||= header.exec(working.text)?.[0].length ?? 0
+  const start = itemStart(working.text, at)
+  if (search.cleared > 0 && start > search.cleared) {
+    working.blank([[search.cleared, start]])
+    search.cleared = start
+  }
+  search.effort += at - search.cleared
+}
+
 /**
  * The mistakes of a text that does not parse, in order. `strings` are the unclosed strings that are known already;
  * apart from them at least one mistake is found unless they were all.
@@ -196,10 +212,12 @@ export function recover(source: Source, strings: readonly Diagnostic[]): readonl
     found: [],
     told: new Set(),
     effort: 0,
+    cleared: 0,
   }
   closeStrings(search, strings)
   let failed = attempt(source, search.working.text)
   for (let round = 0; !failed.ok; round += 1) {
+    clear(search, failed.at)
     const mistake = findMistake(search, failed)
     if (search.found.length >= mistakeLimit || search.effort > effortLimit || round > 4 * mistakeLimit) {
       const start = search.working.back(mistake.start)
@@ -208,7 +226,6 @@ export function recover(source: Source, strings: readonly Diagnostic[]): readonl
       break
     }
     if (!step(search, mistake)) break
-    search.effort += 2 * search.working.text.length
     failed = attempt(source, search.working.text)
   }
   return search.found.toSorted((left, right) => left.span.start - right.span.start)

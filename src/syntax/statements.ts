@@ -57,11 +57,8 @@ export function statementAt(text: string, at: number): readonly Range[] {
   return ranges
 }
 
-/** The innermost block around `at`, from its `{` to after its `}`. */
-export function blockAround(
-  text: string,
-  at: number,
-): { readonly start: number; readonly end: number } | undefined {
+/** The offsets of the `{` that are open at `at`, outermost first. */
+function openBraces(text: string, at: number): readonly number[] {
   const open: number[] = []
   for (let now = 0; now < at; now += 1) {
     const next = textAfterBlock(text, now)
@@ -72,6 +69,19 @@ export function blockAround(
     if (text[now] === '{') open.push(now)
     if (text[now] === '}') open.pop()
   }
-  const start = open.at(-1)
+  return open
+}
+
+/** The innermost block around `at`, from its `{` to after its `}`. */
+export function blockAround(
+  text: string,
+  at: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const start = openBraces(text, at).at(-1)
   return start === undefined ? undefined : { start, end: blockEnd(text, start) }
+}
+
+/** The start of the line on which the top-level item around `at` begins. */
+export function itemStart(text: string, at: number): number {
+  return text.lastIndexOf('\n', (openBraces(text, at)[0] ?? at) - 1) + 1
 }
