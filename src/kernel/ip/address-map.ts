@@ -27,7 +27,8 @@ function keyOf(address: IpAddress, scope: number): number {
 
 /** A map from (address, scope) to a value, in order of insertion. */
 export class AddressMap<T> {
-  private readonly slots = new Map<number, Slot<T> | Slot<T>[]>()
+  /** Made on first use: a namespace has many of these tables, and most stay empty. */
+  private slots: Map<number, Slot<T> | Slot<T>[]> | undefined
   private count = 0
 
   get size(): number {
@@ -46,6 +47,7 @@ export class AddressMap<T> {
     }
     const key = keyOf(address, scope)
     const slot: Slot<T> = { address, scope, value }
+    this.slots ??= new Map()
     const found = this.slots.get(key)
     if (found === undefined) this.slots.set(key, slot)
     else if (Array.isArray(found)) found.push(slot)
@@ -55,8 +57,8 @@ export class AddressMap<T> {
 
   delete(address: IpAddress, scope = 0): boolean {
     const key = keyOf(address, scope)
-    const found = this.slots.get(key)
-    if (found === undefined) return false
+    const found = this.slots?.get(key)
+    if (this.slots === undefined || found === undefined) return false
     const chain = Array.isArray(found) ? found : [found]
     const rest = chain.filter((slot) => slot.scope !== scope || !sameIp(slot.address, address))
     if (rest.length === chain.length) return false
@@ -68,25 +70,27 @@ export class AddressMap<T> {
 
   /** Deletes what a predicate picks. */
   removeIf(unwanted: (value: T) => boolean): void {
-    for (const [key, found] of [...this.slots]) {
+    const { slots } = this
+    if (slots === undefined) return
+    for (const [key, found] of [...slots]) {
       const chain = Array.isArray(found) ? found : [found]
       const kept = chain.filter((slot) => !unwanted(slot.value))
       this.count -= chain.length - kept.length
-      if (kept.length === 0) this.slots.delete(key)
-      else if (kept.length < chain.length) this.slots.set(key, kept)
+      if (kept.length === 0) slots.delete(key)
+      else if (kept.length < chain.length) slots.set(key, kept)
     }
   }
 
   /** Every value. */
   *values(): Generator<T> {
-    for (const found of this.slots.values()) {
+    for (const found of this.slots?.values() ?? []) {
       if (Array.isArray(found)) for (const slot of found) yield slot.value
       else yield found.value
     }
   }
 
   private slot(address: IpAddress, scope: number): Slot<T> | undefined {
-    const found = this.slots.get(keyOf(address, scope))
+    const found = this.slots?.get(keyOf(address, scope))
     if (found === undefined) return undefined
     if (!Array.isArray(found)) {
       if (isIpv4(address)) return found
