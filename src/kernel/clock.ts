@@ -33,10 +33,13 @@ export class Clock {
   private next = 0
   private order = 0
   private readonly tasksMax: number
+  private readonly limitReached: () => void
   private tasks = 0
 
-  constructor(options: { readonly tasksMax: number }) {
+  /** `limitReached` is told when work was thrown away because there was more than `tasksMax` of it. */
+  constructor(options: { readonly tasksMax: number; readonly limitReached?: () => void }) {
     this.tasksMax = options.tasksMax
+    this.limitReached = options.limitReached ?? (() => {})
   }
 
   /** Queues softirq work at the current time. */
@@ -95,6 +98,7 @@ export class Clock {
   }
 
   private giveUp(): 'limit' {
+    this.limitReached()
     this.backlog = []
     this.next = 0
     return 'limit'

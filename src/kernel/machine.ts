@@ -98,12 +98,13 @@ export function createMachine(options: {
   readonly kernelVersion?: number
 }): Machine {
   const limits = { ...defaultLimits, ...options.limits }
-  const clock = new Clock({ tasksMax: limits.tasksMax })
+  const reached = new Set<LimitName>()
+  const clock = new Clock({ tasksMax: limits.tasksMax, limitReached: () => reached.add('tasksMax') })
   let cookie = 0
   const machine: Machine = {
     clock,
     limits,
-    reached: new Set(),
+    reached,
     seed: options.seed,
     kernelVersion: options.kernelVersion ?? currentKernel,
     namespaces: new Map(),

@@ -2,12 +2,14 @@
 // skips, are in facts/linux section 3. Failures are silent: the sender sees success and no counter moves.
 import type { Redirect } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
+import { etherType } from '../net/protocol.ts'
 import { countReceived } from './counters.ts'
 import { scrub } from './device/crossing.ts'
 import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
 import { drop } from './drop.ts'
 import { ethTypeTrans } from './eth-type.ts'
 import { redirectNeigh } from './ip/redirect-neigh.ts'
+import { redirectNeigh6 } from './ip6/redirect-neigh.ts'
 import type { Skb } from './skb.ts'
 import type { TcDirection } from './tc/hook.ts'
 import { queueTransmit } from './transmit.ts'
@@ -55,7 +57,10 @@ function redirectToNeighbour(
 ): 'gone' {
   const { nextHop } = to
   const address = nextHop === undefined ? undefined : addressOf(nextHop.family, nextHop.address)
-  if (!redirectNeigh(skb, target, address)) failed(skb, from)
+  const four = skb.protocol === etherType.ipv4
+  const six = skb.protocol === etherType.ipv6
+  const sent = (four && redirectNeigh(skb, target, address)) || (six && redirectNeigh6(skb, target, address))
+  if (!sent) failed(skb, from)
   return 'gone'
 }
 

@@ -88,6 +88,8 @@ export interface RecordedEvent {
   readonly len: number
   readonly mark: number | null
   readonly pkt_type: string | null
+  /** At programs only. */
+  readonly matched?: boolean
 }
 
 export interface RecordedCase {

@@ -169,20 +169,23 @@ function callHelper(
   }
 }
 
-/** A recorded program; `seen` is told of each packet that it matched, after its actions. */
+/** A recorded program; `seen` is told of each packet, after the actions where it matched. */
 export function convertProgram(
   program: RecordedProgram,
   ns: Namespace,
-  seen: (context: RunContext) => void,
+  seen: (context: RunContext, matched: boolean) => void,
 ): Program {
   return {
     name: program.id,
     type: program.hook.startsWith('xdp') ? 'xdp' : 'sched_cls',
     run: (context) => {
       const view = viewOf(context)
-      if (!matches(program, view)) return codeOf(program, program.nomatch)
+      if (!matches(program, view)) {
+        seen(context, false)
+        return codeOf(program, program.nomatch)
+      }
       rewrite(program, view)
-      seen(context)
+      seen(context, true)
       const { verdict } = program
       return typeof verdict === 'object'
         ? callHelper(program, verdict, context, ns)
