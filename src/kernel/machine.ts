@@ -22,12 +22,12 @@ export interface Limits {
   readonly hopsMax: number
 }
 
-export type LimitName = keyof Limits
+type LimitName = keyof Limits
 
-export const defaultLimits: Limits = { tasksMax: 200_000, packetsMax: 20_000, hopsMax: 256 }
+const defaultLimits: Limits = { tasksMax: 200_000, packetsMax: 20_000, hopsMax: 256 }
 
 /** Receives the packets of one ethertype (struct packet_type); `skb.data` stands at the network header. */
-export type ProtocolHandler = (skb: Skb) => void
+type ProtocolHandler = (skb: Skb) => void
 
 /**
  * Functions that the data path calls in circles (transmit, redirect, neighbour, transmit). They are reached through the

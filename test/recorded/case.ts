@@ -2,7 +2,7 @@
 
 export type Endpoint = readonly [address: string, port: number]
 
-export interface RecordedDevice {
+interface RecordedDevice {
   readonly name: string
   readonly kind: string
   readonly mac?: string
@@ -80,7 +80,7 @@ export interface RecordedStep {
   readonly result?: RecordedResult
 }
 
-export interface RecordedEvent {
+interface RecordedEvent {
   readonly step: number
   readonly place: string
   readonly frame: string

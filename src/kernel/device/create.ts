@@ -24,7 +24,7 @@ interface KindOptions extends DeviceOptions {
 const defaultMtu = 1500
 
 /** A locally administered unicast address that depends on names only, so that an added device changes no other. */
-export function derivedMac(ns: Namespace, device: string): number {
+function derivedMac(ns: Namespace, device: string): number {
   return macFrom(0x0200_0000_0000 + nameHash(`${ns.name}/${device}`))
 }
 

@@ -66,7 +66,7 @@ export type DeviceNotifier = (dev: NetDevice, change: DeviceChange) => void
  * rx_handler of a port: the bridge or the macvlans above it. `passed`: go on with the protocols of this device;
  * `consumed`: the handler has the packet; `another`: `skb.dev` was changed, go round again for that device.
  */
-export type ReceiveHandler = (port: NetDevice, skb: Skb) => 'passed' | 'consumed' | 'another'
+type ReceiveHandler = (port: NetDevice, skb: Skb) => 'passed' | 'consumed' | 'another'
 
 /** An AF_PACKET socket or a marker bound to a device; sees frames but never changes them. */
 export type Tap = (dev: NetDevice, skb: Skb, direction: 'in' | 'out') => void

@@ -60,8 +60,3 @@ export const defaultDriver = 'mlx5_core'
 export function driverSupport(driver: string): DriverSupport | undefined {
   return drivers[driver]
 }
-
-/** The names of all drivers, for messages. */
-export function driverNames(): readonly string[] {
-  return Object.keys(drivers)
-}

@@ -37,7 +37,7 @@ function emptyHook(): TcHook {
 }
 
 /** The hook of a direction; made on first use (`tc qdisc add dev DEV clsact`). */
-export function tcHook(dev: NetDevice, direction: TcDirection): TcHook {
+function tcHook(dev: NetDevice, direction: TcDirection): TcHook {
   if (direction === 'ingress') {
     dev.tcIngress ??= emptyHook()
     return dev.tcIngress
