@@ -7,6 +7,7 @@ import { updatePathMtu } from '../ip/path-mtu.ts'
 import type { IcmpError } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
 import { wake } from './base.ts'
+import type { Errno } from './errno.ts'
 import { icmpQuoteTuple, queueIcmpError } from './icmp-quote.ts'
 import { lookupTcp } from './lookup.ts'
 import { socketState } from './socket.ts'
@@ -54,20 +55,23 @@ function endsRequest(error: IcmpError): boolean {
 
 /**
  * Whether the caller of connect still holds the socket's lock: on one host the error comes back before the system call
- * returns. IPv4 then tells the program through the error queue, at once; IPv6 keeps it as a soft error until the next
- * SYN (recorded: ENETUNREACH after 0 s over IPv4, after 1.02 s over IPv6).
+ * returns. The connection then lives on, with a soft error. IPv4 tells the program at once, by its error queue; IPv6 only
+ * when the next SYN is answered the same way (recorded: ENETUNREACH after 0 s over IPv4, after 1.02 s over IPv6).
  */
 function stillInConnect(socket: TcpSocket): boolean {
   return socket.ns.machine.clock.now === socket.born
 }
 
-function failOpening(socket: TcpSocket, error: IcmpError, errno: Parameters<typeof tcpDone>[1]): void {
-  if (stillInConnect(socket)) count(socket.ns, 'TcpExtLockDroppedIcmps')
-  if (error.family === 6 && stillInConnect(socket)) {
-    socket.softError = errno
+function failOpening(socket: TcpSocket, error: IcmpError, errno: Errno): void {
+  if (!stillInConnect(socket)) {
+    tcpDone(socket, errno)
     return
   }
-  tcpDone(socket, errno)
+  count(socket.ns, 'TcpExtLockDroppedIcmps')
+  socket.softError = errno
+  if (error.family === 6) return
+  socket.error = errno
+  wake(socket)
 }
 
 /** An ICMP error about a segment of ours; false when no connection sent it. */

@@ -1,13 +1,16 @@
 // The stream that waits to be sent, and what is sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
 // tcp_retransmit_skb(); tcp_timer.c tcp_retransmit_timer(). Before changing this file, read RFC 6298 and RFC 8985.
-import { tcpFlag } from '../../net/tcp.ts'
+import { readU32 } from '../../net/bytes.ts'
+import { tcpAt, tcpFlag } from '../../net/tcp.ts'
 import { cancel, second } from '../clock.ts'
+import { count } from '../counters.ts'
+import { findNeighbour } from '../neighbour.ts'
 import type { Errno } from './errno.ts'
 import { socketState } from './socket.ts'
 import { tcpDone, tcpTimer } from './tcp-life.ts'
 import { seqAdd, seqAfter, seqDiff } from './tcp-sequence.ts'
 import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { currentMss, noData, transmit } from './tcp-transmit.ts'
+import { currentMss, currentRoute, noData, transmit } from './tcp-transmit.ts'
 
 /** Sequence number behind a piece. */
 export function pieceEnd(piece: SendPiece): number {
@@ -69,8 +72,30 @@ export function queueFin(socket: TcpSocket): void {
   socket.writeSeq = seqAdd(socket.writeSeq, 1)
 }
 
+/** -EBUSY: the segment itself still waits on this host, so sending it again would be pointless. */
+const busy = -16
+
+/**
+ * skb_still_in_host_queue(): whether the segment that starts at `sequence` waits for its neighbour's address. Looked at
+ * only when it should be sent again.
+ */
+function waitsForNeighbour(socket: TcpSocket, sequence: number): boolean {
+  const route = currentRoute(socket)
+  if (route === undefined) return false
+  const neighbour = findNeighbour(route.device, route.gateway ?? socket.remoteAddress)
+  if (neighbour === undefined) return false
+  const header = route.family === 4 ? 20 : 40
+  const waits = neighbour.queue.some(
+    (skb) =>
+      skb.sk === socket && readU32(skb.bytes, skb.networkHeader + header + tcpAt.sequence) === sequence,
+  )
+  if (waits) count(socket.ns, 'TcpExtTCPSpuriousRtxHostQueues')
+  return waits
+}
+
 function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   const again = piece.sentAt >= 0
+  if (again && waitsForNeighbour(socket, piece.sequence)) return busy
   if (again) piece.retries += 1
   piece.sentAt = socket.ns.machine.clock.now
   return transmit(socket, {
@@ -178,6 +203,7 @@ function retriesAllowed(socket: TcpSocket): number {
 /** The SYN or SYN-ACK of a connection that is being opened. */
 export function sendOpening(socket: TcpSocket): number {
   const first = socket.retransmits === 0
+  if (!first && waitsForNeighbour(socket, socket.iss)) return busy
   const active = socket.state === socketState.synSent
   const kind = active ? 'syn' : 'synack'
   return transmit(socket, {

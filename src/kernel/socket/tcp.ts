@@ -13,7 +13,7 @@ import { familyProblem, unmapped } from './names.ts'
 import { ephemeralPort, isPrivileged, portConflict } from './ports.ts'
 import { socketState } from './socket.ts'
 import { waitForFin } from './tcp-input.ts'
-import { enterFlows, enterPorts, leaveTables, tcpDone } from './tcp-life.ts'
+import { enterFlows, enterPorts, leaveTables, stopTimers, tcpDone } from './tcp-life.ts'
 import { startConnect } from './tcp-open.ts'
 import { pushPending, queueData, queueFin } from './tcp-output.ts'
 import { createTcp, type TcpSocket } from './tcp-socket.ts'
@@ -280,8 +280,10 @@ export function tcpClose(socket: TcpSocket): void {
     return
   }
   if (state === socketState.synSent || state === socketState.close) {
-    if (state === socketState.synSent) tcpDone(socket, undefined)
-    else leaveTables(socket)
+    // tcp_done is not called for these: no attempt counts as failed
+    stopTimers(socket)
+    leaveTables(socket)
+    socket.state = socketState.close
     return
   }
   if (socket.receivedBytes > 0) {

@@ -73,7 +73,6 @@ function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; read
     flow: flowOf(skb),
     truesize,
   })
-  count(ns, `${prefixOf(family)}InDatagrams`)
   delivered(skb, 'udp', socket.localPort)
   wake(socket)
 }

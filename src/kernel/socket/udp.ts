@@ -275,6 +275,8 @@ export function udpReceive(
   const datagram = socket.queue.shift()
   if (datagram === undefined) return { errno: 'EAGAIN' }
   socket.queueBytes -= datagram.truesize
+  // Linux counts a datagram when it is read, not when it is queued
+  count(socket.ns, isIpv4(datagram.source) ? 'UdpInDatagrams' : 'Udp6InDatagrams')
   if (options.withSource !== true || !hasSocketHook(socket, 'recvmsg')) return { ok: datagram }
   const context = hookContext(socket, 'recvmsg', { address: datagram.source, port: datagram.sourcePort })
   runSocketHook(context)

@@ -1,0 +1,102 @@
+// Waiting on the virtual clock: what a program that blocks in a system call does, without blocking anybody.
+// `waitFor` calls back when something has become true or the time is up; `runUntil` lets the machine itself run until then.
+import { cancel, type Nanoseconds } from '../clock.ts'
+import type { Machine } from '../machine.ts'
+import type { BaseSocket } from './base.ts'
+import type { Errno } from './errno.ts'
+import { socketState } from './socket.ts'
+import type { TcpSocket } from './tcp-socket.ts'
+
+/** How a wait ended: what was waited for is true, the time is up, or the scenario's limit of work was reached. */
+export type Waited = 'done' | 'timeout' | 'limit'
+
+/**
+ * Calls `then` once, as soon as `until` holds after a change of the socket, or when `timeout` nanoseconds have passed. Like
+ * a woken program it runs after the packets that are being handled now. Answers how to give up waiting.
+ */
+export function waitFor(
+  socket: BaseSocket,
+  wait: {
+    readonly until: () => boolean
+    readonly timeout: Nanoseconds
+    readonly then: (how: 'done' | 'timeout') => void
+  },
+): () => void {
+  const { clock } = socket.ns.machine
+  let over = false
+  const finish = (how: 'done' | 'timeout'): void => {
+    if (over) return
+    stop()
+    wait.then(how)
+  }
+  const timer = clock.after(wait.timeout, () => finish('timeout'))
+  const look = (): void => {
+    if (!over && wait.until()) finish('done')
+  }
+  const watcher = (): void => clock.soon(look)
+  const stop = (): void => {
+    over = true
+    cancel(timer)
+    const at = socket.watchers.indexOf(watcher)
+    if (at !== -1) socket.watchers.splice(at, 1)
+  }
+  socket.watchers.push(watcher)
+  watcher()
+  return stop
+}
+
+/** Lets the machine work, and time pass, until `done` holds, at most `timeout` nanoseconds. */
+export function runUntil(machine: Machine, done: () => boolean, timeout: Nanoseconds): Waited {
+  const { clock } = machine
+  const deadline = clock.now + timeout
+  if (clock.drain() === 'limit') return 'limit'
+  while (!done()) {
+    const next = clock.nextTimer()
+    if (next === undefined || next > deadline) {
+      if (clock.advance(deadline) === 'limit') return 'limit'
+      return done() ? 'done' : 'timeout'
+    }
+    if (clock.advance(next) === 'limit') return 'limit'
+  }
+  return 'done'
+}
+
+/** What can be said of a connection without looking into it. */
+export interface FlowStatus {
+  readonly state: 'opening' | 'established' | 'closing' | 'closed' | 'failed'
+  /** The error that ended or will end it; still pending, not taken. */
+  readonly errno: Errno | undefined
+  /** Bytes that wait to be read. */
+  readonly readable: number
+  /** The peer has sent everything it ever will. */
+  readonly ended: boolean
+  /** All bytes written were acknowledged. */
+  readonly flushed: boolean
+}
+
+function stateOf(socket: TcpSocket): FlowStatus['state'] {
+  if (socket.error !== undefined) return 'failed'
+  switch (socket.state) {
+    case socketState.synSent:
+    case socketState.synReceived:
+      return 'opening'
+    case socketState.established:
+      return 'established'
+    case socketState.close:
+    case socketState.timeWait:
+      return 'closed'
+    default:
+      return 'closing'
+  }
+}
+
+/** The status of a connection now. */
+export function flowStatus(socket: TcpSocket): FlowStatus {
+  return {
+    state: stateOf(socket),
+    errno: socket.error,
+    readable: socket.receivedBytes,
+    ended: socket.peerClosed,
+    flushed: socket.sndUna === socket.writeSeq,
+  }
+}
