@@ -166,7 +166,7 @@ function parse(text: string): Uint8Array {
   return bytes
 }
 
-// observed on Linux 6.18 with BPF_PROG_TEST_RUN
+// the error numbers were observed on Linux 6.18 with BPF_PROG_TEST_RUN
 test.each<[string, (context: RunContext) => number, number, number]>([
   ['store past the end', (c) => skbStoreBytes(c, 49, Uint8Array.of(1, 2)), -14, 50],
   ['store with unknown flags', (c) => skbStoreBytes(c, 0, Uint8Array.of(1), 4), -22, 50],
