@@ -9,10 +9,7 @@ import type { Neighbour } from './neighbour-table.ts'
 import type { Skb } from './skb.ts'
 
 /** Puts an Ethernet header before `skb.data` and moves `data` to it; the type is `skb.protocol`. */
-export function pushEthernet(
-  skb: Skb,
-  ends: { readonly destination: number; readonly source: number },
-): void {
+function pushEthernet(skb: Skb, ends: { readonly destination: number; readonly source: number }): void {
   skb.macHeader = -1
   skb.reserve(ethernetAt.payload)
   const at = skb.data - ethernetAt.payload

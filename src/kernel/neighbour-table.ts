@@ -55,7 +55,7 @@ export interface NeighbourOps {
 }
 
 /** An address that this namespace answers for on a device (`ip neigh add proxy`); undefined device: on all. */
-export interface ProxyNeighbour {
+interface ProxyNeighbour {
   readonly device: NetDevice | undefined
   readonly address: IpAddress
 }

@@ -71,6 +71,7 @@ class Services implements KernelServices {
     const found = socket as Socket
     if (found.ns !== this.dev.ns) return -errno.unreachable
     this.skb.sk = found
+    this.skb.skAssigned = true
     return 0
   }
 }

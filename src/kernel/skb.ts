@@ -7,7 +7,14 @@ import type { Route } from './ip/route.ts'
 import type { Socket } from './socket/socket.ts'
 
 /** include/uapi/linux/if_packet.h PACKET_*. */
-export const pktType = { host: 0, broadcast: 1, multicast: 2, otherHost: 3, outgoing: 4 } as const
+export const pktType = {
+  host: 0,
+  broadcast: 1,
+  multicast: 2,
+  otherHost: 3,
+  outgoing: 4,
+  loopback: 5,
+} as const
 
 /** Headroom of a new packet: room for every header that may be pushed (NET_SKB_PAD and tunnels). */
 const headroomBytes = 128
@@ -47,6 +54,8 @@ export class Skb implements SkbView, Recordable {
   route: Route | undefined
   /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
   sk: Socket | undefined
+  /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
+  skAssigned = false
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   record: PacketRecord | undefined
@@ -165,6 +174,7 @@ export class Skb implements SkbView, Recordable {
     copy.tunnelKey = this.tunnelKey
     copy.route = this.route
     copy.sk = this.sk
+    copy.skAssigned = this.skAssigned
     copy.hops = this.hops
     copy.record = this.record
     copy.seen = this.seen

@@ -19,7 +19,7 @@ import {
 import { isOwnAddress } from './source.ts'
 import { familyState } from './state.ts'
 
-export interface NextHopSpec {
+interface NextHopSpec {
   readonly device?: NetDevice
   readonly gateway?: IpAddress
   /** 1 to 256, for routes with several next hops. */
@@ -51,7 +51,7 @@ function familyOf(prefix: Prefix): 4 | 6 {
 }
 
 /** The table of that number, made when missing. */
-export function tableOf(ns: Namespace, family: 4 | 6, id: number): FibTable {
+function tableOf(ns: Namespace, family: 4 | 6, id: number): FibTable {
   const { tables } = familyState(ns, family)
   const found = tables.get(id)
   if (found !== undefined) return found
@@ -61,7 +61,7 @@ export function tableOf(ns: Namespace, family: 4 | 6, id: number): FibTable {
 }
 
 /** Whether a type leads nowhere and so has no device. */
-export function isDeviceless(type: RouteType): boolean {
+function isDeviceless(type: RouteType): boolean {
   return type === 'blackhole' || type === 'unreachable' || type === 'prohibit' || type === 'throw'
 }
 

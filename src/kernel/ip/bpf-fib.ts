@@ -23,7 +23,7 @@ export const fibLookupFlag = {
 } as const
 
 /** BPF_FIB_LKUP_RET_*. */
-export const fibLookupCode = {
+const fibLookupCode = {
   success: 0,
   blackhole: 1,
   unreachable: 2,

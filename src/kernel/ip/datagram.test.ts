@@ -17,6 +17,7 @@ import { listRouteCache } from './list.ts'
 import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
 import { reassemble } from './reassembly.ts'
+import { ipReceive } from './receive.ts'
 import { redirectNeigh } from './redirect-neigh.ts'
 import { plainFlow } from './source.ts'
 
@@ -112,8 +113,9 @@ describe('fragments', () => {
   })
 })
 
+const good = datagram({ from: '10.0.1.2', to: '10.0.1.1' })
+
 describe('ip_rcv', () => {
-  const good = datagram({ from: '10.0.1.2', to: '10.0.1.1' })
   const changed = (change: (bytes: Uint8Array) => void, sum = true): Uint8Array => {
     const bytes = good.slice()
     change(bytes)
@@ -201,6 +203,31 @@ describe('ip_rcv', () => {
   })
 })
 
+test.each([
+  { assigned: true, kept: true },
+  { assigned: false, kept: false },
+])(
+  'a socket on the packet survives ip_rcv only when bpf_sk_assign put it there: $assigned',
+  ({ assigned, kept }) => {
+    const lab = ipLab()
+    const skb = skbFromPacket(lab.ra, good, etherType.ipv4)
+    skb.sk = {} as NonNullable<Skb['sk']>
+    skb.skAssigned = assigned
+    let seen: unknown
+    lab.r.netfilter.register({
+      family: 4,
+      hook: 'PREROUTING',
+      priority: 0,
+      run: (_ns, packet) => {
+        seen = packet.sk
+        return 'stolen'
+      },
+    })
+    ipReceive(skb)
+    expect(seen !== undefined).toBe(kept)
+  },
+)
+
 describe('echo', () => {
   test('comes back with the same bytes and the address that was asked', () => {
     const lab = ipLab()
@@ -257,6 +284,27 @@ describe('path MTU', () => {
     expect(ipLocalOut(a, skb)).toBe(-90)
     expect(a.counters.get('IpFragFails')).toBe(1)
   })
+})
+
+// ip_mc_output(): the sender's own sockets hear broadcasts and the groups that the device has joined
+test.each([
+  { to: '255.255.255.255', copies: 1 },
+  { to: '10.0.1.255', copies: 1 },
+  { to: '224.0.0.1', copies: 1 },
+  { to: '224.0.0.9', copies: 0 },
+])('a packet to $to is heard by the sender itself $copies times', ({ to, copies }) => {
+  const lab = ipLab()
+  const answer = routeOutput(lab.a, { ...plainFlow(ip(to)), source: ip('10.0.1.2') })
+  if (answer.kind === 'error') throw new Error(answer.errno)
+  const skb = skbFromPacket(answer.route.device, datagram({ from: '10.0.1.2', to }), etherType.ipv4)
+  born(skb, 'u')
+  skb.route = answer.route
+  expect(ipLocalOut(lab.a, skb)).toBe(0)
+  lab.machine.clock.drain()
+  const count = (place: string): number => lab.seen.filter((sighting) => sighting.place === place).length
+  expect(count('A:INPUT')).toBe(copies)
+  expect(count('A:POSTROUTING')).toBe(1 + copies)
+  expect(count('R:ra:tap-in')).toBe(1)
 })
 
 // facts/linux 4.12

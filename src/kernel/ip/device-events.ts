@@ -16,7 +16,7 @@ const loopback4 = { address: ipv4From(0x7f00_0001), length: 8 }
 const loopback6 = { address: [0, 0, 0, 1], length: 128 } as const
 
 /** Whether a device speaks IPv6 (disable_ipv6 of the device). */
-export function speaksIpv6(dev: NetDevice): boolean {
+function speaksIpv6(dev: NetDevice): boolean {
   return dev.ns.sysctls.device('net.ipv6.conf.DEV.disable_ipv6', dev.name) === 0
 }
 

@@ -8,7 +8,7 @@ import type { Neighbour } from '../neighbour-table.ts'
 import { rulesOf } from './admin-rule.ts'
 import { type FibRoute, type NextHop, routeScope, routeTable } from './route.ts'
 import type { Rule } from './rule.ts'
-import { familyState, type InterfaceAddress } from './state.ts'
+import { familyState } from './state.ts'
 
 const scopeNames = new Map<number, string>([
   [routeScope.universe, 'global'],
@@ -113,7 +113,7 @@ function ruleActionText(rule: Rule): string {
 }
 
 /** One line as `ip rule show` prints it. */
-export function formatRule(rule: Rule): string {
+function formatRule(rule: Rule): string {
   const mark = rule.fwmark === undefined ? '' : `fwmark 0x${rule.fwmark.toString(16)}`
   const mask = rule.fwmask === undefined ? '' : `/0x${rule.fwmask.toString(16)}`
   const words = [
@@ -152,11 +152,6 @@ export function formatNeighbour(neighbour: Neighbour): string {
   const mac = neighbour.mac < 0 ? '' : ` lladdr ${formatMac(macFrom(neighbour.mac))}`
   const router = neighbour.router ? ' router' : ''
   return `${formatIp(neighbour.address)} dev ${neighbour.device.name}${mac}${router} ${neighbour.state}`
-}
-
-/** Every address of a namespace, by device. */
-export function listAddresses(ns: Namespace, family: 4 | 6): readonly InterfaceAddress[] {
-  return [...familyState(ns, family).addresses.values()].flat()
 }
 
 /** `ip route show cache`: the path MTUs and gateways that were learned and still hold. */

@@ -11,7 +11,7 @@ import { count } from '../counters.ts'
 import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
-import type { Skb } from '../skb.ts'
+import { pktType, type Skb } from '../skb.ts'
 import { errnoNumber } from '../socket/errno.ts'
 import { fragmentPacket } from './fragment.ts'
 import { neighbourOutput } from './neighbour-output.ts'
@@ -19,6 +19,8 @@ import type { Route } from './route.ts'
 
 const outputHook = { family: 4, hook: 'OUTPUT' } as const
 const postroutingHook = { family: 4, hook: 'POSTROUTING' } as const
+/** 224.0.0.1: the group that every device is in. */
+const allHosts = 0xe000_0001
 
 /** Whether fragmentation is wished for although DF is set (IP_PMTUDISC_WANT, skb->ignore_df). */
 export interface OutputOptions {
@@ -41,6 +43,25 @@ export function ipLocalOut(ns: Namespace, skb: Skb, options: OutputOptions = {})
   return ipOutput(ns, skb, options)
 }
 
+/** Whether the sender's own stack gets a copy: broadcasts, and groups that the device has joined (ip_mc_output). */
+function hearsItself(route: Route, skb: Skb): boolean {
+  if (route.device.kind === 'loopback') return false
+  if (route.type === 'broadcast') return true
+  return route.type === 'multicast' && readIpv4(skb.bytes, skb.data + ipv4At.destination) === allHosts
+}
+
+/** ip_mc_finish_output(), dev_loopback_xmit(): the copy passes POSTROUTING, and is received on the out-going device. */
+function loopBack(ns: Namespace, skb: Skb, route: Route): void {
+  const copy = skb.clone()
+  const verdict = ns.netfilter.run(ns, postroutingHook, copy, { in: undefined, out: route.device })
+  if (verdict !== 'accept') return
+  copy.macHeader = copy.data
+  copy.networkHeader = copy.data
+  copy.pktType = pktType.loopback
+  copy.route = { ...route, local: true, input: route.device }
+  ns.machine.clock.soon(() => ns.machine.wiring.netifReceive(copy))
+}
+
 /** ip_output(): POSTROUTING and on. The route may have been changed by OUTPUT (ip_route_me_harder). */
 export function ipOutput(
   ns: Namespace,
@@ -50,6 +71,7 @@ export function ipOutput(
   const route = present(skb.route, 'a packet that is sent has a route')
   skb.dev = route.device
   skb.protocol = etherType.ipv4
+  if (options.input === undefined && hearsItself(route, skb)) loopBack(ns, skb, route)
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
   return finishOutput(ns, skb, skb.route ?? route, options)

@@ -15,7 +15,7 @@ const errorBurst = 5 * second
 const idle = 60 * second
 
 /** The buckets of a remote address (inet_getpeer). */
-export function peerOf(ns: Namespace, address: IpAddress): Peer {
+function peerOf(ns: Namespace, address: IpAddress): Peer {
   const { peers } = familyState(ns, isIpv4(address) ? 4 : 6)
   const known = peers.get(address)
   if (known !== undefined) return known

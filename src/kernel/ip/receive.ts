@@ -87,8 +87,9 @@ function packetOf(skb: Skb): InputPacket {
 
 /** The counters of __ip_rcv_finish_core() and of a reverse path failure. */
 function routeOf(dev: NetDevice, skb: Skb): Route | undefined {
-  // lo keeps the sender's decision (loopback_xmit(): skb_dst_force)
-  if (dev.kind === 'loopback' && skb.route?.local === true) return { ...skb.route, input: dev }
+  // lo, and the sender's own copy of a broadcast, keep the sender's decision (skb_dst_force)
+  const own = dev.kind === 'loopback' || skb.pktType === pktType.loopback
+  if (own && skb.route?.local === true) return { ...skb.route, input: dev }
   const answer = routeInput(dev, packetOf(skb))
   if (answer.kind === 'route') return answer.route
   if (answer.reason === 'SKB_DROP_REASON_IP_RPFILTER') count(dev.ns, 'TcpExtIPReversePathFilter')
@@ -134,7 +135,7 @@ export function ipReceive(skb: Skb): void {
   if (!checkHeader(skb)) return
   const { dev } = skb
   skb.networkHeader = skb.data
-  skb.sk = undefined
+  if (!skb.skAssigned) skb.sk = undefined
   const verdict = dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
   if (verdict === 'accept') finishReceive(skb)
 }

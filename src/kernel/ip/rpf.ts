@@ -1,6 +1,6 @@
 // Whether a source address may arrive on a device: net/ipv4/fib_frontend.c fib_validate_source(). Strict and loose
 // reverse path filtering, own addresses from outside, and whether the sender is on the link (for ICMP redirects).
-import { anyIpv4, type Ipv4 } from '../../net/address.ts'
+import type { Ipv4 } from '../../net/address.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import type { NetDevice } from '../device/device.ts'
 import { isLookupError, type Lookup, lookupRoute } from './lookup.ts'
@@ -86,12 +86,4 @@ export function validateSource(dev: NetDevice, question: SourceQuestion): Source
   if (filter > 0 || redirects || ns.ip.v4.rules !== undefined) return fullCheck(dev, question, filter)
   if (ns.sysctls.either('net.ipv4.conf.DEV.accept_local', dev.name)) return accepted
   return isOwnAddress(ns, question.source) ? localSource : accepted
-}
-
-/** The question of a broadcast or multicast packet, which has no way back. */
-export function groupQuestion(
-  source: Ipv4,
-  rest: Omit<SourceQuestion, 'source' | 'destination' | 'oif'>,
-): SourceQuestion {
-  return { ...rest, source, destination: anyIpv4, oif: 0 }
 }

@@ -4,7 +4,7 @@ import { covers, type Prefix } from '../../net/prefix.ts'
 import type { Namespace } from '../namespace.ts'
 import { type Flow, routeTable } from './route.ts'
 
-export type RuleAction =
+type RuleAction =
   | { readonly kind: 'lookup'; readonly table: number }
   | { readonly kind: 'goto'; readonly priority: number }
   | { readonly kind: 'nop' }

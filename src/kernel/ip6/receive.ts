@@ -121,7 +121,7 @@ export function ip6Receive(skb: Skb): void {
   if (!checkHeader(skb)) return
   const { dev } = skb
   skb.networkHeader = skb.data
-  skb.sk = undefined
+  if (!skb.skAssigned) skb.sk = undefined
   const verdict = dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
   if (verdict === 'accept') finishReceive(skb)
 }
