@@ -132,7 +132,7 @@ function tcAction(
   action: NonNullable<AttachmentModel['action']>,
   dev: NetDevice,
 ): NonNullable<Extract<Parameters<typeof attachTc>[2], { kind: 'clsact' }>['actions']>[number] {
-  if (action.kind === 'drop' || action.kind === 'pass') return { kind: action.kind }
+  if (!('device' in action)) return { kind: action.kind }
   const ifindex = deviceOf(dev.ns, action.device).ifindex
   return { kind: 'mirred', mode: action.kind, direction: 'egress', ifindex }
 }

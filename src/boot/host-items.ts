@@ -45,7 +45,6 @@ export function removeRouteModel(ns: Namespace, route: RouteModel): AdminResult 
     prefix: route.prefix,
     type: route.type,
     table: route.table,
-    tos: route.tos,
     ...(route.metric === 0 ? {} : { metric: route.metric }),
   })
 }

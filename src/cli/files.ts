@@ -68,13 +68,18 @@ function problemText(problem: unknown): string {
   }
 }
 
-/** Writes a file whole: to a temporary file beside it, to the disk, then renamed over it. */
+/** Writes a text file whole: to a temporary file beside it, to the disk, then renamed over it. */
 export function writeWhole(cwd: string, path: string, text: string): void {
+  writeBytes(cwd, path, Buffer.from(text, 'utf8'))
+}
+
+/** The same for bytes. */
+export function writeBytes(cwd: string, path: string, bytes: Uint8Array): void {
   const full = resolve(cwd, path)
   const temporary = join(dirname(full), `.${process.pid}.${full.split(sep).at(-1)}.tmp`)
   const file = openSync(temporary, 'w')
   try {
-    writeSync(file, text)
+    writeSync(file, bytes)
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -1,8 +1,8 @@
 // What a run says of a file: the value that every report is made from. No state, no text of a report.
 import type { Diagnostic } from '../base/diagnostic.ts'
 import type { Source, Span } from '../base/text.ts'
-import type { TraceDiff } from '../trace/diff.ts'
-import type { Trace } from '../trace/event.ts'
+import type { SectionDiff } from '../trace/diff.ts'
+import type { Section } from '../trace/section.ts'
 
 /** Where in the trace a failed expectation looked. */
 export interface Evidence {
@@ -30,7 +30,7 @@ export type GoldenVerdict =
   | { readonly kind: 'off' }
   /** There is no section for this case. */
   | { readonly kind: 'missing' }
-  | { readonly kind: 'changed'; readonly diff: TraceDiff }
+  | { readonly kind: 'changed'; readonly diff: SectionDiff }
   /** The golden file itself cannot be read (merge conflict, newer format). */
   | { readonly kind: 'unreadable' }
 
@@ -43,11 +43,8 @@ export interface CaseVerdict {
   readonly tags: readonly string[]
   readonly failures: readonly Failure[]
   readonly golden: GoldenVerdict
-  /** The golden section as it would be written, without the file's header. Empty when the golden is off. */
-  readonly section: string
-  /** The level of the section. */
-  readonly level: 'minimal' | 'hops' | 'full'
-  readonly trace: Trace
+  /** The trace at the golden's level, as lines; undefined when the golden is off. */
+  readonly section: Section | undefined
   /** A limit that ended the case early (`tasks`, `packets`), or undefined. */
   readonly limit: string | undefined
 }

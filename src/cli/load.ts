@@ -1,0 +1,56 @@
+// A spec with everything it imports: read, parsed, checked. All mistakes of all files come at once.
+import type { Checked, Diagnostic } from '../base/diagnostic.ts'
+import type { Source } from '../base/text.ts'
+import { check, importPath } from '../model/check.ts'
+import type { Model } from '../model/model.ts'
+import type { File } from '../syntax/ast.ts'
+import { parse } from '../syntax/parse.ts'
+import { readText } from './files.ts'
+
+/** Loads a spec by its path. A file that cannot be read is a diagnostic without a place of its own. */
+export function load(cwd: string, path: string): Checked<Model> {
+  const source = readText(cwd, path)
+  if ('problem' in source) return { ok: false, diagnostics: [unreadable(path, source.problem)] }
+  const parsed = parse(source)
+  if (!parsed.ok) return parsed
+  const imports = new Map<string, File>()
+  const problems: Diagnostic[] = []
+  follow(cwd, parsed.value, path, imports, problems)
+  if (problems.length > 0) return { ok: false, diagnostics: [...parsed.diagnostics, ...problems] }
+  const checked = check({ main: parsed.value, imports })
+  return { ...checked, diagnostics: [...parsed.diagnostics, ...checked.diagnostics] }
+}
+
+/** Parses what a file imports, and what that imports; a missing file is left to the checks, which know its place. */
+function follow(
+  cwd: string,
+  file: File,
+  path: string,
+  imports: Map<string, File>,
+  problems: Diagnostic[],
+): void {
+  for (const item of file.items) {
+    if (item.kind !== 'import') continue
+    const name = importPath(path, item.path.text)
+    if (imports.has(name)) continue
+    const source = readText(cwd, name)
+    if ('problem' in source) continue
+    const parsed = parse(source)
+    if (!parsed.ok) {
+      problems.push(...parsed.diagnostics)
+      continue
+    }
+    imports.set(name, parsed.value)
+    follow(cwd, parsed.value, name, imports, problems)
+  }
+}
+
+function unreadable(path: string, problem: string): Diagnostic {
+  const source: Source = { name: path, text: '' }
+  return {
+    code: 'F001',
+    severity: 'error',
+    span: { source, start: 0, end: 0 },
+    message: `\`${path}\` cannot be read: ${problem}`,
+  }
+}

@@ -1,0 +1,129 @@
+// Many files, one or more threads; the answers come in the order of the files, whoever was faster.
+import { Worker } from 'node:worker_threads'
+import type { SelectedFile } from './selection.ts'
+import { type RanFile, runOne } from './work.ts'
+
+export interface PoolOptions {
+  readonly cwd: string
+  readonly seed: number
+  /** Threads; 1 runs everything here. */
+  readonly jobs: number
+  /** Runs the files in an order that depends on the seed. */
+  readonly shuffle: boolean
+  /** Starts no further file after so many failed cases; 0 never stops. */
+  readonly bail: number
+}
+
+/** What a worker is asked, and answers. */
+export interface WorkerTask {
+  readonly index: number
+  readonly file: SelectedFile
+  readonly cwd: string
+  readonly seed: number
+}
+
+export type WorkerAnswer =
+  | { readonly index: number; readonly ran: RanFile }
+  | { readonly index: number; readonly problem: string }
+
+/** Runs all files. `progress` is told how many are done and which file was the last. */
+export async function runPool(
+  files: readonly SelectedFile[],
+  options: PoolOptions,
+  progress: (done: number, path: string) => void,
+): Promise<RanFile[]> {
+  const order = options.shuffle ? shuffled(files.length, options.seed) : files.map((_, index) => index)
+  const results: (RanFile | undefined)[] = files.map(() => undefined)
+  const jobs = Math.min(options.jobs, files.length)
+  if (jobs <= 1) runHere(files, order, options, results, progress)
+  else await runThreads(files, order, { ...options, jobs }, results, progress)
+  return results.filter((each) => each !== undefined)
+}
+
+/** A permutation that depends on the seed alone (Fisher and Yates with a multiplicative generator). */
+function shuffled(count: number, seed: number): number[] {
+  const order = Array.from({ length: count }, (_, index) => index)
+  let state = (Math.imul(seed, 2_654_435_761) ^ 0x9e37_79b9) >>> 0
+  for (let last = count - 1; last > 0; last -= 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    const other = state % (last + 1)
+    const moved = order[last] ?? 0
+    order[last] = order[other] ?? 0
+    order[other] = moved
+  }
+  return order
+}
+
+function failedCases({ verdict }: RanFile): number {
+  if (verdict.kind !== 'run') return 1
+  return verdict.cases.filter((each) => each.failures.length > 0 || each.golden.kind === 'changed').length
+}
+
+function runHere(
+  files: readonly SelectedFile[],
+  order: readonly number[],
+  options: PoolOptions,
+  results: (RanFile | undefined)[],
+  progress: (done: number, path: string) => void,
+): void {
+  let done = 0
+  let failed = 0
+  for (const index of order) {
+    const file = files[index]
+    if (file === undefined || (options.bail > 0 && failed >= options.bail)) continue
+    const ran = runOne(file, options)
+    results[index] = ran
+    failed += failedCases(ran)
+    done += 1
+    progress(done, file.path)
+  }
+}
+
+/** The worker's file: this module's neighbour, with the ending that this module has itself. */
+function workerUrl(): URL {
+  const own = import.meta.url
+  return new URL(`./worker${own.slice(own.lastIndexOf('.'))}`, own)
+}
+
+function runThreads(
+  files: readonly SelectedFile[],
+  order: readonly number[],
+  options: PoolOptions,
+  results: (RanFile | undefined)[],
+  progress: (done: number, path: string) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const queue = [...order]
+    let done = 0
+    let failed = 0
+    let open = options.jobs
+    const feed = (worker: Worker): void => {
+      const index = queue.shift()
+      const file = index === undefined ? undefined : files[index]
+      if (index === undefined || file === undefined || (options.bail > 0 && failed >= options.bail)) {
+        void worker.terminate()
+        open -= 1
+        if (open === 0) resolve()
+        return
+      }
+      const task: WorkerTask = { index, file, cwd: options.cwd, seed: options.seed }
+      worker.postMessage(task)
+    }
+    for (let count = 0; count < options.jobs; count += 1) {
+      const worker = new Worker(workerUrl())
+      worker.on('error', reject)
+      worker.on('message', (answer: WorkerAnswer) => {
+        if ('problem' in answer) {
+          reject(new Error(answer.problem))
+          return
+        }
+        results[answer.index] = answer.ran
+        failed += failedCases(answer.ran)
+        done += 1
+        progress(done, files[answer.index]?.path ?? '')
+        feed(worker)
+      })
+      feed(worker)
+    }
+  })
+}

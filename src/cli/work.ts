@@ -1,0 +1,35 @@
+// One file, from its path to its verdict: what a worker does. Everything that enters and leaves can be copied between
+// threads.
+import { goldenKeys, runFile } from '../run/run.ts'
+import type { FileVerdict } from '../run/verdict.ts'
+import { goldenPathOf, readGolden } from './goldens.ts'
+import { load } from './load.ts'
+import { filterOf, isComplete, type SelectedFile } from './selection.ts'
+
+export interface RanFile {
+  readonly verdict: FileVerdict
+  /** Keys of all golden sections that the file should have, in order; empty when it was rejected. */
+  readonly keys: readonly string[]
+}
+
+/** Reads, checks and runs the cases of a file that are selected. */
+export function runOne(
+  file: SelectedFile,
+  options: { readonly cwd: string; readonly seed: number },
+): RanFile {
+  const loaded = load(options.cwd, file.path)
+  if (!loaded.ok) {
+    return { verdict: { kind: 'rejected', path: file.path, diagnostics: loaded.diagnostics }, keys: [] }
+  }
+  const model = loaded.value
+  const filter = filterOf(file)
+  const verdict = runFile(model, readGolden(options.cwd, goldenPathOf(file.path)), {
+    seed: options.seed,
+    complete: isComplete(file),
+    wants: ({ name, tags, cases }, id) => {
+      const title = cases.find((each) => each.id === id)?.title ?? ''
+      return filter({ path: file.path, scenario: name, id, title, tags })
+    },
+  })
+  return { verdict, keys: [...goldenKeys(model)] }
+}

@@ -1,0 +1,24 @@
+// A flow between two sockets: `open send 100 recv 200 close`. One class for what the steps and claims see, one file for
+// each protocol behind it.
+import type { FlowOperation } from '../model/step.ts'
+import type { FlowResult } from './expect/context.ts'
+
+/** A flow while the scenario runs. */
+export interface Conversation {
+  /** Carries out one operation and waits for its end, or for its time-out. */
+  operate(operation: FlowOperation): void
+  result(): FlowResult
+}
+
+/** Bytes of a payload: `abcdefgh...`, so that a reader of a capture sees where a segment begins. */
+export function payload(bytes: number): Uint8Array {
+  const data = new Uint8Array(bytes)
+  for (let at = 0; at < bytes; at += 1) data[at] = 97 + (at % 26)
+  return data
+}
+
+/** The most virtual time that an operation waits: longer than the kernel tries to connect (about 131 s). */
+export const patience = 300_000_000_000
+
+/** How long a receiver waits for bytes before the operation is given up. */
+export const receivePatience = 30_000_000_000

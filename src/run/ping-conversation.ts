@@ -1,0 +1,90 @@
+// `f1: ping a > b { ping 3 }`: echo requests and their replies.
+
+import { namespaceOf } from '../boot/resolved.ts'
+import { failed } from '../kernel/socket/errno.ts'
+import { pingOpen, pingReceive, pingSend } from '../kernel/socket/ping.ts'
+import type { PingSocket } from '../kernel/socket/ping-socket.ts'
+import type { FlowOperation, Step } from '../model/step.ts'
+import { isIpv4 } from '../net/address.ts'
+import { type Conversation, payload, receivePatience } from './conversation.ts'
+import type { FlowResult } from './expect/context.ts'
+import type { Run } from './run-state.ts'
+
+type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+
+/** ping(8) sends 56 bytes of data. */
+const defaultBytes = 56
+
+export class PingConversation implements Conversation {
+  private readonly run: Run
+  private readonly step: FlowStep
+  private socket: PingSocket | undefined
+  private readonly errnos = new Map<string, string>()
+  private sequence = 0
+  private replies = 0
+
+  constructor(run: Run, step: FlowStep) {
+    this.run = run
+    this.step = step
+  }
+
+  operate(operation: FlowOperation): void {
+    if (operation.kind === 'wait') return this.run.pass(operation.duration)
+    const count = operation.kind === 'ping' ? operation.count : operation.kind === 'open' ? 1 : 0
+    const bytes = operation.kind === 'send' ? operation.bytes : (this.step.size ?? defaultBytes)
+    for (let sent = 0; sent < (operation.kind === 'send' ? 1 : count); sent += 1) this.echo(bytes)
+    this.run.settle()
+  }
+
+  result(): FlowResult {
+    return {
+      label: this.step.label,
+      established: this.replies > 0,
+      closed: false,
+      errnos: this.errnos,
+      peerName: undefined,
+      localName: undefined,
+      bytesReceived: this.replies,
+    }
+  }
+
+  private note(call: string, answer: object): void {
+    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
+      this.errnos.set(call, answer.errno)
+  }
+
+  private echo(bytes: number): void {
+    const { from, to, label, ttl, mark, tos, dontFragment } = this.step
+    this.socket ??= pingOpen(namespaceOf(this.run.machine, from.namespace), {
+      family: isIpv4(to.address) ? 4 : 6,
+      label,
+      identifier: from.port ?? to.port,
+      options: {
+        ...(ttl === undefined ? {} : { ttl }),
+        ...(mark === undefined ? {} : { mark }),
+        ...(tos === undefined ? {} : { tos }),
+        ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+      },
+    })
+    const socket = this.socket
+    this.sequence += 1
+    const name = this.sequence === 1 ? `${label}.request` : `${label}.request${this.sequence}`
+    const sent = pingSend(socket, {
+      destination: to.address,
+      label,
+      identifier: socket.localPort,
+      sequence: this.sequence,
+      data: payload(bytes),
+      name,
+    })
+    this.note('send', sent)
+    if (failed(sent)) return
+    if (
+      !this.run.waitFor(() => socket.replies.length > 0 || socket.error !== undefined, receivePatience / 30)
+    )
+      return
+    const reply = pingReceive(socket)
+    this.note('recv', reply)
+    if (!failed(reply)) this.replies += 1
+  }
+}

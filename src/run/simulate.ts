@@ -1,0 +1,66 @@
+// One case, from its model to its trace: boots a machine, carries out the steps, looks at the state at each point where
+// the file asks about it, and closes the trace.
+
+import { boot } from '../boot/boot.ts'
+import type { CaseModel, Expectation } from '../model/model.ts'
+import type { Trace } from '../trace/event.ts'
+import type { ClaimContext } from './expect/context.ts'
+import { evaluate } from './expect/evaluate.ts'
+import { nameAddresses } from './names.ts'
+import { Run } from './run-state.ts'
+import { stateView } from './state-view.ts'
+import { takeStep } from './steps.ts'
+import { finishTrace } from './trace-end.ts'
+import type { Failure } from './verdict.ts'
+
+export interface SimulateOptions {
+  readonly seed: number
+  readonly scenario: string
+  /** Whether lookups, helper calls and the `full` stages are recorded. */
+  readonly full: boolean
+}
+
+export interface Simulated {
+  readonly trace: Trace
+  readonly context: ClaimContext
+  /** Failed claims about state, which were asked at their step. */
+  readonly failures: readonly Failure[]
+  readonly limit: string | undefined
+}
+
+/** Runs a case. The same model, scenario and seed always give the same trace. */
+export function simulate(model: CaseModel, options: SimulateOptions): Simulated {
+  const run = new Run(boot(model.world, { seed: options.seed, trace: { full: options.full } }), model)
+  const failures: Failure[] = []
+  const stateClaims = model.expectations.filter(({ subject }) => subject.kind === 'state')
+  const nameOf = nameAddresses(model.world)
+  const contextNow = (): ClaimContext => {
+    const trace = finishTrace(run, options.scenario)
+    return {
+      trace,
+      packets: new Map(trace.packets.map((packet) => [packet.name, packet])),
+      flows: run.flowResults(),
+      state: stateView(run),
+      captured: run.captured,
+      nameOf,
+    }
+  }
+  const ask = (afterStep: number): void => {
+    for (const claim of stateClaims) {
+      if (claim.afterStep !== afterStep) continue
+      const failure = evaluate(claim, contextNow())
+      if (failure !== undefined) failures.push(failure)
+    }
+  }
+  ask(-1)
+  for (const [index, step] of model.steps.entries()) {
+    takeStep(run, step)
+    ask(index)
+  }
+  return { trace: finishTrace(run, options.scenario), context: contextNow(), failures, limit: run.limit }
+}
+
+/** The claims of a case that are asked at the end. */
+export function finalClaims(model: CaseModel): readonly Expectation[] {
+  return model.expectations.filter(({ subject }) => subject.kind !== 'state')
+}

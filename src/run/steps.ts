@@ -1,0 +1,137 @@
+// Carrying out the steps of a case, one after the other.
+
+import { createDevice } from '../boot/boot.ts'
+import {
+  addEntry,
+  addFdb,
+  addRouteModel,
+  addRuleModel,
+  removeEntry,
+  removeRouteModel,
+  removeRuleModel,
+} from '../boot/host-items.ts'
+import { startListener } from '../boot/listeners.ts'
+import { deviceOf, namespaceOf } from '../boot/resolved.ts'
+import { born } from '../kernel/birth.ts'
+import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
+import { addAddress } from '../kernel/ip/admin-address.ts'
+import { receive } from '../kernel/receive.ts'
+import { skbFromFrame } from '../kernel/skb.ts'
+import type { HostChange, Step } from '../model/step.ts'
+import { answerFlows } from './apps.ts'
+import type { Conversation } from './conversation.ts'
+import { PingConversation } from './ping-conversation.ts'
+import type { Run } from './run-state.ts'
+import { TcpConversation } from './tcp-conversation.ts'
+import { UdpConversation } from './udp-conversation.ts'
+
+/** Takes one step and everything that follows from it at the same moment. */
+export function takeStep(run: Run, step: Step): void {
+  const { machine } = run
+  switch (step.kind) {
+    case 'packet': {
+      const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
+      const skb = skbFromFrame(dev, step.frame)
+      born(skb, step.name)
+      receive(dev, skb)
+      break
+    }
+    case 'flow':
+      takeFlow(run, step)
+      break
+    case 'wait':
+      run.pass(step.duration)
+      break
+    case 'link': {
+      const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
+      if (step.up) setUp(dev)
+      else setDown(dev)
+      break
+    }
+    case 'delete':
+      takeDelete(run, step)
+      break
+    case 'set': {
+      const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
+      if (step.mtu !== undefined) setMtu(dev, step.mtu)
+      if (step.mac !== undefined) setMac(dev, step.mac)
+      break
+    }
+    case 'change':
+      takeChange(run, step.change)
+      break
+  }
+  run.settle()
+  answerFlows(run)
+}
+
+/** A device or a namespace that goes away: its links go down and nothing of it answers any more. */
+function takeDelete(run: Run, step: Extract<Step, { readonly kind: 'delete' }>): void {
+  const ns = namespaceOf(run.machine, step.namespace)
+  const devices = step.device === undefined ? [...ns.devices.values()] : [deviceOf(ns, step.device)]
+  for (const dev of devices) if (dev.kind !== 'loopback') setDown(dev)
+}
+
+function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): void {
+  const known = step.first ? undefined : run.conversations.get(step.label)
+  const conversation = known ?? start(run, step)
+  run.conversations.set(step.label, conversation)
+  for (const operation of step.operations) {
+    conversation.operate(operation)
+    answerFlows(run)
+    if (run.limit !== undefined) return
+  }
+}
+
+function start(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): Conversation {
+  switch (step.protocol) {
+    case 'tcp':
+    case 'http':
+      return new TcpConversation(run, step)
+    case 'udp':
+      return new UdpConversation(run, step)
+    case 'icmp':
+      return new PingConversation(run, step)
+  }
+}
+
+/** `on n1 { route ...; del neigh ...; sysctl ... }`. What the kernel refuses changes nothing; the golden shows the rest. */
+function takeChange(run: Run, change: HostChange): void {
+  const ns = namespaceOf(run.machine, change.namespace)
+  const { item, verb } = change
+  const removes = verb === 'del'
+  switch (item.kind) {
+    case 'route':
+      if (removes) removeRouteModel(ns, item.route)
+      else addRouteModel(ns, item.route, verb === 'replace' ? 'replace' : 'add')
+      return
+    case 'rule':
+      if (removes) removeRuleModel(ns, item.rule)
+      else addRuleModel(ns, item.rule)
+      return
+    case 'neigh':
+      if (removes) removeEntry(ns, item.neighbour)
+      else addEntry(ns, item.neighbour)
+      return
+    case 'fdb':
+      addFdb(ns, item.fdb)
+      return
+    case 'sysctl':
+      ns.sysctls.set(item.key, item.value)
+      return
+    case 'dev': {
+      if (removes) return setDown(deviceOf(ns, item.device.name))
+      createDevice(run.machine, ns, item.device)
+      const dev = deviceOf(ns, item.device.name)
+      if (item.device.up) setUp(dev)
+      for (const prefix of item.device.addresses) addAddress(dev, prefix)
+      return
+    }
+    case 'listen': {
+      const { protocol, port, address } = item
+      run.listeners.push(
+        startListener(ns, { protocol, port, app: 'accept', ...(address === undefined ? {} : { address }) }),
+      )
+    }
+  }
+}

@@ -1,0 +1,198 @@
+// A TCP flow: the client's socket, and the server's once a listener has accepted it.
+
+import { unspecified } from '../boot/listeners.ts'
+import { namespaceOf } from '../boot/resolved.ts'
+import { failed } from '../kernel/socket/errno.ts'
+import { socketState } from '../kernel/socket/socket.ts'
+import {
+  tcpAccept,
+  tcpBind,
+  tcpClose,
+  tcpConnect,
+  tcpOpen,
+  tcpReceive,
+  tcpSend,
+  tcpShutdown,
+} from '../kernel/socket/tcp.ts'
+import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
+import { peerName } from '../kernel/socket/udp.ts'
+import type { FlowOperation, Step } from '../model/step.ts'
+import { isIpv4 } from '../net/address.ts'
+import { type Conversation, patience, payload, receivePatience } from './conversation.ts'
+import type { FlowResult } from './expect/context.ts'
+import type { Run } from './run-state.ts'
+
+type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+
+export class TcpConversation implements Conversation {
+  private readonly run: Run
+  private readonly step: FlowStep
+  private client: TcpSocket | undefined
+  private server: TcpSocket | undefined
+  private readonly errnos = new Map<string, string>()
+  private established = false
+  private received = 0
+  private peer: FlowResult['peerName']
+
+  constructor(run: Run, step: FlowStep) {
+    this.run = run
+    this.step = step
+  }
+
+  operate(operation: FlowOperation): void {
+    switch (operation.kind) {
+      case 'open':
+        return this.open()
+      case 'send':
+        return this.transfer(operation.bytes, 'client')
+      case 'recv':
+        return this.transfer(operation.bytes, 'server')
+      case 'close':
+        return this.close()
+      case 'reset':
+        return this.reset()
+      case 'shutdown':
+        if (this.client !== undefined) this.note('shutdown', tcpShutdown(this.client))
+        return this.run.settle()
+      case 'wait':
+        return this.run.pass(operation.duration)
+      case 'getpeername':
+        return this.askPeer()
+      case 'request':
+      case 'respond':
+      case 'ping':
+        return
+    }
+  }
+
+  result(): FlowResult {
+    const state = this.client?.state
+    const local =
+      this.client === undefined
+        ? undefined
+        : { address: this.client.localAddress, port: this.client.localPort }
+    return {
+      label: this.step.label,
+      established: this.established,
+      closed: this.established && (state === socketState.timeWait || state === socketState.close),
+      errnos: this.errnos,
+      peerName: this.peer,
+      localName: local,
+      bytesReceived: this.received,
+    }
+  }
+
+  private note(call: string, result: { readonly errno: string } | object): void {
+    if ('errno' in result && typeof result.errno === 'string' && !this.errnos.has(call))
+      this.errnos.set(call, result.errno)
+  }
+
+  private open(): void {
+    const { from, to, label } = this.step
+    const ns = namespaceOf(this.run.machine, from.namespace)
+    const family = isIpv4(to.address) ? 4 : 6
+    const opened = tcpOpen({ ns, family, label, options: this.options() })
+    if (failed(opened)) return this.note('connect', opened)
+    const socket = opened.ok
+    this.client = socket
+    if (from.port !== undefined || from.address !== undefined) {
+      const bound = tcpBind(socket, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
+      if (failed(bound)) return this.note('bind', bound)
+    }
+    const connecting = tcpConnect(socket, { address: to.address, port: to.port })
+    if (failed(connecting)) return this.note('connect', connecting)
+    this.run.waitFor(
+      () => socket.state !== socketState.synSent && socket.state !== socketState.synReceived,
+      patience,
+    )
+    if (socket.error !== undefined) this.note('connect', { errno: socket.error })
+    this.established = socket.state === socketState.established
+    this.run.settle()
+    this.accept()
+    if (this.established) this.askPeer()
+  }
+
+  private options(): { ttl?: number; tos?: number; mark?: number; mtuDiscover?: 'want' | 'do' | 'dont' } {
+    const { ttl, tos, mark, dontFragment } = this.step
+    return {
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(tos === undefined ? {} : { tos }),
+      ...(mark === undefined ? {} : { mark }),
+      ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+    }
+  }
+
+  /** Takes the connection from whichever listener it reached. */
+  private accept(): void {
+    for (const listener of this.run.listeners) {
+      if (listener.kind !== 'tcp') continue
+      const { acceptQueue } = listener.socket
+      const at = acceptQueue.findIndex((socket) => socket.label === this.step.label)
+      if (at === -1) continue
+      const [socket] = acceptQueue.splice(at, 1)
+      if (socket === undefined) continue
+      acceptQueue.unshift(socket)
+      const accepted = tcpAccept(listener.socket)
+      if (!failed(accepted)) this.server = accepted.ok
+      return
+    }
+  }
+
+  /** Writes on one side and reads on the other until all bytes are there. */
+  private transfer(bytes: number, writer: 'client' | 'server'): void {
+    this.accept()
+    const [from, to] = writer === 'client' ? [this.client, this.server] : [this.server, this.client]
+    const call = writer === 'client' ? 'send' : 'recv'
+    if (from === undefined) return this.note(call, { errno: 'ENOTCONN' })
+    const sent = tcpSend(from, payload(bytes))
+    this.note(call, sent)
+    if (failed(sent) || to === undefined) return this.run.settle()
+    let arrived = 0
+    const read = (): boolean => {
+      const got = tcpReceive(to)
+      if (!failed(got)) arrived += got.ok.length
+      else if (got.errno !== 'EAGAIN') {
+        this.note('recv', got)
+        return true
+      }
+      return arrived >= bytes || to.peerClosed
+    }
+    if (!this.run.waitFor(read, receivePatience)) this.note('recv', { errno: 'EAGAIN' })
+    if (writer === 'server') this.received += arrived
+    this.run.settle()
+  }
+
+  /** The client closes, the server sees the end of the stream and closes too. */
+  private close(): void {
+    this.accept()
+    const { client, server } = this
+    if (client === undefined) return
+    tcpClose(client)
+    this.run.settle()
+    if (server !== undefined) {
+      this.run.waitFor(() => server.peerClosed || server.state === socketState.close, receivePatience)
+      tcpReceive(server)
+      tcpClose(server)
+    }
+    this.run.waitFor(
+      () => client.state === socketState.timeWait || client.state === socketState.close,
+      receivePatience,
+    )
+    this.run.settle()
+  }
+
+  /** Closes with an RST (SO_LINGER 0): the connection is gone on both sides at once. */
+  private reset(): void {
+    const { client } = this
+    if (client === undefined) return
+    client.receivedBytes = Math.max(client.receivedBytes, 1)
+    tcpClose(client)
+    this.run.settle()
+  }
+
+  private askPeer(): void {
+    if (this.client === undefined) return
+    const name = peerName(this.client)
+    if (!failed(name)) this.peer = name.ok
+  }
+}

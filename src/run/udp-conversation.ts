@@ -1,0 +1,141 @@
+// A UDP flow: the client's socket and whichever bound socket its datagrams reach.
+
+import { unspecified } from '../boot/listeners.ts'
+import { namespaceOf } from '../boot/resolved.ts'
+import { failed } from '../kernel/socket/errno.ts'
+import { peerName, udpBind, udpConnect, udpOpen, udpReceive, udpSend } from '../kernel/socket/udp.ts'
+import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
+import type { FlowOperation, Step } from '../model/step.ts'
+import { isIpv4 } from '../net/address.ts'
+import { type Conversation, payload, receivePatience } from './conversation.ts'
+import type { FlowResult } from './expect/context.ts'
+import type { Run } from './run-state.ts'
+
+type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+
+/** `open` connects the socket; without it every `send` names the destination (sendto). */
+export class UdpConversation implements Conversation {
+  private readonly run: Run
+  private readonly step: FlowStep
+  private client: UdpSocket | undefined
+  private connected = false
+  private readonly errnos = new Map<string, string>()
+  private received = 0
+  private replies = 0
+
+  constructor(run: Run, step: FlowStep) {
+    this.run = run
+    this.step = step
+  }
+
+  operate(operation: FlowOperation): void {
+    switch (operation.kind) {
+      case 'open': {
+        const socket = this.socket()
+        if (socket === undefined) return
+        const { address, port } = this.step.to
+        const answer = udpConnect(socket, { address, port })
+        this.note('connect', answer)
+        this.connected = !failed(answer)
+        return
+      }
+      case 'send':
+        return this.send(operation.bytes)
+      case 'recv':
+        return this.reply(operation.bytes)
+      case 'wait':
+        return this.run.pass(operation.duration)
+      case 'close':
+      case 'reset':
+      case 'shutdown':
+      case 'request':
+      case 'respond':
+      case 'ping':
+      case 'getpeername':
+        return this.run.settle()
+    }
+  }
+
+  result(): FlowResult {
+    const peer = this.client === undefined ? undefined : peerName(this.client)
+    return {
+      label: this.step.label,
+      established: this.connected,
+      closed: false,
+      errnos: this.errnos,
+      peerName: peer === undefined || failed(peer) ? undefined : peer.ok,
+      localName:
+        this.client === undefined
+          ? undefined
+          : { address: this.client.localAddress, port: this.client.localPort },
+      bytesReceived: this.received,
+    }
+  }
+
+  private note(call: string, answer: object): void {
+    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
+      this.errnos.set(call, answer.errno)
+  }
+
+  private socket(): UdpSocket | undefined {
+    if (this.client !== undefined) return this.client
+    const { from, to, label, ttl, tos, mark, dontFragment } = this.step
+    const family = isIpv4(to.address) ? 4 : 6
+    const opened = udpOpen({
+      ns: namespaceOf(this.run.machine, from.namespace),
+      family,
+      label,
+      options: {
+        ...(ttl === undefined ? {} : { ttl }),
+        ...(tos === undefined ? {} : { tos }),
+        ...(mark === undefined ? {} : { mark }),
+        ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+      },
+    })
+    if (failed(opened)) {
+      this.note('bind', opened)
+      return undefined
+    }
+    if (from.port !== undefined || from.address !== undefined) {
+      const bound = udpBind(opened.ok, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
+      this.note('bind', bound)
+      if (failed(bound)) return undefined
+    }
+    this.client = opened.ok
+    return opened.ok
+  }
+
+  private send(bytes: number): void {
+    const socket = this.socket()
+    if (socket === undefined) return
+    const { address, port } = this.step.to
+    this.note('send', udpSend(socket, payload(bytes), this.connected ? {} : { to: { address, port } }))
+    this.run.settle()
+  }
+
+  /** The socket that got the client's datagram answers it; the client waits for the answer. */
+  private reply(bytes: number): void {
+    const client = this.socket()
+    if (client === undefined) return
+    const { label } = this.step
+    const isFromClient = (socket: UdpSocket): boolean => socket.queue.some(({ flow }) => flow === label)
+    const listener = this.run.listeners.find((each) => each.kind === 'udp' && isFromClient(each.socket))
+    if (listener?.kind === 'udp') {
+      const datagram = udpReceive(listener.socket, { withSource: true })
+      if (!failed(datagram)) {
+        this.replies += 1
+        const { source, sourcePort } = datagram.ok
+        const name = `${label}.rdata${this.replies}`
+        udpSend(listener.socket, payload(bytes), { to: { address: source, port: sourcePort }, name })
+      }
+    }
+    const arrived = this.run.waitFor(
+      () => client.queue.length > 0 || client.error !== undefined,
+      receivePatience,
+    )
+    const got = arrived ? udpReceive(client, { withSource: true }) : ({ errno: 'EAGAIN' } as const)
+    this.note('recv', got)
+    if (!failed(got)) this.received += got.ok.data.length
+    this.run.settle()
+  }
+}
