@@ -129,7 +129,7 @@ export function closeAndWait(socket: TcpSocket, timeout: Nanoseconds): Result<tr
 export function receiveLater(
   socket: TcpSocket,
   bytes: number,
-  wait: { readonly timeout: Nanoseconds; readonly then: (result: Result<Uint8Array>) => void },
+  wait: { readonly timeout: Nanoseconds; readonly finished: (result: Result<Uint8Array>) => void },
 ): () => void {
   return waitFor(socket, {
     until: () => {
@@ -137,7 +137,7 @@ export function receiveLater(
       return readable >= bytes || ended || state === 'failed' || state === 'closed'
     },
     timeout: wait.timeout,
-    then: (how) => wait.then(how === 'done' ? tcpReceive(socket, bytes) : given(how)),
+    finished: (how) => wait.finished(how === 'done' ? tcpReceive(socket, bytes) : given(how)),
   })
 }
 
@@ -145,20 +145,20 @@ export function receiveLater(
 export function openLater(
   socket: TcpSocket,
   to: SocketAddress,
-  wait: { readonly timeout: Nanoseconds; readonly then: (result: Result<true>) => void },
+  wait: { readonly timeout: Nanoseconds; readonly finished: (result: Result<true>) => void },
 ): () => void {
   const started = tcpConnect(socket, to)
   if (failed(started)) {
-    wait.then(started)
+    wait.finished(started)
     return () => undefined
   }
   return waitFor(socket, {
     until: () => flowStatus(socket).state !== 'opening',
     timeout: wait.timeout,
-    then: (how) => {
-      if (how !== 'done') return wait.then(given(how))
+    finished: (how) => {
+      if (how !== 'done') return wait.finished(given(how))
       const errno = takeError(socket)
-      wait.then(errno === undefined ? { ok: true } : { errno })
+      wait.finished(errno === undefined ? { ok: true } : { errno })
     },
   })
 }

@@ -11,7 +11,7 @@ import type { TcpSocket } from './tcp-socket.ts'
 export type Waited = 'done' | 'timeout' | 'limit'
 
 /**
- * Calls `then` once, as soon as `until` holds after a change of the socket, or when `timeout` nanoseconds have passed. Like
+ * Calls `finished` once, as soon as `until` holds after a change of the socket, or when `timeout` nanoseconds have passed. Like
  * a woken program it runs after the packets that are being handled now. Answers how to give up waiting.
  */
 export function waitFor(
@@ -19,7 +19,7 @@ export function waitFor(
   wait: {
     readonly until: () => boolean
     readonly timeout: Nanoseconds
-    readonly then: (how: 'done' | 'timeout') => void
+    readonly finished: (how: 'done' | 'timeout') => void
   },
 ): () => void {
   const { clock } = socket.ns.machine
@@ -27,7 +27,7 @@ export function waitFor(
   const finish = (how: 'done' | 'timeout'): void => {
     if (over) return
     stop()
-    wait.then(how)
+    wait.finished(how)
   }
   const timer = clock.after(wait.timeout, () => finish('timeout'))
   const look = (): void => {
