@@ -1,7 +1,7 @@
 // A laboratory for tests of IPv4: A -- R -- B with R as a router, markers at the taps and at the five netfilter hooks, and
 // the recorded runs of the real kernel played on it.
 import { born } from '../src/kernel/birth.ts'
-import { addTap, setMac, setUp } from '../src/kernel/device/change.ts'
+import { addTap, setUp } from '../src/kernel/device/change.ts'
 import type { NetDevice } from '../src/kernel/device/device.ts'
 import { addVethPair } from '../src/kernel/device/veth.ts'
 import { addAddress } from '../src/kernel/ip/admin-address.ts'
@@ -37,7 +37,7 @@ export function net(text: string): Prefix {
 }
 
 /** `default via 10.0.1.1 dev a0 scope link`, `blackhole 10.0.0.0/8 table 100`: iproute2's words as a spec. */
-export function route(ns: Namespace, line: string): RouteSpec {
+function route(ns: Namespace, line: string): RouteSpec {
   const words = line.split(' ')
   const types = ['blackhole', 'unreachable', 'prohibit', 'throw', 'local', 'unicast'] as const
   const type = types.find((name) => name === words[0])
@@ -81,13 +81,13 @@ export function routes(ns: Namespace, ...lines: readonly string[]): void {
 }
 
 /** One sighting: where, and the bytes there. */
-export interface Sighting {
+interface Sighting {
   readonly place: string
   readonly bytes: Uint8Array
 }
 
 /** Marks every tap and hook of a namespace, as the recordings do. */
-export function watch(ns: Namespace, seen: Sighting[]): void {
+function watch(ns: Namespace, seen: Sighting[]): void {
   for (const dev of ns.devices.values()) {
     addTap(dev, (_dev, skb, direction) => {
       seen.push({
@@ -246,10 +246,4 @@ export function ends(machine: Machine): string[] {
       `${packet.name} ${end.kind} ${end.node}/${end.device}/${end.stage} ${end.reason ?? ''}`.trim(),
     ),
   )
-}
-
-/** Gives a device a MAC address; throws when it is refused. */
-export function useMac(dev: NetDevice, mac: number): void {
-  const result = setMac(dev, mac)
-  if (!result.ok) throw new Error(result.errno)
 }

@@ -2,11 +2,11 @@
 // who is asked first, which packets wait meanwhile, and what becomes of them. Times are exact: where Linux draws the
 // reachable time between half and one and a half of its base, this kernel takes the base itself.
 import type { IpAddress } from '../net/address.ts'
-import { isIpv4 } from '../net/address.ts'
 import { cancel, millisecond, second } from './clock.ts'
 import type { NetDevice } from './device/device.ts'
 import { drop } from './drop.ts'
 import { familyState } from './ip/state.ts'
+import { findNeighbour, isConnected, isValid, now, reachableTime, setting } from './neighbour-entry.ts'
 import { sendResolved } from './neighbour-send.ts'
 import type { Neighbour, NeighbourState, NeighbourTable } from './neighbour-table.ts'
 import type { Skb } from './skb.ts'
@@ -16,25 +16,6 @@ function truesize(skb: Skb): number {
   const overhead = 576
   const step = 256
   return overhead + Math.ceil(Math.max(skb.length, 1) / step) * step
-}
-
-/** NUD_CONNECTED: the address is known to be right. */
-function isConnected(state: NeighbourState): boolean {
-  return state === 'PERMANENT' || state === 'NOARP' || state === 'REACHABLE'
-}
-
-/** NUD_VALID: there is an address to send to. */
-export function isValid(state: NeighbourState): boolean {
-  return isConnected(state) || state === 'STALE' || state === 'DELAY' || state === 'PROBE'
-}
-
-function setting(neighbour: Neighbour, name: string): number {
-  const { device, family } = neighbour
-  return device.ns.sysctls.device(`net.ipv${family}.neigh.DEV.${name}`, device.name)
-}
-
-function reachableTime(neighbour: Neighbour): number {
-  return setting(neighbour, 'base_reachable_time_ms') * millisecond
 }
 
 function retransTime(neighbour: Neighbour): number {
@@ -49,10 +30,6 @@ function tableOf(neighbour: Neighbour): NeighbourTable {
   return familyState(neighbour.device.ns, neighbour.family).neighbours
 }
 
-function now(neighbour: Neighbour): number {
-  return neighbour.device.ns.machine.clock.now
-}
-
 function arm(neighbour: Neighbour, at: number): void {
   cancel(neighbour.timer)
   const { clock } = neighbour.device.ns.machine
@@ -65,61 +42,6 @@ function arm(neighbour: Neighbour, at: number): void {
 function disarm(neighbour: Neighbour): void {
   cancel(neighbour.timer)
   neighbour.timer = undefined
-}
-
-/**
- * A reachable neighbour that nobody used needs no timer: its change to STALE is made up for when somebody looks. So ten
- * thousand warm neighbours cost no timers.
- */
-export function settle(neighbour: Neighbour): Neighbour {
-  const quiet = neighbour.state === 'REACHABLE' && neighbour.timer === undefined
-  if (quiet && now(neighbour) > neighbour.confirmed + reachableTime(neighbour)) neighbour.state = 'STALE'
-  return neighbour
-}
-
-/** The neighbour of a device with an address, or undefined (neigh_lookup). */
-export function findNeighbour(dev: NetDevice, address: IpAddress): Neighbour | undefined {
-  const table = familyState(dev.ns, isIpv4(address) ? 4 : 6).neighbours
-  const found = table.entries.get(address, dev.ifindex)
-  return found === undefined ? warmed(dev, address) : settle(found)
-}
-
-/** An entry that was known from the start, stored when it is first looked for. */
-function warmed(dev: NetDevice, address: IpAddress): Neighbour | undefined {
-  const mac = dev.ns.ip.warm?.(dev, address)
-  if (mac === undefined) return undefined
-  const made = newNeighbour(dev, address)
-  made.state = 'REACHABLE'
-  made.mac = mac
-  made.confirmed = 0
-  made.updated = 0
-  return settle(made)
-}
-
-/** neigh_create: the entry, made in state NONE when it is missing. */
-export function neighbourOf(dev: NetDevice, address: IpAddress): Neighbour {
-  return findNeighbour(dev, address) ?? newNeighbour(dev, address)
-}
-
-function newNeighbour(dev: NetDevice, address: IpAddress): Neighbour {
-  const family = isIpv4(address) ? 4 : 6
-  const made: Neighbour = {
-    device: dev,
-    address,
-    family,
-    state: 'NONE',
-    mac: -1,
-    confirmed: Number.NEGATIVE_INFINITY,
-    used: Number.NEGATIVE_INFINITY,
-    updated: Number.NEGATIVE_INFINITY,
-    probes: 0,
-    router: false,
-    queue: [],
-    queueBytes: 0,
-    timer: undefined,
-  }
-  familyState(dev.ns, family).neighbours.entries.set(address, dev.ifindex, made)
-  return made
 }
 
 /** neigh_probe: asks once more; the newest waiting packet lends its source address. */

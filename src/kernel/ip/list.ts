@@ -3,7 +3,7 @@ import { formatIp, type IpAddress, isIpv4, isUnspecified } from '../../net/addre
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { formatPrefix, type Prefix } from '../../net/prefix.ts'
 import type { Namespace } from '../namespace.ts'
-import { settle } from '../neighbour.ts'
+import { settle } from '../neighbour-entry.ts'
 import type { Neighbour } from '../neighbour-table.ts'
 import { rulesOf } from './admin-rule.ts'
 import { type FibRoute, type NextHop, routeScope, routeTable } from './route.ts'
