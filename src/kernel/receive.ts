@@ -21,7 +21,7 @@ function noteFull(dev: NetDevice, skb: Skb, stage: Stage): void {
 
 /**
  * A frame lies on a device; `skb.data` stands at its MAC header. A card shows its ring, interrupt and poll; a veth or
- * lo runs from the backlog (facts: linux 11). Kinds that count in their transmit function (veth, lo) have done so.
+ * lo runs from the backlog (facts: linux 11). Frames may be injected here: this is where the wire ends.
  */
 export function receive(dev: NetDevice, skb: Skb): void {
   if (!dev.up) {
@@ -30,7 +30,7 @@ export function receive(dev: NetDevice, skb: Skb): void {
   }
   ethTypeTrans(skb, dev)
   const card = dev.kind === 'phys'
-  if (card) countReceived(dev, skb.length)
+  countReceived(dev, skb.length)
   const { trace } = dev.ns.machine
   trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'rx' })
   if (card) {

@@ -1,5 +1,7 @@
 // dev_queue_xmit(): tc egress, the queue, the taps, the driver. What enters is a frame with its device; what leaves is
 // a number for the sender.
+import { readU16 } from '../net/bytes.ts'
+import { etherType } from '../net/protocol.ts'
 import {
   type NetDevice,
   transmitCongested,
@@ -89,16 +91,36 @@ export function transmitWithoutHooks(dev: NetDevice, skb: Skb): void {
   dev.ops.transmit(dev, skb)
 }
 
-/** Sends a frame from an AF_PACKET socket. Answers like `queueTransmit`; a packet to a device that is down is ENETDOWN. */
+const ethernetHeaderBytes = 14
+const vlanTagBytes = 4
+const invalid = -22
+const messageTooLong = -90
+
+/** packet_snd() of net/packet/af_packet.c: what an AF_PACKET socket refuses before anything sees the frame. */
+function frameRefusal(skb: Skb): number {
+  const { dev } = skb
+  if (!dev.up) return transmitDown
+  if (skb.length < ethernetHeaderBytes) return invalid
+  const most = dev.mtu + ethernetHeaderBytes
+  if (skb.length <= most) return transmitted
+  const tagged = readU16(skb.bytes, skb.data + 12) === etherType.vlan
+  return tagged && skb.length <= most + vlanTagBytes ? transmitted : messageTooLong
+}
+
+/**
+ * Sends a frame from an AF_PACKET socket. Answers like `queueTransmit`; refused at once: -100 (ENETDOWN) on a device that
+ * is down, -22 (EINVAL) for less than an Ethernet header, -90 (EMSGSIZE) for more than the MTU and the header (and one
+ * VLAN tag).
+ */
 export function sendFrame(skb: Skb): number {
-  if (!skb.dev.up) {
-    endPacket(skb, {
-      device: skb.dev.name,
-      stage: 'tx',
-      kind: 'dropped',
-      reason: 'SKB_DROP_REASON_DEV_READY',
-    })
-    return transmitDown
-  }
-  return queueTransmit(skb)
+  const refused = frameRefusal(skb)
+  if (refused === transmitted) return queueTransmit(skb)
+  const reason =
+    refused === transmitDown
+      ? 'SKB_DROP_REASON_DEV_READY'
+      : refused === invalid
+        ? 'SKB_DROP_REASON_PKT_TOO_SMALL'
+        : 'SKB_DROP_REASON_PKT_TOO_BIG'
+  endPacket(skb, { device: skb.dev.name, stage: 'tx', kind: 'dropped', reason })
+  return refused
 }

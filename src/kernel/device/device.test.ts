@@ -103,6 +103,21 @@ test('changing the MTU and the address of a device', () => {
   expect(setMac(a0, 0x0200_0000_0001)).toEqual({ ok: true })
 })
 
+// tried on 6.18
+test.each([
+  { length: 13, type: 0x88b5, answer: -22 },
+  { length: 14, type: 0x88b5, answer: 0 },
+  { length: 1514, type: 0x88b5, answer: 0 },
+  { length: 1515, type: 0x88b5, answer: -90 },
+  { length: 1518, type: 0x8100, answer: 0 },
+  { length: 1519, type: 0x8100, answer: -90 },
+])('an AF_PACKET socket that sends $length bytes is answered $answer', ({ length, type, answer }) => {
+  const { a0 } = lab()
+  const frame = new Uint8Array(2000)
+  frame.set(labFrame({ to: macB, from: macA, type }))
+  expect(send(a0, frame.slice(0, length))).toBe(answer)
+})
+
 describe('network cards on a segment', () => {
   function town(mute = false) {
     const { machine } = lab()

@@ -1,5 +1,5 @@
 // lo: what is sent comes back as received (drivers/net/loopback.c). Every namespace has one, up from the start.
-import { countReceived, countSent } from '../counters.ts'
+import { countSent } from '../counters.ts'
 import type { Namespace } from '../namespace.ts'
 import { receive } from '../receive.ts'
 import type { Skb } from '../skb.ts'
@@ -11,7 +11,6 @@ const loopbackMtu = 65_536
 
 function transmit(dev: NetDevice, skb: Skb): number {
   countSent(dev, skb.length)
-  countReceived(dev, skb.length)
   // loopback_xmit(): skb_orphan() is left out; IP orphans the packet a moment later without anybody looking.
   dev.ns.machine.clock.soon(() => receive(dev, skb))
   return transmitted

@@ -39,7 +39,7 @@ function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
   }
   let last: NetDevice | undefined
   for (const port of segment.ports) {
-    if (port === dev || !port.carrier) continue
+    if (port === dev || !port.carrier || !port.up) continue
     if (last !== undefined) arrive(last, skb.clone())
     last = port
   }

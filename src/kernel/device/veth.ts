@@ -1,5 +1,5 @@
 // A veth pair (drivers/net/veth.c): what one end sends the other end receives, through the backlog of the CPU.
-import { countDriver, countReceived, countSent } from '../counters.ts'
+import { countDriver, countSent } from '../counters.ts'
 import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import { receive } from '../receive.ts'
@@ -35,7 +35,6 @@ function transmit(dev: NetDevice, skb: Skb): number {
     return transmitDropped
   }
   countSent(dev, skb.length)
-  countReceived(peer, skb.length)
   cross(peer, skb)
   return transmitted
 }
@@ -56,7 +55,6 @@ function xdpTransmit(dev: NetDevice, skb: Skb): boolean {
   }
   countDriver(dev, 'tx_queue_0_xdp_xmit')
   countSent(dev, skb.length)
-  countReceived(peer, skb.length)
   cross(peer, skb)
   return true
 }
