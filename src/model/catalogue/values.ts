@@ -56,13 +56,6 @@ export const valueCodes = {
     example: 'ip.ttl == client',
     better: 'ip.src == client',
   },
-  S122: {
-    title: 'a field that there is not',
-    explanation:
-      'Fields are a closed list per layer: `eth.* arp.* ip.* ip6.* tcp.* udp.* sctp.* icmp.* vxlan.* geneve.*` and a few beside the packet.',
-    example: 'ip.tll == 63',
-    better: 'ip.ttl == 63',
-  },
   S123: {
     title: 'a drop reason that there is not',
     explanation:

@@ -79,7 +79,9 @@ function hostItem(item: HostItem, report: Report): void {
 const tunnels: readonly string[] = ['vxlan', 'geneve', 'ipip', 'netkit', 'wireguard']
 
 function programType({ syntax }: ProgramDraft, report: Report): void {
-  if (syntax.body.kind === 'object') notYet(syntax.body.span, 'a program from an object file', report)
-  else if (hookFamily(syntax.type) === 'other')
+  if (syntax.body.kind === 'object') {
+    const { path, span } = syntax.body
+    notYet({ ...span, start: path.span.start }, 'a program from an object file', report)
+  } else if (hookFamily(syntax.type) === 'other')
     notYet(syntax.typeSpan, `a program of type ${syntax.type}`, report)
 }

@@ -27,6 +27,7 @@ import { isNothing, isOpen } from '../words/fill.ts'
 import { optionValue } from '../words/options.ts'
 import { deriveMac } from './derive.ts'
 import type { Linked } from './link.ts'
+import { inheritMacs } from './macs.ts'
 import { completePeers } from './peers.ts'
 
 export interface NetDraft {
@@ -103,6 +104,7 @@ export function readEntities(linked: Linked, items: Linked['topology'], report: 
     hosts.set(item.name.text, readHost(item, { nets, taken, report }))
   }
   completePeers(hosts, taken)
+  inheritMacs(hosts)
   const of = <Kind extends TopologyItem['kind']>(kind: Kind): Extract<TopologyItem, { kind: Kind }>[] =>
     items.filter((item): item is Extract<(typeof items)[number], { kind: Kind }> => item.kind === kind)
   const byName = <T extends { readonly name: Word }>(list: readonly T[]): Map<string, T> => {

@@ -1,0 +1,222 @@
+// Nothing is hidden: the whole derived world as text in the language's own words. What the file may say is a statement;
+// what only the kernel says (indexes, connected routes, warm neighbours) is a comment behind it.
+import { formatIp, type IpAddress, isIpv4 } from '../net/address.ts'
+import { formatMac } from '../net/mac.ts'
+import { broadcastOf, formatPrefix, isIpv4Prefix, networkOf, type Prefix } from '../net/prefix.ts'
+import { etherTypeName } from '../net/protocol.ts'
+import type {
+  AttachmentModel,
+  CaseModel,
+  DeviceModel,
+  FdbModel,
+  ListenModel,
+  NamespaceModel,
+  NeighbourModel,
+  RouteModel,
+  RuleModel,
+  ScenarioModel,
+  World,
+} from './model.ts'
+import type { ProgramModel } from './program.ts'
+import { type WarmNeighbour, warmNeighbours } from './warm.ts'
+
+/** The topology of one case, derived and written out: every device, address, route, neighbour and setting. */
+export function expandCase(scenario: ScenarioModel, one: CaseModel): string {
+  const name = one.id === undefined ? scenario.name : `${scenario.name}[${one.id}]`
+  return `# ${name}: ${one.title}\n${expandWorld(one.world)}`
+}
+
+/** A world as text; equal worlds give equal text. */
+export function expandWorld(world: World): string {
+  const warm = new Map<string, WarmNeighbour[]>()
+  for (const entry of warmNeighbours(world)) {
+    const known = warm.get(entry.namespace)
+    if (known === undefined) warm.set(entry.namespace, [entry])
+    else known.push(entry)
+  }
+  const blocks = [
+    world.segments.map((net) => `  net ${net.name} ${net.prefixes.map(formatPrefix).join(' ')}`),
+    ...world.namespaces.map((host) => hostLines(host, warm.get(host.name) ?? [])),
+    ...world.programs.map(programLines),
+  ].filter((lines) => lines.length > 0)
+  return `topology {\n${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n}\n`
+}
+
+function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readonly string[] {
+  const outside =
+    host.kind === 'external' ? host.devices.find((device) => device.segment !== undefined) : undefined
+  const on = host.kind === 'netns' && host.node !== host.name ? ` on ${host.node}` : externalHead(outside)
+  const remarks = host.mute ? '   # answers nothing above ARP and ND' : ''
+  const kernel = host.kernel === undefined ? [] : [`kernel ${host.kernel}`]
+  const lines = [
+    ...kernel,
+    ...(host.neighbours === 'cold' ? ['neighbours cold'] : []),
+    '# dev lo   ifindex 1, 127.0.0.1/8, ::1/128',
+    ...host.devices.flatMap((device, index) =>
+      device === outside
+        ? [`# dev ${device.name}   ifindex ${index + 2}, mtu ${device.mtu}`]
+        : deviceLines(device, index + 2),
+    ),
+    ...host.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
+    ...host.devices.flatMap((device) => device.addresses.flatMap((prefix) => kernelRoutes(prefix, device))),
+    ...host.routes.map(routeLine),
+    ...host.rules.map(ruleLine),
+    ...host.entries.map(neighbourLine),
+    ...host.fdb.map(fdbLine),
+    ...warm.map(warmLine),
+    ...host.listens.map(listenLine),
+  ]
+  return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']
+}
+
+/** The device of an external stands in its head. */
+function externalHead(device: DeviceModel | undefined): string {
+  if (device === undefined) return ''
+  return ` on ${device.segment} ${device.addresses.map(formatPrefix).join(' ')} mac ${formatMac(device.mac)}`
+}
+
+function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
+  const words = [
+    'dev',
+    device.name,
+    device.kind,
+    ...(device.segment === undefined ? [] : ['on', device.segment]),
+    ...device.addresses.map(formatPrefix),
+    ...(device.peer === undefined ? [] : [`peer ${device.peer.namespace}/${device.peer.device}`]),
+    ...(device.lower === undefined ? [] : [`dev ${device.lower}`]),
+    ...(device.vlanId === undefined ? [] : [`id ${device.vlanId}`]),
+    ...(device.macvlanMode === undefined ? [] : [`mode ${device.macvlanMode}`]),
+    ...(device.master === undefined ? [] : [`master ${device.master}`]),
+    ...(device.hairpin ? ['hairpin on'] : []),
+    ...(device.isolated ? ['isolated on'] : []),
+    ...(device.driver === undefined ? [] : [`driver ${device.driver}`]),
+    `mac ${formatMac(device.mac)}`,
+    `mtu ${device.mtu}`,
+    ...(device.up ? [] : ['down']),
+  ]
+  const inside = [
+    ...device.attachments.map(attachmentLine),
+    ...device.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
+  ]
+  const head = words.join(' ')
+  if (inside.length === 0) return [`${head}   # ifindex ${ifindex}`]
+  return [`${head} {   # ifindex ${ifindex}`, ...inside.map((line) => `  ${line}`), '}']
+}
+
+function attachmentLine(item: AttachmentModel): string {
+  const position = item.position
+  return [
+    item.hook,
+    ...(item.mode === undefined ? [] : [item.mode]),
+    item.program,
+    ...(item.pref === undefined ? [] : [`pref ${item.pref}`]),
+    ...(item.handle === undefined ? [] : [`handle ${item.handle}`]),
+    ...(item.protocol === undefined ? [] : [`protocol ${etherTypeName(item.protocol)}`]),
+    ...(item.classic ? ['classic'] : []),
+    ...(item.classid === undefined ? [] : [`classid ${item.classid}`]),
+    ...(position === undefined
+      ? []
+      : ['program' in position ? `${position.kind} ${position.program}` : position.kind]),
+  ].join(' ')
+}
+
+/** What the kernel puts into its tables for an address (fib_add_ifaddr): the host, the subnet, its broadcast address. */
+function kernelRoutes(prefix: Prefix, device: DeviceModel): readonly string[] {
+  const own = formatIp(prefix.address)
+  const lines = [`# route local ${own} dev ${device.name} table local`]
+  const whole = isIpv4(prefix.address) ? 32 : 128
+  if (prefix.length < whole) {
+    const source = isIpv4Prefix(prefix) ? ` scope link src ${own}` : ' metric 256'
+    lines.push(`# route ${formatPrefix(networkOf(prefix))} dev ${device.name}${source}`)
+  }
+  const broadcast = isIpv4Prefix(prefix) ? broadcastOf(prefix) : undefined
+  if (broadcast !== undefined)
+    lines.push(`# route broadcast ${formatIp(broadcast)} dev ${device.name} table local`)
+  return lines
+}
+
+function routeLine(route: RouteModel): string {
+  const isDefault = route.prefix.length === 0
+  const family = isIpv4Prefix(route.prefix) ? '' : '   # IPv6'
+  const hops = route.nexthops.map((hop) =>
+    [
+      ...(hop.via === undefined ? [] : [`via ${formatIp(hop.via)}`]),
+      ...(hop.device === undefined ? [] : [`dev ${hop.device}`]),
+      ...(hop.onlink ? ['onlink'] : []),
+      ...(route.nexthops.length > 1 ? [`weight ${hop.weight}`] : []),
+    ].join(' '),
+  )
+  const options = [
+    ...(route.table === 254 ? [] : [`table ${route.table}`]),
+    ...(route.metric === 0 || (route.metric === 1024 && !isIpv4Prefix(route.prefix))
+      ? []
+      : [`metric ${route.metric}`]),
+    ...(route.scope === undefined ? [] : [`scope ${route.scope}`]),
+    ...(route.source === undefined ? [] : [`src ${formatIp(route.source)}`]),
+    ...(route.mtu === undefined ? [] : [`mtu ${route.mtu}`]),
+    ...(route.tos === 0 ? [] : [`tos ${route.tos}`]),
+  ]
+  const ways = hops.length > 1 ? [...options, ...hops.map((hop) => `nexthop ${hop}`)] : [...hops, ...options]
+  const type = route.type === 'unicast' ? [] : [route.type]
+  const target = isDefault ? 'default' : formatPrefix(route.prefix)
+  return `${['route', ...type, target, ...ways].join(' ')}${isDefault ? family : ''}`
+}
+
+function ruleLine(rule: RuleModel): string {
+  const { action } = rule
+  const range = (ports: { readonly first: number; readonly last: number }): string =>
+    ports.first === ports.last ? String(ports.first) : `${ports.first}-${ports.last}`
+  const words = [
+    'rule',
+    ...(rule.not ? ['not'] : []),
+    ...(rule.priority === undefined ? [] : [`pref ${rule.priority}`]),
+    ...(rule.from === undefined ? [] : [`from ${formatPrefix(rule.from)}`]),
+    ...(rule.to === undefined ? [] : [`to ${formatPrefix(rule.to)}`]),
+    ...(rule.mark === undefined
+      ? []
+      : [`fwmark 0x${rule.mark.value.toString(16)}/0x${rule.mark.mask.toString(16)}`]),
+    ...(rule.inDevice === undefined ? [] : [`iif ${rule.inDevice}`]),
+    ...(rule.outDevice === undefined ? [] : [`oif ${rule.outDevice}`]),
+    ...(rule.tos === undefined ? [] : [`tos ${rule.tos}`]),
+    ...(rule.protocol === undefined ? [] : [`ipproto ${rule.protocol}`]),
+    ...(rule.sport === undefined ? [] : [`sport ${range(rule.sport)}`]),
+    ...(rule.dport === undefined ? [] : [`dport ${range(rule.dport)}`]),
+    ...(rule.suppressPrefixLength === undefined
+      ? []
+      : [`suppress_prefixlength ${rule.suppressPrefixLength}`]),
+  ]
+  const end =
+    action.kind === 'lookup'
+      ? `lookup ${action.table}`
+      : action.kind === 'goto'
+        ? `goto ${action.priority}`
+        : action.kind
+  return [...words, end].join(' ')
+}
+
+function neighbourLine(entry: NeighbourModel): string {
+  if (entry.state === 'proxy') return `neigh proxy ${formatIp(entry.address)} dev ${entry.device}`
+  const mac = entry.mac === undefined ? '' : ` ${formatMac(entry.mac)}`
+  return `neigh ${formatIp(entry.address)}${mac} dev ${entry.device} ${entry.state}`
+}
+
+function fdbLine(entry: FdbModel): string {
+  return `fdb ${formatMac(entry.mac)} dev ${entry.device} ${entry.permanent ? 'permanent' : 'dynamic'}`
+}
+
+function warmLine(entry: WarmNeighbour): string {
+  return `# neigh ${formatIp(entry.address)} ${formatMac(entry.mac)} dev ${entry.device} reachable`
+}
+
+function listenLine({ protocol, port, app, address }: ListenModel): string {
+  const on = (at: IpAddress | undefined): string => (at === undefined ? '' : ` on ${formatIp(at)}`)
+  return `listen ${protocol} ${port}${app === 'accept' ? '' : ` ${app}`}${on(address)}`
+}
+
+function programLines(program: ProgramModel): readonly string[] {
+  const maps = program.maps.map(
+    (map) =>
+      `  #   map ${map.name} ${map.type} key ${map.keyType} (${map.keyBytes} B) value ${map.valueType} (${map.valueBytes} B) max-entries ${map.maxEntries}`,
+  )
+  return [`  # prog ${program.name} ${program.type}`, ...maps]
+}
