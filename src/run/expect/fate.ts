@@ -12,6 +12,7 @@ import {
   followsPath,
   hopsOf,
   matches,
+  names,
   outcomeText,
   placeText,
 } from './places.ts'
@@ -48,7 +49,7 @@ function fate(packet: PacketTrace, given: Given<unknown>, expected: string): Ans
 }
 
 const endedAt = (packet: PacketTrace, kind: Outcome['kind'], place: PlaceRef): boolean =>
-  packet.outcomes.some((outcome) => outcome.kind === kind && matches(place, outcome))
+  packet.outcomes.some((outcome) => outcome.kind === kind && names(place, outcome))
 
 export function delivered(packet: PacketTrace, body: Body<'delivered'>): Answer {
   if (endedAt(packet, 'delivered', body.to.value)) return undefined
@@ -78,7 +79,7 @@ export function outcome(packet: PacketTrace, body: Body<'outcome'>): Answer {
   }
   const place = body.place
   if (place === undefined || unfinished) return undefined
-  const there = packet.outcomes.some((each) => each.kind === kind && matches(place.value, each))
+  const there = packet.outcomes.some((each) => each.kind === kind && names(place.value, each))
   return there ? undefined : fate(packet, place, `${kind} at ${place.value.text}`)
 }
 

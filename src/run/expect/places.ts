@@ -38,6 +38,16 @@ export function outcomeText(outcome: Outcome): string {
   return outcome.kind === 'delivered' ? outcome.node : placeText(outcome)
 }
 
+/**
+ * Whether a place names an outcome exactly: a delivery by its node (or node and device), every other end by node, device
+ * and stage. A place that merely contains the true one is no answer, or a changed cell would go unnoticed.
+ */
+export function names(place: PlaceRef, outcome: Outcome): boolean {
+  if (!matches(place, outcome)) return false
+  if (outcome.kind === 'delivered') return place.stage === undefined
+  return place.stage !== undefined && (place.device !== undefined || outcome.device === '')
+}
+
 /** All events of a packet, runs inside runs included, in order. */
 export function* everyEvent(events: readonly HookEvent[]): Generator<HookEvent> {
   for (const event of events) {
