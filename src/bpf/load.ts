@@ -8,6 +8,7 @@ import { type AnyMap, createMap } from './maps/create.ts'
 import type { MapSpec } from './maps/map.ts'
 import { ProgArray } from './maps/prog-array.ts'
 import { type LiveMaps, type MapSpecs, nativeProgram, type ProgramDefinition } from './native.ts'
+import { offloadRefusal } from './offload.ts'
 
 /** A program that can be attached. The loader holds file descriptors of the program and of every map it made. */
 export interface LoadedProgram extends Program {
@@ -54,10 +55,20 @@ function mapFor(spec: MapSpec, given: AnyMap | undefined, cpus: number): AnyMap 
  */
 export function loadProgram<Type extends ProgramType, Uses extends HelperName, Specs extends MapSpecs>(
   definition: ProgramDefinition<Type, Uses, Specs>,
-  options: { readonly cpus: number; readonly given?: Readonly<Record<string, AnyMap>> },
+  options: {
+    readonly cpus: number
+    readonly given?: Readonly<Record<string, AnyMap>>
+    /** For a program that is to run on the NIC. */
+    readonly offload?: 'device'
+  },
 ): Loaded<Specs> {
   const wrong = refusedHelper(definition.type, definition.uses)
   if (wrong !== undefined) return wrong
+  if (options.offload !== undefined) {
+    const { type, uses } = definition
+    const unable = offloadRefusal({ type, uses, maps: Object.values(definition.maps) })
+    if (unable !== undefined) return refusal('EOPNOTSUPP', unable)
+  }
   const maps: Record<string, AnyMap> = {}
   for (const [name, spec] of Object.entries(definition.maps)) {
     const map = mapFor(spec, options.given?.[name], options.cpus)

@@ -4,10 +4,26 @@
 
 const none = -1
 
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)
+  )
+}
+
+function mixed(hash: number, word: number): number {
+  const scrambled = Math.imul(hash ^ word, 0x9e37_79b1)
+  return scrambled ^ (scrambled >>> 15)
+}
+
 /** A 32-bit hash of a key (the finaliser is that of MurmurHash3, public domain). */
 function hashOf(key: Uint8Array): number {
   let hash = key.length
-  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ (key[at] as number), 0x0100_0193)
+  let at = 0
+  for (; at + 3 < key.length; at += 4) hash = mixed(hash, wordAt(key, at))
+  for (; at < key.length; at += 1) hash = mixed(hash, key[at] as number)
   hash ^= hash >>> 16
   hash = Math.imul(hash, 0x85eb_ca6b)
   hash ^= hash >>> 13

@@ -30,8 +30,7 @@ function ruleOf(ir: SmallIr, rule: IrRule): Rule {
   }
 }
 
-function runRules(rules: readonly Rule[], otherwise: number, context: RunContext): number {
-  const run = new SmallRun(context)
+function runRules(rules: readonly Rule[], otherwise: number, run: SmallRun): number {
   for (const rule of rules) {
     if (rule.test !== undefined && !rule.test(run)) continue
     for (const action of rule.actions) {
@@ -64,5 +63,14 @@ export function compileSmall(ir: SmallIr): Program & { readonly references: Refe
   })
   references.holdUser()
   const { name, type, otherwise } = ir
-  return { name, type, references, run: (context) => runRules(rules, otherwise, context) }
+  // a clone redirect may run the same program again before it is over, so there may be several states
+  const idle: SmallRun[] = []
+  const run = (context: RunContext): number => {
+    const state = idle.pop() ?? new SmallRun(context)
+    state.reset(context)
+    const code = runRules(rules, otherwise, state)
+    idle.push(state)
+    return code
+  }
+  return { name, type, references, run }
 }

@@ -9,8 +9,8 @@ import type { SmallRun } from './headers.ts'
 import type { IrExpr, IrMap, IrOperator } from './ir.ts'
 import { absent, type NumberOf, reader, readField } from './read.ts'
 
-/** Fills a buffer that is made once; false when something the bytes need is not there. */
-export type BytesOf = (run: SmallRun, into: Uint8Array) => boolean
+/** Fills a buffer that is made once, from `at` to its end; false when something the bytes need is not there. */
+export type BytesOf = (run: SmallRun, into: Uint8Array, at?: number) => boolean
 
 /** Whether an expression is an IPv6 address rather than a number. */
 export function isWide(expr: IrExpr): boolean {
@@ -51,16 +51,16 @@ export function readNumber(bytes: Uint8Array, order: 'le' | 'be'): number {
   }
 }
 
-/** Writes a number into all of `into`. */
-export function writeNumber(into: Uint8Array, order: 'le' | 'be', value: number): void {
-  const { length } = into
-  if (length === 1) into[0] = value
-  else if (order === 'be' && length === 2) writeU16(into, 0, value)
-  else if (order === 'be' && length === 6) writeU48(into, 0, value)
-  else if (order === 'be') writeU32(into, length - 4, value)
-  else if (length === 2) writeLe16(into, 0, value)
-  else if (length === 4) writeLe32(into, 0, value)
-  else writeLe64(into, 0, value)
+/** Writes a number into all of `into` behind `at`. */
+export function writeNumber(into: Uint8Array, order: 'le' | 'be', value: number, at = 0): void {
+  const length = into.length - at
+  if (length === 1) into[at] = value
+  else if (order === 'be' && length === 2) writeU16(into, at, value)
+  else if (order === 'be' && length === 6) writeU48(into, at, value)
+  else if (order === 'be') writeU32(into, into.length - 4, value)
+  else if (length === 2) writeLe16(into, at, value)
+  else if (length === 4) writeLe32(into, at, value)
+  else writeLe64(into, at, value)
 }
 
 /** The map of an index; an index that is not there is a mistake of whoever made the program. */
@@ -128,24 +128,24 @@ export function wideEquals(expr: IrExpr, address: Ipv6): (run: SmallRun) => bool
 export function bytesOf(maps: readonly IrMap[], expr: IrExpr, order: 'le' | 'be'): BytesOf {
   if (expr.kind === 'ip6') {
     const { value } = expr
-    return (_run, into) => {
-      writeIpv6(into, 0, value)
+    return (_run, into, at = 0) => {
+      writeIpv6(into, at, value)
       return true
     }
   }
   if (isWide(expr)) {
     const where = wideAt(expr)
-    return (run, into) => {
+    return (run, into, at = 0) => {
       const offset = where(run)
-      if (offset >= 0) into.set(run.bytes.subarray(offset, offset + 16))
+      if (offset >= 0) into.set(run.bytes.subarray(offset, offset + 16), at)
       return offset >= 0
     }
   }
   const number = numberOf(maps, expr)
-  return (run, into) => {
+  return (run, into, at = 0) => {
     const value = number(run)
     if (Number.isNaN(value)) return false
-    writeNumber(into, order, value)
+    writeNumber(into, order, value, at)
     return true
   }
 }
@@ -157,6 +157,6 @@ export function keyOf(maps: readonly IrMap[], index: number, expr: IrExpr): Byte
   if (map.spec.type !== 'lpm_trie') return fill
   return (run, into) => {
     writeLe32(into, 0, (into.length - 4) * 8)
-    return fill(run, into.subarray(4))
+    return fill(run, into, 4)
   }
 }

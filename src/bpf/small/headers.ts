@@ -39,7 +39,7 @@ const transportBytes: Readonly<Record<number, number>> = {
 
 /** The state of one run. Offsets are positions in `bytes`; -1 says that the layer is not there. */
 export class SmallRun {
-  readonly context: RunContext
+  context: RunContext
   bytes: Uint8Array
   start = 0
   end = 0
@@ -53,6 +53,14 @@ export class SmallRun {
   constructor(context: RunContext) {
     this.context = context
     this.bytes = (context.skb ?? context.xdp ?? fault('a small program needs a packet')).bytes
+    this.refresh()
+  }
+
+  /** Makes the state fresh for another run: a program keeps one for each level of nesting. */
+  reset(context: RunContext): void {
+    this.context = context
+    this.stop = undefined
+    this.redirectCode = absent
     this.refresh()
   }
 
@@ -79,8 +87,8 @@ export class SmallRun {
 
   private walk(): void {
     this.walked = true
-    this.offsets.fill(absent)
-    const { bytes, start, end } = this
+    const { bytes, start, end, offsets } = this
+    for (let layer = 0; layer < layerCount; layer += 1) offsets[layer] = absent
     if (end - start < 14) return
     this.offsets[layers.eth] = start
     let at = start + 14
