@@ -7,7 +7,7 @@ import { readLe16, readLe32, writeLe16, writeLe32 } from './byte-order.ts'
 export const addressFamily = { AF_INET: 2, AF_INET6: 10 } as const
 
 /** struct bpf_fib_lookup */
-export const fibAt = {
+const fibAt = {
   family: 0,
   l4_protocol: 1,
   sport: 2,

@@ -7,7 +7,7 @@ import { etherType, networkOffset, skbBytesMax, skbLength, skbOf } from './subje
 /** enum bpf_adj_room_mode: room behind the network header, or behind the MAC header. */
 export const roomMode = { net: 0, mac: 1 } as const
 
-export const roomFlag = {
+const roomFlag = {
   BPF_F_ADJ_ROOM_FIXED_GSO: 1,
   BPF_F_ADJ_ROOM_ENCAP_L3_IPV4: 2,
   BPF_F_ADJ_ROOM_ENCAP_L3_IPV6: 4,

@@ -3,7 +3,7 @@ import type { RunContext } from '../contract.ts'
 import { errno } from '../errno.ts'
 
 /** Ticks a second of the simulated kernel (CONFIG_HZ of the machine that the facts were observed on). */
-export const kernelHz = 250
+const kernelHz = 250
 
 /** INITIAL_JIFFIES: the counter starts five minutes before its 32-bit half wraps. */
 const initialJiffies = 0x1_0000_0000 - 300 * kernelHz

@@ -12,7 +12,7 @@ import { MapOfMaps } from '../maps/map-of-maps.ts'
 import { ProgArray } from '../maps/prog-array.ts'
 
 /** MAX_TAIL_CALL_CNT: so a chain has at most 34 programs. */
-export const tailCallsMax = 33
+const tailCallsMax = 33
 
 const readable = new Set([
   'hash',

@@ -4,10 +4,10 @@ import type { RunContext } from '../contract.ts'
 import { errno } from '../errno.ts'
 import { networkOffset, skbLength, skbOf } from './subject.ts'
 
-export const storeFlag = { BPF_F_RECOMPUTE_CSUM: 1, BPF_F_INVALIDATE_HASH: 2 } as const
+const storeFlag = { BPF_F_RECOMPUTE_CSUM: 1, BPF_F_INVALIDATE_HASH: 2 } as const
 
 /** BPF_HDR_START_MAC, BPF_HDR_START_NET. */
-export const headerStart = { mac: 0, net: 1 } as const
+const headerStart = { mac: 0, net: 1 } as const
 
 /** bpf_skb_store_bytes: 0, -EINVAL for unknown flags, -EFAULT outside of the packet. */
 export function skbStoreBytes(context: RunContext, offset: number, from: Uint8Array, flags = 0): number {

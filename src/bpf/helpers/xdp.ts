@@ -9,7 +9,7 @@ import { errno } from '../errno.ts'
 import { xdpOf } from './subject.ts'
 
 /** sizeof(struct xdp_frame): kept free at the start of the headroom, for a redirect. */
-export const xdpFrameBytes = 40
+const xdpFrameBytes = 40
 const ethernetBytes = 14
 const metaBytesMax = 255
 

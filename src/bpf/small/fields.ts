@@ -122,7 +122,7 @@ export const headerFields = {
 export type HeaderFieldName = keyof typeof headerFields
 
 /** What a program reads from its context instead of the packet. */
-export const metaFields = [
+const metaFields = [
   'mark',
   'meta',
   'ifindex',
