@@ -124,6 +124,15 @@ describe('a fault ends the run, names program and mistake, and stops the packet'
     expect([context.skb.mark, context.skb.tcIndex, context.fault]).toEqual([7, 5, undefined])
   })
 
+  test('the next program on the same context starts without it', () => {
+    const context = xdpContext(new Uint8Array(0))
+    const { program } = loaded(loadProgram(counting, { cpus: 1 }))
+    runProgram(program, context)
+    expect(context.fault?.program).toBe('counting')
+    runProgram({ name: 'good', type: 'xdp', run: () => 2 }, context)
+    expect(context.fault).toBeUndefined()
+  })
+
   test('our own mistakes are not swallowed', () => {
     const program = faulty('xdp', () => {
       throw new TypeError('ours')

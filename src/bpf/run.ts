@@ -8,10 +8,13 @@ import { MapJournal } from './maps/journal.ts'
 /**
  * Runs a program, follows its tail calls to the end, and reports map changes to the trace.
  *
- * The context must be fresh: `redirect` none, `tailCalls` 0. The code is signed, as `bpf_prog_run()` hands it to a hook.
+ * A hook may use one context for several programs: tail calls and faults start afresh, while `redirect` stays as the
+ * program before left it (the kernel's bpf_redirect_info does so too). The code is signed, as `bpf_prog_run()` hands it to a hook.
  * A fault of the program never throws: `context.fault` names program and mistake, and the hook drops the packet.
  */
 export function runProgram(program: Program, context: RunContext): number {
+  context.tailCalls = 0
+  if (context.fault !== undefined) context.fault = undefined
   if (context.trace === undefined) return follow(program, context)
   const journal = new MapJournal(context.kernel.cpu)
   context.journal = journal
