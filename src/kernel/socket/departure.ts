@@ -7,6 +7,7 @@ import { writeSegmentChecksum } from '../../net/checksum.ts'
 import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
+import { born } from '../birth.ts'
 import { ipLocalOut } from '../ip/output.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, type RouteAnswer, routeScope } from '../ip/route.ts'
@@ -89,6 +90,11 @@ export function buildPacket(departure: Departure): Skb {
   skb.sk = socket
   skb.mark = departure.mark
   return skb
+}
+
+/** Names a packet `label.word`. Without a trace no text is made; the packet is counted all the same. */
+export function bornAs(skb: Skb, label: string, word: string): void {
+  born(skb, skb.dev.ns.machine.trace === undefined ? '' : `${label}.${word}`)
 }
 
 /**

@@ -2,6 +2,7 @@
 // Before changing this file, read RFC 9293 section 3.10.7.4 (fifth, check the ACK field) and RFC 5681.
 import { readU8, readU32 } from '../../net/bytes.ts'
 import { findTcpOption, tcpOptionKind } from '../../net/tcp-options.ts'
+import { confirmNeighbour } from '../neighbour.ts'
 import { pieceEnd, pushPending, rearm, retransmitFirst, sampleRoundTrip } from './tcp-output.ts'
 import type { Arrived } from './tcp-segment.ts'
 import { seqAfter, seqBefore, seqDiff } from './tcp-sequence.ts'
@@ -79,6 +80,13 @@ function duplicate(socket: TcpSocket): void {
   retransmitFirst(socket)
 }
 
+/** sk_dst_confirm(): what was sent has arrived, so the neighbour needs no probe. */
+function confirmNextHop(socket: TcpSocket): void {
+  const { route } = socket
+  if (route === undefined || route.local || !route.device.arp) return
+  confirmNeighbour(route.device, route.gateway ?? socket.remoteAddress)
+}
+
 /** tcp_ack(). The caller has checked that the segment carries ACK and lies in the window. */
 export function processAck(socket: TcpSocket, segment: Arrived): AckVerdict {
   const { acknowledgement } = segment
@@ -101,6 +109,7 @@ export function processAck(socket: TcpSocket, segment: Arrived): AckVerdict {
     if (socket.srtt >= 0) socket.rto = Math.max(socket.srtt + socket.rttvar, 0)
   }
   socket.softError = undefined
+  confirmNextHop(socket)
   if (socket.cwnd < socket.ssthresh) socket.cwnd += cleaned
   rearm(socket)
   return 'new'

@@ -3,13 +3,12 @@
 import { isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
-import { born } from '../birth.ts'
 import { cancel } from '../clock.ts'
 import { count } from '../counters.ts'
 import type { Route } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
 import { familyOf } from './base.ts'
-import { buildPacket, localOut, routeFor } from './departure.ts'
+import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
 import { hopsFor } from './names.ts'
 import { dataOptions, synOptions, type Timestamps, writeSegment } from './tcp-segment.ts'
 import { seqAdd, seqAfter, seqBefore, seqDiff, timestampNow } from './tcp-sequence.ts'
@@ -170,7 +169,7 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
   countSegment(socket, what)
   const end = seqAdd(what.sequence, what.data.length + (syn || (flags & tcpFlag.fin) !== 0 ? 1 : 0))
   if (seqBefore(socket.sndNxt, end)) socket.sndNxt = end
-  born(skb, `${socket.label}.${what.name}`)
+  bornAs(skb, socket.label, what.name)
   return localOut(socket.ns, skb)
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { at, names, type SocketLab, socketLab, string, text } from '../../../test/socket-lab.ts'
+import { readU16 } from '../../net/bytes.ts'
 import { millisecond, second } from '../clock.ts'
 import { setUp } from '../device/change.ts'
 import { attachSocketHook } from './hooks.ts'
@@ -69,6 +70,21 @@ describe('a TCP connection', () => {
     expect(client.state).toBe(socketState.timeWait)
     lab.machine.clock.advance(lab.machine.clock.now + 62 * second)
     expect(lab.a.sockets.tcpFlows?.size).toBe(0)
+  })
+
+  test.each([
+    [4, 65_535, 1050],
+    [6, 65_535, 1052],
+  ] as const)('tells the recorded windows (IPv%i)', (family, syn, ack) => {
+    const lab = socketLab()
+    serve(lab, family, () => text('OK'))
+    const client = open(lab, family)
+    openAndWait(client, { address: far[family], port: 80 }, second)
+    sendAndWait(client, text('GET'), second)
+    const windows = (lab.machine.trace?.packets ?? [])
+      .filter(({ name }) => name.startsWith('f1.') && name.split('.').length === 2)
+      .map(({ first }) => readU16(first.bytes, (family === 4 ? 20 : 40) + 14))
+    expect(windows.slice(0, 5)).toEqual([syn, syn, ack, ack, ack])
   })
 
   test('cuts a long answer into segments of the MSS, the last one with PSH', () => {

@@ -17,7 +17,7 @@ import {
   runLifetimeHook,
   takeError,
 } from './base.ts'
-import { buildPacket, localOut, routeFor } from './departure.ts'
+import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
 import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
@@ -243,7 +243,8 @@ export function udpSend(
     segment: udpSegment(socket, to, data),
   })
   socket.sent += 1
-  born(skb, options.name ?? `${socket.label}.data${socket.sent}`)
+  if (options.name === undefined) bornAs(skb, socket.label, `data${socket.sent}`)
+  else born(skb, options.name)
   const problem = afterSend(socket, localOut(socket.ns, skb), route.family)
   return problem === undefined ? { ok: data.length } : { errno: problem }
 }
