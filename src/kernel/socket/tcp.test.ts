@@ -6,7 +6,7 @@ import { setUp } from '../device/change.ts'
 import { attachSocketHook } from './hooks.ts'
 import { closeAndWait, openAndWait, receiveAndWait, sendAndWait, serveTcp } from './program.ts'
 import { socketState } from './socket.ts'
-import { tcpBind, tcpClose, tcpConnect, tcpListen, tcpOpen } from './tcp.ts'
+import { tcpBind, tcpClose, tcpConnect, tcpListen, tcpOpen, tcpSend } from './tcp.ts'
 import type { TcpSocket } from './tcp-socket.ts'
 import { runUntil } from './waiting.ts'
 
@@ -112,6 +112,44 @@ describe('a TCP connection', () => {
     sendAndWait(client, text('GET'), second)
     const answer = receiveAndWait(client, whole.length, 5 * second)
     expect('ok' in answer && Buffer.from(answer.ok).equals(Buffer.from(whole))).toBe(true)
+  })
+
+  test('three questions on one connection: who acknowledges when, as seen on Linux 6.18', () => {
+    const lab = socketLab()
+    const listener = open(lab, 4, 'server', lab.b)
+    tcpBind(listener, { address: at('0.0.0.0'), port: 80 })
+    tcpListen(listener)
+    serveTcp(listener, {
+      received: () => text('OK'),
+      ended: (connection) => {
+        lab.machine.clock.after(200 * millisecond, () => tcpClose(connection))
+        return 'keep'
+      },
+    })
+    const client = open(lab, 4)
+    openAndWait(client, { address: far[4], port: 80 }, second)
+    for (let question = 0; question < 3; question += 1) {
+      tcpSend(client, text('GET'))
+      receiveAndWait(client, 2, second)
+    }
+    lab.machine.clock.advance(100 * millisecond)
+    tcpClose(client)
+    lab.machine.clock.advance(second)
+    expect(lab.segments.slice(3)).toEqual([
+      '0.00 > psh+ack 1 len 3',
+      '0.00 < ack 1 len 0',
+      '0.00 < psh+ack 1 len 2',
+      '0.00 > ack 4 len 0',
+      '0.00 > psh+ack 4 len 3',
+      '0.00 < psh+ack 3 len 2',
+      '0.00 > psh+ack 7 len 3',
+      '0.00 < psh+ack 5 len 2',
+      '0.04 > ack 10 len 0',
+      '0.10 > fin+ack 10 len 0',
+      '0.14 < ack 7 len 0',
+      '0.30 < fin+ack 7 len 0',
+      '0.30 > ack 11 len 0',
+    ])
   })
 
   test('a closed port refuses at once', () => {
