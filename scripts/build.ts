@@ -1,6 +1,6 @@
 // Bundles the command: dist/scn.cjs (a launcher that answers --version itself), dist/engine.cjs (everything), and
 // dist/engine.cache (V8's compiled code of the engine, made by running it once on the examples).
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { build, type Plugin } from 'esbuild'
 import { version } from '../src/cli/version.ts'
@@ -30,8 +30,9 @@ writeFileSync('dist/scn.cjs', launcher)
 chmodSync('dist/scn.cjs', 0o755)
 writeFileSync('dist/package.json', '{ "type": "commonjs" }\n')
 
-// One run over the examples compiles what a run needs; SCN_MAKE_CACHE tells the launcher to keep the result.
-execFileSync(process.execPath, ['dist/scn.cjs', 'run', 'examples', '-q', '--golden=check'], {
+// One run over the examples compiles what a run needs; SCN_MAKE_CACHE tells the launcher to keep the result. What the
+// examples say is not asked here.
+spawnSync(process.execPath, ['dist/scn.cjs', 'run', 'examples', '-q'], {
   env: { ...process.env, SCN_MAKE_CACHE: '1', CI: '1', SCN_RESULTS: undefined },
   stdio: 'ignore',
 })

@@ -1,6 +1,9 @@
 // Runs the XDP program of a device on a frame and does what its code says. Counters as `ethtool -S` of veth prints them
 // (drivers/net/veth.c veth_xdp_rcv_one); the generic way is net/core/dev.c do_xdp_generic. Facts: linux section 2.
-import type { KernelServices, Redirect, RunContext, XdpBuff } from '../bpf/contract.ts'
+import type { KernelServices, Redirect, RunContext, RunFault, XdpBuff } from '../bpf/contract.ts'
+import { runProgram } from '../bpf/run.ts'
+import { readU16 } from '../net/bytes.ts'
+import { isMulticastMac, readMac } from '../net/mac.ts'
 import type { KernelDropReason } from '../trace/drop-reason.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { countDriver } from './counters.ts'
@@ -23,6 +26,7 @@ class XdpContext implements RunContext {
   redirect: Redirect = { kind: 'none' }
   retval = 0
   tailCalls = 0
+  fault: RunFault | undefined = undefined
 
   constructor(dev: NetDevice, skb: Skb, frame: XdpFrame) {
     this.kernel = dev.ns.machine.wiring.services(dev, skb)
@@ -40,21 +44,23 @@ interface Run {
   readonly native: boolean
 }
 
-function reasonOf(code: number): KernelDropReason {
+function reasonOf(code: number, context: XdpContext): KernelDropReason {
+  if (context.fault !== undefined) return 'PROGRAM_FAULT_SCN'
   return code === xdpAct.drop ? 'XDP_DROP' : 'XDP_ABORTED'
 }
 
 /** Runs the program inside its event; a drop, and the exception it fires, are facts of that event. */
-function runProgram(run: Run, attachment: XdpAttachment, frame: XdpFrame, context: XdpContext): number {
+function runAttached(run: Run, attachment: XdpAttachment, frame: XdpFrame, context: XdpContext): number {
   const { dev } = run
   const { program } = attachment
   const { trace } = context
-  if (trace === undefined) return program.run(context) >>> 0
+  if (trace === undefined) return runProgram(program, context) >>> 0
   trace.begin(frame, { node: dev.ns.name, device: dev.name, stage: 'xdp' }, program.name)
-  const code = program.run(context) >>> 0
+  const code = runProgram(program, context) >>> 0
   if (code > xdpAct.redirect || code === xdpAct.aborted)
     trace.fact({ kind: 'tracepoint', name: 'xdp_exception' })
-  if (code > xdpAct.redirect || code <= xdpAct.drop) trace.fact({ kind: 'drop', reason: reasonOf(code) })
+  if (code > xdpAct.redirect || code <= xdpAct.drop)
+    trace.fact({ kind: 'drop', reason: reasonOf(code, context) })
   const decision = { code: xdpActName(code), value: code }
   const target = code === xdpAct.redirect ? redirectText(dev.ns, context.redirect) : ''
   trace.end(frame, target === '' ? decision : { ...decision, target })
@@ -68,7 +74,7 @@ export function runXdp(dev: NetDevice, attachment: XdpAttachment, skb: Skb): Xdp
   const frame = new XdpFrame(skb, { mode: attachment.mode, place })
   const context = new XdpContext(dev, skb, frame)
   const run: Run = { dev, skb, native }
-  const code = runProgram(run, attachment, frame, context)
+  const code = runAttached(run, attachment, frame, context)
   frame.intoSkb()
   if (native) countDriver(dev, 'rx_queue_0_xdp_packets')
   switch (code) {
@@ -87,7 +93,7 @@ export function runXdp(dev: NetDevice, attachment: XdpAttachment, skb: Skb): Xdp
         device: dev.name,
         stage: 'xdp',
         kind: 'dropped',
-        reason: reasonOf(code),
+        reason: reasonOf(code, context),
       })
       return 'gone'
   }
@@ -207,9 +213,24 @@ function redirectFailed(run: Run): void {
   })
 }
 
-/** do_xdp_generic(): after the skb is built; a changed Ethernet header is read again. */
+/** What bpf_prog_run_generic_xdp() remembers of the Ethernet header: type, whether for this device, whether multicast. */
+function headerSeen(dev: NetDevice, skb: Skb): number {
+  const destination = readMac(skb.bytes, skb.data)
+  const own = destination === dev.mac ? 1 << 16 : 0
+  const multicast = isMulticastMac(destination) ? 1 << 17 : 0
+  return readU16(skb.bytes, skb.data + 12) | own | multicast
+}
+
+/**
+ * do_xdp_generic(): after the skb is built. The Ethernet header is read again only when the program has changed it, so
+ * a packet_type that somebody chose before (bpf_redirect_peer) stays.
+ */
 export function runGenericXdp(dev: NetDevice, attachment: XdpAttachment, skb: Skb): XdpVerdict {
+  const before = headerSeen(dev, skb)
   const verdict = runXdp(dev, attachment, skb)
-  if (verdict === 'pass') ethTypeTrans(skb, dev)
+  if (verdict === 'gone') return verdict
+  const { pktType } = skb
+  ethTypeTrans(skb, dev)
+  if (headerSeen(dev, skb) === before) skb.pktType = pktType
   return verdict
 }

@@ -1,6 +1,8 @@
 // Runs the programs of one tc hook and applies the verdict (net/core/dev.c sch_handle_ingress, sch_handle_egress,
 // tcx_run, tc_run; net/sched/cls_bpf.c). What each return code means is in facts/linux section 1.
-import type { KernelServices, Redirect, RunContext } from '../../bpf/contract.ts'
+import type { KernelServices, Redirect, RunContext, RunFault } from '../../bpf/contract.ts'
+import { runProgram } from '../../bpf/run.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import type { Recorder, Site } from '../../trace/recorder.ts'
 import type { NetDevice } from '../device/device.ts'
 import { endPacket } from '../drop.ts'
@@ -19,6 +21,7 @@ class TcContext implements RunContext {
   redirect: Redirect = { kind: 'none' }
   retval = 0
   tailCalls = 0
+  fault: RunFault | undefined = undefined
 
   constructor(dev: NetDevice, skb: Skb, direction: TcDirection) {
     this.kernel = dev.ns.machine.wiring.services(dev, skb)
@@ -31,19 +34,24 @@ class TcContext implements RunContext {
 const sites = { ingress: 'tc-in', egress: 'tc-out' } as const
 const dropReasons = { ingress: 'SKB_DROP_REASON_TC_INGRESS', egress: 'SKB_DROP_REASON_TC_EGRESS' } as const
 
+/** SHOT, or a program that broke its contract. */
+function reasonOf(context: TcContext): KernelDropReason {
+  return context.fault === undefined ? dropReasons[context.direction] : 'PROGRAM_FAULT_SCN'
+}
+
 /** Runs one program and writes its event. A verdict that ends the packet as a drop is part of that event. */
 function runOne(dev: NetDevice, entry: TcProgram, context: TcContext): number {
   context.tailCalls = 0
   const { trace, skb } = context
-  if (trace === undefined) return entry.program.run(context) | 0
+  if (trace === undefined) return runProgram(entry.program, context)
   const site: Site = { node: dev.ns.name, device: dev.name, stage: sites[context.direction] }
   trace.begin(skb, site, entry.program.name)
-  const code = entry.program.run(context) | 0
+  const code = runProgram(entry.program, context)
   if (!entry.directAction) {
     trace.end(skb, { code: code === 0 ? 'NOMATCH' : 'MATCH', value: code })
     return code
   }
-  if (code === tcAct.shot) trace.fact({ kind: 'drop', reason: dropReasons[context.direction] })
+  if (code === tcAct.shot) trace.fact({ kind: 'drop', reason: reasonOf(context) })
   const decision = { code: tcActName(code), value: code }
   const target = code === tcAct.redirect ? redirectText(dev.ns, context.redirect) : ''
   trace.end(skb, target === '' ? decision : { ...decision, target })
@@ -109,7 +117,7 @@ function apply(dev: NetDevice, hook: TcHook, skb: Skb, direction: TcDirection): 
   const end = { node: dev.ns.name, device: dev.name, stage: sites[direction] }
   switch (code) {
     case tcAct.shot:
-      endPacket(skb, { ...end, kind: 'dropped', reason: dropReasons[direction] })
+      endPacket(skb, { ...end, kind: 'dropped', reason: reasonOf(context) })
       return 'dropped'
     case tcAct.stolen:
     case tcAct.queued:
