@@ -247,6 +247,22 @@ describe('devices and routes', () => {
       }),
     ],
     [
+      'S110',
+      'add `classic`',
+      file({
+        topology: 'node n { dev eth0 on lan 10.1.0.9 { <|tc-in p action drop|> } }',
+        rest: 'prog p tc { otherwise => TC_ACT_OK }',
+      }),
+    ],
+    [
+      'S103',
+      'did you mean `eth0`?',
+      file({
+        topology: 'node n { dev eth0 on lan 10.1.0.9 { tc-in p classic action mirror <|eth1|> } }',
+        rest: 'prog p tc { otherwise => TC_ACT_OK }',
+      }),
+    ],
+    [
       'S125',
       '`vlan dev eth0 id 100`',
       file({ topology: 'node n { dev eth0 on lan 10.1.0.9; dev <|v|> vlan dev eth0 }' }),

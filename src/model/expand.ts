@@ -104,7 +104,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
 }
 
 function attachmentLine(item: AttachmentModel): string {
-  const position = item.position
+  const { action, position } = item
   return [
     item.hook,
     ...(item.mode === undefined ? [] : [item.mode]),
@@ -114,6 +114,9 @@ function attachmentLine(item: AttachmentModel): string {
     ...(item.protocol === undefined ? [] : [`protocol ${etherTypeName(item.protocol)}`]),
     ...(item.classic ? ['classic'] : []),
     ...(item.classid === undefined ? [] : [`classid ${item.classid}`]),
+    ...(action === undefined
+      ? []
+      : ['device' in action ? `action ${action.kind} ${action.device}` : `action ${action.kind}`]),
     ...(position === undefined
       ? []
       : ['program' in position ? `${position.kind} ${position.program}` : position.kind]),

@@ -252,6 +252,17 @@ describe('worlds', () => {
     ])
   })
 
+  test('a classic filter has an action, with a device where it forwards', () => {
+    const hooks = 'tc-in p classic classid 1:10; tc-in p classic action mirror d'
+    const text = scn(`node n { dev d dummy { ${hooks} } }`, 'wait 1s')
+    const { world } = caseOf(modelOf(`${text}\nprog p tc { otherwise => -1 }`))
+    const device = world.namespaces[0]?.devices[0]
+    expect(device?.attachments.map(({ classid, action }) => [classid, action])).toEqual([
+      [0x1_0010, undefined],
+      [undefined, { kind: 'mirror', device: 'd' }],
+    ])
+  })
+
   test('an IPv6 address brings its link-local address along', () => {
     const [n] = world('node n { dev d dummy fd00::1/64 mac 02:00:00:00:00:01 }').namespaces
     expect(n?.devices[0]?.addresses.map(formatPrefix)).toEqual(['fd00::1/64', 'fe80::ff:fe00:1/64'])

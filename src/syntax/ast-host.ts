@@ -103,6 +103,7 @@ export type AttachmentOptionName =
   | 'protocol'
   | 'classic'
   | 'classid'
+  | 'action'
   | 'before'
   | 'after'
   | 'first'
@@ -111,6 +112,7 @@ export type AttachmentOptionName =
 /**
  * A program at a hook: `xdp native blocklist`, `tc-in classify pref 2`, `tcx-out p before q`; in a node also
  * `cgroup/connect4 p`. `tc-in`/`tc-out` are clsact filters, direct-action unless `classic` stands there.
+ * `action mirror eth1` (two words) and `action drop` say what a match of a classic filter does.
  * Several lines at one hook run in `pref` order, then in the order written.
  */
 export interface Attachment {

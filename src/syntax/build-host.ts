@@ -46,6 +46,15 @@ export function attachmentOption(
   return makeOption(span, name, value)
 }
 
+/** `action mirror eth1`: what a matching classic filter does with the packet, and by which device. */
+export function forwardingAction(
+  span: ast.Span,
+  verb: ast.Word,
+  device: ast.Word,
+): ast.Option<ast.AttachmentOptionName> {
+  return makeOption(span, 'action', [verb, device])
+}
+
 export function route(
   span: ast.Span,
   type: ast.RouteType | null,

@@ -6,6 +6,7 @@ import { mistake, mistakeIn } from '../diagnose.ts'
 import { hookFamily } from '../resolve/program.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
+import type { HostDraft } from '../world/entities.ts'
 
 /** Every attachment of every device. */
 export function attachmentsFit({ entities }: WorldDraft, report: Report): void {
@@ -24,7 +25,10 @@ export function attachmentsFit({ entities }: WorldDraft, report: Report): void {
           }),
         )
       }
-      for (const each of item.attachments) judge(each, programNames, report)
+      for (const each of item.attachments) {
+        judge(each, programNames, report)
+        actionHasDevice(each, host, report)
+      }
     }
   }
 }
@@ -61,7 +65,14 @@ function wanted(hook: string): string {
   return hook === 'xdp' ? 'xdp' : 'tc'
 }
 
-const filterOptions: readonly AttachmentOptionName[] = ['pref', 'handle', 'protocol', 'classic', 'classid']
+const filterOptions: readonly AttachmentOptionName[] = [
+  'pref',
+  'handle',
+  'protocol',
+  'classic',
+  'classid',
+  'action',
+]
 const linkOptions: readonly AttachmentOptionName[] = ['before', 'after', 'first', 'last']
 
 function options(item: Attachment, known: ReadonlyMap<string, unknown> | undefined, report: Report): void {
@@ -84,7 +95,21 @@ function options(item: Attachment, known: ReadonlyMap<string, unknown> | undefin
       }),
     )
   }
-  if (optionOf(item.options, 'classid') !== undefined && optionOf(item.options, 'classic') === undefined) {
-    report(mistake('S110', item.span, 'a classid needs the classic mode', { hint: 'add `classic`' }))
+  if (optionOf(item.options, 'classic') !== undefined) return
+  for (const name of ['classid', 'action'] as const) {
+    if (optionOf(item.options, name) === undefined) continue
+    const said = name === 'classid' ? 'a classid' : 'an action'
+    report(mistake('S110', item.span, `${said} needs the classic mode`, { hint: 'add `classic`' }))
   }
+}
+
+/** `action mirror eth1`: the device must be one of this host. */
+function actionHasDevice(item: Attachment, host: HostDraft, report: Report): void {
+  const device = optionOf(item.options, 'action')?.values[1]
+  if (device === undefined || host.devices.has(device.text)) return
+  report(
+    mistakeIn('S103', device, `\`${host.name}\` has no device \`${device.text}\``, {
+      hint: didYouMean(device.text, host.devices.keys()),
+    }),
+  )
 }

@@ -110,6 +110,7 @@ function readAttachment(item: Attachment, scope: Scope): AttachmentModel | undef
   const [pref, handle] = [number('pref'), number('handle')]
   const protocol = filterProtocols[optionValue(item.options, 'protocol')?.text.toLowerCase() ?? 'all']
   const classid = classidOf(optionValue(item.options, 'classid'))
+  const action = actionOf(item)
   const position = positionOf(item, scope)
   return {
     hook,
@@ -121,7 +122,23 @@ function readAttachment(item: Attachment, scope: Scope): AttachmentModel | undef
     ...(handle === undefined ? {} : { handle }),
     ...(protocol === undefined ? {} : { protocol }),
     ...(classid === undefined ? {} : { classid }),
+    ...(action === undefined ? {} : { action }),
     ...(position === undefined ? {} : { position }),
+  }
+}
+
+/** `action drop`, `action pass`, `action mirror DEV`, `action redirect DEV`. */
+function actionOf(item: Attachment): AttachmentModel['action'] {
+  const [verb, device] = optionOf(item.options, 'action')?.values ?? []
+  switch (verb?.text) {
+    case 'drop':
+    case 'pass':
+      return { kind: verb.text }
+    case 'mirror':
+    case 'redirect':
+      return device === undefined ? undefined : { kind: verb.text, device: device.text }
+    default:
+      return undefined
   }
 }
 
