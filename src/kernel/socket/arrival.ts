@@ -1,5 +1,5 @@
 // How a packet that has reached a socket, or none, is written into the trace, and how a socket learns the flow's name.
-import { formatIp, type IpAddress, readIpv4, readIpv6 } from '../../net/address.ts'
+import { type IpAddress, readIpv4, readIpv6 } from '../../net/address.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
@@ -42,9 +42,4 @@ export function flowOf(skb: Skb): string {
   if (name === undefined) return ''
   const end = name.indexOf('.')
   return end === -1 ? name : name.slice(0, end)
-}
-
-/** `10.0.0.1:80`, `[fd00::1]:80`; for people. */
-export function endpointText(address: IpAddress, port: number): string {
-  return typeof address === 'number' ? `${formatIp(address)}:${port}` : `[${formatIp(address)}]:${port}`
 }

@@ -1,6 +1,6 @@
 // The system calls of a UDP socket. What enters is a call; what leaves is a value or an errno, and packets.
 // Linux: net/ipv4/udp.c udp_sendmsg(), net/ipv4/datagram.c, net/ipv4/af_inet.c inet_bind_sk(); net/ipv6/udp.c.
-import { type IpAddress, isIpv4, isMulticast, isUnspecified, sameIp } from '../../net/address.ts'
+import { type IpAddress, isIpv4, isMulticast, isUnspecified } from '../../net/address.ts'
 import { writeU16 } from '../../net/bytes.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { udpAt } from '../../net/udp.ts'
@@ -292,11 +292,6 @@ export function peerName(socket: Socket): Result<SocketAddress> {
   const context = hookContext(socket, 'getpeername', peer)
   runSocketHook(context)
   return { ok: { address: context.address, port: context.port } }
-}
-
-/** Whether a datagram came from the peer that the socket is connected to. */
-export function isFromPeer(socket: UdpSocket, datagram: Datagram): boolean {
-  return datagram.sourcePort === socket.remotePort && sameIp(datagram.source, socket.remoteAddress)
 }
 
 /** close(2). */
