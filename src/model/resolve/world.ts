@@ -90,7 +90,7 @@ function settings(
 
 /** A `sysctl` of the topology holds on every node and netns, but not outside. */
 function worldSysctls(host: HostDraft, scope: Scope): Setting[] {
-  if (host.kind === 'external') return []
+  if (host.kind === 'external' || !scope.entities.items.some(({ kind }) => kind === 'sysctl')) return []
   const every = new Set([...scope.entities.hosts.values()].flatMap((each) => [...each.devices.keys()]))
   return scope.entities.items.flatMap((item) => (item.kind === 'sysctl' ? settings(item, every, scope) : []))
 }
