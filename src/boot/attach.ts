@@ -7,6 +7,7 @@ import type { Namespace } from '../kernel/namespace.ts'
 import { attachTc } from '../kernel/tc/attach.ts'
 import { attachXdp } from '../kernel/xdp-attach.ts'
 import type { AttachmentModel, DeviceModel, NamespaceModel, World } from '../model/model.ts'
+import type { PinnedMaps } from './maps.ts'
 import { type BootedProgram, bootProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 import type { AddressesByName } from './values.ts'
@@ -17,11 +18,13 @@ class Instances {
   private readonly ns: Namespace
   private readonly world: World
   private readonly names: AddressesByName
+  private readonly pins: PinnedMaps
 
-  constructor(ns: Namespace, world: World, names: AddressesByName) {
+  constructor(ns: Namespace, world: World, names: AddressesByName, pins: PinnedMaps) {
     this.ns = ns
     this.world = world
     this.names = names
+    this.pins = pins
   }
 
   /** The instance of a program; a program that tail-calls itself gets a stand-in for the one being made. */
@@ -41,6 +44,7 @@ class Instances {
     this.made.set(name, { program: standIn, maps: new Map() })
     const booted = bootProgram(model, {
       names: this.names,
+      pins: this.pins,
       deviceIndex: (device) => this.ns.devicesByName.get(device)?.ifindex ?? 0,
       other: (wanted) => this.of(wanted),
     })
@@ -58,10 +62,16 @@ export function attachPrograms(
   const all = new Map<string, ReadonlyMap<string, BootedProgram>>()
   if (world.programs.length === 0) return all
   const names: AddressesByName = new Map(world.bindings.map(({ name, addresses }) => [name, addresses]))
+  const pinned = new Map<string, PinnedMaps>()
+  const pinsOf = (node: string): PinnedMaps => {
+    const known = pinned.get(node) ?? new Map()
+    pinned.set(node, known)
+    return known
+  }
   for (const model of world.namespaces) {
     if (!hasPrograms(model)) continue
     const ns = namespaceOf(machine, model.name)
-    const instances = new Instances(ns, world, names)
+    const instances = new Instances(ns, world, names, pinsOf(model.node))
     for (const device of model.devices) attachDevice(deviceOf(ns, device.name), device, instances)
     all.set(model.name, instances.made)
   }

@@ -54,13 +54,27 @@ function traceLayout(name: string): Layout | undefined {
   return type === undefined ? undefined : layoutOf(type)
 }
 
-/** Makes a map and puts its declared entries in. Devices of a devmap are resolved by the caller's `deviceIndex`. */
+/** Maps that the programs of one node pinned, by the name of the pin. */
+export type PinnedMaps = Map<string, AnyMap>
+
+/**
+ * Makes a map, or takes the one that another program of the node pinned, and puts its declared entries in. Devices of a
+ * devmap are resolved by the caller's `deviceIndex`.
+ */
 export function bootMap(
   model: MapModel,
   declaration: MapDeclaration,
   names: AddressesByName,
   deviceIndex: (name: string) => number,
+  pins: PinnedMaps,
 ): AnyMap {
+  const map = (model.pinned === undefined ? undefined : pins.get(model.pinned)) ?? makeMap(model)
+  if (model.pinned !== undefined) pins.set(model.pinned, map)
+  for (const entry of declaration.entries) fill(map, model, entry, names, deviceIndex)
+  return map
+}
+
+function makeMap(model: MapModel): AnyMap {
   const type = present(kernelTypes[model.type], `map type ${model.type} has an engine`)
   const keyLayout = traceLayout(model.keyType)
   const valueLayout = traceLayout(model.valueType)
@@ -78,7 +92,6 @@ export function bootMap(
     { cpus },
   )
   assert(made.kind === 'made', `the kernel accepts map ${model.name}`)
-  for (const entry of declaration.entries) fill(made.map, model, entry, names, deviceIndex)
   return made.map
 }
 

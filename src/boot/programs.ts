@@ -12,7 +12,7 @@ import type { ProgramModel } from '../model/program.ts'
 import { isIpv4 } from '../net/address.ts'
 import type { Action, MapDeclaration, ProgramRule } from '../syntax/ast.ts'
 import { exprOf, fieldName } from './expressions.ts'
-import { bootMap } from './maps.ts'
+import { bootMap, type PinnedMaps } from './maps.ts'
 import { type Build, mapIndex } from './program-build.ts'
 import { testOf } from './tests.ts'
 import { tunnelKeyBytes } from './tunnel.ts'
@@ -29,6 +29,8 @@ export interface ProgramSurroundings {
   readonly names: AddressesByName
   /** The ifindex of a device of the namespace; 0 when there is none. */
   readonly deviceIndex: (name: string) => number
+  /** Maps that programs of the same node share. */
+  readonly pins: PinnedMaps
   /** Another program of the same namespace, for tail calls. */
   readonly other: (name: string) => BootedProgram
 }
@@ -43,7 +45,7 @@ export function bootProgram(model: ProgramModel, surroundings: ProgramSurroundin
       declarations.find((item) => item.name.text === each.name),
       `map ${each.name} is declared`,
     )
-    const map = bootMap(each, declaration, surroundings.names, surroundings.deviceIndex)
+    const map = bootMap(each, declaration, surroundings.names, surroundings.deviceIndex, surroundings.pins)
     fillProgArray(map, declaration, surroundings)
     maps.set(each.name, map)
     irMaps.push({

@@ -366,6 +366,14 @@ describe('programs', () => {
       'this needs devmap or devmap-hash or cpumap',
       attach('xdp', 'map m array; otherwise => XDP_REDIRECT { redirect-map <|m|>[0] }'),
     ],
+    [
+      'S135',
+      'declare it as array key u32 value u32 max-entries 4',
+      attach(
+        'xdp',
+        '<~map a array pinned shared max-entries 4~>; <|map b array pinned shared max-entries 8|>; otherwise => XDP_PASS',
+      ),
+    ],
     ['S103', 'did you mean `friend`?', attach('xdp', 'ip.src == <|frend|> => XDP_DROP')],
   ])
 })

@@ -16,6 +16,7 @@ import { expectationsFollow } from './checks/expectations-follow.ts'
 import { guardsName } from './checks/guards-name-cases.ts'
 import { hostsAndNets } from './checks/hosts-and-nets.ts'
 import { namesAreUnique } from './checks/names-are-unique.ts'
+import { pinsAgree } from './checks/pins-agree.ts'
 import { programActions } from './checks/program-actions.ts'
 import { programCodes } from './checks/program-codes.ts'
 import { programMaps } from './checks/program-maps.ts'
@@ -55,6 +56,7 @@ const worldChecks: readonly WorldCheck[] = [
   programCodes,
   programActions,
   programMaps,
+  pinsAgree,
   programValues,
   clusterWords,
   engineMissing,

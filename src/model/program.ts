@@ -12,7 +12,8 @@ export interface MapModel {
   /** `u32`, `ipv4`, `prefix`, `mac`, `ifindex` ...: how keys and values are written and printed. */
   readonly keyType: string
   readonly valueType: string
-  readonly pinned: boolean
+  /** The pin's name: programs of one node that pin a map under the same name share it. */
+  readonly pinned?: string
   readonly span: Span
 }
 

@@ -47,7 +47,7 @@ function columns(table: Cases, scenario: Scenario, outside: ReadonlySet<string>,
           hint: 'one of them must go',
         }),
       )
-    } else if (name !== 'id' && !used.has(name) && !outside.has(name)) {
+    } else if (column !== first && name !== 'id' && !used.has(name) && !outside.has(name)) {
       const near = didYouMean(
         name,
         [...used].filter((each) => !table.columns.some((one) => one.text === each)),

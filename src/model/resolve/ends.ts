@@ -47,7 +47,7 @@ export function readEnd(end: Endpoint, scope: Scope): End | undefined {
 
 /** A name or an address, with a port that was read already. */
 export function readHostWord(word: Word, port: number | undefined, scope: Scope): End | undefined {
-  const address = parseIp(word.text)
+  const address = looksLikeAddress(word.text) ? parseIp(word.text) : undefined
   if (address !== undefined) {
     return { addresses: [address], host: ownerOf(address, scope.entities), port, word }
   }
@@ -62,7 +62,7 @@ export function readHostWord(word: Word, port: number | undefined, scope: Scope)
 
 /**
  * The addresses of both ends in one family: IPv4 where both have it. Reports ends that have no family in common; answers
- * undefined without a message where an end has no address at all yet (a pod or a service to come).
+ * undefined without a message where an end has no address at all yet (a pod or a service to come), or a wrong one.
  */
 export function pairOf(
   from: End,
@@ -78,7 +78,11 @@ export function pairOf(
   for (const end of [from, to]) {
     if (end.addresses.length > 0) continue
     const pending = end.host?.kind === 'pod' || end.word.text.startsWith('svc/') || end.host === undefined
-    if (!pending) scope.report(mistakeIn('S143', end.word, `\`${end.word.text}\` has no address`))
+    const misread = [...(end.host?.devices.values() ?? [])].some(({ isMisread }) => isMisread)
+    if (!pending && !misread) {
+      const hint = 'give one of its devices an address, or write the address here'
+      scope.report(mistakeIn('S143', end.word, `\`${end.word.text}\` has no address`, { hint }))
+    }
     return undefined
   }
   const family = wanted === undefined ? 'of one family' : `of IPv${wanted}`

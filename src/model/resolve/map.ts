@@ -6,7 +6,7 @@ import { mistakeIn } from '../diagnose.ts'
 import type { MapModel } from '../program.ts'
 import { fieldInfo } from '../words/fields.ts'
 import { integerOf, numberIn } from '../words/numbers.ts'
-import { isSet, optionOf, optionValue } from '../words/options.ts'
+import { optionValue } from '../words/options.ts'
 import { fits, layoutBytes, layoutNames, layoutOf } from './layout.ts'
 import type { MapUse } from './program-uses.ts'
 import type { Scope } from './scope.ts'
@@ -38,6 +38,7 @@ export function readMap(item: MapDeclaration, uses: readonly MapUse[], scope: Sc
   const keyType = layoutIn(item, 'key', scope) ?? keyOf(item, uses, scope)
   const valueType = layoutIn(item, 'value', scope) ?? valueLayout(item, uses, scope)
   checkEntries(item, keyType, valueType, scope)
+  const pinned = optionValue(item.options, 'pinned')?.text
   return {
     name: item.name.text,
     type: item.type,
@@ -46,8 +47,8 @@ export function readMap(item: MapDeclaration, uses: readonly MapUse[], scope: Sc
     maxEntries: entriesOf(item, uses, scope),
     keyType,
     valueType,
-    pinned: isSet(item.options, 'pinned') || optionOf(item.options, 'pinned') !== undefined,
     span: item.span,
+    ...(pinned === undefined ? {} : { pinned }),
   }
 }
 

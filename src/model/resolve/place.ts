@@ -6,7 +6,7 @@ import type { PlaceRef } from '../claim.ts'
 import { mistakeIn } from '../diagnose.ts'
 import type { Given } from '../model.ts'
 import { deviceStages, hostStages, netfilterTables } from '../words/closed.ts'
-import { cellOf, given, isNothing, isOpen } from '../words/fill.ts'
+import { cellOf, given, isConstant, isNothing, isOpen } from '../words/fill.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { deviceNames, hostNamed, isMadeByAgent, type Scope } from './scope.ts'
 
@@ -18,7 +18,12 @@ interface Piece {
 
 /** The steps of a place. A variable may hold several: `$where` with `app/eth0/rx` in the cell. */
 function piecesOf(place: Place): readonly Piece[] {
-  return place.segments.flatMap((word) => word.text.split('/').map((text) => ({ text, word })))
+  const pieces: Piece[] = []
+  for (const word of place.segments) {
+    if (!word.text.includes('/')) pieces.push({ text: word.text, word })
+    else for (const text of word.text.split('/')) pieces.push({ text, word })
+  }
+  return pieces
 }
 
 /** The place as one text. */
@@ -26,8 +31,21 @@ export function placeText(place: Place): string {
   return place.segments.map((word) => word.text).join('/')
 }
 
-/** A place with its parts, or undefined after a message. */
+const read = new WeakMap<Scope, WeakMap<Place, Given<PlaceRef>>>()
+
+/** A place with its parts, or undefined after a message. A place without variables is read once for all cases. */
 export function readPlace(place: Place, scope: Scope): Given<PlaceRef> | undefined {
+  if (!isConstant(place)) return readParts(place, scope)
+  const places = read.get(scope) ?? new WeakMap<Place, Given<PlaceRef>>()
+  read.set(scope, places)
+  const known = places.get(place)
+  if (known !== undefined) return known
+  const found = readParts(place, scope)
+  if (found !== undefined) places.set(place, found)
+  return found
+}
+
+function readParts(place: Place, scope: Scope): Given<PlaceRef> | undefined {
   const [first, ...rest] = piecesOf(place)
   if (first === undefined) return undefined
   const text = placeText(place)

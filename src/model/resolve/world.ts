@@ -26,7 +26,8 @@ export function readWorld(
   const { entities } = scope
   const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
   const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod')
-  const namespaces = hosts.map((host) => readNamespace(host, scope))
+  const defaults = readDefaults(scope)
+  const namespaces = hosts.map((host) => readNamespace(host, defaults, scope))
   const named = [...entities.hosts.values()].map((host) => ({
     name: host.name,
     addresses: addressesOf(host).filter((address) => !isLoopback(address) && !isLinkLocal(address)),
@@ -42,13 +43,13 @@ export function readWorld(
 
 type Setting = NamespaceModel['sysctls'][number]
 
-function readNamespace(host: HostDraft, scope: Scope): NamespaceModel {
+function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): NamespaceModel {
   const routes: RouteModel[] = []
   const rules: RuleModel[] = []
   const entries: NamespaceModel['entries'][number][] = []
   const fdb: NamespaceModel['fdb'][number][] = []
   const listens: NamespaceModel['listens'][number][] = []
-  const sysctls: Setting[] = worldSysctls(host, scope)
+  const sysctls: Setting[] = host.kind === 'external' ? [] : [...defaults.sysctls]
   for (const item of host.items) {
     if (item.kind === 'route') routes.push(...some(readRoute(item, host, scope)))
     else if (item.kind === 'rule') rules.push(...some(readRule(item, host, scope)))
@@ -57,13 +58,13 @@ function readNamespace(host: HostDraft, scope: Scope): NamespaceModel {
     else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
     else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
   }
-  const kernel = kernelOf(host, scope.entities)
+  const kernel = kernelOf(host, scope.entities, defaults)
   return {
     name: host.name,
     kind: host.kind === 'pod' ? 'netns' : host.kind,
     node: host.node,
     mute: host.kind === 'external' && listens.length === 0,
-    neighbours: neighboursOf(host, scope.entities),
+    neighbours: neighboursOf(host, scope.entities, defaults),
     devices: [...host.devices.values()].flatMap((device) => some(readDeviceModel(device, host, scope))),
     routes,
     rules,
@@ -88,43 +89,37 @@ function settings(
   return sysctlIn(item, { devices }, report).map(({ key, value }) => ({ key, value, span: item.span }))
 }
 
-/** A `sysctl` of the topology holds on every node and netns, but not outside. */
-function worldSysctls(host: HostDraft, scope: Scope): Setting[] {
-  if (host.kind === 'external' || !scope.entities.items.some(({ kind }) => kind === 'sysctl')) return []
-  const every = new Set([...scope.entities.hosts.values()].flatMap((each) => [...each.devices.keys()]))
-  return scope.entities.items.flatMap((item) => (item.kind === 'sysctl' ? settings(item, every, scope) : []))
+/** What the topology says for all its hosts, read once. */
+interface Defaults {
+  readonly kernel: string | undefined
+  readonly neighbours: 'warm' | 'cold' | undefined
+  /** A `sysctl` of the topology holds on every node and netns, but not outside. */
+  readonly sysctls: readonly Setting[]
 }
 
-/** The last statement of a kind that holds for a host: its own, its node's, the topology's. */
-function nearest<T>(
-  host: HostDraft,
-  entities: Entities,
-  read: (item: { readonly kind: string }) => T | undefined,
-): T | undefined {
-  const node = entities.hosts.get(host.node)
-  for (const items of [host.items, node?.items ?? [], entities.items]) {
-    for (const item of items.toReversed()) {
-      const found = read(item)
-      if (found !== undefined) return found
-    }
+function readDefaults(scope: Scope): Defaults {
+  const { entities } = scope
+  const items = entities.items.filter((item) => item.kind === 'sysctl')
+  const devices =
+    items.length === 0 ? [] : [...entities.hosts.values()].flatMap((host) => [...host.devices.keys()])
+  return {
+    kernel: entities.items.findLast((item) => item.kind === 'kernel')?.version.text,
+    neighbours: entities.items.findLast((item) => item.kind === 'neighbours')?.state,
+    sysctls: items.flatMap((item) => settings(item, new Set(devices), scope)),
   }
-  return undefined
 }
 
-function kernelOf(host: HostDraft, entities: Entities): string | undefined {
-  return nearest(host, entities, (item) => (isKernel(item) ? item.version.text : undefined))
+/** The kernel of a host: its own statement, its node's, the topology's. */
+function kernelOf(host: HostDraft, entities: Entities, defaults: Defaults): string | undefined {
+  const own = (items: readonly HostItem[]): string | undefined =>
+    items.findLast((item) => item.kind === 'kernel')?.version.text
+  return own(host.items) ?? own(entities.hosts.get(host.node)?.items ?? []) ?? defaults.kernel
 }
 
-function neighboursOf(host: HostDraft, entities: Entities): 'warm' | 'cold' {
-  return nearest(host, entities, (item) => (isNeighbours(item) ? item.state : undefined)) ?? 'warm'
-}
-
-function isKernel(item: { readonly kind: string }): item is Extract<HostItem, { kind: 'kernel' }> {
-  return item.kind === 'kernel'
-}
-
-function isNeighbours(item: { readonly kind: string }): item is Extract<HostItem, { kind: 'neighbours' }> {
-  return item.kind === 'neighbours'
+function neighboursOf(host: HostDraft, entities: Entities, defaults: Defaults): 'warm' | 'cold' {
+  const own = (items: readonly HostItem[]): 'warm' | 'cold' | undefined =>
+    items.findLast((item) => item.kind === 'neighbours')?.state
+  return own(host.items) ?? own(entities.hosts.get(host.node)?.items ?? []) ?? defaults.neighbours ?? 'warm'
 }
 
 const muted = new WeakMap<World, Map<string, World>>()

@@ -84,9 +84,10 @@ const constant = new WeakMap<object, boolean>()
 
 /** Whether a tree has no variable anywhere; remembered, because every case of a table asks again. */
 export function isConstant(node: object): boolean {
+  if (isWord(node)) return node.parts.length === 0
   const known = constant.get(node)
   if (known !== undefined) return known
-  const answer = isWord(node) ? node.parts.length === 0 : childrenOf(node).every(isConstant)
+  const answer = childrenOf(node).every(isConstant)
   constant.set(node, answer)
   return answer
 }
@@ -106,15 +107,17 @@ function childrenOf(node: object): object[] {
 
 /** The tree with every known variable replaced; the same object where nothing was replaced. */
 export function fill<T extends object>(node: T, lookup: Lookup): T {
-  return isConstant(node) ? node : (fillTree(node, lookup) as T)
+  return fillTree(node, lookup) as T
 }
 
 function fillTree(node: object, lookup: Lookup): object {
-  if (isConstant(node)) return node
   if (isWord(node)) return fillWord(node, lookup)
+  if (isConstant(node)) return node
   if (Array.isArray(node)) return node.map((item: unknown) => fillAny(item, lookup))
   const copy: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(node)) {
+  const source = node as Readonly<Record<string, unknown>>
+  for (const key in source) {
+    const value = source[key]
     copy[key] = key === 'span' || key === 'typeSpan' ? value : fillAny(value, lookup)
   }
   return copy

@@ -61,6 +61,8 @@ export interface DeviceDraft {
   readonly syntax: Device | undefined
   readonly net: string | undefined
   readonly addresses: readonly AddressDraft[]
+  /** Whether one of its addresses was wrong, which is reported already. */
+  readonly isMisread: boolean
   readonly options: readonly Option<DeviceOptionName>[]
   readonly mac: Mac
   /** veth: the other end, as far as the file says it. */
@@ -159,7 +161,7 @@ function readHost(item: Machine, reading: Reading): HostDraft {
       kind: item.kind === 'pod' ? 'unavailable' : 'phys',
       syntax: undefined,
       net: item.kind === 'external' ? item.net.text : undefined,
-      addresses: readAddresses(item.addresses, item.kind === 'external' ? item.net.text : undefined, reading),
+      ...readAddresses(item.addresses, item.kind === 'external' ? item.net.text : undefined, reading),
       options,
       mac: macOf(options, `${name}/eth0`, reading),
       peer: undefined,
@@ -207,7 +209,7 @@ export function readDevice(host: string, item: Device, reading: Reading): Device
     kind: kindOf(item),
     syntax: item,
     net,
-    addresses: readAddresses(item.addresses, net, reading),
+    ...readAddresses(item.addresses, net, reading),
     options: item.options,
     mac: macOf(item.options, `${host}/${item.name.text}`, reading),
     peer:
@@ -233,14 +235,16 @@ function readAddresses(
   words: readonly Word[],
   net: string | undefined,
   { nets, report }: Reading,
-): readonly AddressDraft[] {
+): Pick<DeviceDraft, 'addresses' | 'isMisread'> {
   const addresses: AddressDraft[] = []
+  let isMisread = false
   for (const word of words) {
     if (isNothing(word) || isOpen(word)) continue
     const found = net === undefined ? undefined : nets.get(net)
     const bare = parseIp(word.text)
     const prefix = bare !== undefined && found !== undefined ? onNet(bare, found) : prefixIn(word, report)
     if (prefix === undefined) {
+      isMisread = true
       if (bare !== undefined && found !== undefined) report(outside(word, found))
       continue
     }
@@ -249,7 +253,7 @@ function readAddresses(
     }
     addresses.push({ prefix, word })
   }
-  return addresses
+  return { addresses, isMisread }
 }
 
 function onNet(address: IpAddress, net: NetDraft): Prefix | undefined {
