@@ -1,0 +1,124 @@
+// Specs that the benchmark measures with, written into a temporary folder: one small file, and a table of a thousand
+// cases of the same kind, both with accepted goldens.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The built command. */
+export const scn = join(import.meta.dirname, '..', 'dist', 'scn.cjs')
+
+const world = `scn 1
+
+doc "Return codes of one XDP and one tc program on a hand-made host."
+
+topology {
+  net lan 10.1.0.0/24
+  external friend   on lan 10.1.0.50
+  external attacker on lan 10.1.0.66
+
+  node host {
+    dev eth0 on lan 10.1.0.1 {
+      xdp   native blocklist
+      tc-in classify
+    }
+    dev veth0 10.2.0.1/24 peer app/eth0
+    sysctl net.ipv4.ip_forward = 1
+  }
+
+  netns app on host {
+    dev eth0 10.2.0.2/24 peer host/veth0
+    route default via 10.2.0.1
+    listen tcp 80
+  }
+}
+
+prog blocklist xdp {
+  map deny lpm-trie [10.1.0.66/32, 192.0.2.0/24]
+  ip.src in deny        => XDP_DROP
+  udp.dport == 7        => XDP_TX { swap eth ip udp }
+  ip.ttl == 0           => XDP_ABORTED
+  otherwise             => XDP_PASS
+}
+
+prog classify tc {
+  tcp.dport == 22       => TC_ACT_SHOT
+  udp.dport == 53       => TC_ACT_STOLEN
+  tcp.dport == 8080     => TC_ACT_OK { set tcp.dport = 80 }
+  tcp.dport == 80       => TC_ACT_REDIRECT { redirect-neigh veth0 }
+  tcp.dport == 81       => TC_ACT_REDIRECT { redirect veth0 egress }
+  otherwise             => TC_ACT_UNSPEC
+}
+`
+
+/** Kinds of cases: everything but id and source port. */
+const kinds = [
+  'friend   | tcp | 80   | 64  | XDP_PASS    | TC_ACT_REDIRECT | delivered | app            ',
+  'friend   | tcp | 81   | 64  | XDP_PASS    | TC_ACT_REDIRECT | dropped   | app/eth0/rx    ',
+  'friend   | tcp | 8080 | 64  | XDP_PASS    | TC_ACT_OK       | delivered | app            ',
+  'friend   | tcp | 22   | 64  | XDP_PASS    | TC_ACT_SHOT     | dropped   | host/eth0/tc-in',
+  'friend   | udp | 53   | 64  | XDP_PASS    | TC_ACT_STOLEN   | consumed  | host/eth0/tc-in',
+  'friend   | udp | 7    | 64  | XDP_TX      | -               | delivered | friend         ',
+  'attacker | tcp | 80   | 64  | XDP_DROP    | -               | dropped   | host/eth0/xdp  ',
+  'friend   | tcp | 80   | 0   | XDP_ABORTED | -               | dropped   | host/eth0/xdp  ',
+]
+
+/** A spec with so many cases: eight kinds, each again and again with another source port. */
+export function codesSpec(cases: number): string {
+  const rows = Array.from(
+    { length: cases },
+    (_, index) => `    | c${index} | ${4000 + index} | ${kinds[index % kinds.length]!} |`,
+  )
+  return `${world}
+scenario codes "port decides the code" {
+  cases {
+    | id | sport | src | l4 | dport | ttl | xdp | tc | end | where |
+${rows.join('\n')}
+  }
+
+  p1: packet $l4 $src:$sport > 10.2.0.2:$dport ttl $ttl on host/eth0
+
+  expect p1 {
+    verdict host/eth0/xdp   == $xdp
+    verdict host/eth0/tc-in == $tc
+    outcome $end $where
+  }
+}
+`
+}
+
+/** A folder with `NAME.scn` and its golden for each number of cases, and the same with a golden that is all wrong. */
+export interface Fixtures {
+  readonly folder: string
+  readonly remove: () => void
+}
+
+/** Every line of a golden that may differ gets another word at its end. */
+export function spoilt(golden: string): string {
+  return golden
+    .split('\n')
+    .map((line) => (/^(scn-trace|scenario|level|like|state|@|$)/.test(line) ? line : `${line}x`))
+    .join('\n')
+}
+
+function run(folder: string, ...args: readonly string[]): void {
+  const env = { ...process.env }
+  delete env['CI']
+  const { status, stdout, stderr } = spawnSync(process.execPath, [scn, 'run', ...args], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`scn run ${args.join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
+}
+
+/** Writes `one.scn`, `thousand.scn` and `failing.scn` with their goldens. */
+export function makeFixtures(): Fixtures {
+  const folder = mkdtempSync(join(tmpdir(), 'scn-bench-'))
+  writeFileSync(join(folder, 'one.scn'), codesSpec(1))
+  writeFileSync(join(folder, 'thousand.scn'), codesSpec(1000))
+  run(folder, '--golden=new', 'one.scn', 'thousand.scn')
+  writeFileSync(join(folder, 'failing.scn'), codesSpec(1000))
+  writeFileSync(join(folder, 'failing.trace'), spoilt(readFileSync(join(folder, 'thousand.trace'), 'utf8')))
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}

@@ -1,0 +1,111 @@
+// What a trace costs. The kernel runs with tracing off, and at every level with the text written; and it runs beside a
+// copy of itself from whose source every use of the recorder was cut, which is what "costs nothing when off" means.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+import type { Level } from '../src/trace/event.ts'
+import { measureWork, type Work } from './interleave.ts'
+import type * as Scenes from './scene.ts'
+import { estimate, ratio } from './statistics.ts'
+import type { Row } from './table.ts'
+
+const packets = 200
+
+/** Takes the recorder out of the kernel's and the programs' source. */
+const cutTrace: Plugin = {
+  name: 'cut-trace',
+  setup(setup) {
+    setup.onLoad({ filter: /src[/\\](kernel|bpf)[/\\].*\.ts$/ }, ({ path }) => ({
+      loader: 'ts',
+      contents: readFileSync(path, 'utf8')
+        .replaceAll(/const \{ trace \} = [\w.]*\bmachine\b/g, 'const trace: any = undefined')
+        .replaceAll(
+          /(?<![\w.])(?:\w+\.)*(?:machine|context|this)\.trace\b(?!\s*=[^=])/g,
+          '(undefined as any)',
+        ),
+    }))
+  },
+}
+
+async function bundled(folder: string, name: string, plugins: readonly Plugin[]): Promise<typeof Scenes> {
+  const outfile = join(folder, `${name}.mjs`)
+  await build({
+    entryPoints: [join(import.meta.dirname, 'scene.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    minifySyntax: true,
+    plugins: [...plugins],
+    outfile,
+    logLevel: 'error',
+  })
+  return (await import(pathToFileURL(outfile).href)) as typeof Scenes
+}
+
+function offRows(whole: typeof Scenes, cut: typeof Scenes): Row[] {
+  const pieces = [
+    { name: 'off', scenes: whole },
+    { name: 'off again', scenes: whole },
+    { name: 'cut', scenes: cut },
+  ].map(({ name, scenes }): Work => {
+    const world = scenes.worldOf(10)
+    const scene = scenes.sceneOf(world, scenes.bootWorld(world))
+    return { name, run: () => scene.send(packets * 2) }
+  })
+  const times = measureWork(pieces, { rounds: 100, warm: 40 })
+  const off = times.get('off')!
+  return [
+    { measure: 'trace off against itself (noise)', estimate: ratio(times.get('off again')!, off), unit: 'x' },
+    {
+      measure: 'trace off against no trace code',
+      estimate: ratio(off, times.get('cut')!),
+      unit: 'x',
+      target: 1.05,
+    },
+  ]
+}
+
+function levelRows(scenes: typeof Scenes): Row[] {
+  const world = scenes.worldOf(10)
+  const sample = scenes.sceneOf(world, scenes.bootWorld(world, 'hops'))
+  const hops = sample
+    .text('hops')
+    .split('\n\n')[1]!
+    .split('\n')
+    .filter((line) => /^ {2}\S/.test(line)).length
+  const levels = ['off', 'minimal', 'hops', 'full'] as const
+  const pieces = levels.map((level): Work => {
+    const traced: Level | undefined = level === 'off' ? undefined : level
+    let scene = sample
+    return {
+      name: level,
+      prepare: () => {
+        scene = scenes.sceneOf(world, scenes.bootWorld(world, traced))
+      },
+      run: () => {
+        scene.send(packets)
+        if (traced !== undefined) scene.text(traced)
+      },
+    }
+  })
+  const times = measureWork(pieces, { rounds: 40, warm: 15 })
+  return levels.map((level) => ({
+    measure: `hop: trace ${level}${level === 'off' ? '' : ', with its text'}`,
+    estimate: estimate(times.get(level)!.map((time) => time / packets / hops)),
+    unit: 'us',
+  }))
+}
+
+/** Cost per hop at every level, and of tracing that is off. */
+export async function traceRows(): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'scn-bench-'))
+  try {
+    const whole = await bundled(folder, 'whole', [])
+    const cut = await bundled(folder, 'cut', [cutTrace])
+    return [...levelRows(whole), ...offRows(whole, cut)]
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
