@@ -3,7 +3,7 @@
 import type { Source } from '../base/text.ts'
 import { type Golden, parseGolden } from '../trace/golden.ts'
 import { updateGolden } from '../trace/golden-write.ts'
-import type { Section } from '../trace/section.ts'
+import { type Section, sectionKey } from '../trace/section.ts'
 import { readText, removeFile, withLock, writeWhole } from './files.ts'
 
 /** `x.trace` for `x.scn`. */
@@ -30,30 +30,34 @@ export interface GoldenChange {
   readonly order: readonly string[]
 }
 
-/** Changes a golden file under its lock; a golden without sections is removed. Refuses a file it cannot read. */
-export function changeGolden(cwd: string, path: string, change: GoldenChange): { readonly refused?: Golden } {
+/**
+ * Changes a golden file under its lock; a golden without sections is removed. A file that cannot be read is replaced only
+ * by all of its sections at once, for what it holds would be lost; false when it was left alone for that.
+ */
+export function changeGolden(cwd: string, path: string, change: GoldenChange): boolean {
   return withLock(cwd, path, () => {
     const source = readGolden(cwd, path)
     const golden = source === undefined ? undefined : parseGolden(source)
     const unreadable = golden !== undefined && golden.diagnostics.length > 0
-    if (unreadable && golden.sections.length === 0 && change.replace.length < change.order.length)
-      return { refused: golden }
+    const given = new Set(change.replace.map(sectionKey))
+    if (unreadable && !change.order.every((key) => given.has(key))) return false
     const text = updateGolden(unreadable ? undefined : golden, change)
     if (text === undefined) removeFile(cwd, path)
     else if (text !== source?.text) writeWhole(cwd, path, text)
-    return {}
+    return true
   })
 }
 
-/** Writes the pending file of a spec: the sections that differ and nothing else; none means no file. */
-export function writePending(
-  cwd: string,
-  spec: string,
-  change: Pick<GoldenChange, 'replace' | 'order'>,
-): void {
+/**
+ * Changes the pending file of a spec under its lock: what is settled goes, what differs comes. A file without sections is
+ * removed, and one that cannot be read is begun anew: the next run makes it again.
+ */
+export function changePending(cwd: string, spec: string, change: GoldenChange): void {
   const path = pendingPathOf(spec)
   withLock(cwd, path, () => {
-    const text = updateGolden(undefined, { ...change, remove: [] })
+    const pending = readPending(cwd, spec)
+    const readable = pending?.diagnostics.length === 0 ? pending : undefined
+    const text = updateGolden(readable, change)
     if (text === undefined) removeFile(cwd, path)
     else writeWhole(cwd, path, text)
   })

@@ -13,7 +13,7 @@ export function load(cwd: string, path: string): Checked<Model> {
   if ('problem' in source) return { ok: false, diagnostics: [unreadable(path, source.problem)] }
   const parsed = parse(source)
   if (!parsed.ok) return parsed
-  const imports = new Map<string, File>()
+  const imports = new Map<string, File>([[path, parsed.value]]) // a circle of imports leads back to this tree
   const problems: Diagnostic[] = []
   follow(cwd, parsed.value, path, imports, problems)
   if (problems.length > 0) return { ok: false, diagnostics: [...parsed.diagnostics, ...problems] }

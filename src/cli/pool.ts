@@ -1,4 +1,6 @@
 // Many files, one or more threads; the answers come in the order of the files, whoever was faster.
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { SelectedFile } from './selection.ts'
 import { type RanFile, runOne } from './work.ts'
@@ -79,10 +81,18 @@ function runHere(
   }
 }
 
-/** The worker's file: this module's neighbour, with the ending that this module has itself. */
-function workerUrl(): URL {
+/**
+ * A thread with the worker's file: this module's neighbour, with the ending that this module has itself. TypeScript is
+ * only met while developing; a thread of Node 20 does not inherit the loader for it.
+ */
+function startWorker(): Worker {
   const own = import.meta.url
-  return new URL(`./worker${own.slice(own.lastIndexOf('.'))}`, own)
+  const ending = own.slice(own.lastIndexOf('.'))
+  const url = new URL(`./worker${ending}`, own)
+  if (ending !== '.ts') return new Worker(url)
+  const loader = pathToFileURL(createRequire(own).resolve('tsx/esm/api').replace(/cjs$/, 'mjs')).href
+  const code = `import(${JSON.stringify(loader)}).then(({ register }) => (register(), import(${JSON.stringify(url.href)})))`
+  return new Worker(code, { eval: true })
 }
 
 function runThreads(
@@ -97,6 +107,11 @@ function runThreads(
     let done = 0
     let failed = 0
     let open = options.jobs
+    const workers: Worker[] = []
+    const fail = (problem: Error): void => {
+      for (const worker of workers) void worker.terminate() // a living thread would keep the process alive
+      reject(problem)
+    }
     const feed = (worker: Worker): void => {
       const index = queue.shift()
       const file = index === undefined ? undefined : files[index]
@@ -110,11 +125,12 @@ function runThreads(
       worker.postMessage(task)
     }
     for (let count = 0; count < options.jobs; count += 1) {
-      const worker = new Worker(workerUrl())
-      worker.on('error', reject)
+      const worker = startWorker()
+      workers.push(worker)
+      worker.on('error', fail)
       worker.on('message', (answer: WorkerAnswer) => {
         if ('problem' in answer) {
-          reject(new Error(answer.problem))
+          fail(new Error(answer.problem))
           return
         }
         results[answer.index] = answer.ran

@@ -90,9 +90,11 @@ function skipString(progress: Progress, at: number): number {
   if (text[end] === '"') return end + 1
   const stop = text.indexOf('\n', at)
   const lineEnd = stop === -1 ? text.length : stop
-  const span = spanAt(source, at, source.text.slice(at, lineEnd).trimEnd().length + at)
+  // A `{` that ends the line opens the statement's block; the quote was forgotten before it.
+  const words = text.slice(at, lineEnd).replace(/\s*(?:\{\s*)?$/, '').length
+  const span = spanAt(source, at, at + words)
   mistakes.push(syntaxError('S006', span, 'this string has no closing `"`', 'a string ends on its own line'))
-  return lineEnd
+  return at + words
 }
 
 function skipComment(progress: Progress, at: number): number {

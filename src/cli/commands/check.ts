@@ -1,9 +1,12 @@
-// `scn check`: parse and check, run nothing.
+// `scn check`: parse and check specs, read the goldens beside them, run nothing.
 import type { Diagnostic } from '../../base/diagnostic.ts'
+import { once } from '../../model/diagnose.ts'
 import { renderDiagnostics } from '../../report/diagnostic.ts'
 import { jsonDiagnostic } from '../../report/json.ts'
+import { parseGolden } from '../../trace/golden.ts'
 import { type Console, paintFor } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
+import { goldenPathOf, readGolden } from '../goldens.ts'
 import { load } from '../load.ts'
 import { selectFiles } from '../selection.ts'
 
@@ -19,7 +22,13 @@ export function checkCommand(
     shard: undefined,
   })
   const all: Diagnostic[] = []
-  for (const { path } of files) all.push(...load(console.cwd, path).diagnostics)
+  // A file that several import is told of once.
+  const report = once((diagnostic) => all.push(diagnostic))
+  for (const { path } of files) {
+    load(console.cwd, path).diagnostics.forEach(report)
+    const golden = readGolden(console.cwd, goldenPathOf(path))
+    if (golden !== undefined) parseGolden(golden).diagnostics.forEach(report)
+  }
   const errors = all.filter(({ severity }) => severity === 'error').length
   if (args.json) console.out(`${JSON.stringify(all.map(jsonDiagnostic), undefined, 2)}\n`)
   else {

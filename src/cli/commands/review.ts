@@ -11,11 +11,11 @@ import { exitCode } from '../exit-code.ts'
 import { exists } from '../files.ts'
 import {
   changeGolden,
+  changePending,
   goldenPathOf,
   pendingPathOf,
   readGolden,
   readPending,
-  writePending,
 } from '../goldens.ts'
 import { selectFiles } from '../selection.ts'
 import { parseSelector, type Selector, selectorText, selects } from '../selector.ts'
@@ -211,25 +211,26 @@ function acceptFile(
         sectionKey(id === undefined ? { scenario } : { scenario, case: id }),
       )
     : []
-  if (replace.length > 0 || remove.length > 0)
-    changeGolden(console.cwd, goldenPathOf(path), { replace, remove, order: keys })
-  forget(console, path, new Set(replace.map(sectionKey)), keys)
-  return { accepted: replace.length + remove.length, refused }
-}
-
-/** Takes sections out of a pending file. */
-function forget(console: Console, path: string, gone: ReadonlySet<string>, order: readonly string[]): void {
-  const rest = (readPending(console.cwd, path)?.sections ?? []).filter(({ key }) => !gone.has(key))
-  writePending(console.cwd, path, { replace: rest.map(({ section }) => section), order })
+  const changes = replace.length + remove.length
+  if (changes === 0) return { accepted: 0, refused }
+  if (!changeGolden(console.cwd, goldenPathOf(path), { replace, remove, order: keys })) {
+    const golden = goldenPathOf(path)
+    console.err(
+      `refused ${path}: ${golden} cannot be read (see scn check); mend it, or accept all of its cases\n`,
+    )
+    return { accepted: 0, refused: refused + changes }
+  }
+  changePending(console.cwd, path, { replace: [], remove: replace.map(sectionKey), order: keys })
+  return { accepted: changes, refused }
 }
 
 /** `scn reject`: the pending sections go, the goldens stay. */
 export function rejectCommand(choice: Choice, console: Console): number {
   const cases = chosen(console, choice)
   for (const path of new Set(cases.map((each) => each.path))) {
-    const gone = cases.filter((each) => each.path === path).map(({ section }) => sectionKey(section))
-    const keys = (readPending(console.cwd, path)?.sections ?? []).map(({ key }) => key)
-    forget(console, path, new Set(gone), keys)
+    const remove = cases.filter((each) => each.path === path).map(({ section }) => sectionKey(section))
+    const order = (readPending(console.cwd, path)?.sections ?? []).map(({ key }) => key)
+    changePending(console.cwd, path, { replace: [], remove, order })
   }
   console.out(`rejected ${cases.length}\n`)
   return cases.length === 0 ? exitCode.nothing : exitCode.passed

@@ -5,7 +5,7 @@ import type { CaseVerdict, FileVerdict } from '../../run/verdict.ts'
 import { sectionKey } from '../../trace/section.ts'
 import { type Console, inCi } from '../console.ts'
 import { exitCode, worst } from '../exit-code.ts'
-import { changeGolden, goldenPathOf, writePending } from '../goldens.ts'
+import { changeGolden, changePending, goldenPathOf, readPending } from '../goldens.ts'
 import { runPool } from '../pool.ts'
 import { type ReporterSpec, reportTo } from '../reporters.ts'
 import { type Selection, selectFiles } from '../selection.ts'
@@ -45,13 +45,16 @@ export async function runCommand(args: RunArguments, console: Console): Promise<
   const files = ran
     .map(({ verdict }) => verdict)
     .filter((verdict) => verdict.kind !== 'run' || verdict.cases.length > 0)
-  writeGoldens(ran, args, console)
+  const left = writeGoldens(ran, args, console)
   const result: RunResult = {
     files,
     missingIsFailure: args.golden !== 'new' && args.golden !== 'all',
     elapsed: args.clock() - started,
   }
-  const shown = args.golden === 'all' ? { ...result, files: files.map(accepted) } : result
+  const shown =
+    args.golden === 'all'
+      ? { ...result, files: files.map((file) => (left.has(file.path) ? file : accepted(file))) }
+      : result
   for (const reporter of args.reporters) reportTo(reporter, shown, args, console)
   return codeOf(shown)
 }
@@ -76,15 +79,19 @@ export function mayAccept(verdict: CaseVerdict): boolean {
   return verdict.section !== undefined && verdict.failures.length === 0
 }
 
-function writeGoldens(ran: readonly RanFile[], args: RunArguments, console: Console): void {
+/** Answers the paths of the files whose golden had to be left alone. */
+function writeGoldens(ran: readonly RanFile[], args: RunArguments, console: Console): ReadonlySet<string> {
   const ci = inCi(console)
+  const left = new Set<string>()
   for (const { verdict, keys } of ran) {
     if (verdict.kind !== 'run') continue
-    if (args.golden === 'all' || args.golden === 'new')
-      acceptSections(verdict, keys, args.golden, console.cwd)
+    if (args.golden === 'all' || args.golden === 'new') {
+      if (!acceptSections(verdict, keys, args.golden, console.cwd)) left.add(verdict.path)
+    }
     if (args.golden === 'pending' || (args.golden !== 'all' && !ci))
       leavePending(verdict, keys, args.golden, console.cwd)
   }
+  return left
 }
 
 type RunVerdict = Extract<FileVerdict, { readonly kind: 'run' }>
@@ -94,14 +101,14 @@ function acceptSections(
   keys: readonly string[],
   mode: 'all' | 'new',
   cwd: string,
-): void {
+): boolean {
   const wanted = verdict.cases.filter(
     (each) => mayAccept(each) && (mode === 'all' || each.golden.kind === 'missing'),
   )
   const replace = wanted.flatMap(({ section }) => (section === undefined ? [] : [section]))
   const remove = mode === 'all' ? verdict.obsolete.map((each) => keyOf(each)) : []
-  if (replace.length === 0 && remove.length === 0) return
-  changeGolden(cwd, goldenPathOf(verdict.path), { replace, remove, order: keys })
+  if (replace.length === 0 && remove.length === 0) return true
+  return changeGolden(cwd, goldenPathOf(verdict.path), { replace, remove, order: keys })
 }
 
 function keyOf(section: { readonly scenario: string; readonly id?: string }): string {
@@ -113,14 +120,15 @@ function keyOf(section: { readonly scenario: string; readonly id?: string }): st
 }
 
 function leavePending(verdict: RunVerdict, keys: readonly string[], mode: GoldenMode, cwd: string): void {
-  const differs = verdict.cases.filter(
-    ({ golden }) =>
-      golden.kind === 'changed' ||
-      golden.kind === 'unreadable' ||
-      (golden.kind === 'missing' && mode !== 'new'),
-  )
-  const replace = differs.flatMap(({ section }) => (section === undefined ? [] : [section]))
-  writePending(cwd, verdict.path, { replace, order: keys })
+  const differs = ({ golden }: CaseVerdict): boolean =>
+    golden.kind === 'changed' || golden.kind === 'unreadable' || (golden.kind === 'missing' && mode !== 'new')
+  const replace = verdict.cases.flatMap((each) => (each.section && differs(each) ? [each.section] : []))
+  // A case that was not run keeps what is pending for it; one that the file does not have any more does not.
+  const now = new Set(keys)
+  const pending = readPending(cwd, verdict.path)?.sections ?? []
+  const gone = pending.map(({ key }) => key).filter((key) => !now.has(key))
+  const remove = [...verdict.cases.map((each) => keyOf(each)), ...gone]
+  if (replace.length + pending.length > 0) changePending(cwd, verdict.path, { replace, remove, order: keys })
 }
 
 /** The exit code of a run: 4 over 3 over 1 over 0; 5 when nothing ran at all. */

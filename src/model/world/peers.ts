@@ -31,6 +31,7 @@ function complete(
       syntax: undefined,
       net: undefined,
       addresses: [],
+      isMisread: false,
       options: [],
       mac: deriveMac(`${peer.host}/${peer.device}`, taken),
       peer: back,
