@@ -19,7 +19,7 @@ import { addEntry, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, startListener } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
-import { warmNeighbours } from './warm.ts'
+import { warmNamespaces } from './warm.ts'
 
 export interface BootOptions {
   readonly seed: number
@@ -53,7 +53,7 @@ export function boot(world: World, options: BootOptions): Booted {
   const listeners = world.namespaces.flatMap((model) =>
     model.listens.map((listen) => startListener(namespaceOf(machine, model.name), listen)),
   )
-  warmNeighbours(machine, world)
+  warmNamespaces(machine, world)
   machine.clock.drain()
   return { machine, programs, listeners }
 }

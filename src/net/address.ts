@@ -27,9 +27,12 @@ export function ipv4From(value: number): Ipv4 {
   return (value >>> 0) as Ipv4
 }
 
+const fourParts = /^\d{1,3}(?:\.\d{1,3}){3}$/
+
 /** `a.b.c.d` in decimal, exactly four parts, to an address. */
 export function parseIpv4(text: string): Ipv4 | undefined {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined
+  // The library tells a wrong text by an exception; most words that are asked about do not even look like an address.
+  if (!fourParts.test(text) || !ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined
   const [a = 0, b = 0, c = 0, d = 0] = ipaddr.IPv4.parse(text).octets
   return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) as Ipv4
 }

@@ -4,8 +4,33 @@ import type { World } from '../model/model.ts'
 import { formatIp, type IpAddress } from '../net/address.ts'
 import type { Binding } from '../trace/event.ts'
 
+const known = new WeakMap<
+  World,
+  { readonly bindings: readonly Binding[]; readonly byText: ReadonlyMap<string, string> }
+>()
+
+/** Made once for all cases that share a world. */
+function namesOf(world: World): {
+  readonly bindings: readonly Binding[]
+  readonly byText: ReadonlyMap<string, string>
+} {
+  const found = known.get(world)
+  if (found !== undefined) return found
+  const bindings = makeBindings(world)
+  const byText = new Map<string, string>()
+  for (const { name, addresses } of bindings)
+    for (const text of addresses) if (!byText.has(text)) byText.set(text, name)
+  const made = { bindings, byText }
+  known.set(world, made)
+  return made
+}
+
 /** The bindings of a world for its traces: every host by its first address of a family, then its other devices. */
-export function bindingsOf(world: World): Binding[] {
+export function bindingsOf(world: World): readonly Binding[] {
+  return namesOf(world).bindings
+}
+
+function makeBindings(world: World): Binding[] {
   const bindings: Binding[] = world.bindings.map(({ name, addresses }) => ({
     name,
     addresses: addresses.map(formatIp),
@@ -29,11 +54,9 @@ export function bindingsOf(world: World): Binding[] {
 
 /** The name of an address, or its text. */
 export function nameAddresses(world: World): (address: IpAddress) => string {
-  const names = new Map<string, string>()
-  for (const { name, addresses } of bindingsOf(world))
-    for (const text of addresses) if (!names.has(text)) names.set(text, name)
+  const { byText } = namesOf(world)
   return (address) => {
     const text = formatIp(address)
-    return names.get(text) ?? text
+    return byText.get(text) ?? text
   }
 }

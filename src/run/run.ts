@@ -15,7 +15,7 @@ import type { CaseVerdict, Failure, FileVerdict } from './verdict.ts'
 export interface RunOptions {
   readonly seed: number
   /** Which cases are wanted; all of them without a filter. */
-  readonly wants: (scenario: ScenarioModel, id: string | undefined) => boolean
+  readonly wants: (scenario: ScenarioModel, one: CaseModel) => boolean
   /** Whether every case of the file is run: only then can a golden section be obsolete. */
   readonly complete: boolean
 }
@@ -28,7 +28,7 @@ export function runFile(model: Model, goldenSource: Source | undefined, options:
   try {
     const cases = model.scenarios.flatMap((scenario) =>
       scenario.cases
-        .filter(({ id }) => options.wants(scenario, id))
+        .filter((each) => options.wants(scenario, each))
         .map((each) => runCase(path, scenario, each, golden, options.seed)),
     )
     return {

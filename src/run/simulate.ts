@@ -2,7 +2,7 @@
 // the file asks about it, and closes the trace.
 
 import { boot } from '../boot/boot.ts'
-import type { CaseModel, Expectation } from '../model/model.ts'
+import type { CaseModel } from '../model/model.ts'
 import type { Trace } from '../trace/event.ts'
 import type { ClaimContext } from './expect/context.ts'
 import { evaluate } from './expect/evaluate.ts'
@@ -31,24 +31,14 @@ export interface Simulated {
 /** Runs a case. The same model, scenario and seed always give the same trace. */
 export function simulate(model: CaseModel, options: SimulateOptions): Simulated {
   const run = new Run(boot(model.world, { seed: options.seed, trace: { full: options.full } }), model)
-  const failures: Failure[] = []
   const stateClaims = model.expectations.filter(({ subject }) => subject.kind === 'state')
-  const nameOf = nameAddresses(model.world)
-  const contextNow = (): ClaimContext => {
-    const trace = finishTrace(run, options.scenario)
-    return {
-      trace,
-      packets: new Map(trace.packets.map((packet) => [packet.name, packet])),
-      flows: run.flowResults(),
-      state: stateView(run),
-      captured: run.captured,
-      nameOf,
-    }
-  }
+  const failures: Failure[] = []
   const ask = (afterStep: number): void => {
-    for (const claim of stateClaims) {
-      if (claim.afterStep !== afterStep) continue
-      const failure = evaluate(claim, contextNow())
+    const due = stateClaims.filter((claim) => claim.afterStep === afterStep)
+    if (due.length === 0) return
+    const context = contextOf(run, finishTrace(run, options.scenario))
+    for (const claim of due) {
+      const failure = evaluate(claim, context)
       if (failure !== undefined) failures.push(failure)
     }
   }
@@ -57,10 +47,18 @@ export function simulate(model: CaseModel, options: SimulateOptions): Simulated 
     takeStep(run, step)
     ask(index)
   }
-  return { trace: finishTrace(run, options.scenario), context: contextNow(), failures, limit: run.limit }
+  const trace = finishTrace(run, options.scenario)
+  return { trace, context: contextOf(run, trace), failures, limit: run.limit }
 }
 
-/** The claims of a case that are asked at the end. */
-export function finalClaims(model: CaseModel): readonly Expectation[] {
-  return model.expectations.filter(({ subject }) => subject.kind !== 'state')
+/** What claims may look at, as the machine is now. */
+function contextOf(run: Run, trace: Trace): ClaimContext {
+  return {
+    trace,
+    packets: new Map(trace.packets.map((packet) => [packet.name, packet])),
+    flows: run.flowResults(),
+    state: stateView(run),
+    captured: run.captured,
+    nameOf: nameAddresses(run.model.world),
+  }
 }

@@ -102,11 +102,14 @@ export class TcpConversation implements Conversation {
     const connecting = tcpConnect(socket, { address: to.address, port: to.port })
     if (failed(connecting)) return this.note('connect', connecting)
     this.run.waitFor(
-      () => socket.state !== socketState.synSent && socket.state !== socketState.synReceived,
+      () =>
+        socket.error !== undefined ||
+        (socket.state !== socketState.synSent && socket.state !== socketState.synReceived),
       patience,
     )
     if (socket.error !== undefined) this.note('connect', { errno: socket.error })
     this.established = socket.state === socketState.established
+    if (!this.established) tcpClose(socket)
     this.run.settle()
     this.accept()
     if (this.established) this.askPeer()
