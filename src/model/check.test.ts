@@ -216,7 +216,7 @@ describe('values', () => {
     [
       'S142',
       'the byte before character 5 has only one hex digit',
-      file({ steps: 'p1: packet hex <|"02 0 1"|> on host/eth0' }),
+      file({ steps: 'p1: packet hex "02 <|0|> 1" on host/eth0' }),
     ],
     [
       'S143',

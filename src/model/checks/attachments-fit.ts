@@ -45,10 +45,15 @@ function judge(item: Attachment, names: Names, report: Report): void {
     report(mistakeIn('S103', word, `no program is called \`${word.text}\``, { hint }))
   } else if (!fits(item.hook, program.syntax.type)) {
     report(
-      mistakeIn('S110', word, `\`${word.text}\` is ${program.syntax.type === 'xdp' ? 'an' : 'a'} ${program.syntax.type} program`, {
-        hint: `${item.hook} runs programs of type ${wanted(item.hook)}`,
-        notes: [{ message: 'its type is given here', span: program.syntax.typeSpan }],
-      }),
+      mistakeIn(
+        'S110',
+        word,
+        `\`${word.text}\` is ${program.syntax.type === 'xdp' ? 'an' : 'a'} ${program.syntax.type} program`,
+        {
+          hint: `${item.hook} runs programs of type ${wanted(item.hook)}`,
+          notes: [{ message: 'its type is given here', span: program.syntax.typeSpan }],
+        },
+      ),
     )
   }
   options(item, known, report)
