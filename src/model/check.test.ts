@@ -213,11 +213,7 @@ describe('values', () => {
         steps: `cases {\n | id | end |\n | a | <|deliverd|> |\n }\n ${send}\n expect p1 outcome $end host`,
       }),
     ],
-    [
-      'S142',
-      'the byte before character 5 has only one hex digit',
-      file({ steps: 'p1: packet hex "02 <|0|> 1" on host/eth0' }),
-    ],
+    ['S142', 'a byte has two hex digits', file({ steps: 'p1: packet hex "02 <|0|> 1" on host/eth0' })],
     [
       'S143',
       'both ends must be IPv4 or both IPv6',

@@ -7,8 +7,9 @@ import { numberIn, type Range, ranges } from '../words/numbers.ts'
 import { isSet, optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import { readHostWord } from './ends.ts'
+import { hexIn } from './hex-bytes.ts'
 import type { Scope } from './scope.ts'
-import { hexIn, macNamed } from './short-packet.ts'
+import { macNamed } from './short-packet.ts'
 
 export interface Reader {
   readonly layer: Layer

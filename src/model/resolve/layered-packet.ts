@@ -10,9 +10,10 @@ import { ranges } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import { destinationMacOf, type End, readHostWord, sourceMacOf } from './ends.ts'
+import { hexIn } from './hex-bytes.ts'
 import { address4, address6, flag, mac, number, ports, type Reader, raw, value } from './layer-reader.ts'
 import type { Scope } from './scope.ts'
-import { hexIn, type PacketDraft } from './short-packet.ts'
+import type { PacketDraft } from './short-packet.ts'
 import { fragmentLayer, greBytes, icmpLayer, sctpLayer, tcpLayer } from './transport-layers.ts'
 
 /** The layers of a packet that names them, or undefined after a message. An Ethernet header is put in front if missing. */

@@ -8,9 +8,10 @@ import { mistake, mistakeIn } from '../diagnose.ts'
 import { integerOf } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
+import { hexIn } from './hex-bytes.ts'
 import { readLayers } from './layered-packet.ts'
 import type { Scope } from './scope.ts'
-import { hexIn, type PacketDraft, readShort } from './short-packet.ts'
+import { type PacketDraft, readShort } from './short-packet.ts'
 
 /** Frames longer than this fit no device. */
 const frameBytesMax = 65_536 + 18

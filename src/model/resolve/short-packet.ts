@@ -1,26 +1,24 @@
 // `packet tcp client:4000 > 10.2.0.2:80 ttl 64`: the layers that the short form stands for.
 
 import { didYouMean } from '../../base/closest.ts'
-import { type Span, textOf } from '../../base/text.ts'
 import { allNodes, type IpAddress, type Ipv4, type Ipv6, isIpv4, solicitedNode } from '../../net/address.ts'
 import { arpOperation } from '../../net/arp.ts'
-import { hexToBytes } from '../../net/hex.ts'
 import { echoRest, icmpNames, isIcmpEcho } from '../../net/icmp.ts'
 import { icmpv6Names, isIcmpv6Echo } from '../../net/icmpv6.ts'
 import type { IcmpSpec, LayerSpec, NdSpec } from '../../net/layer-spec.ts'
 import { broadcastMac, type Mac, multicastMacOf6, parseMac, zeroMac } from '../../net/mac.ts'
-import { isMalformed } from '../../net/malformed.ts'
-import { etherType, ipProtocol } from '../../net/protocol.ts'
+import { ipProtocol } from '../../net/protocol.ts'
 import { sctpChunkType } from '../../net/sctp.ts'
 import { parseTcpFlags } from '../../net/tcp.ts'
 import type { PacketOptionName, ShortPacket, Word } from '../../syntax/ast.ts'
-import { mistake, mistakeIn } from '../diagnose.ts'
+import { mistakeIn } from '../diagnose.ts'
 import { defined } from '../words/defined.ts'
 import { isNothing } from '../words/fill.ts'
 import { bytesIn, integerOf, numberIn, type Range, ranges } from '../words/numbers.ts'
 import { isSet, optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import { destinationMacOf, type End, pairOf, readEnd, sourceMacOf } from './ends.ts'
+import { hexIn } from './hex-bytes.ts'
 import type { Scope } from './scope.ts'
 
 const protocols = ['tcp', 'udp', 'sctp', 'icmp', 'icmp6', 'arp', 'ip', 'ip6', 'esp', 'gre', 'igmp'] as const
@@ -322,34 +320,4 @@ function payloadOf(draft: Draft): LayerSpec | undefined {
   const hint = `${ranges.length.what} lies between 0 and ${ranges.length.max}`
   draft.scope.report(mistakeIn('S108', word, `\`${word.text}\` is out of range`, { hint }))
   return undefined
-}
-
-/** Bytes from hex digits. */
-export function hexIn(word: Word, { report }: Scope): Uint8Array | undefined {
-  const bytes = hexToBytes(word.text)
-  if (!isMalformed(bytes)) return bytes
-  const digits = wrongDigits(word)
-  if (digits === undefined)
-    report(mistakeIn('S142', word, 'these are no hex bytes', { hint: bytes.malformed }))
-  else {
-    const hint = 'a byte has two hex digits'
-    report(mistake('S142', digits, `\`${textOf(digits)}\` is not made of hex bytes`, { hint }))
-  }
-  return undefined
-}
-
-/** The first digits of a frame, as written, that are no bytes. */
-function wrongDigits({ span, parts, form }: Word): Span | undefined {
-  if (parts.length > 0 || form === 'bare') return undefined
-  const written = textOf(span)
-  for (const { 0: digits, index } of written.matchAll(/[^\s:_"]+/g)) {
-    if (/^(0x)?([0-9a-f]{2})*$/i.test(digits)) continue
-    return { source: span.source, start: span.start + index, end: span.start + index + digits.length }
-  }
-  return undefined
-}
-
-/** The EtherType of an address family. */
-export function etherTypeFor(address: IpAddress): number {
-  return isIpv4(address) ? etherType.ipv4 : etherType.ipv6
 }
