@@ -103,6 +103,7 @@ export function runXdp(dev: NetDevice, attachment: XdpAttachment, skb: Skb): Xdp
 function bareFrame(skb: Skb): void {
   leaveNamespace(skb)
   skb.sk = undefined
+  skb.cb.fill(0)
   skb.hash = 0
 }
 

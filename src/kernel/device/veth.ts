@@ -17,6 +17,8 @@ function cross(peer: NetDevice, skb: Skb): void {
   if (skb.dev.ns === peer.ns) scrub(skb)
   else leaveNamespace(skb)
   skb.hash = 0
+  // A far end with native XDP has a poll function, and GRO uses cb for itself.
+  if (peer.xdp?.mode === 'native') skb.cb.fill(0)
   peer.ns.machine.clock.soon(() => receive(peer, skb))
 }
 
