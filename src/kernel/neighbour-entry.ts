@@ -74,6 +74,7 @@ function newNeighbour(dev: NetDevice, address: IpAddress): Neighbour {
     family,
     state: 'NONE',
     mac: -1,
+    cached: false,
     confirmed: Number.NEGATIVE_INFINITY,
     used: Number.NEGATIVE_INFINITY,
     updated: Number.NEGATIVE_INFINITY,

@@ -29,6 +29,7 @@ export function sendTo(dev: NetDevice, skb: Skb, destination: number): number {
 
 /** Sends a packet to a neighbour whose address is known. */
 export function sendResolved(neighbour: Neighbour, skb: Skb): number {
-  const mac = neighbour.mac
+  const { mac } = neighbour
+  neighbour.cached = true
   return sendTo(neighbour.device, skb, present(mac < 0 ? undefined : mac, 'a valid neighbour has an address'))
 }

@@ -27,6 +27,8 @@ export interface Neighbour {
   state: NeighbourState
   /** 48-bit number, or -1 while unknown. */
   mac: number
+  /** hh.hh_len: a packet has been sent to it, so that its Ethernet header lies ready. */
+  cached: boolean
   confirmed: number
   used: number
   updated: number

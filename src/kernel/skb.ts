@@ -2,6 +2,7 @@
 import type { SkbView, TunnelKey } from '../bpf/contract.ts'
 import type { Snapshot } from '../trace/event.ts'
 import type { PacketRecord, Recordable } from '../trace/recorder.ts'
+import { type BridgePassage, copyPassage } from './device/bridge-passage.ts'
 import type { NetDevice } from './device/device.ts'
 import type { Route } from './ip/route.ts'
 import type { Socket } from './socket/socket.ts'
@@ -56,6 +57,10 @@ export class Skb implements SkbView, Recordable {
   sk: Socket | undefined
   /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
   skAssigned = false
+  /** struct nf_bridge_info: bridge netfilter has seen this packet (`bridge-nf-call-iptables`). */
+  bridged: BridgePassage | undefined
+  /** IPCB(skb)->frag_max_size: the largest fragment (bytes) this packet was put together from; 0 when it came whole. */
+  fragmentMax = 0
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   record: PacketRecord | undefined
@@ -83,6 +88,16 @@ export class Skb implements SkbView, Recordable {
 
   get socketCookie(): number {
     return this.sk?.cookie ?? 0
+  }
+
+  /** nf_bridge_get_physindev(): the bridge port a packet came in by, for the physdev match. */
+  get physin(): NetDevice | undefined {
+    return this.bridged?.physIn
+  }
+
+  /** nf_bridge_get_physoutdev(): the bridge port it leaves by. */
+  get physout(): NetDevice | undefined {
+    return this.bridged?.physOut
   }
 
   /** skb->len: bytes from `data` on. */
@@ -175,6 +190,8 @@ export class Skb implements SkbView, Recordable {
     copy.route = this.route
     copy.sk = this.sk
     copy.skAssigned = this.skAssigned
+    copy.bridged = copyPassage(this.bridged)
+    copy.fragmentMax = this.fragmentMax
     copy.hops = this.hops
     copy.record = this.record
     copy.seen = this.seen

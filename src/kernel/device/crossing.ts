@@ -7,6 +7,7 @@ export function scrub(skb: Skb): void {
   skb.ingressIfindex = 0
   skb.route = undefined
   skb.tunnelKey = undefined
+  skb.bridged = undefined
 }
 
 /** Into another namespace: the mark and the departure time go too. The owning socket stays (facts: linux 13), and

@@ -36,6 +36,7 @@ function inherit(piece: Skb, from: Skb): void {
   piece.tstamp = from.tstamp
   piece.route = from.route
   piece.sk = from.sk
+  piece.bridged = from.bridged
   piece.hops = from.hops
   piece.ingressIfindex = from.ingressIfindex
   piece.record = from.record

@@ -7,6 +7,7 @@ import { ipv4At, ipv4ChecksumIsRight, ipv4HeaderLength, ipv4IsFragment } from '.
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
+import { preroutingIsDone } from '../device/bridge-passage.ts'
 import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -69,7 +70,7 @@ function ports(skb: Skb, protocol: number): number {
 }
 
 /** What routing asks of a packet. */
-function packetOf(skb: Skb): InputPacket {
+export function packetOf(skb: Skb): InputPacket {
   const { bytes, networkHeader: l3 } = skb
   const protocol = readU8(bytes, l3 + ipv4At.protocol)
   const both = ports(skb, protocol)
@@ -136,6 +137,8 @@ export function ipReceive(skb: Skb): void {
   const { dev } = skb
   skb.networkHeader = skb.data
   if (!skb.skAssigned) skb.sk = undefined
-  const verdict = dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
+  const verdict = preroutingIsDone(skb)
+    ? 'accept'
+    : dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
   if (verdict === 'accept') finishReceive(skb)
 }

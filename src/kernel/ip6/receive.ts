@@ -7,6 +7,7 @@ import { checkExtension } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
+import { preroutingIsDone } from '../device/bridge-passage.ts'
 import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { acceptOptions, deliverLocally6 } from './deliver.ts'
@@ -70,7 +71,7 @@ function hopByHop(skb: Skb): boolean {
 }
 
 /** Ports are read only when rules may ask for them (fib6_rules_early_flow_dissect). */
-function packetOf(skb: Skb): InputPacket6 {
+export function packetOf(skb: Skb): InputPacket6 {
   const { bytes, networkHeader: l3 } = skb
   const wanted = skb.dev.ns.ip.v6.rules !== undefined
   const transport = wanted ? transportOf(bytes, l3, skb.tail) : undefined
@@ -122,6 +123,8 @@ export function ip6Receive(skb: Skb): void {
   const { dev } = skb
   skb.networkHeader = skb.data
   if (!skb.skAssigned) skb.sk = undefined
-  const verdict = dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
+  const verdict = preroutingIsDone(skb)
+    ? 'accept'
+    : dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
   if (verdict === 'accept') finishReceive(skb)
 }
