@@ -1,6 +1,6 @@
 // A run as people read it in a terminal: failures first with their places, then the numbers.
-import type { Source } from '../base/text.ts'
-import type { CaseVerdict, Failure, FileVerdict } from '../run/verdict.ts'
+import { type Source, type Span, textOf } from '../base/text.ts'
+import type { CaseVerdict, Evidence, Failure, FileVerdict } from '../run/verdict.ts'
 import { renderDiff } from '../trace/render-diff.ts'
 import { excerpt, placeOf, renderDiagnostics } from './diagnostic.ts'
 import { type CauseGroup, causeGroups, groupSize } from './groups.ts'
@@ -131,26 +131,30 @@ function paintDiff(line: string, paint: Paint): string {
 
 /** A failed expectation: the claim's line, a caret under the words (or the cell), and where the packet was looked at. */
 export function failureLines(failure: Failure, paint: Paint): string[] {
-  const { span, claim, evidence } = failure
-  const sameLine = span.source === claim.source && span.start >= claim.start && span.end <= claim.end
-  const words = claim.source.text.slice(claim.start, claim.end).split('\n')[0] ?? ''
-  const lines = [aside(`  expect ${words}`, placeOf(span))]
-  lines.push(
-    ...excerpt(span, failure.message, paint)
-      .slice(1)
-      .map((line) => `  ${line}`),
-  )
-  if (!sameLine)
+  const { span, claim, usedAt } = failure
+  const words = textOf(claim).split('\n')[0] ?? ''
+  const asked = failure.code === 'E004' ? 'never' : 'expect'
+  const lines = [aside(`  ${asked} ${words}`, placeOf(span))]
+  const show = (place: Span, remark: string): void => {
     lines.push(
-      ...excerpt(claim, 'asked here', paint)
+      ...excerpt(place, remark, paint)
         .slice(1)
-        .map((line) => `  ${line}`),
+        .map((line) => `   ${line}`),
     )
-  if (evidence !== undefined && evidence.place !== '') {
-    const by = evidence.actor === '' ? '' : ` by ${evidence.actor}`
-    lines.push(`      = ${evidence.packet} at ${evidence.place}${by}`)
   }
+  show(span, failure.message)
+  if (usedAt !== undefined) show(usedAt, 'asked here')
+  if (failure.evidence !== undefined) lines.push(...evidenceLines(failure.evidence))
   return lines
+}
+
+/** `= f1.syn as delivered to web; changed at n1/eth0/tc-in by cil_from_netdev` */
+function evidenceLines({ packet, place, actor, deliveredTo, changed }: Evidence): string[] {
+  if (place === '') return []
+  const by = (who: string): string => (who === '' ? '' : ` by ${who}`)
+  const seen = deliveredTo === undefined ? `at ${place}${by(actor)}` : `as delivered to ${deliveredTo}`
+  const since = changed === undefined ? '' : `; changed at ${changed.place}${by(changed.actor)}`
+  return [`      = ${packet} ${seen}${since}`]
 }
 
 function groupLines(verdict: CaseVerdict, groups: readonly CauseGroup[]): string[] {

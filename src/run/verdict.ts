@@ -11,14 +11,20 @@ export interface Evidence {
   /** `n1/eth0/tc-in`: the place whose packet was read, and who changed it there. */
   readonly place: string
   readonly actor: string
+  /** The node that the packet was delivered to, when it was looked at there. */
+  readonly deliveredTo?: string
+  /** Where the field that is wrong got its value, when something on the way wrote it. */
+  readonly changed?: { readonly place: string; readonly actor: string }
 }
 
 /** A claim that does not hold. `span` is the cell of the case table when the value came from one. */
 export interface Failure {
   readonly code: string
   readonly span: Span
-  /** Where the claim stands, when `span` is a cell. */
+  /** The whole claim. */
   readonly claim: Span
+  /** Where the claim uses the value, when `span` is the cell that it came from. */
+  readonly usedAt?: Span
   /** `expected client (192.168.5.100), actual n1 (192.168.5.11)`. */
   readonly message: string
   readonly evidence: Evidence | undefined

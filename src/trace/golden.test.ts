@@ -76,14 +76,7 @@ test.each([
   ['scn-trace 1 hop\n', [['G004', 'hop']]],
   ['scn-trace 1\n', [['G004', 'scn-trace 1']]],
   ['scn-trace 1 hops\nwhere\n', [['G006', 'where']]],
-  [
-    'scn-trace 1 hops\nscenario a\n<<<<<<< ours\n=======\n>>>>>>> theirs\n',
-    [
-      ['G003', '<<<<<<< ours'],
-      ['G003', '======='],
-      ['G003', '>>>>>>> theirs'],
-    ],
-  ],
+  ['scn-trace 1 hops\nscenario a\n<<<<<<< ours\n=======\n>>>>>>> theirs\n', [['G003', '<<<<<<< ours']]],
   ['scn-trace 1 hops\nscenario a\nscenario a\n', [['G005', 'scenario a']]],
   ['scn-trace 1 hops\nscenario a case b c\n', [['G006', 'scenario a case b c']]],
   [

@@ -59,7 +59,8 @@ export function parseGolden(source: Source): Golden {
     const other = rows.get(key)
     if (other !== undefined) {
       const message = `\`${key}\` stands twice in this golden, first in line ${other}`
-      reportAt(report, first, { code: goldenCodes.duplicateSection, message })
+      const hint = 'delete one of the two'
+      reportAt(report, first, { code: goldenCodes.duplicateSection, message, hint })
       continue
     }
     rows.set(key, first.row)
@@ -74,7 +75,7 @@ function readHeader(line: GoldenLine, report: GoldenReport): Level | undefined {
   const version = match?.[1]
   if (match === null || version === undefined) {
     const message = `this is not a trace: its first line is not \`scn-trace ${traceVersion} LEVEL\``
-    const hint = line.text.trim() === '' ? 'delete the file and accept the trace again' : undefined
+    const hint = 'delete the file and accept the trace again'
     reportAt(report, line, { code: goldenCodes.notATrace, message, hint })
     return undefined
   }
@@ -96,11 +97,16 @@ function readHeader(line: GoldenLine, report: GoldenReport): Level | undefined {
   return readLevel(line, match[2] ?? '', report)
 }
 
-/** Whether a merge left its marks; nothing else is read then, for both halves are there. */
+/** Whether a merge left its marks, told once for each conflict; nothing else is read then, for both halves are there. */
 function hasConflict(lines: readonly GoldenLine[], report: GoldenReport): boolean {
   const before = report.diagnostics.length
+  let inside = false
   for (const line of lines) {
-    if (!/^(?:<{7}|={7}|>{7}|\|{7})(?: |$)/.test(line.text)) continue
+    const mark = /^(<{7}|={7}|>{7}|\|{7})(?: |$)/.exec(line.text)?.[1]
+    if (mark === undefined) continue
+    const told = inside && !mark.startsWith('<')
+    inside = !mark.startsWith('>')
+    if (told) continue
     reportAt(report, line, {
       code: goldenCodes.mergeConflict,
       message: 'a merge left a conflict marker here',

@@ -42,13 +42,14 @@ function asFailure(answer: Answer, claim: Claim, code: string): Failure | undefi
   return {
     code,
     span: answer.cell ?? answer.span,
-    claim: answer.cell === undefined ? claim.span : answer.span,
+    claim: claim.span,
+    ...(answer.cell === undefined ? {} : { usedAt: answer.span }),
     message: answer.message,
     evidence: answer.evidence,
   }
 }
 
-function packetFailure({ subject, claim, span }: Expectation, context: ClaimContext): Failure | undefined {
+function packetFailure({ subject, claim }: Expectation, context: ClaimContext): Failure | undefined {
   const packets = subject.all
     ? context.trace.packets.filter(
         (each) => each.name === subject.name || each.name.startsWith(`${subject.name}[`),
@@ -64,7 +65,7 @@ function packetFailure({ subject, claim, span }: Expectation, context: ClaimCont
     return {
       code: failureCode.noPacket,
       span: subject.span,
-      claim: span,
+      claim: claim.span,
       message: `there was no packet ${subject.name}; ${told}`,
       evidence: undefined,
     }
@@ -102,7 +103,9 @@ function sightOf(packet: PacketTrace, claim: Claim): Sight | Answer {
   if (claim.at === undefined) {
     const last = finalEvent(packet)
     if (last === undefined) return { packet, snapshot: packet.first, place: '', actor: '' }
-    return { packet, snapshot: last.after, place: placeText(last), actor: last.actor }
+    const end = packet.outcomes.find((outcome) => outcome.kind === 'delivered')
+    const deliveredTo = end?.node === last.node ? { deliveredTo: end.node } : {}
+    return { packet, snapshot: last.after, place: placeText(last), actor: last.actor, ...deliveredTo }
   }
   const event = eventsAt(packet, claim.at.value).at(-1)
   if (event === undefined) return missAt(claim.at, `${packet.name} was not seen at ${claim.at.value.text}`)
@@ -264,13 +267,13 @@ function stateAnswer(claim: Claim, context: ClaimContext): Answer {
 }
 
 /** Claims about flows: how the calls of the sockets ended. */
-function flowFailure({ subject, claim, span }: Expectation, context: ClaimContext): Failure | undefined {
+function flowFailure({ subject, claim }: Expectation, context: ClaimContext): Failure | undefined {
   const flow = context.flows.get(subject.name)
   if (flow === undefined) {
     return {
       code: failureCode.noFlow,
       span: subject.span,
-      claim: span,
+      claim: claim.span,
       message: `the flow ${subject.name} never started`,
       evidence: undefined,
     }

@@ -11,8 +11,10 @@ import { covers, formatPrefix } from '../../net/prefix.ts'
 import { formatTcpFlags } from '../../net/tcp.ts'
 import type { CompareOperator } from '../../syntax/ast.ts'
 import type { PacketTrace, Snapshot } from '../../trace/event.ts'
+import type { Evidence } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
+import { everyEvent, placeText } from './places.ts'
 
 /** A packet looked at in one place; `hops` counts the forwarding decisions before it. */
 export interface Sight {
@@ -20,6 +22,8 @@ export interface Sight {
   readonly snapshot: Snapshot
   readonly place: string
   readonly actor: string
+  /** The node where it was delivered, when it is looked at there. */
+  readonly deliveredTo?: string
 }
 
 const number = (value: number): FieldValue => ({ kind: 'number', value })
@@ -226,9 +230,27 @@ export function shownValue(value: Value, context: ClaimContext): string {
   }
 }
 
+/** The last event up to a sight that gave a field another value. */
+function lastChange(field: string, sight: Sight): Evidence['changed'] {
+  const textAt = (snapshot: Snapshot): string => {
+    const value = fieldOf(field, { ...sight, snapshot })
+    return value === undefined ? '' : formatFieldValue(value)
+  }
+  let changed: Evidence['changed']
+  let now = textAt(sight.packet.first)
+  for (const event of everyEvent(sight.packet.events)) {
+    const text = textAt(event.after)
+    if (text !== now) changed = { place: placeText(event), actor: event.actor }
+    now = text
+    if (event.after === sight.snapshot) break
+  }
+  return changed
+}
+
 /** Whether a test is true of a packet where it was seen; the answer says what is wrong with the innermost part. */
 export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext): Answer {
-  const evidence = { packet: sight.packet.name, place: sight.place, actor: sight.actor }
+  const { packet, snapshot: _, ...seen } = sight
+  const evidence: Evidence = { ...seen, packet: packet.name }
   switch (test.kind) {
     case 'present': {
       const value = fieldOf(test.field, sight)
@@ -268,7 +290,11 @@ export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext):
         return missAt(test.value, `expected ${wanted}, but the packet has no ${test.field} there`, evidence)
       if (compare(test.operator, actual, test.value.value, sight, context)) return undefined
       const sign = test.operator === '==' ? '' : `${test.operator} `
-      return missAt(test.value, expectedActual(`${sign}${wanted}`, shownField(actual, context)), evidence)
+      const changed = lastChange(test.field, sight)
+      return missAt(test.value, expectedActual(`${sign}${wanted}`, shownField(actual, context)), {
+        ...evidence,
+        ...(changed === undefined ? {} : { changed }),
+      })
     }
   }
 }
