@@ -1,6 +1,7 @@
 // Out of a bridge (net/bridge/br_forward.c): to one port, or a copy to each.
 import { drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
+import { bridgeForwardHook, bridgePostroutingHook } from './bridge-netfilter.ts'
 import type { BridgePort, BridgeState } from './bridge-state.ts'
 import type { NetDevice } from './device.ts'
 
@@ -30,10 +31,16 @@ function noTarget(bridge: NetDevice, skb: Skb): void {
 }
 
 /**
- * br_forward_finish(), br_dev_queue_push_xmit(): the port's own transmit path with tc egress and taps. Bridge netfilter
- * (FORWARD and POSTROUTING of bridged IP frames, `bridge-nf-call-iptables`) belongs here, before the frame is queued.
+ * __br_forward(), br_forward_finish(), br_dev_queue_push_xmit(): bridge netfilter, then the port's own transmit path with
+ * tc egress and taps. The host's own frames (`from` undefined) pass no FORWARD.
  */
-function push(port: BridgePort, skb: Skb): void {
+function push(port: BridgePort, skb: Skb, from: BridgePort | undefined): void {
+  skb.dev = port.dev
+  if (skb.bridged !== undefined) {
+    skb.pushMac()
+    if (from !== undefined && !bridgeForwardHook(port, skb)) return
+    if (!bridgePostroutingHook(port, skb)) return
+  }
   skb.pushMac()
   if (skb.length > port.dev.mtu + frameSlack && skb.gsoSize === 0) {
     drop(skb, {
@@ -44,7 +51,6 @@ function push(port: BridgePort, skb: Skb): void {
     })
     return
   }
-  skb.dev = port.dev
   port.dev.ns.machine.wiring.transmit(skb)
 }
 
@@ -54,7 +60,7 @@ export function forward(port: BridgePort, skb: Skb, source: Source): void {
     if (!source.keep) noTarget(port.bridge, skb)
     return
   }
-  push(port, source.keep ? skb.clone() : skb)
+  push(port, source.keep ? skb.clone() : skb, source.from)
 }
 
 /** br_flood(): a copy to every port that should have one (the flood flag is about unknown unicast only), newest port first; the last one gets the frame itself. */
@@ -67,7 +73,7 @@ export function flood(
     (port) => (port.flood || source.group) && shouldDeliver(port, source.from),
   )
   const last = source.keep ? undefined : targets.pop()
-  for (const port of targets) push(port, skb.clone())
-  if (last !== undefined) push(last, skb)
+  for (const port of targets) push(port, skb.clone(), source.from)
+  if (last !== undefined) push(last, skb, source.from)
   else if (!source.keep) noTarget(source.bridge, skb)
 }

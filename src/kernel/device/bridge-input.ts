@@ -1,10 +1,12 @@
 // Into a bridge (net/bridge/br_input.c): what becomes of a frame that a port received, after its tc ingress.
-import { isMulticastMac, type Mac, readMac } from '../../net/mac.ts'
+import { isMulticastMac, readMac } from '../../net/mac.ts'
 import { countReceived } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { type FdbEntry, fdbLearn, fdbLookup } from './bridge-fdb.ts'
 import { flood, forward } from './bridge-forward.ts'
+import { bridgePrerouting } from './bridge-netfilter.ts'
+import { takeBackDnat } from './bridge-netfilter-dnat.ts'
 import { type BridgePort, type BridgeState, bridgeState } from './bridge-state.ts'
 import type { NetDevice } from './device.ts'
 
@@ -12,8 +14,7 @@ import type { NetDevice } from './device.ts'
 const linkLocalFirst = 0x0180_c200_0000
 
 /**
- * br_handle_frame(), the rx_handler of a port. Bridge netfilter (PREROUTING of bridged IP frames when
- * `bridge-nf-call-iptables` is 1) belongs in front of the forwarding decision.
+ * br_handle_frame(), the rx_handler of a port: PREROUTING of bridge netfilter, then the forwarding decision.
  */
 export function handleFrame(dev: NetDevice, skb: Skb): 'passed' | 'consumed' {
   const bridge = dev.master as NetDevice
@@ -28,7 +29,7 @@ export function handleFrame(dev: NetDevice, skb: Skb): 'passed' | 'consumed' {
     return 'consumed'
   }
   if (destination === bridge.mac) skb.pktType = pktType.host
-  decide(state, port, skb, destination)
+  if (bridgePrerouting(port, skb) === 'continue') decide(state, port, skb)
   return 'consumed'
 }
 
@@ -38,8 +39,26 @@ function pauseFrame(dev: NetDevice, skb: Skb): 'consumed' {
   return 'consumed'
 }
 
+/** A frame that bridged DNAT has turned round, on its way out of the bridge device: back to the port's decision. */
+export function resumeAfterDnat(bridge: NetDevice, skb: Skb): boolean {
+  const dev = takeBackDnat(skb)
+  if (dev === undefined) return false
+  const state = bridgeState(bridge)
+  const port = state.byDevice.get(dev)
+  if (port !== undefined) decide(state, port, skb)
+  else
+    drop(skb, {
+      node: bridge.ns.name,
+      device: bridge.name,
+      stage: 'bridge',
+      reason: 'SKB_DROP_REASON_DEV_READY',
+    })
+  return true
+}
+
 /** br_handle_frame_finish(): learn the source, then up, to one port, or to all of them with the host last. */
-function decide(state: BridgeState, port: BridgePort, skb: Skb, destination: Mac): void {
+function decide(state: BridgeState, port: BridgePort, skb: Skb): void {
+  const destination = readMac(skb.bytes, skb.macHeader)
   const { now } = port.dev.ns.machine.clock
   const news = port.learning && fdbLearn(state, readMac(skb.bytes, skb.macHeader + 6), port, now)
   const group = isMulticastMac(destination)

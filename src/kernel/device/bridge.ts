@@ -7,7 +7,7 @@ import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { fdbAddLocal, fdbForgetPort, fdbLookup, fdbRemoveLocal } from './bridge-fdb.ts'
 import { flood, forward } from './bridge-forward.ts'
-import { handleFrame } from './bridge-input.ts'
+import { handleFrame, resumeAfterDnat } from './bridge-input.ts'
 import { type BridgePort, type BridgeState, bridgeState } from './bridge-state.ts'
 import { type AdminResult, adminDone, notify, refused, setCarrier } from './change.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
@@ -18,6 +18,7 @@ const ageingDefault = 300_000_000_000
 
 /** br_dev_xmit(): the host's own frame, to the port that is known or to all. */
 function transmit(bridge: NetDevice, skb: Skb): number {
+  if (resumeAfterDnat(bridge, skb)) return transmitted
   const state = bridgeState(bridge)
   countSent(bridge, skb.length)
   const destination = readMac(skb.bytes, skb.data)
