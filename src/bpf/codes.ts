@@ -59,11 +59,6 @@ const tables: Readonly<Record<ProgramType, readonly CodeTable[]>> = {
   sk_lookup: [skCode],
 }
 
-/** All names that a program of this type may return, in the order of their numbers within each family. */
-export function codeNames(type: ProgramType): readonly string[] {
-  return tables[type].flatMap((table) => Object.keys(table))
-}
-
 /** The number of a name; undefined when a program of this type has no such code. */
 export function codeNumber(type: ProgramType, name: string): number | undefined {
   for (const table of tables[type]) if (Object.hasOwn(table, name)) return table[name]
@@ -76,11 +71,6 @@ export function codeName(type: ProgramType, value: number): string | undefined {
     for (const name of Object.keys(table)) if (table[name] === value) return name
   }
   return undefined
-}
-
-/** The name as traces write it: without prefix (`PASS`, `SHOT`, `UNSPEC`); an unknown number as itself. */
-export function shortCodeName(type: ProgramType, value: number): string {
-  return codeName(type, value)?.replace(/^(XDP|TC_ACT|TCX|NETKIT|SK)_/, '') ?? String(value)
 }
 
 /**

@@ -82,11 +82,6 @@ export function progArrayUpdate(map: ProgArray, index: number, program: Program)
   return writeRefused(map) ? -errno.EPERM : map.set(index, program, 0)
 }
 
-/** BPF_MAP_UPDATE_ELEM on a map of maps: 0, -EPERM, -EINVAL for a map that does not look like the inner map. */
-export function innerMapUpdate(map: MapOfMaps, key: Uint8Array, inner: BpfMap, flags = 0): number {
-  return writeRefused(map) ? -errno.EPERM : map.update(key, inner, flags)
-}
-
 /** BPF_MAP_DELETE_ELEM: 0 or a negative errno. */
 export function mapDelete(map: AnyMap, key: Uint8Array): number {
   if (writeRefused(map)) return -errno.EPERM

@@ -19,9 +19,6 @@ export const anyIpv6: Ipv6 = [0, 0, 0, 0]
 export const broadcastIpv4 = 0xffff_ffff as Ipv4
 /** ff02::1, all nodes on the link. */
 export const allNodes: Ipv6 = [0xff02_0000, 0, 0, 1]
-/** ff02::2, all routers on the link. */
-export const allRouters: Ipv6 = [0xff02_0000, 0, 0, 2]
-
 /** An IPv4 address from any number; bits above 32 are lost, a negative number is read as two's complement. */
 export function ipv4From(value: number): Ipv4 {
   return (value >>> 0) as Ipv4

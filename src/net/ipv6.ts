@@ -33,11 +33,6 @@ export function ipv6TrafficClass(bytes: Uint8Array, offset: number): number {
   return (readU16(bytes, offset) >>> 4) & 0xff
 }
 
-/** Writes DSCP and ECN; no checksum covers them. */
-export function writeIpv6TrafficClass(bytes: Uint8Array, offset: number, value: number): void {
-  writeU16(bytes, offset, (readU16(bytes, offset) & 0xf00f) | ((value & 0xff) << 4))
-}
-
 /** The 20-bit flow label of the header at `offset`. */
 export function ipv6FlowLabel(bytes: Uint8Array, offset: number): number {
   return readU32(bytes, offset) & 0xf_ffff

@@ -1,15 +1,5 @@
 // Words that hold variables. A word of the tree goes in, with the values of one case; the text that it stands for comes out.
-import type { VariablePart, Word } from './ast-words.ts'
-
-/** True when the word's text depends on variables. */
-export function hasVariables(word: Word): boolean {
-  return word.parts.length > 0
-}
-
-/** The variables of a word, in order. */
-export function variablesOf(word: Word): readonly VariablePart[] {
-  return word.parts.filter((part) => typeof part !== 'string')
-}
+import type { Word } from './ast-words.ts'
 
 /**
  * The text of a word with every variable replaced by what `lookup` gives for its name (without `$`). A variable

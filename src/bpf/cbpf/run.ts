@@ -1,8 +1,7 @@
 // Runs a checked classic filter on a packet: the answer is how many bytes of it to keep, 0 for none. Loads outside of the
 // packet end the filter with 0. net/core/filter.c bpf_convert_filter() says what Linux adds to the BSD machine.
 import { readU16, readU32 } from '../../net/bytes.ts'
-import type { Program, RunContext, SkbView } from '../contract.ts'
-import { skbOf } from '../helpers/subject.ts'
+import type { RunContext, SkbView } from '../contract.ts'
 import {
   aluOf,
   ancillary,
@@ -184,19 +183,4 @@ export function runClassic(instructions: readonly ClassicInstruction[], packet: 
     }
   }
   return 0
-}
-
-const macBytes = 14
-
-/** A classic filter as a program of type socket_filter; its packet starts at the MAC header, as at an AF_PACKET socket. */
-export function classicProgram(name: string, instructions: readonly ClassicInstruction[]): Program {
-  return {
-    name,
-    type: 'socket_filter',
-    run: (context) => {
-      const skb = skbOf(context)
-      const { bytes, start, end } = skb
-      return runClassic(instructions, { bytes, start, end, network: start + macBytes, skb, context }) | 0
-    },
-  }
 }

@@ -18,9 +18,6 @@ export const sockAddrAt = {
   sk: 64,
 } as const
 
-/** sizeof(struct bpf_sock_addr) */
-export const sockAddrBytes = 72
-
 /** struct bpf_sock_addr for TypeScript programs. */
 export class SockAddrContext {
   private readonly view: DataView

@@ -48,24 +48,6 @@ export const redirNeighBytes = 20
 /** struct bpf_sock_tuple: the size says the family. */
 export const sockTupleBytes = { ipv4: 12, ipv6: 36 } as const
 
-/** struct bpf_sock */
-export const sockAt = {
-  bound_dev_if: 0,
-  family: 4,
-  type: 8,
-  protocol: 12,
-  mark: 16,
-  priority: 20,
-  src_ip4: 24,
-  src_ip6: 28,
-  src_port: 44,
-  dst_port: 48,
-  dst_ip4: 52,
-  dst_ip6: 56,
-  state: 72,
-  rx_queue_mapping: 76,
-} as const
-
 /** An address of one or four 32-bit words in network byte order. */
 export function readWords(bytes: Uint8Array, offset: number, family: 4 | 6): number[] {
   const words = [readU32(bytes, offset)]

@@ -125,8 +125,3 @@ export function mayCall(type: ProgramType, name: HelperName): boolean {
 export function refusalText(type: ProgramType, name: HelperName): string {
   return `program of type ${type} cannot use helper bpf_${name}#${helperTable[name].id}`
 }
-
-/** The helper of a number, for bytecode; undefined for one that is not there. */
-export function helperByNumber(id: number): HelperName | undefined {
-  return helperNames.find((name) => helperTable[name].id === id)
-}

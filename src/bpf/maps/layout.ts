@@ -38,11 +38,6 @@ const sizes: Readonly<Record<FieldType, number>> = {
   bytes: 0,
 }
 
-/** Bytes of a field of this type; 0 for `bytes`, whose length the field says. */
-export function fieldSize(type: FieldType): number {
-  return sizes[type]
-}
-
 /** A layout of one plain value: `layoutOf('u32')`. */
 export function layoutOf(type: FieldType): Layout {
   return [{ name: '', type, offset: 0 }]

@@ -53,11 +53,6 @@ const writers: Readonly<Partial<Record<MetaFieldName, Put>>> = {
   },
 }
 
-/** Whether a field of the context can be set by a program of this type. */
-export function isSettable(name: MetaFieldName, type: 'xdp' | 'sched_cls'): boolean {
-  return type === 'xdp' ? name === 'meta' : writers[name] !== undefined
-}
-
 /** Compiles the setting of a field of the context. */
 export function setMeta(maps: readonly IrMap[], name: MetaFieldName, value: IrExpr): (run: SmallRun) => void {
   const put = writers[name] ?? fault(`${name} cannot be set`)

@@ -118,15 +118,3 @@ function unreachable(_neighbour: Neighbour, skb: Skb): void {
 /** What neighbour discovery does for the neighbour state machine. */
 export const ndiscOps: NeighbourOps = { family: 6, solicit, unreachable }
 
-/** Announces all IPv6 addresses of a device to everybody on its link (ndisc_notify, or a scenario's own wish). */
-export function announceIpv6(dev: NetDevice, target: Ipv6): void {
-  sendAdvertisement(dev, {
-    target,
-    destination: [0xff02_0000, 0, 0, 1],
-    router: dev.ns.sysctls.device('net.ipv6.conf.DEV.forwarding', dev.name) !== 0,
-    solicited: false,
-    override: true,
-    withLink: true,
-    cause: undefined,
-  })
-}

@@ -4,7 +4,6 @@ import { type Ipv6, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16, readU32, writeU8, writeU16 } from '../../net/bytes.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
-import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
@@ -195,9 +194,4 @@ export function reassemble6(ns: Namespace, skb: Skb, at: number): Skb | undefine
 /** Whether a fragment header says "all of it": no offset and nothing more (an atomic fragment, RFC 6946). */
 export function isAtomicFragment(skb: Skb, at: number): boolean {
   return (readU16(skb.bytes, at + 2) & 0xfff9) === 0
-}
-
-/** The protocol number behind a fragment header. */
-export function protocolBehind(skb: Skb, at: number): number {
-  return at < skb.tail ? readU8(skb.bytes, at) : ipProtocol.none
 }

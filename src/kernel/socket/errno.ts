@@ -42,8 +42,3 @@ export function failed<T>(result: Result<T>): result is { readonly errno: Errno 
   return 'errno' in result
 }
 
-/** The name of a positive errno number; EINVAL for one this kernel never answers with. */
-export function errnoName(number: number): Errno {
-  for (const [name, value] of Object.entries(errnoNumber)) if (value === number) return name as Errno
-  return 'EINVAL'
-}

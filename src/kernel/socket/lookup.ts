@@ -2,7 +2,7 @@
 // Linux: net/ipv4/udp.c compute_score(), net/ipv4/inet_hashtables.c compute_score() and __inet_lookup_established().
 import { type IpAddress, isIpv4, isUnspecified, sameIp } from '../../net/address.ts'
 import type { Namespace } from '../namespace.ts'
-import { type Chain, type Socket, socketState } from './socket.ts'
+import type { Chain, Socket } from './socket.ts'
 
 /** The ends of a packet as its receiver sees them; ports in host byte order. */
 export interface Tuple {
@@ -146,11 +146,6 @@ export function lookupFlow(ns: Namespace, tuple: Tuple): Socket | undefined {
 /** __inet_lookup: a connected socket, else a listener. */
 export function lookupTcp(ns: Namespace, tuple: Tuple): Socket | undefined {
   return lookupFlow(ns, tuple) ?? lookupListener(ns, tuple)
-}
-
-/** Whether a UDP socket is connected. */
-export function isConnected(socket: Socket): boolean {
-  return socket.state === socketState.established
 }
 
 /** Puts a socket in front of those with the same key, as hlist_add_head does. */

@@ -1,5 +1,5 @@
 // Addresses as system calls take them: a family, a port, and IPv4 addresses inside IPv6 ones.
-import { type IpAddress, type Ipv6, ipv4From, isIpv4, isMulticast } from '../../net/address.ts'
+import { type IpAddress, ipv4From, isIpv4, isMulticast } from '../../net/address.ts'
 import type { Route } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Errno } from './errno.ts'
@@ -10,11 +10,6 @@ export function unmapped(address: IpAddress): IpAddress {
   if (isIpv4(address)) return address
   const mapped = address[0] === 0 && address[1] === 0 && address[2] === 0xffff
   return mapped ? ipv4From(address[3]) : address
-}
-
-/** `::ffff:a.b.c.d` for an IPv4 address: how an AF_INET6 socket names it. */
-export function mapped(address: IpAddress): Ipv6 {
-  return isIpv4(address) ? [0, 0, 0xffff, address] : address
 }
 
 /** Whether a socket may talk to an address: AF_INET takes IPv4 only, IPV6_V6ONLY no mapped IPv4. */

@@ -9,7 +9,7 @@ import { tcpAccept, tcpClose, tcpConnect, tcpReceive, tcpSend } from './tcp.ts'
 import type { TcpSocket } from './tcp-socket.ts'
 import { udpReceive, udpSend } from './udp.ts'
 import type { Datagram, UdpSocket } from './udp-socket.ts'
-import { flowStatus, runUntil, waitFor } from './waiting.ts'
+import { flowStatus, runUntil } from './waiting.ts'
 
 /** What a server does with a connection. */
 export interface TcpProgram {
@@ -123,42 +123,4 @@ export function closeAndWait(socket: TcpSocket, timeout: Nanoseconds): Result<tr
   tcpClose(socket)
   const how = runUntil(socket.ns.machine, () => flowStatus(socket).state === 'closed', timeout)
   return how === 'done' ? { ok: true } : given(how)
-}
-
-/** One step of a flow that runs beside others: calls back with its result instead of letting the machine run. */
-export function receiveLater(
-  socket: TcpSocket,
-  bytes: number,
-  wait: { readonly timeout: Nanoseconds; readonly finished: (result: Result<Uint8Array>) => void },
-): () => void {
-  return waitFor(socket, {
-    until: () => {
-      const { readable, ended, state } = flowStatus(socket)
-      return readable >= bytes || ended || state === 'failed' || state === 'closed'
-    },
-    timeout: wait.timeout,
-    finished: (how) => wait.finished(how === 'done' ? tcpReceive(socket, bytes) : given(how)),
-  })
-}
-
-/** connect(2) of a flow that runs beside others. */
-export function openLater(
-  socket: TcpSocket,
-  to: SocketAddress,
-  wait: { readonly timeout: Nanoseconds; readonly finished: (result: Result<true>) => void },
-): () => void {
-  const started = tcpConnect(socket, to)
-  if (failed(started)) {
-    wait.finished(started)
-    return () => undefined
-  }
-  return waitFor(socket, {
-    until: () => flowStatus(socket).state !== 'opening',
-    timeout: wait.timeout,
-    finished: (how) => {
-      if (how !== 'done') return wait.finished(given(how))
-      const errno = takeError(socket)
-      wait.finished(errno === undefined ? { ok: true } : { errno })
-    },
-  })
 }

@@ -2,7 +2,7 @@
 // else, so that every unknown name gets the same message.
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
-import type { Service, Word } from '../../syntax/ast.ts'
+import type { Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { isOpen } from '../words/fill.ts'
 import type { DeviceDraft, Entities, HostDraft } from '../world/entities.ts'
@@ -19,18 +19,6 @@ export function hostNamed(word: Word, { entities, report }: Scope, text = word.t
   report(
     mistakeIn('S103', word, `nothing is called \`${text}\``, {
       hint: didYouMean(text, entities.hosts.keys()),
-    }),
-  )
-  return undefined
-}
-
-/** The service of that name. */
-export function serviceNamed(word: Word, { entities, report }: Scope, text = word.text): Service | undefined {
-  const service = entities.services.get(text)
-  if (service !== undefined || isOpen(word)) return service
-  report(
-    mistakeIn('S103', word, `no service is called \`${text}\``, {
-      hint: didYouMean(text, entities.services.keys()),
     }),
   )
   return undefined
