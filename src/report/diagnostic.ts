@@ -24,11 +24,16 @@ function caretWidth(span: Span, line: string, column: number): number {
 
 const lineMax = 160
 
+/** Characters that would move a terminal's cursor, or have no shape, as dots. */
+function printable(line: string): string {
+  return line.replace(/[^\t\P{C}]/gu, (character) => '\u00b7'.repeat(character.length))
+}
+
 /** A very long line is cut around the span; answers the shown text and the column in it. */
 function window(line: string, column: number): { readonly text: string; readonly column: number } {
-  if (line.length <= lineMax) return { text: line, column }
+  if (line.length <= lineMax) return { text: printable(line), column }
   const from = Math.max(0, column - 1 - lineMax / 2)
-  return { text: line.slice(from, from + lineMax), column: column - from }
+  return { text: printable(line.slice(from, from + lineMax)), column: column - from }
 }
 
 /** The source line of a span with its number, a caret under the span and a remark behind the caret. */
@@ -61,8 +66,10 @@ export function renderDiagnostic(diagnostic: Diagnostic, paint: Paint = plain): 
   const lines = [
     `${diagnostic.severity === 'error' ? paint.error(head) : paint.warning(head)}: ${paint.strong(diagnostic.message)}`,
     `${margin}--> ${placeOf(diagnostic.span)}`,
-    ...excerpt(diagnostic.span, diagnostic.hint, paint),
   ]
+  // A file that could not be read has no lines to show.
+  if (diagnostic.span.source.text !== '' || diagnostic.hint !== undefined)
+    lines.push(...excerpt(diagnostic.span, diagnostic.hint, paint))
   for (const note of diagnostic.notes ?? []) {
     const place = note.span === undefined ? '' : `${placeOf(note.span)}: `
     lines.push(`${margin} = note: ${place}${note.message}`)

@@ -45,22 +45,29 @@ export function workplace(files: Readonly<Record<string, string>> = {}): Workpla
         )
         .sort(),
     remove: () => rmSync(folder, { recursive: true, force: true }),
-    scn: async (words, env = {}) => {
-      let out = ''
-      let err = ''
-      const code = await runCommandLine(['node', 'scn', ...words], {
-        out: (text) => {
-          out += text
-        },
-        err: (text) => {
-          err += text
-        },
-        env,
-        cwd: folder,
-        interactive: false,
-        columns: 100,
-      })
-      return { code, out, err }
-    },
+    scn: (words, env = {}) => scnIn(folder, words, env),
   }
+}
+
+/** Runs `scn WORDS` in a folder that is there. */
+export async function scnIn(
+  folder: string,
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
+  let out = ''
+  let err = ''
+  const code = await runCommandLine(['node', 'scn', ...words], {
+    out: (text) => {
+      out += text
+    },
+    err: (text) => {
+      err += text
+    },
+    env,
+    cwd: folder,
+    interactive: false,
+    columns: 100,
+  })
+  return { code, out, err }
 }
