@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** The built command. */
-export const scn = join(import.meta.dirname, '..', 'dist', 'scn.cjs')
+export const scn = join(process.cwd(), 'dist', 'scn.cjs')
 
 const world = `scn 1
 

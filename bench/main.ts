@@ -1,19 +1,23 @@
 // `npm run bench [-- PART...]`: measures and prints one table. Ratios come from one run in which measured and reference
 // take turns, so they hold on a busy machine; absolute numbers are told for orientation and have no target.
+import { join } from 'node:path'
+import { bundled, plainParser } from './bundle.ts'
 import { startRows, suiteRows } from './commands.ts'
-import { goldenRows } from './golden.ts'
-import { growthRows } from './growth.ts'
-import { parseRows } from './parse.ts'
+import type * as Golden from './golden.ts'
+import type * as Growth from './growth.ts'
+import type * as Parse from './parse.ts'
 import { type Row, table } from './table.ts'
 import { traceRows } from './trace.ts'
+
+const root = join(import.meta.dirname, '..')
 
 const parts: Readonly<Record<string, () => readonly Row[] | Promise<readonly Row[]>>> = {
   start: startRows,
   suite: suiteRows,
-  parse: parseRows,
-  growth: growthRows,
+  parse: async () => (await bundled<typeof Parse>('parse.ts')).parseRows(root, await plainParser()),
+  growth: async () => (await bundled<typeof Growth>('growth.ts')).growthRows(),
   trace: traceRows,
-  golden: goldenRows,
+  golden: async () => (await bundled<typeof Golden>('golden.ts')).goldenRows(),
 }
 
 async function main(wanted: readonly string[]): Promise<number> {

@@ -1,10 +1,7 @@
 // The parser: with tree and spans against a plain Peggy parser of the same grammar without actions, and lines a second.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { Bench } from 'tinybench'
-import { plainGrammar } from '../scripts/build-grammar.ts'
 import type { Source } from '../src/base/text.ts'
 import { check } from '../src/model/check.ts'
 import type { File } from '../src/syntax/ast.ts'
@@ -13,24 +10,13 @@ import { measureWork } from './interleave.ts'
 import { estimate, ratio } from './statistics.ts'
 import type { Row } from './table.ts'
 
-interface PlainParser {
+/** A parser that only says yes or throws. */
+export interface PlainParser {
   readonly parse: (text: string) => unknown
 }
 
-async function plainParser(): Promise<PlainParser> {
-  const folder = mkdtempSync(join(tmpdir(), 'scn-bench-'))
-  try {
-    const file = join(folder, 'plain.mjs')
-    writeFileSync(file, plainGrammar())
-    return (await import(pathToFileURL(file).href)) as PlainParser
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
 /** Every spec and example that is right: what people write. */
-function corpus(): { readonly source: Source; readonly file: File }[] {
-  const root = join(import.meta.dirname, '..')
+function corpus(root: string): { readonly source: Source; readonly file: File }[] {
   return ['examples', 'specs'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.scn'))
@@ -44,9 +30,8 @@ function corpus(): { readonly source: Source; readonly file: File }[] {
 }
 
 /** Parse against plain Peggy; lines parsed and checked in a second of CPU time. */
-export async function parseRows(): Promise<Row[]> {
-  const plain = await plainParser()
-  const files = corpus()
+export async function parseRows(root: string, plain: PlainParser): Promise<Row[]> {
+  const files = corpus(root)
   const texts = files.map(({ source }) => source.text)
   const lines = texts.reduce((sum, text) => sum + text.split('\n').length - 1, 0)
   const repeat = Math.max(1, Math.ceil(3000 / lines))
@@ -61,7 +46,7 @@ export async function parseRows(): Promise<Row[]> {
       { name: 'plain', run: () => often(() => texts.forEach((text) => void plain.parse(text))) },
       { name: 'parse', run: () => often(parseAll) },
     ],
-    { rounds: 60, warm: 30 },
+    { rounds: 40, warm: 15 },
   )
   const parsing = times.get('parse')!
   const perSecond = parsing.map((microseconds) => (lines * repeat * 1e6) / microseconds)
@@ -81,7 +66,7 @@ async function checkSpeed(
   files: readonly { readonly source: Source; readonly file: File }[],
   lines: number,
 ): Promise<Row['estimate']> {
-  const bench = new Bench({ time: 1500, warmupTime: 1000, retainSamples: true })
+  const bench = new Bench({ time: 1200, warmupTime: 800, retainSamples: true })
   // Parsed anew: checks remember what they have learned of a tree.
   let trees: File[] = []
   bench.add(

@@ -1,11 +1,9 @@
 // What a trace costs. The kernel runs with tracing off, and at every level with the text written; and it runs beside a
 // copy of itself from whose source every use of the recorder was cut, which is what "costs nothing when off" means.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build, type Plugin } from 'esbuild'
+import { readFileSync } from 'node:fs'
+import type { Plugin } from 'esbuild'
 import type { Level } from '../src/trace/event.ts'
+import { bundled } from './bundle.ts'
 import { measureWork, type Work } from './interleave.ts'
 import type * as Scenes from './scene.ts'
 import { estimate, ratio } from './statistics.ts'
@@ -20,28 +18,10 @@ const cutTrace: Plugin = {
     setup.onLoad({ filter: /src[/\\](kernel|bpf)[/\\].*\.ts$/ }, ({ path }) => ({
       loader: 'ts',
       contents: readFileSync(path, 'utf8')
-        .replaceAll(/const \{ trace \} = [\w.]*\bmachine\b/g, 'const trace: any = undefined')
-        .replaceAll(
-          /(?<![\w.])(?:\w+\.)*(?:machine|context|this)\.trace\b(?!\s*=[^=])/g,
-          '(undefined as any)',
-        ),
+        .replaceAll(/const \{ trace \} = [\w.]*\bmachine\b/g, 'const trace = undefined')
+        .replaceAll(/(?<![\w.])(?:\w+\.)*(?:machine|context|this)\.trace\b(?!\s*=[^=])/g, 'undefined'),
     }))
   },
-}
-
-async function bundled(folder: string, name: string, plugins: readonly Plugin[]): Promise<typeof Scenes> {
-  const outfile = join(folder, `${name}.mjs`)
-  await build({
-    entryPoints: [join(import.meta.dirname, 'scene.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    minifySyntax: true,
-    plugins: [...plugins],
-    outfile,
-    logLevel: 'error',
-  })
-  return (await import(pathToFileURL(outfile).href)) as typeof Scenes
 }
 
 function offRows(whole: typeof Scenes, cut: typeof Scenes): Row[] {
@@ -100,12 +80,7 @@ function levelRows(scenes: typeof Scenes): Row[] {
 
 /** Cost per hop at every level, and of tracing that is off. */
 export async function traceRows(): Promise<Row[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'scn-bench-'))
-  try {
-    const whole = await bundled(folder, 'whole', [])
-    const cut = await bundled(folder, 'cut', [cutTrace])
-    return [...levelRows(whole), ...offRows(whole, cut)]
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const whole = await bundled<typeof Scenes>('scene.ts', { name: 'whole' })
+  const cut = await bundled<typeof Scenes>('scene.ts', { name: 'cut', plugins: [cutTrace] })
+  return [...levelRows(whole), ...offRows(whole, cut)]
 }
