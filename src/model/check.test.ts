@@ -243,6 +243,31 @@ describe('devices and routes', () => {
       }),
     ],
     [
+      'S137',
+      'did you mean `native`?',
+      file({
+        topology: 'node n { dev eth0 on lan 10.1.0.9 { xdp <|$mode|> p } }',
+        steps: 'let $mode = natve\n wait 1s',
+        rest: 'prog p xdp { otherwise => XDP_PASS }',
+      }),
+    ],
+    [
+      'S110',
+      'lower the MTU there, or write `xdp generic`',
+      file({
+        topology: 'node n { dev v mtu 3507 peer b/w }\n netns b { dev w peer n/v { <|xdp native p|> } }',
+        rest: 'prog p xdp { otherwise => XDP_PASS }',
+      }),
+    ],
+    [
+      'S110',
+      'write `xdp generic`',
+      file({
+        topology: 'node n { dev d dummy { <|xdp p|> } }',
+        rest: 'prog p xdp { otherwise => XDP_PASS }',
+      }),
+    ],
+    [
       'S110',
       'add `classic`',
       file({

@@ -26,6 +26,7 @@ import type { TextCheck, WorldCheck } from './checks/rule.ts'
 import { scenariosDoSomething } from './checks/scenarios-do-something.ts'
 import { variablesAreKnown } from './checks/variables-are-known.ts'
 import { vethPairs } from './checks/veth-pairs.ts'
+import { xdpAttaches } from './checks/xdp-attaches.ts'
 import { once } from './diagnose.ts'
 import type { Model, ScenarioModel } from './model.ts'
 import { type CaseDraft, itemsOf, readCases } from './resolve/cases.ts'
@@ -53,6 +54,7 @@ const worldChecks: readonly WorldCheck[] = [
   vethPairs,
   addressesInUse,
   attachmentsFit,
+  xdpAttaches,
   programCodes,
   programActions,
   programMaps,

@@ -3,6 +3,7 @@ import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
 import type { Attachment, AttachmentOptionName } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
+import { modeOf, xdpModes } from '../resolve/device.ts'
 import { hookFamily } from '../resolve/program.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
@@ -57,6 +58,13 @@ function judge(item: Attachment, names: Names, report: Report): void {
     )
   }
   options(item, known, report)
+  const { modeVariable } = item
+  if (modeVariable === null || modeOf(item) !== undefined) return
+  report(
+    mistakeIn('S137', modeVariable, `\`${modeVariable.text}\` is no XDP mode`, {
+      hint: didYouMean(modeVariable.text, xdpModes) ?? `one of ${xdpModes.join(', ')}`,
+    }),
+  )
 }
 
 function fits(hook: string, type: string): boolean {

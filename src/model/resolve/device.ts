@@ -111,13 +111,14 @@ function readAttachment(item: Attachment, scope: Scope): AttachmentModel | undef
   const protocol = filterProtocols[optionValue(item.options, 'protocol')?.text.toLowerCase() ?? 'all']
   const classid = classidOf(optionValue(item.options, 'classid'))
   const action = actionOf(item)
+  const mode = modeOf(item)
   const position = positionOf(item, scope)
   return {
     hook,
     program,
     classic: isSet(item.options, 'classic'),
     span: item.span,
-    ...(item.mode === null ? {} : { mode: item.mode }),
+    ...(mode === undefined ? {} : { mode }),
     ...(pref === undefined ? {} : { pref }),
     ...(handle === undefined ? {} : { handle }),
     ...(protocol === undefined ? {} : { protocol }),
@@ -126,6 +127,14 @@ function readAttachment(item: Attachment, scope: Scope): AttachmentModel | undef
     ...(position === undefined ? {} : { position }),
   }
 }
+
+/** `native`, `generic` or `offload`, written or from a variable; undefined where none is given, or a wrong one. */
+export function modeOf({ mode, modeVariable }: Attachment): AttachmentModel['mode'] {
+  return mode ?? xdpModes.find((each) => each === modeVariable?.text)
+}
+
+/** The ways to attach an XDP program. */
+export const xdpModes = ['native', 'generic', 'offload'] as const
 
 /** `action drop`, `action pass`, `action mirror DEV`, `action redirect DEV`. */
 function actionOf(item: Attachment): AttachmentModel['action'] {
