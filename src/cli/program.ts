@@ -22,7 +22,9 @@ function text(value: unknown): string | undefined {
 function whole(value: unknown, name: string, least: number): number {
   const number = Number(value)
   if (!Number.isInteger(number) || number < least)
-    throw new UsageError(`\`--${name}\` takes a whole number from ${least} on, not \`${String(value)}\``)
+    throw new UsageError(
+      `\`${name.length === 1 ? '-' : '--'}${name}\` takes a whole number from ${least} on, not \`${String(value)}\``,
+    )
   return number
 }
 
@@ -225,17 +227,28 @@ function withDefault(argv: readonly string[]): string[] {
   return first === undefined ? [node, script, 'run'] : [node, script, 'run', first, ...rest]
 }
 
+/** What is wrong with a command line, with the nearest option for one that there is not. */
+function usageText(problem: Error, cli: ReturnType<typeof commands>): string {
+  const option = /^Unknown option `(-+)(.*)`$/.exec(problem.message)
+  if (option === null) return problem.message
+  const [, dashes = '', name = ''] = option
+  const own = cli.matchedCommand?.options.flatMap(({ names }) => names) ?? []
+  const near = name.length === 1 ? undefined : closest(name, own)
+  const hint = near === undefined ? '' : `; did you mean \`${near.length === 1 ? '-' : '--'}${near}\`?`
+  return `there is no option \`${dashes}${name}\`${hint}`
+}
+
 /** Runs a command line; answers its exit code. Never throws for what a person did wrong. */
 export async function runCommandLine(argv: readonly string[], console: Console): Promise<number> {
+  const cli = commands(console)
   try {
-    const cli = commands(console)
     cli.parse(withDefault(argv), { run: false })
     if (cli.options['help'] === true) return exitCode.passed
     const answer: unknown = await cli.runMatchedCommand()
     return typeof answer === 'number' ? answer : exitCode.passed
   } catch (problem) {
     if (problem instanceof UsageError || (problem instanceof Error && problem.name === 'CACError')) {
-      console.err(`scn: ${problem.message}\n`)
+      console.err(`scn: ${usageText(problem, cli)}\n`)
       return exitCode.usage
     }
     console.err(

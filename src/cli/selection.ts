@@ -1,5 +1,5 @@
 // Which files and cases a command line means.
-import { shownPath, specsBelow } from './files.ts'
+import { exists, shownPath, specsBelow } from './files.ts'
 import {
   type Filter,
   keywordFilter,
@@ -35,7 +35,7 @@ export function selectFiles(cwd: string, selection: Selection): SelectedFile[] {
   for (const text of selection.paths.length === 0 ? ['.'] : selection.paths) {
     const selector = parseSelector(text)
     const found = specsBelow(cwd, selector.path)
-    if (found === undefined) throw new UsageError(`there is no file or folder \`${selector.path}\``)
+    if (found === undefined) throw noSuchPath(selector.path)
     for (const path of found) {
       const shown = shownPath(cwd, path)
       const list = byPath.get(shown) ?? []
@@ -54,6 +54,15 @@ export function selectFiles(cwd: string, selection: Selection): SelectedFile[] {
       keyword: selection.keyword,
       tags: selection.tags,
     }))
+}
+
+function noSuchPath(path: string): UsageError {
+  return new UsageError(`there is no file or folder \`${path}\``)
+}
+
+/** Throws UsageError unless there is a file or folder of this name. */
+export function mustExist(cwd: string, path: string): void {
+  if (!exists(cwd, path)) throw noSuchPath(path)
 }
 
 /** The filter for the cases of one file. */

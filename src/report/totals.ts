@@ -54,7 +54,7 @@ export function totalsOf(result: RunResult): Totals {
     changed: cases.filter((each) => each.golden.kind === 'changed').length,
     obsolete,
     missing: cases.filter((each) => each.golden.kind === 'missing').length,
-    files: result.files.length,
+    files: new Set(result.files.map(({ path }) => path)).size,
     rejected,
     unavailable,
   }

@@ -6,11 +6,13 @@ import { renderDiagnostics } from '../../report/diagnostic.ts'
 import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
 import { load } from '../load.ts'
+import { mustExist } from '../selection.ts'
 import { parseSelector, selectorText, selects } from '../selector.ts'
 
 /** Prints each world once, with the cases that live in it. */
 export function expandCommand(text: string, console: Console): number {
   const selector = parseSelector(text)
+  mustExist(console.cwd, selector.path)
   const loaded = load(console.cwd, selector.path)
   if (!loaded.ok) {
     console.err(`${renderDiagnostics(loaded.diagnostics)}\n`)
@@ -37,5 +39,7 @@ export function expandCommand(text: string, console: Console): number {
     for (const each of selectors) console.out(`# ${each}\n`)
     console.out(`${expandWorld(world)}\n`)
   }
-  return worlds.size === 0 ? exitCode.nothing : exitCode.passed
+  if (worlds.size > 0) return exitCode.passed
+  console.err(`scn: no case is selected by \`${text}\`; scn list names them all\n`)
+  return exitCode.nothing
 }

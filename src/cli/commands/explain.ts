@@ -6,7 +6,8 @@ import { exitCode } from '../exit-code.ts'
 
 function pageText(word: string, page: Page): string {
   const lines = [`${word}: ${page.title}`, '', ...wrapped(page.text, 90)]
-  if (page.example !== undefined) lines.push('', ...page.example.split('\n').map((line) => `    ${line}`))
+  if (page.example !== undefined)
+    lines.push('', ...page.example.split('\n').map((line) => `    ${line}`.trimEnd()))
   return `${lines.join('\n')}\n`
 }
 

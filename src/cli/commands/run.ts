@@ -56,6 +56,7 @@ export async function runCommand(args: RunArguments, console: Console): Promise<
       ? { ...result, files: files.map((file) => (left.has(file.path) ? file : accepted(file))) }
       : result
   for (const reporter of args.reporters) reportTo(reporter, shown, args, console)
+  if (files.length === 0) console.err('scn: no case is selected; scn list names them all\n')
   return codeOf(shown)
 }
 

@@ -9,6 +9,7 @@ import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
 import { writeBytes, writeWhole } from '../files.ts'
 import { load } from '../load.ts'
+import { mustExist } from '../selection.ts'
 import { parseSelector, selects } from '../selector.ts'
 
 export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump'] as const
@@ -32,6 +33,7 @@ interface Shown {
 /** Runs the selected cases and writes them in one form; several cases only where the form can hold them. */
 export async function traceCommand(args: TraceArguments, console: Console): Promise<number> {
   const selector = parseSelector(args.selector)
+  mustExist(console.cwd, selector.path)
   const loaded = load(console.cwd, selector.path)
   if (!loaded.ok) {
     console.err(`${renderDiagnostics(loaded.diagnostics)}\n`)
@@ -62,7 +64,10 @@ export async function traceCommand(args: TraceArguments, console: Console): Prom
       shown.push({ trace, level })
     }
   }
-  if (shown.length === 0) return exitCode.nothing
+  if (shown.length === 0) {
+    console.err(`scn: no case is selected by \`${args.selector}\`; scn list names them all\n`)
+    return exitCode.nothing
+  }
   await write(shown, args, console)
   return exitCode.passed
 }

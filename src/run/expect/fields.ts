@@ -232,16 +232,15 @@ export function shownValue(value: Value, context: ClaimContext): string {
 
 /** The last event up to a sight that gave a field another value. */
 function lastChange(field: string, sight: Sight): Evidence['changed'] {
-  const textAt = (snapshot: Snapshot): string => {
-    const value = fieldOf(field, { ...sight, snapshot })
-    return value === undefined ? '' : formatFieldValue(value)
-  }
+  const valueAt = (snapshot: Snapshot): FieldValue | undefined => fieldOf(field, { ...sight, snapshot })
+  const same = (left: FieldValue | undefined, right: FieldValue | undefined): boolean =>
+    left === undefined || right === undefined ? left === right : sameFieldValue(left, right)
   let changed: Evidence['changed']
-  let now = textAt(sight.packet.first)
+  let now = valueAt(sight.packet.first)
   for (const event of everyEvent(sight.packet.events)) {
-    const text = textAt(event.after)
-    if (text !== now) changed = { place: placeText(event), actor: event.actor }
-    now = text
+    const next = valueAt(event.after)
+    if (!same(now, next)) changed = { place: placeText(event), actor: event.actor }
+    now = next
     if (event.after === sight.snapshot) break
   }
   return changed
