@@ -1,7 +1,9 @@
-// `listen tcp 80`: sockets that wait in a namespace from the start.
+// `listen tcp 80`: sockets that wait in a namespace from the start. `echo` sends back what arrives, `discard` reads and
+// forgets; without a word the steps of the scenario speak for the program.
 import { assert } from '../base/assert.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { failed } from '../kernel/socket/errno.ts'
+import { serveTcp, serveUdp } from '../kernel/socket/program.ts'
 import { tcpBind, tcpListen, tcpOpen } from '../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
 import { udpBind, udpOpen } from '../kernel/socket/udp.ts'
@@ -27,6 +29,8 @@ export function startListener(
     assert(!failed(socket), 'a socket can be opened')
     const bound = udpBind(socket.ok, { address, port: listen.port })
     assert(!failed(bound), `${ns.name} can listen on udp ${listen.port}: ${failed(bound) ? bound.errno : ''}`)
+    if (listen.app === 'echo') serveUdp(socket.ok, ({ data }) => data)
+    if (listen.app === 'discard') serveUdp(socket.ok, () => undefined)
     return { kind: 'udp', socket: socket.ok, app: listen.app }
   }
   const socket = tcpOpen(open)
@@ -34,6 +38,8 @@ export function startListener(
   const bound = tcpBind(socket.ok, { address, port: listen.port })
   assert(!failed(bound), `${ns.name} can listen on tcp ${listen.port}: ${failed(bound) ? bound.errno : ''}`)
   assert(!failed(tcpListen(socket.ok)), `${ns.name} listens on tcp ${listen.port}`)
+  if (listen.app === 'echo') serveTcp(socket.ok, { received: (_, data) => data })
+  if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
   return { kind: 'tcp', socket: socket.ok, app: listen.app }
 }
 

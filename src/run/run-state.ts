@@ -2,7 +2,7 @@
 import type { Booted } from '../boot/boot.ts'
 import type { Listener } from '../boot/listeners.ts'
 import type { Machine } from '../kernel/machine.ts'
-import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
+import { runUntil } from '../kernel/socket/waiting.ts'
 import type { Value } from '../model/claim.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Conversation } from './conversation.ts'
@@ -16,8 +16,6 @@ export class Run {
   readonly captured = new Map<string, Value>()
   readonly conversations = new Map<string, Conversation>()
   readonly listeners: Listener[]
-  /** Connections that an echo or discard program has accepted. */
-  readonly serving = new Set<TcpSocket>()
   /** The first limit that was reached. */
   limit: string | undefined
 
@@ -42,20 +40,14 @@ export class Run {
   }
 
   /**
-   * Lets time pass until something holds, timer by timer; false when nothing more can happen, or not within `most`
-   * nanoseconds. Time stands still as soon as it holds.
+   * Lets time pass until something holds, at most `most` nanoseconds; whether it holds. Time stands still as soon as it
+   * does, and is up when it does not.
    */
   waitFor(holds: () => boolean, most: number): boolean {
-    const { clock } = this.machine
-    const end = clock.now + most
-    this.settle()
-    while (!holds()) {
-      const next = clock.nextTimer()
-      if (next === undefined || next > end || this.limit !== undefined) return false
-      if (clock.advance(next) === 'limit') this.limit ??= 'tasksMax'
-    }
+    const how = runUntil(this.machine, holds, most)
+    if (how === 'limit') this.limit ??= 'tasksMax'
     this.noteLimits()
-    return true
+    return how === 'done'
   }
 
   /** How every flow stands now. */

@@ -18,7 +18,6 @@ import { addAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
 import type { HostChange, Step } from '../model/step.ts'
-import { answerFlows } from './apps.ts'
 import type { Conversation } from './conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
 import type { Run } from './run-state.ts'
@@ -62,7 +61,6 @@ export function takeStep(run: Run, step: Step): void {
       break
   }
   run.settle()
-  answerFlows(run)
 }
 
 /** A device or a namespace that goes away: its links go down and nothing of it answers any more. */
@@ -78,7 +76,6 @@ function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): voi
   run.conversations.set(step.label, conversation)
   for (const operation of step.operations) {
     conversation.operate(operation)
-    answerFlows(run)
     if (run.limit !== undefined) return
   }
 }

@@ -3,12 +3,13 @@
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
+import { openAndWait } from '../kernel/socket/program.ts'
 import { socketState } from '../kernel/socket/socket.ts'
 import {
+  tcpAbort,
   tcpAccept,
   tcpBind,
   tcpClose,
-  tcpConnect,
   tcpOpen,
   tcpReceive,
   tcpSend,
@@ -99,15 +100,7 @@ export class TcpConversation implements Conversation {
       const bound = tcpBind(socket, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
       if (failed(bound)) return this.note('bind', bound)
     }
-    const connecting = tcpConnect(socket, { address: to.address, port: to.port })
-    if (failed(connecting)) return this.note('connect', connecting)
-    this.run.waitFor(
-      () =>
-        socket.error !== undefined ||
-        (socket.state !== socketState.synSent && socket.state !== socketState.synReceived),
-      patience,
-    )
-    if (socket.error !== undefined) this.note('connect', { errno: socket.error })
+    this.note('connect', openAndWait(socket, { address: to.address, port: to.port }, patience))
     this.established = socket.state === socketState.established
     if (!this.established) tcpClose(socket)
     this.run.settle()
@@ -184,12 +177,8 @@ export class TcpConversation implements Conversation {
     this.run.settle()
   }
 
-  /** Closes with an RST (SO_LINGER 0): the connection is gone on both sides at once. */
   private reset(): void {
-    const { client } = this
-    if (client === undefined) return
-    client.receivedBytes = Math.max(client.receivedBytes, 1)
-    tcpClose(client)
+    if (this.client !== undefined) tcpAbort(this.client)
     this.run.settle()
   }
 

@@ -41,4 +41,3 @@ export type Result<T> = { readonly ok: T } | { readonly errno: Errno }
 export function failed<T>(result: Result<T>): result is { readonly errno: Errno } {
   return 'errno' in result
 }
-

@@ -1,6 +1,5 @@
 // The transport protocols of a machine (inet_add_protocol): called once, behind installIp and installIp6.
 import { ipProtocol } from '../../net/protocol.ts'
-import { ipStackOf } from '../ip/state.ts'
 import type { Machine } from '../machine.ts'
 import { pingArrives, pingError } from './ping.ts'
 import { tcpError } from './tcp-error.ts'
@@ -9,7 +8,7 @@ import { udpArrives, udpError } from './udp-receive.ts'
 
 /** Registers UDP, TCP and the sockets that send echo requests. */
 export function installSockets(machine: Machine): void {
-  const stack = ipStackOf(machine)
+  const stack = machine.ipStack
   stack.transports.set(ipProtocol.udp, { receive: udpArrives, error: udpError })
   stack.transports.set(ipProtocol.tcp, { receive: tcpArrives, error: tcpError })
   stack.ping = { receive: pingArrives, error: pingError }

@@ -294,3 +294,14 @@ export function tcpClose(socket: TcpSocket): void {
   if (state === socketState.finWait2) waitForFin(socket)
   else tcpShutdown(socket)
 }
+
+/** close(2) with SO_LINGER of zero: the peer gets an RST and the connection is gone (tcp_disconnect). */
+export function tcpAbort(socket: TcpSocket): void {
+  if (socket.orphan) return
+  runLifetimeHook(socket, 'sock_release')
+  socket.orphan = true
+  const { state } = socket
+  if (state !== socketState.close && state !== socketState.listen && state !== socketState.synSent)
+    sendActiveReset(socket)
+  tcpDone(socket, undefined)
+}

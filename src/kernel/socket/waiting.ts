@@ -1,49 +1,13 @@
 // Waiting on the virtual clock: what a program that blocks in a system call does, without blocking anybody.
-// `waitFor` calls back when something has become true or the time is up; `runUntil` lets the machine itself run until then.
-import { cancel, type Nanoseconds } from '../clock.ts'
+// The machine itself runs until something has become true or the time is up.
+import type { Nanoseconds } from '../clock.ts'
 import type { Machine } from '../machine.ts'
-import type { BaseSocket } from './base.ts'
 import type { Errno } from './errno.ts'
 import { socketState } from './socket.ts'
 import type { TcpSocket } from './tcp-socket.ts'
 
 /** How a wait ended: what was waited for is true, the time is up, or the scenario's limit of work was reached. */
 export type Waited = 'done' | 'timeout' | 'limit'
-
-/**
- * Calls `finished` once, as soon as `until` holds after a change of the socket, or when `timeout` nanoseconds have passed. Like
- * a woken program it runs after the packets that are being handled now. Answers how to give up waiting.
- */
-export function waitFor(
-  socket: BaseSocket,
-  wait: {
-    readonly until: () => boolean
-    readonly timeout: Nanoseconds
-    readonly finished: (how: 'done' | 'timeout') => void
-  },
-): () => void {
-  const { clock } = socket.ns.machine
-  let over = false
-  const finish = (how: 'done' | 'timeout'): void => {
-    if (over) return
-    stop()
-    wait.finished(how)
-  }
-  const timer = clock.after(wait.timeout, () => finish('timeout'))
-  const look = (): void => {
-    if (!over && wait.until()) finish('done')
-  }
-  const watcher = (): void => clock.soon(look)
-  const stop = (): void => {
-    over = true
-    cancel(timer)
-    const at = socket.watchers.indexOf(watcher)
-    if (at !== -1) socket.watchers.splice(at, 1)
-  }
-  socket.watchers.push(watcher)
-  watcher()
-  return stop
-}
 
 /** Lets the machine work, and time pass, until `done` holds, at most `timeout` nanoseconds. */
 export function runUntil(machine: Machine, done: () => boolean, timeout: Nanoseconds): Waited {
