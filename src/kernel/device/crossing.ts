@@ -1,12 +1,14 @@
 // What a packet loses on its way to another device: skb_scrub_packet() of net/core/skbuff.c.
 import { pktType, type Skb } from '../skb.ts'
 
-/** Within one namespace: the route and the arrival device are forgotten, the mark stays (facts: linux 1.11). */
+/** Within one namespace: the route, the flow and the arrival device are forgotten, the mark stays (facts: linux 1.11). */
 export function scrub(skb: Skb): void {
   skb.pktType = pktType.host
   skb.ingressIfindex = 0
   skb.route = undefined
   skb.tunnelKey = undefined
+  skb.nfct = undefined
+  skb.nfctInfo = 0
   skb.bridged = undefined
 }
 

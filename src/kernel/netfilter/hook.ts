@@ -1,8 +1,11 @@
 // Netfilter's five hooks as stages: who is registered runs in the order of priorities. Tables, chains and rules
 // (iptables, nftables, conntrack) are clients that register here.
+import type { ConntrackTable } from '../conntrack/table.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import type { BoundTables } from './bound.ts'
+import type { SetTable } from './set/set-table.ts'
 
 export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING'
 
@@ -37,11 +40,18 @@ export interface HookEntry {
 
 /** The hook functions of one namespace, kept sorted by priority (equal priorities in order of registration). */
 export class NetfilterHooks {
+  /** The namespace's flows; undefined until a rule needs them (facts: linux 4.8). */
+  conntrack: ConntrackTable | undefined
+  /** The tables of iptables and ip6tables that have rules. */
+  tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
+  /** ipsets, by name. */
+  sets: SetTable | undefined
   private readonly lists = new Map<number, HookEntry[]>()
 
+  /** Adds a function. A list that is being run keeps its form: additions count from the next packet on. */
   register(entry: HookEntry): void {
     const key = hookKey(entry.family, entry.hook)
-    const list = this.lists.get(key) ?? []
+    const list = [...(this.lists.get(key) ?? [])]
     const at = list.findIndex((other) => other.priority > entry.priority)
     if (at === -1) list.push(entry)
     else list.splice(at, 0, entry)

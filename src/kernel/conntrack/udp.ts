@@ -1,0 +1,36 @@
+// UDP and its relatives in conntrack (nf_conntrack_proto_udp.c). Facts: linux 8.10: a stream is one that is still alive two
+// seconds after it began.
+import { readU16 } from '../../net/bytes.ts'
+import { segmentChecksumIsRight } from '../../net/checksum.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { udpAt } from '../../net/udp.ts'
+import { second } from '../clock.ts'
+import { type Connection, connStatus, isConfirmed } from './connection.ts'
+import type { TrackedPacket, TrackVerdict } from './packet.ts'
+import { refresh, timeoutSeconds } from './timeouts.ts'
+
+const streamAge = 2 * second
+
+/** udp_error(). */
+function isBroken({ ns, hook, skb, l3, l4 }: TrackedPacket): boolean {
+  const { bytes, tail } = skb
+  if (l4 + udpAt.payload > tail) return true
+  const length = readU16(bytes, l4 + udpAt.length)
+  if (length > tail - l4 || length < udpAt.payload) return true
+  if (readU16(bytes, l4 + udpAt.checksum) === 0) return false
+  if (hook !== 'PREROUTING' || ns.sysctls.get('net.netfilter.nf_conntrack_checksum') === 0) return false
+  return !segmentChecksumIsRight(bytes, { l3, l4, end: l4 + length, protocol: ipProtocol.udp })
+}
+
+/** nf_conntrack_udp_packet(). */
+export function trackUdp(connection: Connection, packet: TrackedPacket): TrackVerdict {
+  if (packet.protocol === ipProtocol.udp && isBroken(packet)) return 'invalid'
+  const { ns } = packet
+  const { now } = ns.machine.clock
+  if (!isConfirmed(connection)) connection.streamFrom = now + streamAge
+  const seenReply = (connection.status & connStatus.seenReply) !== 0
+  const stream = seenReply && now > connection.streamFrom
+  refresh(ns, connection, stream ? timeoutSeconds.udpStream : timeoutSeconds.udpUnreplied)
+  if (stream) connection.status |= connStatus.assured
+  return 'ok'
+}

@@ -1,0 +1,50 @@
+// Every match and target that is modelled, by name: what the parser looks words up in.
+import type { MatchKind, TargetKind } from './extension.ts'
+import { bpfMatches } from './match/bpf.ts'
+import { chanceMatches } from './match/chance.ts'
+import { conntrackMatches } from './match/conntrack.ts'
+import { hashlimitMatches } from './match/hashlimit.ts'
+import { fieldMatches } from './match/header-fields.ts'
+import { icmpMatches } from './match/icmp.ts'
+import { markMatches } from './match/mark.ts'
+import { placeMatches } from './match/place.ts'
+import { portMatches } from './match/ports.ts'
+import { recentMatches } from './match/recent.ts'
+import { setMatches } from './match/set.ts'
+import { socketMatches } from './match/socket.ts'
+import { fieldTargets } from './target/fields.ts'
+import { markTargets } from './target/mark.ts'
+import { natTargets } from './target/nat.ts'
+import { rawTargets } from './target/raw.ts'
+import { rejectTargets } from './target/reject.ts'
+import { reportTargets } from './target/report.ts'
+
+const matches: readonly MatchKind[] = [
+  ...portMatches,
+  ...icmpMatches,
+  ...conntrackMatches,
+  ...markMatches,
+  ...fieldMatches,
+  ...chanceMatches,
+  ...hashlimitMatches,
+  ...recentMatches,
+  ...placeMatches,
+  ...setMatches,
+  ...socketMatches,
+  ...bpfMatches,
+]
+
+const targets: readonly TargetKind[] = [
+  ...markTargets,
+  ...natTargets,
+  ...rejectTargets,
+  ...rawTargets,
+  ...fieldTargets,
+  ...reportTargets,
+]
+
+/** Matches by the name behind `-m`. */
+export const matchKinds: ReadonlyMap<string, MatchKind> = new Map(matches.map((kind) => [kind.name, kind]))
+
+/** Targets by the name behind `-j`. */
+export const targetKinds: ReadonlyMap<string, TargetKind> = new Map(targets.map((kind) => [kind.name, kind]))

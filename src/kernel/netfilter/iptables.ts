@@ -1,0 +1,57 @@
+// Rule sets and a namespace: attaching them as hook functions, and reading them back as iptables-save does.
+import { enableConntrack } from '../conntrack/hooks.ts'
+import type { Namespace } from '../namespace.ts'
+import { bindTable } from './bind.ts'
+import type { BoundTables } from './bound.ts'
+import { chainEntry } from './filter-hook.ts'
+import { natEntry } from './nat-hook.ts'
+import { printTables } from './print.ts'
+import { builtInChains, type Ruleset, type TableName, type TableSpec } from './ruleset.ts'
+
+function needsConntrack(table: TableSpec): boolean {
+  for (const chain of table.chains.values()) {
+    for (const { matches, target } of chain.rules) {
+      if (matches.some(({ spec }) => spec.need === 'conntrack')) return true
+      if (target.kind === 'extension' && target.spec.need === 'conntrack') return true
+    }
+  }
+  return false
+}
+
+function registerHooks(ns: Namespace, family: 4 | 6, name: TableName): void {
+  for (const hook of builtInChains[name]) {
+    ns.netfilter.register(name === 'nat' ? natEntry(family, hook) : chainEntry(family, hook, name))
+  }
+}
+
+function tablesOf(ns: Namespace, family: 4 | 6): BoundTables {
+  const tables = ns.netfilter.tables ?? { 4: new Map(), 6: new Map() }
+  ns.netfilter.tables = tables
+  return tables[family]
+}
+
+/**
+ * Puts a checked rule set into a namespace, table by table, as iptables-restore does: a table that was there is replaced,
+ * others stay. Rules that are the same objects as before keep counters and state. Rules that need it switch connection
+ * tracking on (facts: linux 4.8).
+ */
+export function attachIptables(ns: Namespace, family: 4 | 6, ruleset: Ruleset): void {
+  const tables = tablesOf(ns, family)
+  for (const spec of ruleset.tables) {
+    if (needsConntrack(spec)) enableConntrack(ns, family)
+    const previous = tables.get(spec.name)
+    tables.set(spec.name, bindTable(ns, family, spec, previous))
+    if (previous === undefined) registerHooks(ns, family, spec.name)
+  }
+}
+
+/** The rule set that a namespace has, for changing it: rules keep their identity, and with it their counters. */
+export function currentRuleset(ns: Namespace, family: 4 | 6): Ruleset {
+  return { family, tables: [...(ns.netfilter.tables?.[family].values() ?? [])].map(({ spec }) => spec) }
+}
+
+/** What `iptables-save` prints (`-c` with `counters`), without its remarks; '' without tables. */
+export function iptablesSave(ns: Namespace, family: 4 | 6, options: { readonly counters: boolean }): string {
+  const tables = ns.netfilter.tables?.[family]
+  return tables === undefined ? '' : printTables(tables, options)
+}

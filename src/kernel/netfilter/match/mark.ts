@@ -1,0 +1,67 @@
+// Marks and remarks: xt_mark.c, xt_connmark.c, xt_comment.c.
+import type { MatchKind, MatchSpec } from '../extension.ts'
+import { bang, formatMasked, parseMasked } from '../values.ts'
+import { negatable, read, required, valueText, withValue } from './helpers.ts'
+
+const commentMax = 255
+
+const mark: MatchKind = {
+  name: 'mark',
+  options: [negatable('--mark')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--mark', { word, name: '-m mark' })
+    const wanted = option && read(option, scope, (text) => parseMasked(text), 'mark')
+    if (option === undefined || wanted === undefined) return undefined
+    const { value, mask } = wanted
+    const { inverted } = option
+    const text = `${bang(inverted)}--mark ${formatMasked(wanted)}`
+    return {
+      text,
+      bind:
+        () =>
+        ({ skb }) =>
+          ((skb.mark & mask) >>> 0 === value) !== inverted,
+    }
+  },
+}
+
+const connmark: MatchKind = {
+  name: 'connmark',
+  options: [negatable('--mark')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--mark', { word, name: '-m connmark' })
+    const wanted = option && read(option, scope, (text) => parseMasked(text), 'mark')
+    if (option === undefined || wanted === undefined) return undefined
+    const { value, mask } = wanted
+    const { inverted } = option
+    return {
+      text: `${bang(inverted)}--mark ${formatMasked(wanted)}`,
+      need: 'conntrack',
+      bind:
+        () =>
+        ({ skb: { nfct } }) =>
+          nfct !== undefined && ((nfct.mark & mask) >>> 0 === value) !== inverted,
+    }
+  },
+}
+
+/** A comment as iptables-save quotes it. */
+function quoted(text: string): string {
+  return /^[A-Za-z0-9_-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
+}
+
+const comment: MatchKind = {
+  name: 'comment',
+  options: [withValue('--comment')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--comment', { word, name: '-m comment' })
+    if (option === undefined) return undefined
+    const text = valueText(option)
+    if (text.length > commentMax)
+      return scope.report(option.word, `a comment has at most ${commentMax} characters`)
+    return { text: `--comment ${quoted(text)}`, bind: () => () => true }
+  },
+}
+
+/** Matches on marks, and the comment that always matches. */
+export const markMatches: readonly MatchKind[] = [mark, connmark, comment]

@@ -1,0 +1,121 @@
+// The four NAT hooks: nf_nat_inet_fn() and nf_nat_ipv4_*() of net/netfilter/nf_nat_proto.c. Rules are asked for the first
+// packet of a flow; every packet is rewritten; errors are translated. Facts: linux 8.5, 8.7, 9.1.
+
+import { readIpv4, readIpv6, sameIp } from '../../net/address.ts'
+import { ipv4At } from '../../net/ipv4.ts'
+import { ipv6At } from '../../net/ipv6.ts'
+import type { Fact } from '../../trace/event.ts'
+import { type Connection, connInfo, directionOf, tupleOf } from '../conntrack/connection.ts'
+import { bindNull, isDecided, manipOf, natPacket } from '../conntrack/nat.ts'
+import { isRelated, rewriteError } from '../conntrack/nat-rewrite.ts'
+import { isIcmp } from '../conntrack/tuple.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+import { chainPacket, type HookDevices } from './chain-packet.ts'
+import { factsWanted, noteChain } from './chain-trace.ts'
+import { evaluate } from './evaluate.ts'
+import type { ChainPacket } from './extension.ts'
+import { hookVerdict } from './filter-hook.ts'
+import { type HookEntry, type HookName, type HookVerdict, priority } from './hook.ts'
+import { reroute } from './reroute.ts'
+
+/** The nat chain's word about a new flow, else a null binding. */
+function decide(packet: ChainPacket, connection: Connection, facts: Fact[] | undefined): HookVerdict {
+  const manip = manipOf(packet.hook)
+  const { conntrack, tables } = packet.ns.netfilter
+  if (conntrack === undefined) return 'accept'
+  const chain = tables?.[packet.family].get('nat')?.chains.get(packet.hook)
+  if (chain !== undefined) {
+    const verdict = hookVerdict(evaluate(chain, packet, facts))
+    if (verdict !== 'accept') return verdict
+  }
+  return isDecided(connection, manip) ? 'accept' : bindNull(conntrack, connection, manip)
+}
+
+/** nf_nat_oif_changed(): a masqueraded flow that would leave by another device begins anew. */
+function leavesElsewhere(packet: ChainPacket, connection: Connection): boolean {
+  const { masqueradeIndex } = connection
+  return (
+    packet.hook === 'POSTROUTING' &&
+    masqueradeIndex !== 0 &&
+    directionOf(packet.skb.nfctInfo) === 0 &&
+    masqueradeIndex !== packet.out?.ifindex
+  )
+}
+
+/** nf_nat_inet_fn(). */
+function translate(packet: ChainPacket, connection: Connection): HookVerdict {
+  const { skb, hook } = packet
+  const info = skb.nfctInfo
+  const manip = manipOf(hook)
+  const asks = info === connInfo.new || isRelated(skb)
+  const facts = asks && !isDecided(connection, manip) ? factsWanted(packet) : undefined
+  let verdict: HookVerdict = 'accept'
+  if (asks && !isDecided(connection, manip)) {
+    verdict = decide(packet, connection, facts)
+  } else if (leavesElsewhere(packet, connection)) {
+    packet.ns.netfilter.conntrack?.remove(connection)
+    verdict = 'drop'
+  }
+  if (verdict === 'accept' && natPacket(connection, skb, manip)) packet.changed = true
+  noteChain(packet, 'nat', verdict, facts)
+  return verdict
+}
+
+/** nf_nat_ipv4_fn(), nf_nat_ipv6_fn(): errors about flows are translated, other packets follow their flow. */
+function natPacketAt(packet: ChainPacket, connection: Connection): HookVerdict {
+  if (!isRelated(packet.skb) || !isIcmp(packet.protocol)) return translate(packet, connection)
+  const result = rewriteError(packet.skb, connection, manipOf(packet.hook))
+  packet.changed = result === 'changed'
+  const verdict = result === 'drop' ? 'drop' : 'accept'
+  noteChain(packet, 'nat', verdict, undefined)
+  return verdict
+}
+
+function destinationIs(packet: ChainPacket, before: ReturnType<typeof destinationOf>): boolean {
+  return sameIp(destinationOf(packet), before)
+}
+
+function destinationOf({
+  skb,
+  l3,
+  family,
+}: ChainPacket): ReturnType<typeof readIpv4> | ReturnType<typeof readIpv6> {
+  if (family === 4) return readIpv4(skb.bytes, l3 + ipv4At.destination)
+  return readIpv6(skb.bytes, l3 + ipv6At.destination)
+}
+
+/** nf_nat_ipv4_local_fn(): a flow whose destination was changed is routed again. */
+function afterOutput(packet: ChainPacket, connection: Connection): HookVerdict {
+  const direction = directionOf(packet.skb.nfctInfo)
+  const towards = tupleOf(connection, direction).destination
+  const real = tupleOf(connection, direction === 0 ? 1 : 0).source
+  if (sameIp(towards, real) || reroute(packet.ns, packet.skb, packet.family)) return 'accept'
+  noteChain(packet, 'nat', 'drop', undefined)
+  return 'drop'
+}
+
+function runNat(packet: ChainPacket): HookVerdict {
+  const connection = packet.skb.nfct
+  if (connection === undefined || connection.template) return 'accept'
+  const before = packet.hook === 'PREROUTING' ? destinationOf(packet) : undefined
+  const verdict = natPacketAt(packet, connection)
+  if (verdict !== 'accept') return verdict
+  if (before !== undefined && !destinationIs(packet, before)) packet.skb.route = undefined
+  return packet.hook === 'OUTPUT' ? afterOutput(packet, connection) : verdict
+}
+
+/** The hook function of one nat chain. */
+export function natEntry(family: 4 | 6, hook: HookName): HookEntry {
+  const at = { family, hook }
+  const destination = hook === 'PREROUTING' || hook === 'OUTPUT'
+  return {
+    family,
+    hook,
+    priority: destination ? priority.natDestination : priority.natSource,
+    run: (ns: Namespace, skb: Skb, devices: HookDevices): HookVerdict => {
+      if (skb.nfct === undefined) return 'accept'
+      return runNat(chainPacket(ns, at, skb, devices))
+    },
+  }
+}

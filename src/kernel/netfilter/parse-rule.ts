@@ -1,0 +1,299 @@
+// One rule: the words behind `-A CHAIN`. Options go to the header, to the matches loaded so far, or to the target, as
+// iptables itself hands them out; the protocol's own match is loaded when one of its options appears.
+import { didYouMean } from '../../base/closest.ts'
+import { matchKinds, targetKinds } from './catalogue.ts'
+import type { Given, MatchKind, OptionShape, RuleScope, TargetKind } from './extension.ts'
+import { type HeaderMatch, protocolNumbers, protocolText } from './header-match.ts'
+import type { Counters, RuleMatch, RuleSpec, RuleTarget } from './ruleset.ts'
+import { parseMaskedAddress, parseNumber } from './values.ts'
+import type { Word } from './words.ts'
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+interface Loaded<Kind> {
+  readonly kind: Kind
+  readonly word: Word
+  readonly given: Given[]
+}
+
+interface Draft {
+  readonly scope: Mutable<RuleScope>
+  readonly header: Mutable<HeaderMatch>
+  readonly matches: Loaded<MatchKind>[]
+  target: Loaded<TargetKind> | undefined
+  jump: { readonly word: Word; readonly goto: boolean } | undefined
+  counters: Counters
+  failed: boolean
+}
+
+/** Reads words one after the other. */
+interface Cursor {
+  readonly words: readonly Word[]
+  at: number
+}
+
+/** Names that tools write for extensions that have another name by family. */
+function extensionName(name: string, family: 4 | 6): string {
+  if (family === 6 && (name === 'icmp' || name === 'icmpv6' || name === 'ipv6-icmp')) return 'icmp6'
+  return name
+}
+
+const headerOptions: ReadonlyMap<string, keyof HeaderMatch> = new Map([
+  ['-s', 'source'],
+  ['--source', 'source'],
+  ['--src', 'source'],
+  ['-d', 'destination'],
+  ['--destination', 'destination'],
+  ['--dst', 'destination'],
+  ['-i', 'in'],
+  ['--in-interface', 'in'],
+  ['-o', 'out'],
+  ['--out-interface', 'out'],
+  ['-p', 'protocol'],
+  ['--protocol', 'protocol'],
+  ['--proto', 'protocol'],
+])
+
+function fail(draft: Draft, word: Word, message: string, hint?: string): void {
+  draft.failed = true
+  draft.scope.report(word, message, hint)
+}
+
+function next(draft: Draft, cursor: Cursor, option: Word): Word | undefined {
+  const word = cursor.words[cursor.at]
+  if (word === undefined) {
+    fail(draft, option, `\`${option.text}\` needs a value`)
+    return undefined
+  }
+  cursor.at += 1
+  return word
+}
+
+function readProtocol(text: string): number | undefined {
+  return protocolNumbers.get(text.toLowerCase()) ?? parseNumber(text, 255)
+}
+
+function readHeaderValue(draft: Draft, part: keyof HeaderMatch, value: Word, inverted: boolean): void {
+  const { header, scope } = draft
+  switch (part) {
+    case 'source':
+    case 'destination': {
+      const address = parseMaskedAddress(value.text, scope.family)
+      if (address === undefined) {
+        fail(draft, value, `\`${value.text}\` is no IPv${scope.family} address or prefix`)
+        return
+      }
+      // 0.0.0.0/0 without `!` says nothing and is not printed
+      if (inverted || !value.text.endsWith('/0')) header[part] = { value: address, inverted }
+      return
+    }
+    case 'in':
+    case 'out': {
+      const prefix = value.text.endsWith('+')
+      const name = prefix ? value.text.slice(0, -1) : value.text
+      if (name.length > 15) fail(draft, value, 'a device name has at most 15 characters')
+      else if (name !== '' || inverted || !prefix) header[part] = { value: { name, prefix }, inverted }
+      return
+    }
+    case 'protocol': {
+      const protocol = readProtocol(value.text)
+      if (protocol === undefined) {
+        const hint = didYouMean(value.text, protocolNumbers.keys())
+        fail(draft, value, `there is no protocol \`${value.text}\``, hint)
+        return
+      }
+      header.protocol = { value: protocol, inverted }
+      scope.protocol = inverted || protocol === 0 ? -1 : protocol
+      return
+    }
+    case 'fragment':
+      return
+  }
+}
+
+function loadMatch(draft: Draft, name: Word): Loaded<MatchKind> | undefined {
+  const wanted = extensionName(name.text, draft.scope.family)
+  const kind = matchKinds.get(wanted)
+  if (kind === undefined || kind.families?.includes(draft.scope.family) === false) {
+    fail(draft, name, `there is no match \`${name.text}\``, didYouMean(name.text, matchKinds.keys()))
+    return undefined
+  }
+  const loaded = { kind, word: name, given: [] }
+  draft.matches.push(loaded)
+  return loaded
+}
+
+function readJump(draft: Draft, value: Word, goto: boolean): void {
+  draft.jump = { word: value, goto }
+  const kind = goto ? undefined : targetKinds.get(value.text)
+  if (kind !== undefined) draft.target = { kind, word: value, given: [] }
+}
+
+/** Options of the rule itself; false when the word is none of them. */
+function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean): boolean {
+  const part = headerOptions.get(option.text)
+  if (part !== undefined) {
+    const value = next(draft, cursor, option)
+    if (value !== undefined) readHeaderValue(draft, part, value, inverted)
+    return true
+  }
+  switch (option.text) {
+    case '-f':
+    case '--fragment':
+      draft.header.fragment = { inverted }
+      return true
+    case '-m':
+    case '--match': {
+      const name = next(draft, cursor, option)
+      if (name !== undefined) loadMatch(draft, name)
+      return true
+    }
+    case '-j':
+    case '--jump':
+    case '-g':
+    case '--goto': {
+      const value = next(draft, cursor, option)
+      if (value !== undefined) readJump(draft, value, option.text === '-g' || option.text === '--goto')
+      return true
+    }
+    case '-c':
+    case '--set-counters': {
+      const packets = next(draft, cursor, option)
+      const bytes = packets === undefined ? undefined : next(draft, cursor, option)
+      draft.counters = { packets: Number(packets?.text ?? 0), bytes: Number(bytes?.text ?? 0) }
+      return true
+    }
+    default:
+      return false
+  }
+}
+
+/** The values of an option; a missing one is reported, an optional one may be absent. */
+function readValues(draft: Draft, cursor: Cursor, option: Word, shape: OptionShape): Word[] | undefined {
+  const values: Word[] = []
+  for (let count = 0; count < shape.values; count += 1) {
+    const word = cursor.words[cursor.at]
+    const absent = word === undefined || (!word.quoted && (word.text.startsWith('-') || word.text === '!'))
+    if (absent && shape.optional === true) break
+    const value = next(draft, cursor, option)
+    if (value === undefined) return undefined
+    values.push(value)
+  }
+  return values
+}
+
+interface Owner {
+  readonly shape: OptionShape
+  readonly loaded: Loaded<MatchKind> | Loaded<TargetKind>
+}
+
+function shapeOf(kind: MatchKind | TargetKind, option: string): OptionShape | undefined {
+  return kind.options.find(({ names }) => names.includes(option))
+}
+
+/** Whose option it is: the target's, or that of the match loaded last, or the protocol's own match. */
+function ownerOf(draft: Draft, option: Word): Owner | undefined {
+  const { target, matches, scope } = draft
+  if (target !== undefined) {
+    const shape = shapeOf(target.kind, option.text)
+    if (shape !== undefined) return { shape, loaded: target }
+  }
+  for (const loaded of [...matches].reverse()) {
+    const shape = shapeOf(loaded.kind, option.text)
+    if (shape !== undefined) return { shape, loaded }
+  }
+  if (scope.protocol === -1) return undefined
+  const name = extensionName(protocolText(scope.protocol), scope.family)
+  const kind = matchKinds.get(name)
+  const shape = kind === undefined ? undefined : shapeOf(kind, option.text)
+  if (shape === undefined || matches.some(({ kind: other }) => other.name === name)) return undefined
+  const loaded = loadMatch(draft, { ...option, text: name })
+  return loaded === undefined ? undefined : { shape, loaded }
+}
+
+function knownOptions(draft: Draft): string[] {
+  const kinds = [...draft.matches.map(({ kind }) => kind), ...(draft.target ? [draft.target.kind] : [])]
+  const own = kinds.flatMap(({ options }) => options.flatMap(({ names }) => names))
+  return [...headerOptions.keys(), '--jump', '--goto', '--match', ...own]
+}
+
+function readOption(draft: Draft, cursor: Cursor, option: Word, inverted: boolean): void {
+  if (readCore(draft, cursor, option, inverted)) return
+  const owner = ownerOf(draft, option)
+  if (owner === undefined) {
+    const hint = didYouMean(option.text, knownOptions(draft))
+    fail(draft, option, `no match or target of this rule has an option \`${option.text}\``, hint)
+    return
+  }
+  const { shape, loaded } = owner
+  const values = readValues(draft, cursor, option, shape)
+  if (values === undefined) return
+  if (inverted && shape.negatable !== true) fail(draft, option, `\`${option.text}\` cannot be negated`)
+  const name = shape.names[0] ?? option.text
+  if (loaded.given.some((other) => other.name === name)) {
+    fail(draft, option, `\`${option.text}\` is given twice`)
+    return
+  }
+  loaded.given.push({ name, inverted, values, word: option })
+}
+
+function finishTarget(draft: Draft): RuleTarget | undefined {
+  const { jump, target, scope } = draft
+  if (jump === undefined) return { kind: 'none' }
+  const { text } = jump.word
+  if (target !== undefined) {
+    const spec = target.kind.read(target.given, scope, target.word)
+    if (spec === undefined) return undefined
+    return { kind: 'extension', name: spec.name ?? target.kind.name, spec, place: jump.word }
+  }
+  if (!jump.goto && (text === 'ACCEPT' || text === 'DROP' || text === 'RETURN'))
+    return { kind: 'verdict', verdict: text }
+  return { kind: 'chain', chain: text, goto: jump.goto, place: jump.word }
+}
+
+function finishMatches(draft: Draft): RuleMatch[] | undefined {
+  const matches: RuleMatch[] = []
+  for (const { kind, given, word } of draft.matches) {
+    const spec = kind.read(given, draft.scope, word)
+    if (spec === undefined) draft.failed = true
+    else matches.push({ name: kind.name, spec })
+  }
+  return draft.failed ? undefined : matches
+}
+
+/** Reads a rule; undefined when something was reported. `words` begin behind the chain's name. */
+export function parseRule(
+  words: readonly Word[],
+  scope: RuleScope,
+  line: number,
+  counters: Counters,
+): RuleSpec | undefined {
+  const draft: Draft = {
+    scope: { ...scope },
+    header: {},
+    matches: [],
+    target: undefined,
+    jump: undefined,
+    counters,
+    failed: false,
+  }
+  const cursor: Cursor = { words, at: 0 }
+  let inverted = false
+  for (;;) {
+    const word = words[cursor.at]
+    if (word === undefined) break
+    cursor.at += 1
+    if (word.text === '!' && !word.quoted) {
+      inverted = true
+      continue
+    }
+    if (word.quoted || !word.text.startsWith('-'))
+      fail(draft, word, `\`${word.text}\` stands where an option is expected`)
+    else readOption(draft, cursor, word, inverted)
+    inverted = false
+  }
+  const matches = finishMatches(draft)
+  const target = draft.failed ? undefined : finishTarget(draft)
+  if (matches === undefined || target === undefined) return undefined
+  return { line, header: draft.header, matches, target, counters: draft.counters }
+}

@@ -1,0 +1,190 @@
+// REJECT: a drop with an answer (ipt_REJECT.c, ip6t_REJECT.c, nf_reject_ipv4.c). ICMP errors come from this host; a TCP
+// reset comes from the address that was asked (facts: linux 8, routing table).
+import { didYouMean } from '../../../base/closest.ts'
+import { readIpv4, readIpv6 } from '../../../net/address.ts'
+import { readU8, readU16, readU32 } from '../../../net/bytes.ts'
+import { segmentChecksumIsRight } from '../../../net/checksum.ts'
+import { ipv4At } from '../../../net/ipv4.ts'
+import { ipv6At } from '../../../net/ipv6.ts'
+import { ipProtocol } from '../../../net/protocol.ts'
+import { tcpAt, tcpFlag } from '../../../net/tcp.ts'
+import { bornFrom } from '../../birth.ts'
+import { type Connection, connInfo, directionOf } from '../../conntrack/connection.ts'
+import { tcpState } from '../../conntrack/tcp-track.ts'
+import { addressType } from '../../ip/source.ts'
+import { icmp6Send } from '../../ip6/icmp-send.ts'
+import { pktType, type Skb } from '../../skb.ts'
+import { buildPacket, localOut } from '../../socket/departure.ts'
+import { writeSegment } from '../../socket/tcp-segment.ts'
+import {
+  type Action,
+  actionVerdict,
+  type ChainPacket,
+  type RuleScope,
+  type TargetKind,
+  type TargetSpec,
+} from '../extension.ts'
+import { find, valueText, withValue } from '../match/helpers.ts'
+import { routeFromAnywhere } from '../reroute.ts'
+
+interface RejectKind {
+  readonly type: number
+  readonly code: number
+}
+
+const kinds4: ReadonlyMap<string, RejectKind> = new Map([
+  ['icmp-net-unreachable', { type: 3, code: 0 }],
+  ['icmp-host-unreachable', { type: 3, code: 1 }],
+  ['icmp-port-unreachable', { type: 3, code: 3 }],
+  ['icmp-proto-unreachable', { type: 3, code: 2 }],
+  ['icmp-net-prohibited', { type: 3, code: 9 }],
+  ['icmp-host-prohibited', { type: 3, code: 10 }],
+  ['icmp-admin-prohibited', { type: 3, code: 13 }],
+])
+const kinds6: ReadonlyMap<string, RejectKind> = new Map([
+  ['icmp6-no-route', { type: 1, code: 0 }],
+  ['icmp6-adm-prohibited', { type: 1, code: 1 }],
+  ['icmp6-addr-unreachable', { type: 1, code: 3 }],
+  ['icmp6-port-unreachable', { type: 1, code: 4 }],
+  ['icmp6-policy-fail', { type: 1, code: 5 }],
+  ['icmp6-reject-route', { type: 1, code: 6 }],
+])
+const aliases: ReadonlyMap<string, string> = new Map([
+  ['net-unreach', 'icmp-net-unreachable'],
+  ['host-unreach', 'icmp-host-unreachable'],
+  ['port-unreach', 'icmp-port-unreachable'],
+  ['proto-unreach', 'icmp-proto-unreachable'],
+  ['net-prohib', 'icmp-net-prohibited'],
+  ['host-prohib', 'icmp-host-prohibited'],
+  ['admin-prohib', 'icmp-admin-prohibited'],
+  ['tcp-rst', 'tcp-reset'],
+  ['no-route', 'icmp6-no-route'],
+  ['adm-prohibited', 'icmp6-adm-prohibited'],
+  ['addr-unreach', 'icmp6-addr-unreachable'],
+])
+
+/** nf_ct_attach(): the answer belongs to the flow of the packet that it answers. */
+function attach(reply: Skb, skb: Skb): void {
+  if (skb.nfct === undefined) return
+  reply.nfct = skb.nfct
+  reply.nfctInfo = directionOf(skb.nfctInfo) === 0 ? connInfo.relatedReply : connInfo.related
+}
+
+/** nf_ct_set_closing(). */
+function close(connection: Connection | undefined): void {
+  if (connection?.tcp !== undefined) connection.tcp.state = tcpState.close
+}
+
+/** nf_reject_ip_tcphdr_get(): not for resets, fragments, or segments with a wrong checksum. */
+function mayReset(packet: ChainPacket): boolean {
+  const { skb, l3, l4, protocol, fragmentOffset } = packet
+  if (protocol !== ipProtocol.tcp || fragmentOffset !== 0 || l4 + tcpAt.options > skb.tail) return false
+  if ((readU8(skb.bytes, l4 + tcpAt.flags) & tcpFlag.rst) !== 0) return false
+  return segmentChecksumIsRight(skb.bytes, { l3, l4, end: skb.tail, protocol })
+}
+
+/** The reset's TCP header: from the acknowledgement where there is one, else acknowledging everything. */
+function resetSegment({ skb, l4 }: ChainPacket): Uint8Array {
+  const { bytes } = skb
+  const flags = readU8(bytes, l4 + tcpAt.flags)
+  const hasAck = (flags & tcpFlag.ack) !== 0
+  const header = (readU8(bytes, l4 + tcpAt.dataOffset) >>> 4) << 2
+  const counted = ((flags & tcpFlag.syn) !== 0 ? 1 : 0) + ((flags & tcpFlag.fin) !== 0 ? 1 : 0)
+  const end = readU32(bytes, l4 + tcpAt.sequence) + counted + skb.tail - l4 - header
+  return writeSegment({
+    sport: readU16(bytes, l4 + 2),
+    dport: readU16(bytes, l4),
+    sequence: hasAck ? readU32(bytes, l4 + tcpAt.acknowledgement) : 0,
+    acknowledgement: hasAck ? 0 : end >>> 0,
+    flags: hasAck ? tcpFlag.rst : tcpFlag.rst | tcpFlag.ack,
+    window: 0,
+    options: new Uint8Array(0),
+    data: new Uint8Array(0),
+  })
+}
+
+/** nf_send_reset(), nf_send_reset6(). */
+function sendReset(packet: ChainPacket): void {
+  if (!mayReset(packet)) return
+  const { ns, skb, l3, family } = packet
+  const address = family === 4 ? readIpv4 : readIpv6
+  const at = family === 4 ? ipv4At : ipv6At
+  const source = address(skb.bytes, l3 + at.destination)
+  const destination = address(skb.bytes, l3 + at.source)
+  if (typeof destination === 'number' && addressType(ns, destination) === 'broadcast') return
+  const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
+  const mark = reflect ? skb.mark : 0
+  const route = routeFromAnywhere(ns, { source, destination, mark, tos: 0, oif: 0 })
+  if (route === undefined) return
+  const reply = buildPacket({
+    socket: undefined,
+    route,
+    source,
+    destination,
+    protocol: ipProtocol.tcp,
+    ttl: ns.sysctls.get(family === 4 ? 'net.ipv4.ip_default_ttl' : 'net.ipv6.conf.all.hop_limit'),
+    tos: 0,
+    mark,
+    dontFragment: true,
+    identification: 0,
+    segment: resetSegment(packet),
+  })
+  attach(reply, skb)
+  close(skb.nfct)
+  bornFrom(skb, reply, 'rst')
+  localOut(ns, reply)
+}
+
+function sendError(packet: ChainPacket, kind: RejectKind): void {
+  const { ns, skb, family } = packet
+  if (family === 6) icmp6Send(skb, { ...kind, info: 0 })
+  else ns.ip.stack.sendError(skb, { ...kind, info: 0 })
+}
+
+function actionOf(name: string, kind: RejectKind | undefined): Action {
+  return (packet) => {
+    packet.rejectedWith = name
+    if (kind === undefined) {
+      if (packet.skb.pktType === pktType.host) sendReset(packet)
+    } else {
+      sendError(packet, kind)
+    }
+    return actionVerdict.drop
+  }
+}
+
+function checkReset(scope: RuleScope, place: Parameters<RuleScope['report']>[0]): boolean {
+  if (scope.protocol === ipProtocol.tcp) return true
+  scope.report(place, '`--reject-with tcp-reset` needs `-p tcp`')
+  return false
+}
+
+const reject: TargetKind = {
+  name: 'REJECT',
+  tables: ['filter'],
+  hooks: ['INPUT', 'FORWARD', 'OUTPUT'],
+  options: [withValue('--reject-with')],
+  read: (given, scope, word): TargetSpec | undefined => {
+    const option = find(given, '--reject-with')
+    const kinds = scope.family === 4 ? kinds4 : kinds6
+    const fallback = scope.family === 4 ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
+    const written = option === undefined ? fallback : valueText(option)
+    const name =
+      scope.family === 6 && written === 'port-unreach' ? fallback : (aliases.get(written) ?? written)
+    const kind = kinds.get(name)
+    const place = option?.values[0] ?? word
+    if (kind === undefined && name !== 'tcp-reset') {
+      return scope.report(
+        place,
+        `there is no way to reject with \`${written}\``,
+        didYouMean(written, [...kinds.keys(), 'tcp-reset']),
+      )
+    }
+    if (name === 'tcp-reset' && !checkReset(scope, place)) return undefined
+    const action = actionOf(name, kind)
+    return { text: `--reject-with ${name}`, bind: () => action }
+  },
+}
+
+/** The target that answers. */
+export const rejectTargets: readonly TargetKind[] = [reject]
