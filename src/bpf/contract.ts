@@ -56,6 +56,8 @@ export interface TunnelKey {
   readonly flags: number
   /** Geneve options. */
   readonly options?: Uint8Array
+  /** Filled by a tunnel device on receive (no IP_TUNNEL_INFO_TX): programs read it, no device sends by it. */
+  readonly received?: boolean
 }
 
 /**

@@ -23,6 +23,7 @@ function pushEthernet(skb: Skb, ends: { readonly destination: number; readonly s
 /** Sends a packet to a MAC address; `skb.data` stands at the network header. Answers what dev_queue_xmit answers. */
 export function sendTo(dev: NetDevice, skb: Skb, destination: number): number {
   skb.dev = dev
+  if (dev.headerBytes === 0) return dev.ns.machine.wiring.transmit(skb)
   pushEthernet(skb, { destination, source: dev.mac })
   return dev.ns.machine.wiring.transmit(skb)
 }

@@ -26,7 +26,7 @@ const linkWatchNanoseconds = 1_000_000_000
 export function queueTransmit(skb: Skb): number {
   const { dev } = skb
   if (hopLimitReached(skb, dev, 'tc-out')) return transmitted
-  skb.macHeader = skb.data
+  skb.macHeader = dev.headerBytes > 0 ? skb.data : -1
   if (dev.tcEgress !== undefined) {
     const verdict = runEgress(dev, dev.tcEgress, skb)
     if (verdict === 'dropped') return transmitDropped
@@ -68,7 +68,8 @@ function startTransmit(dev: NetDevice, skb: Skb): number {
     skb.pktType = kept
     if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tap-out' })
   }
-  trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tx' })
+  // a tunnel says what it did at the stage xmit
+  if (!dev.tunnel) trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'tx' })
   return dev.ops.transmit(dev, skb)
 }
 

@@ -3,6 +3,9 @@ import { addBridge, setMaster } from '../../src/kernel/device/bridge.ts'
 import { setMtu, setUp } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import { addVethPair } from '../../src/kernel/device/veth.ts'
+import { addVxlan } from '../../src/kernel/device/vxlan.ts'
+import { addVxlanRemote } from '../../src/kernel/device/vxlan-fdb.ts'
+import { vxlanState } from '../../src/kernel/device/vxlan-state.ts'
 import { addAddress } from '../../src/kernel/ip/admin-address.ts'
 import { addNeighbour } from '../../src/kernel/ip/admin-neighbour.ts'
 import { addRoute } from '../../src/kernel/ip/admin-route.ts'
@@ -115,6 +118,7 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
       const mac = parseMac(device.mac ?? '')
       const options = { name: device.name, ...(mac === undefined ? {} : { mac }) }
       if (device.kind === 'bridge') addBridge(ns, options)
+      if (device.kind === 'vxlan') addVxlanDevice(ns, device.opts ?? '', options)
       if (device.kind !== 'veth' || ns.devicesByName.has(device.name)) continue
       const peer = must(device.peer, device.name)
       const far = must(
@@ -125,6 +129,46 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
       addVethPair({ ns, ...options }, { ns: namespaceOf(machine, peer.ns), name: far.name, mac: farMac })
     }
   }
+}
+
+/** The words that follow `ip link add NAME type vxlan`. */
+function addVxlanDevice(
+  ns: Namespace,
+  words: string,
+  options: { readonly name: string; readonly mac?: number },
+): void {
+  const [given, flags] = vxlanWords(words)
+  const local = given.get('local')
+  const remote = given.get('remote')
+  const lower = given.get('dev')
+  addVxlan(ns, {
+    ...options,
+    vni: Number(given.get('id')),
+    dstport: Number(given.get('dstport') ?? 8472),
+    ...(local === undefined ? {} : { local: address(local) }),
+    ...(remote === undefined ? {} : { remote: address(remote) }),
+    ...(lower === undefined ? {} : { lower: deviceOf(ns, lower) }),
+    learning: !flags.has('nolearning'),
+    udpcsum: !flags.has('noudpcsum'),
+    external: flags.has('external'),
+  })
+}
+
+const vxlanFlags = new Set(['nolearning', 'learning', 'noudpcsum', 'udpcsum', 'external'])
+
+function vxlanWords(text: string): [Map<string, string>, Set<string>] {
+  const given = new Map<string, string>()
+  const flags = new Set<string>()
+  const words = text.split(' ')
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ''
+    if (vxlanFlags.has(word)) flags.add(word)
+    else {
+      given.set(word, words[at + 1] ?? '')
+      at += 1
+    }
+  }
+  return [given, flags]
 }
 
 function raiseDevices(ns: Namespace, recorded: RecordedNamespace): void {
@@ -148,6 +192,11 @@ function configure(ns: Namespace, recorded: RecordedNamespace): void {
     addNeighbour(deviceOf(ns, each.dev), address(each.ip), { mac: must(parseMac(each.mac), each.mac) })
   }
   for (const line of recorded.routes ?? []) addRouteLine(ns, line)
+  for (const each of recorded.fdb ?? []) {
+    const remote = { address: address(each.dst), port: undefined, vni: undefined, via: 0 }
+    const { fdb } = vxlanState(deviceOf(ns, each.dev))
+    addVxlanRemote(fdb, must(parseMac(each.mac), each.mac), remote, { fixed: true, now: 0 })
+  }
   for (const line of recorded.rules ?? []) addRuleLine(ns, line)
 }
 

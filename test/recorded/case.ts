@@ -12,6 +12,8 @@ interface RecordedDevice {
   readonly master?: string
   readonly hairpin?: boolean
   readonly isolated?: boolean
+  /** vxlan: the words of iproute2. */
+  readonly opts?: string
 }
 
 export interface RecordedNamespace {
@@ -22,6 +24,8 @@ export interface RecordedNamespace {
   readonly routes?: readonly string[]
   readonly rules?: readonly string[]
   readonly neighbours?: readonly { readonly dev: string; readonly ip: string; readonly mac: string }[]
+  /** vxlan: inner MAC address -> remote host. */
+  readonly fdb?: readonly { readonly dev: string; readonly mac: string; readonly dst: string }[]
   readonly iptables?: string
   readonly ip6tables?: string
   readonly traced?: boolean
@@ -116,12 +120,6 @@ export interface RecordedCase {
 export function missing(recorded: RecordedCase): string | undefined {
   for (const ns of Object.values(recorded.topology.namespaces)) {
     if (ns.iptables || ns.ip6tables) return 'iptables'
-    if (ns.devices.some((dev) => dev.kind === 'vxlan')) return 'vxlan'
-    if (ns.devices.some((dev) => dev.kind === 'bridge') && bridgeNetfilter(ns)) return 'bridge netfilter'
   }
   return undefined
-}
-
-function bridgeNetfilter(ns: RecordedNamespace): boolean {
-  return ns.sysctls?.['net.bridge.bridge-nf-call-iptables'] === 1
 }

@@ -1,5 +1,6 @@
 // Where a played case and the recorded one agree: events in total order, step results, neighbours, device counters.
 import { bridgeState } from '../../src/kernel/device/bridge-state.ts'
+import { vxlanState } from '../../src/kernel/device/vxlan-state.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
 import { formatIp } from '../../src/net/address.ts'
 import { formatMac, macFrom } from '../../src/net/mac.ts'
@@ -150,6 +151,13 @@ export function differingFdb(recorded: RecordedCase, machine: Machine): string[]
   for (const name of Object.keys(recorded.topology.namespaces)) {
     const have = new Set<string>()
     for (const bridge of machine.namespaces.get(name)?.devices.values() ?? []) {
+      if (bridge.kind === 'vxlan') {
+        for (const [mac, entry] of vxlanState(bridge).fdb) {
+          const state = entry.fixed ? ' permanent' : ''
+          for (const { address } of entry.remotes)
+            have.add(`${formatMac(macFrom(mac))} dev ${bridge.name} dst ${formatIp(address)}${state}`)
+        }
+      }
       if (bridge.kind !== 'bridge') continue
       for (const [mac, entry] of bridgeState(bridge).fdb) {
         const port = entry.port?.dev.name ?? bridge.name

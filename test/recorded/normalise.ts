@@ -49,6 +49,8 @@ interface Ip {
   readonly source: string
   readonly destination: string
   readonly whole: boolean
+  /** A fragment without the transport header. */
+  readonly later: boolean
 }
 
 function readIp(bytes: Uint8Array, at: number, limit: number): Ip | undefined {
@@ -65,6 +67,7 @@ function readIp(bytes: Uint8Array, at: number, limit: number): Ip | undefined {
       source: hexOf(bytes.subarray(at + 12, at + 16)),
       destination: hexOf(bytes.subarray(at + 16, at + 20)),
       whole: end <= limit && !fragment,
+      later: (readU16(bytes, at + 6) & 0x1fff) !== 0,
     }
   }
   if (version !== 6 || limit - at < 40) return undefined
@@ -77,6 +80,7 @@ function readIp(bytes: Uint8Array, at: number, limit: number): Ip | undefined {
     source: hexOf(bytes.subarray(at + 8, at + 24)),
     destination: hexOf(bytes.subarray(at + 24, at + 40)),
     whole: end <= limit,
+    later: false,
   }
 }
 
@@ -99,6 +103,18 @@ function normaliseIcmp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
   if (error) normaliseIp(bytes, ip.l4 + 8, ip.end, chosen)
 }
 
+const vxlanPorts = new Set([4789, 8472])
+const vxlanSourcePort = 50_000
+
+/** The outer source port is a hash seeded per boot; the frame inside is brought to the same form. */
+function normaliseVxlan(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
+  const inner = ip.l4 + 16
+  if (inner + 14 > ip.end || !vxlanPorts.has(readU16(bytes, ip.l4 + 2))) return
+  writeU16(bytes, ip.l4, vxlanSourcePort)
+  const type = readU16(bytes, inner + 12)
+  if (type === etherType.ipv4 || type === etherType.ipv6) normaliseIp(bytes, inner + 14, ip.end, chosen)
+}
+
 const checksumAt = new Map<number, number>([
   [ipProtocol.tcp, 16],
   [ipProtocol.udp, 6],
@@ -111,6 +127,7 @@ function normaliseIp(bytes: Uint8Array, at: number, limit: number, chosen: Chose
   if (ip === undefined) return
   if (ip.protocol === ipProtocol.tcp) normaliseTcp(bytes, ip, chosen)
   if (ip.protocol === ipProtocol.icmp || ip.protocol === ipProtocol.icmp6) normaliseIcmp(bytes, ip, chosen)
+  if (ip.protocol === ipProtocol.udp && !ip.later) normaliseVxlan(bytes, ip, chosen)
   const four = (bytes[at] ?? 0) >> 4 === 4
   if (four) {
     writeU16(bytes, at + 4, 0)

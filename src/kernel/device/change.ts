@@ -53,6 +53,7 @@ export function setMtu(dev: NetDevice, mtu: number): AdminResult {
   const farNative = dev.peer?.xdp?.mode === 'native' || (dev.kind === 'phys' && dev.xdp?.mode === 'native')
   if (farNative && mtu > xdpMtuMax) return refused('EINVAL')
   if (dev.kind === 'vlan' && dev.lower !== undefined && mtu > dev.lower.mtu) return refused('ERANGE')
+  if (dev.mtuMax !== undefined && mtu > dev.mtuMax) return refused('EINVAL')
   dev.mtu = mtu
   notify(dev, 'mtu')
   return adminDone

@@ -19,9 +19,13 @@ interface KindOptions extends DeviceOptions {
   readonly lower?: NetDevice
   readonly private?: unknown
   readonly carrier?: boolean
+  readonly headerBytes?: number
+  readonly tunnel?: boolean
+  readonly mtuMax?: number
 }
 
 const defaultMtu = 1500
+const ethernetHeaderBytes = 14
 
 /** A locally administered unicast address that depends on names only, so that an added device changes no other. */
 function derivedMac(ns: Namespace, device: string): number {
@@ -42,6 +46,9 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     carrierChanged: Number.NEGATIVE_INFINITY,
     promiscuous: false,
     arp: options.arp ?? true,
+    headerBytes: options.headerBytes ?? ethernetHeaderBytes,
+    tunnel: options.tunnel ?? false,
+    mtuMax: options.mtuMax,
     ops: options.ops,
     counters: createCounters(),
     peer: undefined,

@@ -89,6 +89,12 @@ export interface NetDevice {
   promiscuous: boolean
   /** ARP and neighbour resolution are used on this device (not lo, not IFF_NOARP). */
   readonly arp: boolean
+  /** hard_header_len (bytes): 14 for Ethernet, 0 where packets have no link-layer header (ipip). */
+  readonly headerBytes: number
+  /** The device wraps packets into others; what it did stands at the stages `xmit` and `decap`. */
+  readonly tunnel: boolean
+  /** Largest MTU that may be set (bytes), where the kind has a limit of its own. */
+  readonly mtuMax: number | undefined
   readonly ops: DeviceOps
   readonly counters: DeviceCounters
   /** The other end of a veth or netkit pair. */

@@ -54,6 +54,11 @@ function checkedEnd(skb: Skb, family: 4 | 6): number | undefined {
 /** udp_queue_rcv_skb: into the queue of one socket, unless that is full. */
 function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
   const { family, end } = at
+  if (socket.encapsulation !== undefined) {
+    count(socket.ns, `${prefixOf(family)}InDatagrams`)
+    socket.encapsulation(skb, at)
+    return
+  }
   const data = skb.bytes.slice(skb.data + udpAt.payload, end)
   const truesize = truesizeOf(data.length)
   const { ns } = socket

@@ -1,6 +1,7 @@
 // struct udp_sock: a datagram socket with its queue.
 import type { IpAddress } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import type { Skb } from '../skb.ts'
 import { type BaseSocket, createBase, extend, type OpenOptions } from './base.ts'
 import type { Socket } from './socket.ts'
 
@@ -16,8 +17,16 @@ export interface Datagram {
   readonly truesize: number
 }
 
+/**
+ * udp_sk(sk)->encap_rcv: a tunnel takes the datagram. `skb.data` stands at the UDP header, `end` is one past its last
+ * byte. Owns the packet.
+ */
+export type UdpEncapsulation = (skb: Skb, at: { readonly family: 4 | 6; readonly end: number }) => void
+
 export interface UdpSocket extends BaseSocket {
   readonly protocol: 17
+  /** Set on the kernel's own sockets of tunnel devices. */
+  encapsulation: UdpEncapsulation | undefined
   readonly queue: Datagram[]
   /** sk_rmem_alloc: what the queue is charged with. */
   queueBytes: number
@@ -32,6 +41,7 @@ export interface UdpSocket extends BaseSocket {
 export function createUdp(open: OpenOptions): UdpSocket {
   return extend(createBase(open, ipProtocol.udp), {
     protocol: ipProtocol.udp,
+    encapsulation: undefined,
     queue: [],
     queueBytes: 0,
     sent: 0,

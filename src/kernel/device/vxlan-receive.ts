@@ -1,0 +1,164 @@
+// From a datagram on the VXLAN port to a frame on a VXLAN device: vxlan_rcv(), vxlan_set_mac(). The outer packet has passed
+// PREROUTING and INPUT. Facts: linux 7.2, 7.7, 7.8.
+import type { TunnelKey } from '../../bpf/contract.ts'
+import { type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/address.ts'
+import { readU8, readU16, readU24 } from '../../net/bytes.ts'
+import { ethernetAt } from '../../net/ethernet.ts'
+import { ipv4At } from '../../net/ipv4.ts'
+import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import { readMac } from '../../net/mac.ts'
+import { udpAt } from '../../net/udp.ts'
+import { vxlanAt, vxlanFlag } from '../../net/vxlan.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import { countReceived } from '../counters.ts'
+import { drop } from '../drop.ts'
+import { ethTypeTrans } from '../eth-type.ts'
+import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
+import { scrub } from './crossing.ts'
+import type { NetDevice } from './device.ts'
+import { receiveInner } from './tunnel.ts'
+import { ecnDecap } from './tunnel-ecn.ts'
+import { learnVxlan } from './vxlan-fdb.ts'
+import { vxlanState } from './vxlan-state.ts'
+
+/** Devices that are up, by port, family and VNI (vni_list of a vxlan_sock). */
+const devices = new WeakMap<Namespace, Map<number, NetDevice>>()
+
+function key(port: number, family: 4 | 6, vni: number): number {
+  return (port * 16 + family) * 0x100_0000 + vni
+}
+
+/** Makes a device that came up known to its socket. An `external` one takes every VNI. */
+export function listenVxlan(dev: NetDevice): void {
+  const { dstport, families, external, vni } = vxlanState(dev)
+  const known = devices.get(dev.ns) ?? new Map<number, NetDevice>()
+  devices.set(dev.ns, known)
+  for (const family of families) known.set(key(dstport, family, external ? 0 : vni), dev)
+}
+
+/** Forgets a device that went down. */
+export function unlistenVxlan(dev: NetDevice): void {
+  const { dstport, families, external, vni } = vxlanState(dev)
+  for (const family of families) devices.get(dev.ns)?.delete(key(dstport, family, external ? 0 : vni))
+}
+
+/** vxlan_vs_find_vni(): an `external` device on the socket hides all others. */
+export function vxlanOn(ns: Namespace, port: number, family: 4 | 6, vni: number): NetDevice | undefined {
+  const known = devices.get(ns)
+  const any = known?.get(key(port, family, 0))
+  if (any !== undefined && vxlanState(any).external) return any
+  return known?.get(key(port, family, vni))
+}
+
+function refuse(skb: Skb, reason: KernelDropReason): void {
+  const { dev } = skb
+  drop(skb, { node: dev.ns.name, device: dev.name, stage: 'decap', reason })
+}
+
+interface Outer {
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly tos: number
+  readonly ttl: number
+  readonly checksummed: boolean
+}
+
+/** What the outer headers say; `skb.networkHeader` at the IP header, `skb.data` at the UDP header. */
+export function readOuter(skb: Skb, family: 4 | 6): Outer {
+  const { bytes, networkHeader: l3 } = skb
+  const checksummed = readU16(bytes, skb.data + udpAt.checksum) !== 0
+  if (family === 4) {
+    return {
+      source: readIpv4(bytes, l3 + ipv4At.source),
+      destination: readIpv4(bytes, l3 + ipv4At.destination),
+      tos: readU8(bytes, l3 + ipv4At.tos),
+      ttl: readU8(bytes, l3 + ipv4At.ttl),
+      checksummed,
+    }
+  }
+  return {
+    source: readIpv6(bytes, l3 + ipv6At.source),
+    destination: readIpv6(bytes, l3 + ipv6At.destination),
+    tos: ipv6TrafficClass(bytes, l3),
+    ttl: readU8(bytes, l3 + ipv6At.hopLimit),
+    checksummed,
+  }
+}
+
+function keyAddress(address: IpAddress): TunnelKey['remote'] {
+  if (isIpv4(address)) return address
+  const [a = 0, b = 0, c = 0, d = 0] = address
+  return [a, b, c, d]
+}
+
+/** BPF_F_ZERO_CSUM_TX. */
+const zeroChecksum = 2
+
+/** udp_tun_rx_dst(): the metadata of a packet that an `external` device received. */
+export function receivedKey(outer: Outer, vni: number, options?: Uint8Array): TunnelKey {
+  return {
+    id: vni,
+    remote: keyAddress(outer.source),
+    local: keyAddress(outer.destination),
+    tos: outer.tos,
+    ttl: outer.ttl,
+    flags: outer.checksummed ? 0 : zeroChecksum,
+    received: true,
+    ...(options === undefined ? {} : { options }),
+  }
+}
+
+/** Takes the outer headers off: `data` goes to `inner`; what the outer packet carried along is forgotten. */
+export function pullOuter(skb: Skb, inner: number, end: number): void {
+  skb.data = inner
+  skb.tail = end
+  skb.macHeader = -1
+  skb.vlanTci = -1
+  skb.queueMapping = 0
+  scrub(skb)
+}
+
+/** The event of the outer packet's end; its place reads `udp PORT`. Must be noted while the outer headers stand. */
+export function noteDecap(dev: NetDevice, skb: Skb): void {
+  const site = { node: dev.ns.name, device: dev.name, stage: 'decap' } as const
+  dev.ns.machine.trace?.note(skb, site, { actor: 'kernel', decision: { code: 'DECAP' } })
+}
+
+/** vxlan_rcv(), the encap_rcv function of the kernel's socket. Owns the packet. */
+export function vxlanReceive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
+  const { bytes } = skb
+  const header = skb.data + udpAt.payload
+  const inner = header + vxlanAt.payload
+  if (inner > at.end) return refuse(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
+  if ((readU8(bytes, header + vxlanAt.flags) & vxlanFlag.vniPresent) === 0) {
+    return refuse(skb, 'SKB_DROP_REASON_VXLAN_INVALID_HDR')
+  }
+  const vni = readU24(bytes, header + vxlanAt.vni)
+  const dev = vxlanOn(skb.dev.ns, readU16(bytes, skb.data + udpAt.destination), at.family, vni)
+  if (dev === undefined) return refuse(skb, 'SKB_DROP_REASON_VXLAN_VNI_NOT_FOUND')
+  if (inner + ethernetAt.payload > at.end) return refuse(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
+  receiveFrame(dev, skb, { inner, end: at.end, family: at.family, vni })
+}
+
+function receiveFrame(
+  dev: NetDevice,
+  skb: Skb,
+  at: { readonly inner: number; readonly end: number; readonly family: 4 | 6; readonly vni: number },
+): void {
+  const { external, learning, fdb } = vxlanState(dev)
+  const outer = readOuter(skb, at.family)
+  const source = readMac(skb.bytes, at.inner + ethernetAt.source)
+  if (source === dev.mac) return refuse(skb, 'SKB_DROP_REASON_LOCAL_MAC')
+  if (learning) {
+    const reason = learnVxlan(fdb, source, outer.source, dev.ns.machine.clock.now)
+    if (reason !== undefined) return refuse(skb, reason)
+  }
+  pullOuter(skb, at.inner, at.end)
+  ethTypeTrans(skb, dev)
+  if (external) skb.tunnelKey = receivedKey(outer, at.vni)
+  noteDecap(dev, skb)
+  if (!ecnDecap(skb, outer.tos)) return refuse(skb, 'SKB_DROP_REASON_IP_TUNNEL_ECN')
+  countReceived(dev, at.end - skb.networkHeader)
+  receiveInner(dev, skb)
+}
