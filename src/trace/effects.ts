@@ -77,7 +77,9 @@ export function effectsOf(event: HookEvent, context: EffectContext): readonly st
 function addNested(event: HookEvent, context: EffectContext, texts: string[]): void {
   const effects = effectsOf(event, context)
   if (context.level === 'minimal' && effects.length === 0) return
-  texts.push(event.device === '' ? `tail ${event.actor}` : `tail ${event.actor} ${event.device}`)
+  // A stage that nobody ran names itself: what bpf_clone_redirect sends leaves by `tail tx eth0`.
+  const who = event.actor === '' ? event.stage : event.actor
+  texts.push(event.device === '' ? `tail ${who}` : `tail ${who} ${event.device}`)
   texts.push(...effects)
 }
 
