@@ -86,27 +86,29 @@ function writeGoldens(ran: readonly RanFile[], args: RunArguments, console: Cons
   const left = new Set<string>()
   for (const { verdict, keys } of ran) {
     if (verdict.kind !== 'run') continue
-    if (args.golden === 'all' || args.golden === 'new') {
-      if (!acceptSections(verdict, keys, args.golden, console.cwd)) left.add(verdict.path)
-    }
-    if (args.golden === 'pending' || (args.golden !== 'all' && !ci))
-      leavePending(verdict, keys, args.golden, console.cwd)
+    const taken = verdict.cases.filter((each) => takes(args.golden, each))
+    const kept = acceptSections(verdict, taken, { keys, mode: args.golden, cwd: console.cwd })
+    if (!kept) left.add(verdict.path)
+    if (args.golden === 'pending' || !ci) leavePending(verdict, kept ? taken : [], keys, console.cwd)
   }
   return left
 }
 
 type RunVerdict = Extract<FileVerdict, { readonly kind: 'run' }>
 
+/** Whether a run in this mode makes the trace of a case golden. */
+function takes(mode: GoldenMode, each: CaseVerdict): boolean {
+  if (!mayAccept(each)) return false
+  return mode === 'all' || (mode === 'new' && each.golden.kind === 'missing')
+}
+
+/** False when the golden could not be read and was left alone. */
 function acceptSections(
   verdict: RunVerdict,
-  keys: readonly string[],
-  mode: 'all' | 'new',
-  cwd: string,
+  taken: readonly CaseVerdict[],
+  { keys, mode, cwd }: { readonly keys: readonly string[]; readonly mode: GoldenMode; readonly cwd: string },
 ): boolean {
-  const wanted = verdict.cases.filter(
-    (each) => mayAccept(each) && (mode === 'all' || each.golden.kind === 'missing'),
-  )
-  const replace = wanted.flatMap(({ section }) => (section === undefined ? [] : [section]))
+  const replace = taken.flatMap(({ section }) => (section === undefined ? [] : [section]))
   const remove = mode === 'all' ? verdict.obsolete.map((each) => keyOf(each)) : []
   if (replace.length === 0 && remove.length === 0) return true
   return changeGolden(cwd, goldenPathOf(verdict.path), { replace, remove, order: keys })
@@ -120,9 +122,14 @@ function keyOf(section: { readonly scenario: string; readonly id?: string }): st
   )
 }
 
-function leavePending(verdict: RunVerdict, keys: readonly string[], mode: GoldenMode, cwd: string): void {
-  const differs = ({ golden }: CaseVerdict): boolean =>
-    golden.kind === 'changed' || golden.kind === 'unreadable' || (golden.kind === 'missing' && mode !== 'new')
+function leavePending(
+  verdict: RunVerdict,
+  taken: readonly CaseVerdict[],
+  keys: readonly string[],
+  cwd: string,
+): void {
+  const differs = (each: CaseVerdict): boolean =>
+    !taken.includes(each) && ['changed', 'unreadable', 'missing'].includes(each.golden.kind)
   const replace = verdict.cases.flatMap((each) => (each.section && differs(each) ? [each.section] : []))
   // A case that was not run keeps what is pending for it; one that the file does not have any more does not.
   const now = new Set(keys)
