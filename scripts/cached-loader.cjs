@@ -6,6 +6,10 @@ const first = process.argv[2]
 if (first === '--version' || first === '-V' || first === 'version') {
   process.stdout.write('scn __VERSION__\n')
 } else {
+  // A run is short: V8 would spend as much time on optimising functions as running them takes (docs/decisions/0005).
+  // Said before the engine is loaded, because V8 counts from a function's first call, and the code cache asks for the
+  // flags it was made with.
+  require('node:v8').setFlagsFromString('--interrupt-budget=1000000')
   const { readFileSync, writeFileSync, renameSync } = require('node:fs')
   const { join } = require('node:path')
   const { Script } = require('node:vm')

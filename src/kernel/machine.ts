@@ -5,6 +5,7 @@ import { Recorder } from '../trace/recorder.ts'
 import { Clock } from './clock.ts'
 import type { DeviceNotifier, NetDevice } from './device/device.ts'
 import type { Segment } from './device/segment.ts'
+import { createIpStack, type IpStack } from './ip/state.ts'
 import { nameHash } from './name-hash.ts'
 import type { Namespace } from './namespace.ts'
 import { installProtocols } from './protocols.ts'
@@ -63,6 +64,8 @@ export interface Machine {
   transmitDepth: number
   /** ptype_base: handlers by ethertype, installed by ip/, ip6/, arp at start. */
   readonly protocols: Map<number, ProtocolHandler>
+  /** What of IP is registered once for all namespaces. A field, because a weak table would keep dead machines for a while. */
+  readonly ipStack: IpStack
   readonly notifiers: DeviceNotifier[]
   readonly wiring: Wiring
   /** Next SO_COOKIE: one counter for all sockets of a boot. */
@@ -116,6 +119,7 @@ export function createMachine(options: {
     packets: 0,
     transmitDepth: 0,
     protocols: new Map(),
+    ipStack: createIpStack(),
     notifiers: [],
     wiring: createWiring(),
     nextCookie: () => {

@@ -1,7 +1,9 @@
 // struct sk_buff: a packet and what Linux keeps beside it. Bytes are the truth; every header is read from them.
 import type { SkbView, TunnelKey } from '../bpf/contract.ts'
+import { bytesAre } from '../net/bytes.ts'
 import type { Snapshot } from '../trace/event.ts'
 import type { PacketRecord, Recordable } from '../trace/recorder.ts'
+import type { Connection } from './conntrack/connection.ts'
 import { type BridgePassage, copyPassage } from './device/bridge-passage.ts'
 import type { NetDevice } from './device/device.ts'
 import type { Route } from './ip/route.ts'
@@ -53,6 +55,10 @@ export class Skb implements SkbView, Recordable {
   tunnelKey: TunnelKey | undefined
   /** The route of a packet that has been through routing (skb_dst). */
   route: Route | undefined
+  /** skb->_nfct: the flow that conntrack found, or a template; undefined for none, untracked or invalid. */
+  nfct: Connection | undefined
+  /** enum ip_conntrack_info: what the packet is to its flow; `untracked` without one. */
+  nfctInfo = 0
   /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
   sk: Socket | undefined
   /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
@@ -165,6 +171,23 @@ export class Skb implements SkbView, Recordable {
     }
   }
 
+  shows(snapshot: Snapshot): boolean {
+    const ethernet = this.macHeader >= 0
+    return (
+      snapshot.mark === this.mark &&
+      snapshot.pktType === this.pktType &&
+      snapshot.vlanTci === this.vlanTci &&
+      snapshot.metaBytes === this.metaBytes &&
+      (snapshot.start === 'ethernet') === ethernet &&
+      bytesAre(
+        this.bytes,
+        ethernet ? Math.min(this.macHeader, this.data) : this.data,
+        this.tail,
+        snapshot.bytes,
+      )
+    )
+  }
+
   /** skb_clone + copy on write: an independent copy that writes into the same trace record. */
   clone(): Skb {
     const copy = new Skb(this.dev, this.bytes.slice(), this.data, this.tail)
@@ -188,6 +211,8 @@ export class Skb implements SkbView, Recordable {
     copy.gsoSize = this.gsoSize
     copy.tunnelKey = this.tunnelKey
     copy.route = this.route
+    copy.nfct = this.nfct
+    copy.nfctInfo = this.nfctInfo
     copy.sk = this.sk
     copy.skAssigned = this.skAssigned
     copy.bridged = copyPassage(this.bridged)

@@ -1,5 +1,6 @@
 // struct xdp_buff around the bytes of a packet: what an XDP program works on, before and instead of an skb.
 import type { XdpBuff } from '../bpf/contract.ts'
+import { bytesAre } from '../net/bytes.ts'
 import type { Snapshot } from '../trace/event.ts'
 import type { PacketRecord, Recordable } from '../trace/recorder.ts'
 import type { Skb } from './skb.ts'
@@ -68,6 +69,18 @@ export class XdpFrame implements XdpBuff, Recordable {
       vlanTci: this.skb.vlanTci,
       metaBytes: this.data - this.meta,
     }
+  }
+
+  shows(snapshot: Snapshot): boolean {
+    const { skb } = this
+    return (
+      snapshot.start === 'ethernet' &&
+      snapshot.metaBytes === this.data - this.meta &&
+      snapshot.mark === skb.mark &&
+      snapshot.pktType === skb.pktType &&
+      snapshot.vlanTci === skb.vlanTci &&
+      bytesAre(this.bytes, this.data, this.dataEnd, snapshot.bytes)
+    )
   }
 
   /** Puts the frame back into its packet: `data` stands at the MAC header, metadata in front of it. */

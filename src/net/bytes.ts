@@ -28,6 +28,14 @@ export function readU48(bytes: Uint8Array, offset: number): number {
   return readU16(bytes, offset) * 0x1_0000_0000 + readU32(bytes, offset + 2)
 }
 
+/** Whether `bytes[start..end)` are exactly `other`. */
+export function bytesAre(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  const { length } = other
+  if (end - start !== length) return false
+  for (let at = 0; at < length; at += 1) if (bytes[start + at] !== other[at]) return false
+  return true
+}
+
 /** Writes the low 8 bits. */
 export function writeU8(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset] = value

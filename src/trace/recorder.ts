@@ -9,6 +9,8 @@ export interface Recordable {
   seen: Snapshot | undefined
   /** Copies the packet as it is now. */
   snapshot(): Snapshot
+  /** Whether the packet is still what a snapshot shows: asked before every copy, because most hooks change nothing. */
+  shows(snapshot: Snapshot): boolean
 }
 
 /** A packet record while it is being written. */
@@ -36,25 +38,6 @@ interface OpenHook {
 }
 
 const nothing: readonly never[] = []
-
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  if (left.length !== right.length) return false
-  for (let at = 0; at < left.length; at += 1) if (left[at] !== right[at]) return false
-  return true
-}
-
-/** Whether two snapshots show the same packet. */
-function sameSnapshot(left: Snapshot, right: Snapshot): boolean {
-  return (
-    left === right ||
-    (left.mark === right.mark &&
-      left.pktType === right.pktType &&
-      left.vlanTci === right.vlanTci &&
-      left.metaBytes === right.metaBytes &&
-      left.start === right.start &&
-      sameBytes(left.bytes, right.bytes))
-  )
-}
 
 /**
  * Collects packet records in the order of their birth. `begin`/`end` bracket a program's run, so that facts that maps
@@ -156,8 +139,8 @@ export class Recorder {
   }
 
   private after(packet: Recordable, before: Snapshot): Snapshot {
+    if (packet.shows(before)) return before
     const taken = packet.snapshot()
-    if (sameSnapshot(before, taken)) return before
     packet.seen = taken
     return taken
   }

@@ -171,7 +171,7 @@ export function recording(options: { readonly full: boolean }): {
   readonly facts: () => string[]
 } {
   const trace = new Recorder({ full: options.full, now: () => 0 })
-  const packet = { record: undefined, seen: undefined, snapshot: () => snapshot }
+  const packet = { record: undefined, seen: undefined, snapshot: () => snapshot, shows: () => true }
   const record = trace.birth(packet, { name: 'p1' })
   trace.begin(packet, { node: 'n', device: 'd', stage: 'xdp' }, 'prog')
   const facts = (): string[] => {

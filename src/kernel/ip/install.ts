@@ -7,14 +7,13 @@ import { ipDeviceChanged } from './device-events.ts'
 import { icmpTransport } from './icmp-receive.ts'
 import { icmpSend } from './icmp-send.ts'
 import { ipReceive } from './receive.ts'
-import { ipStackOf } from './state.ts'
 
 /** Registers the handlers of 0x0800 and 0x0806, ICMP, ARP's part of the neighbour machine, and the device notifier. */
 export function installIp(machine: Machine): void {
   machine.protocols.set(etherType.ipv4, ipReceive)
   machine.protocols.set(etherType.arp, arpReceive)
   machine.notifiers.push(ipDeviceChanged)
-  const stack = ipStackOf(machine)
+  const stack = machine.ipStack
   stack.transports.set(ipProtocol.icmp, icmpTransport)
   stack.neighbourOps.set(4, arpOps)
   stack.sendError = icmpSend

@@ -2,7 +2,6 @@
 // Tables appear when something is put into them, so that an empty namespace costs almost nothing.
 import type { IpAddress } from '../../net/address.ts'
 import type { NetDevice } from '../device/device.ts'
-import type { Machine } from '../machine.ts'
 import type { Namespace } from '../namespace.ts'
 import { createNeighbourTable, type NeighbourOps, type NeighbourTable } from '../neighbour-table.ts'
 import type { Skb } from '../skb.ts'
@@ -66,20 +65,9 @@ export interface IpStack {
   sendError: (skb: Skb, spec: IcmpErrorSpec) => void
 }
 
-const stacks = new WeakMap<Machine, IpStack>()
-
-/** The protocols of a machine: the same object for all of its namespaces. */
-export function ipStackOf(machine: Machine): IpStack {
-  const known = stacks.get(machine)
-  if (known !== undefined) return known
-  const made: IpStack = {
-    transports: new Map(),
-    neighbourOps: new Map(),
-    ping: undefined,
-    sendError: () => undefined,
-  }
-  stacks.set(machine, made)
-  return made
+/** A stack that speaks no protocol yet: one for all namespaces of a machine. */
+export function createIpStack(): IpStack {
+  return { transports: new Map(), neighbourOps: new Map(), ping: undefined, sendError: () => undefined }
 }
 
 /** A learned property of one destination (struct fib_nh_exception): path MTU (600 s) or another gateway (300 s). */
@@ -146,7 +134,7 @@ function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
     rules: undefined,
     addresses: new Map(),
     own: new AddressMap(),
-    neighbours: createNeighbourTable(ns, family, ipStackOf(ns.machine).neighbourOps),
+    neighbours: createNeighbourTable(ns, family, ns.machine.ipStack.neighbourOps),
     exceptions: new AddressMap(),
     peers: new AddressMap(),
     fragments: new Map(),
@@ -156,7 +144,7 @@ function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
 
 /** The empty state of a namespace; `ns.machine` must be set. Loopback addresses are added when `lo` comes up. */
 export function createIpState(ns: Namespace): IpState {
-  const stack = ipStackOf(ns.machine)
+  const stack = ns.machine.ipStack
   return {
     ns,
     v4: createFamily(ns, 4),

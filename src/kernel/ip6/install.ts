@@ -1,6 +1,5 @@
 // IPv6 as a machine's protocol (inet6_init): called once, before the first namespace, behind installIp.
 import { etherType, ipProtocol } from '../../net/protocol.ts'
-import { ipStackOf } from '../ip/state.ts'
 import type { Machine } from '../machine.ts'
 import { icmp6Transport } from './icmp-receive.ts'
 import { ndiscOps } from './ndisc-send.ts'
@@ -9,7 +8,7 @@ import { ip6Receive } from './receive.ts'
 /** Registers the handler of 0x86dd, ICMPv6, and neighbour discovery's part of the neighbour machine. */
 export function installIp6(machine: Machine): void {
   machine.protocols.set(etherType.ipv6, ip6Receive)
-  const stack = ipStackOf(machine)
+  const stack = machine.ipStack
   stack.transports.set(ipProtocol.icmp6, icmp6Transport)
   stack.neighbourOps.set(6, ndiscOps)
 }

@@ -48,34 +48,51 @@ export function familyOf(address: IpAddress): 4 | 6 {
   return isIpv4(address) ? 4 : 6
 }
 
+/**
+ * The common part. A class, because the cookie is made on first use: a getter written into an object literal would give
+ * every socket a hidden class of its own, which keeps its machine alive until the next full garbage collection.
+ */
+class Base implements BaseSocket {
+  readonly ns: Namespace
+  readonly family: 4 | 6
+  readonly protocol: number
+  readonly label: string
+  state = socketState.close as number
+  localAddress: IpAddress
+  localPort = 0
+  remoteAddress: IpAddress
+  remotePort = 0
+  readonly options: SocketOptions
+  readonly order: number
+  readonly transparent = false
+  error: Errno | undefined
+  softError: Errno | undefined
+  readonly errorQueue: QueuedError[] = []
+  readonly watchers: (() => void)[] = []
+  private given = 0
+
+  constructor(open: OpenOptions, protocol: number) {
+    const { sockets } = open.ns
+    sockets.created += 1
+    this.ns = open.ns
+    this.family = open.family
+    this.protocol = protocol
+    this.label = open.label
+    this.localAddress = anyAddress(open.family)
+    this.remoteAddress = anyAddress(open.family)
+    this.options = { ...defaultOptions(), ...open.options }
+    this.order = sockets.created
+  }
+
+  get cookie(): number {
+    if (this.given === 0) this.given = this.ns.machine.nextCookie()
+    return this.given
+  }
+}
+
 /** The common part of a new, unbound socket. */
 export function createBase(open: OpenOptions, protocol: number): BaseSocket {
-  const { machine } = open.ns
-  let cookie = 0
-  const { sockets } = open.ns
-  sockets.created += 1
-  return {
-    ns: open.ns,
-    family: open.family,
-    protocol,
-    label: open.label,
-    get cookie() {
-      if (cookie === 0) cookie = machine.nextCookie()
-      return cookie
-    },
-    state: socketState.close,
-    localAddress: anyAddress(open.family),
-    localPort: 0,
-    remoteAddress: anyAddress(open.family),
-    remotePort: 0,
-    options: { ...defaultOptions(), ...open.options },
-    order: sockets.created,
-    transparent: false,
-    error: undefined,
-    softError: undefined,
-    errorQueue: [],
-    watchers: [],
-  }
+  return new Base(open, protocol)
 }
 
 /** Adds a protocol's own fields to the common part, which stays one object (its cookie is made on first use). */
