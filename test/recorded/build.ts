@@ -13,6 +13,9 @@ import { addRule } from '../../src/kernel/ip/admin-rule.ts'
 import { type RouteType, routeScope } from '../../src/kernel/ip/route.ts'
 import { createMachine, type Machine } from '../../src/kernel/machine.ts'
 import { addNamespace, type Namespace } from '../../src/kernel/namespace.ts'
+import { attachIptables } from '../../src/kernel/netfilter/iptables.ts'
+import { type ParsedRuleset, parseRuleset } from '../../src/kernel/netfilter/parse.ts'
+import type { Ruleset } from '../../src/kernel/netfilter/ruleset.ts'
 import type { Skb } from '../../src/kernel/skb.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
@@ -90,7 +93,7 @@ function addRuleLine(ns: Namespace, line: string): void {
     return at === -1 ? undefined : words[at + 1]
   }
   const to = value('to')
-  const fwmark = value('fwmark')
+  const [mark, mask] = value('fwmark')?.split('/') ?? []
   const lookup = value('lookup')
   const kind = ['blackhole', 'unreachable', 'prohibit'].find((word) => words.includes(word))
   const action =
@@ -101,7 +104,8 @@ function addRuleLine(ns: Namespace, line: string): void {
     family: 4 as const,
     priority: Number(value('priority')),
     ...(to === undefined ? {} : { to: prefix(to, 4) }),
-    ...(fwmark === undefined ? {} : { fwmark: Number(fwmark) }),
+    ...(mark === undefined ? {} : { fwmark: Number(mark) }),
+    ...(mask === undefined ? {} : { fwmask: Number(mask) }),
     action,
   }
   accepted(addRule(ns, rule), `rule ${line}`)
@@ -200,6 +204,17 @@ function configure(ns: Namespace, recorded: RecordedNamespace): void {
   for (const line of recorded.rules ?? []) addRuleLine(ns, line)
 }
 
+/** Takes a ruleset that must be right. */
+export function sound(parsed: ParsedRuleset): Ruleset {
+  if (parsed.ok) return parsed.ruleset
+  throw new Error(`the recorded rules are refused: ${JSON.stringify(parsed.problems)}`)
+}
+
+function addRulesets(ns: Namespace, recorded: RecordedNamespace): void {
+  if (recorded.iptables) attachIptables(ns, 4, sound(parseRuleset(recorded.iptables, 4)))
+  if (recorded.ip6tables) attachIptables(ns, 6, sound(parseRuleset(recorded.ip6tables, 6)))
+}
+
 function attach(ns: Namespace, program: RecordedProgram, notebook: Notebook): void {
   const dev = deviceOf(ns, program.dev)
   const place = `${ns.name}:${dev.name}:${program.hook}#${program.id}`
@@ -234,6 +249,8 @@ export function buildMachine(recorded: RecordedCase, notebook: Notebook): Machin
     markChains(notebook, ns)
     for (const dev of ns.devices.values()) markDevice(notebook, dev)
   }
+  // the markers stand at the head of every chain
+  for (const [name, each] of Object.entries(namespaces)) addRulesets(namespaceOf(machine, name), each)
   for (const program of programs) attach(namespaceOf(machine, program.ns), program, notebook)
   return machine
 }

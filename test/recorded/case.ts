@@ -96,12 +96,23 @@ interface RecordedEvent {
   readonly matched?: boolean
 }
 
+/** An entry of `final.NS.conntrack`. */
+export interface RecordedConnection {
+  readonly proto: string
+  readonly timeout: number
+  readonly state?: string
+  readonly orig: Readonly<Record<string, string>>
+  readonly reply: Readonly<Record<string, string>>
+  readonly flags: readonly string[]
+}
+
 export interface RecordedCase {
   readonly id: string
   readonly topology: {
     readonly namespaces: Readonly<Record<string, RecordedNamespace>>
     readonly programs: readonly RecordedProgram[]
   }
+  readonly ephemeral_ports?: readonly number[]
   readonly steps: readonly RecordedStep[]
   readonly events: readonly RecordedEvent[]
   readonly final: Readonly<
@@ -111,15 +122,10 @@ export interface RecordedCase {
         readonly neighbours?: readonly string[]
         readonly counters?: Readonly<Record<string, number>>
         readonly fdb?: readonly string[]
+        readonly conntrack?: readonly RecordedConnection[]
+        /** Rules with a hit, as `[packets] rule`, under `*table` lines. */
+        readonly iptables_counters?: string
       }
     >
   >
-}
-
-/** Why a case cannot be played on this kernel yet; undefined when it can. */
-export function missing(recorded: RecordedCase): string | undefined {
-  for (const ns of Object.values(recorded.topology.namespaces)) {
-    if (ns.iptables || ns.ip6tables) return 'iptables'
-  }
-  return undefined
 }

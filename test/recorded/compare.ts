@@ -62,18 +62,31 @@ export function agreeing(left: readonly string[], right: readonly string[]): num
 }
 
 /** A step's answer without what a case chooses by chance. */
-function answer(result: RecordedResult | undefined): string {
+function answer(
+  result: RecordedResult | undefined,
+  port: (value: number) => number = (value) => value,
+): string {
   if (result === undefined) return '-'
   if (result.errno !== undefined) return result.errno
-  if (result.src !== undefined) return `${result.data} from ${result.src[0]}:${result.src[1]}`
-  return String(result.data ?? result.ok ?? '-')
+  const data = shortened(result.data)
+  if (result.src !== undefined) return `${data} from ${result.src[0]}:${port(result.src[1])}`
+  return String(data ?? result.ok ?? '-')
+}
+
+/** Long payloads are recorded as their first 16 characters and the length. */
+function shortened(data: string | undefined): string | undefined {
+  if (data === undefined || data.length <= 64) return data
+  return `${data.slice(0, 16)}...(${data.length} bytes, repeats)`
 }
 
 /** Steps whose answers differ, as `N op: recorded, played`. */
 export function differingResults(recorded: RecordedCase, played: Played): string[] {
   const differing: string[] = []
   for (const step of recorded.steps) {
-    const [want, have] = [answer(step.result), answer(played.results.get(step.n))]
+    const [want, have] = [
+      answer(step.result),
+      answer(played.results.get(step.n), (value) => played.chosen.port(value)),
+    ]
     if (want !== have) differing.push(`${step.n} ${step.op}: recorded ${want}, played ${have}`)
   }
   return differing
@@ -85,7 +98,8 @@ const linkCounters = ['rx_packets', 'tx_packets', 'rx_dropped', 'tx_dropped'] as
 /** Device counters that differ, as `NS dev.NAME.COUNTER: recorded, played`. */
 export function differingDeviceCounters(recorded: RecordedCase, machine: Machine): string[] {
   const differing: string[] = []
-  for (const name of Object.keys(recorded.topology.namespaces)) {
+  for (const [name, { traced }] of Object.entries(recorded.topology.namespaces)) {
+    if (traced === false) continue
     const wanted = recorded.final[name]?.counters ?? {}
     for (const dev of machine.namespaces.get(name)?.devices.values() ?? []) {
       for (const counter of linkCounters) {
@@ -104,7 +118,8 @@ const unrecorded = /^(dev\.|ct\.|TcpExt|Icmp6?(In|Out)Msgs$|IpExtInMcastPkts$|Ip
 /** SNMP counters that differ. */
 export function differingCounters(recorded: RecordedCase, machine: Machine): string[] {
   const differing: string[] = []
-  for (const name of Object.keys(recorded.topology.namespaces)) {
+  for (const [name, { traced }] of Object.entries(recorded.topology.namespaces)) {
+    if (traced === false) continue
     const wanted = recorded.final[name]?.counters ?? {}
     const have = machine.namespaces.get(name)?.counters ?? new Map<string, number>()
     const keys = new Set([...Object.keys(wanted), ...have.keys()])

@@ -1,5 +1,6 @@
 // Observers at the places where the recorder of the real kernel had its markers. They change nothing.
 import type { RunContext } from '../../src/bpf/contract.ts'
+import { asksNatRules } from '../../src/kernel/conntrack/nat.ts'
 import { addTap } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
@@ -103,8 +104,33 @@ const chains: Readonly<Record<'raw' | 'mangle' | 'filter', readonly HookName[]>>
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 }
 
-/** Marks the head of every chain of iptables and ip6tables; nat has no say without conntrack. */
+const natPriority = {
+  PREROUTING: priority.natDestination,
+  OUTPUT: priority.natDestination,
+  INPUT: priority.natSource,
+  POSTROUTING: priority.natSource,
+} as const
+
+/** Marks the head of every nat chain, which only the first packet of a flow sees. */
+function markNat(notebook: Notebook, ns: Namespace): void {
+  for (const hook of ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'] as const) {
+    for (const family of [4, 6] as const) {
+      ns.netfilter.register({
+        family,
+        hook,
+        priority: natPriority[hook],
+        run: (_ns, skb) => {
+          if (asksNatRules(skb, hook)) notebook.packet(`${ns.name}:nat.${hook}`, skb)
+          return 'accept'
+        },
+      })
+    }
+  }
+}
+
+/** Marks the head of every chain of iptables and ip6tables. */
 export function markChains(notebook: Notebook, ns: Namespace): void {
+  markNat(notebook, ns)
   for (const table of ['raw', 'mangle', 'filter'] as const) {
     for (const hook of chains[table]) {
       for (const family of [4, 6] as const) {

@@ -5,12 +5,26 @@ import { checksumOf, writeSegmentChecksum } from '../../src/net/checksum.ts'
 import { etherType, ipProtocol } from '../../src/net/protocol.ts'
 
 const firstSequence = 10_000_000
+const firstPort = 61_001
 const noChecksum = 0xeeee
 
 /** Chosen numbers in order of first appearance, for one case. */
 export class Chosen {
+  /** Ports and identifiers that NAT chose by chance: sets that grow while a case is played. */
+  readonly natPorts: (() => ReadonlySet<number> | undefined)[] = []
+  private readonly portStands = new Map<number, number>()
   private readonly bases = new Map<string, number>()
   private readonly stands = new Map<string, number>()
+
+  /** The stand-in of a port that was chosen by chance, else the port. */
+  port(port: number): number {
+    const known = this.portStands.get(port)
+    if (known !== undefined) return known
+    if (!this.natPorts.some((ports) => ports()?.has(port) === true)) return port
+    const stand = firstPort + this.portStands.size
+    this.portStands.set(port, stand)
+    return stand
+  }
 
   /** Sequence numbers of a flow that was injected stay as they are. */
   keep(flow: string): void {
@@ -97,6 +111,13 @@ function normaliseTcp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
   writeU16(bytes, l4 + 14, 0)
 }
 
+/** Ports after the sequence numbers, which are remembered by the real ones. */
+function normalisePorts(bytes: Uint8Array, { l4, end, protocol }: Ip, chosen: Chosen): void {
+  if ((protocol !== ipProtocol.tcp && protocol !== ipProtocol.udp) || end - l4 < 4) return
+  writeU16(bytes, l4, chosen.port(readU16(bytes, l4)))
+  writeU16(bytes, l4 + 2, chosen.port(readU16(bytes, l4 + 2)))
+}
+
 function normaliseIcmp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
   const type = bytes[ip.l4] ?? 0
   const error = ip.protocol === ipProtocol.icmp ? [3, 4, 5, 11, 12].includes(type) : type < 128
@@ -126,6 +147,7 @@ function normaliseIp(bytes: Uint8Array, at: number, limit: number, chosen: Chose
   const ip = readIp(bytes, at, limit)
   if (ip === undefined) return
   if (ip.protocol === ipProtocol.tcp) normaliseTcp(bytes, ip, chosen)
+  if (!ip.later) normalisePorts(bytes, ip, chosen)
   if (ip.protocol === ipProtocol.icmp || ip.protocol === ipProtocol.icmp6) normaliseIcmp(bytes, ip, chosen)
   if (ip.protocol === ipProtocol.udp && !ip.later) normaliseVxlan(bytes, ip, chosen)
   const four = (bytes[at] ?? 0) >> 4 === 4

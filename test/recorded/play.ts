@@ -1,7 +1,11 @@
 // Plays the steps of a recorded case, as the recorder did: socket calls, frames, waiting.
 import { born } from '../../src/kernel/birth.ts'
 import { millisecond, second } from '../../src/kernel/clock.ts'
+import { deleteConntrack } from '../../src/kernel/conntrack/text.ts'
+import { setMtu } from '../../src/kernel/device/change.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
+import { editRuleset } from '../../src/kernel/netfilter/edit.ts'
+import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
 import { skbFromFrame } from '../../src/kernel/skb.ts'
 import { takeError } from '../../src/kernel/socket/base.ts'
 import { failed, type Result } from '../../src/kernel/socket/errno.ts'
@@ -22,19 +26,20 @@ import {
 import { udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from '../../src/kernel/socket/udp.ts'
 import { sendFrame } from '../../src/kernel/transmit.ts'
 import { formatIp } from '../../src/net/address.ts'
-import { address, buildMachine, deviceOf, namespaceOf } from './build.ts'
+import { address, buildMachine, deviceOf, namespaceOf, sound } from './build.ts'
 import type { Endpoint, RecordedCase, RecordedResult, RecordedStep } from './case.ts'
 import { Notebook, type Sighting } from './markers.ts'
 import { Chosen, flowName, fromHex } from './normalise.ts'
 import { markSockets, Sockets } from './sockets.ts'
 
-/** Real time between two steps of the recorder. */
-const pause = 60 * millisecond
+/** Real time between two steps of the recorder: 20 to 60 ms, the longer ones after TCP calls. */
+const pause = { udp: 20 * millisecond, tcp: 60 * millisecond }
 /** How long its recv waited for nothing. */
 const receiveTimeout = 300 * millisecond
 
 export interface Played {
   readonly machine: Machine
+  readonly chosen: Chosen
   readonly sightings: readonly Sighting[]
   /** What each step answered, in the words of the recorded result. */
   readonly results: ReadonlyMap<number, RecordedResult>
@@ -208,6 +213,20 @@ function echo(stage: Stage, step: RecordedStep): RecordedResult {
   return failed(answer) ? answer : { ok: data.length + 8 }
 }
 
+/** A command of an administrator; results of the real tools are not compared. */
+function configure({ machine }: Stage, step: RecordedStep): RecordedResult {
+  const ns = namespaceOf(machine, step.ns)
+  const command = step.command ?? ''
+  const rule = /^iptables-legacy (.*)$/.exec(command)?.[1]
+  const mtu = /^ip link set (\S+) mtu (\d+)$/.exec(command)
+  const destination = /^conntrack -D -p udp --orig-dst (\S+)/.exec(command)?.[1]
+  if (rule !== undefined) attachIptables(ns, 4, sound(editRuleset(currentRuleset(ns, 4), rule)))
+  else if (destination !== undefined) deleteConntrack(ns, { protocol: 17, destination })
+  else if (mtu !== null) setMtu(deviceOf(ns, mtu[1]), Number(mtu[2]))
+  else throw new Error(`no such command: ${command}`)
+  return step.result ?? {}
+}
+
 const operations: Readonly<Record<string, (stage: Stage, step: RecordedStep) => RecordedResult>> = {
   udp_socket: openUdp,
   connect: connectUdp,
@@ -221,6 +240,7 @@ const operations: Readonly<Record<string, (stage: Stage, step: RecordedStep) => 
   raw_frame: sendRaw,
   icmp_echo: echo,
   note: () => ({}),
+  config: configure,
   wait: ({ machine }, step) => {
     machine.clock.advance(machine.clock.now + (step.seconds ?? 0) * second)
     return {}
@@ -232,6 +252,9 @@ export function play(recorded: RecordedCase): Played {
   const chosen = new Chosen()
   const notebook = new Notebook(chosen)
   const machine = buildMachine(recorded, notebook)
+  for (const { netfilter } of machine.namespaces.values()) {
+    chosen.natPorts.push(() => netfilter.conntrack?.chosenPorts)
+  }
   const stage: Stage = { machine, sockets: new Sockets(), chosen }
   markSockets(machine, stage.sockets, notebook)
   const results = new Map<number, RecordedResult>()
@@ -240,7 +263,8 @@ export function play(recorded: RecordedCase): Played {
     const operation = operations[step.op]
     if (operation === undefined) throw new Error(`no such step: ${step.op}`)
     results.set(step.n, operation(stage, step))
-    machine.clock.advance(machine.clock.now + pause)
+    const spent = stage.sockets.udp(step.id) === undefined ? pause.tcp : pause.udp
+    machine.clock.advance(machine.clock.now + spent)
   }
-  return { machine, sightings: notebook.sightings, results }
+  return { machine, chosen, sightings: notebook.sightings, results }
 }

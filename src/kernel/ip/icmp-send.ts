@@ -6,6 +6,7 @@ import { icmpType, icmpUnreachable, isIcmpError } from '../../net/icmp.ts'
 import { ipv4At, ipv4FragmentOffset, ipv4HeaderLength } from '../../net/ipv4.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { bornFrom } from '../birth.ts'
+import { attachFlow } from '../conntrack/attach.ts'
 import { count } from '../counters.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -104,6 +105,7 @@ export function icmpSend(skb: Skb, spec: IcmpErrorSpec): void {
     payload: skb.bytes.slice(l3, end),
   })
   countIcmp(ns, 'Out', spec.type)
+  attachFlow(message, skb)
   bornFrom(skb, message, 'icmp')
   ipLocalOut(ns, message)
 }

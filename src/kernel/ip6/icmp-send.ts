@@ -6,6 +6,7 @@ import { icmpv6At, icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { bornFrom } from '../birth.ts'
+import { attachFlow } from '../conntrack/attach.ts'
 import { count } from '../counters.ts'
 import { globalAllows, peerAllows } from '../ip/rate-limit.ts'
 import { type Route, routeScope } from '../ip/route.ts'
@@ -105,6 +106,7 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
     message: messageOf(skb, spec),
   })
   countIcmp6(ns, 'Out', spec.type)
+  attachFlow(reply, skb)
   bornFrom(skb, reply, 'icmp')
   ip6LocalOut(ns, reply)
 }

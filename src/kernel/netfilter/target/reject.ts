@@ -9,11 +9,12 @@ import { ipv6At } from '../../../net/ipv6.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { tcpAt, tcpFlag } from '../../../net/tcp.ts'
 import { bornFrom } from '../../birth.ts'
-import { type Connection, connInfo, directionOf } from '../../conntrack/connection.ts'
+import { attachFlow } from '../../conntrack/attach.ts'
+import type { Connection } from '../../conntrack/connection.ts'
 import { tcpState } from '../../conntrack/tcp-track.ts'
 import { addressType } from '../../ip/source.ts'
 import { icmp6Send } from '../../ip6/icmp-send.ts'
-import { pktType, type Skb } from '../../skb.ts'
+import { pktType } from '../../skb.ts'
 import { buildPacket, localOut } from '../../socket/departure.ts'
 import { writeSegment } from '../../socket/tcp-segment.ts'
 import {
@@ -62,13 +63,6 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ['adm-prohibited', 'icmp6-adm-prohibited'],
   ['addr-unreach', 'icmp6-addr-unreachable'],
 ])
-
-/** nf_ct_attach(): the answer belongs to the flow of the packet that it answers. */
-function attach(reply: Skb, skb: Skb): void {
-  if (skb.nfct === undefined) return
-  reply.nfct = skb.nfct
-  reply.nfctInfo = directionOf(skb.nfctInfo) === 0 ? connInfo.relatedReply : connInfo.related
-}
 
 /** nf_ct_set_closing(). */
 function close(connection: Connection | undefined): void {
@@ -129,7 +123,7 @@ function sendReset(packet: ChainPacket): void {
     identification: 0,
     segment: resetSegment(packet),
   })
-  attach(reply, skb)
+  attachFlow(reply, skb)
   close(skb.nfct)
   bornFrom(skb, reply, 'rst')
   localOut(ns, reply)
