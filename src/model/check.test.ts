@@ -213,6 +213,11 @@ describe('values', () => {
         steps: `cases {\n | id | end |\n | a | <|deliverd|> |\n }\n ${send}\n expect p1 outcome $end host`,
       }),
     ],
+    [
+      'S137',
+      'did you mean `too-big`?',
+      file({ steps: `cases {\n | id | says |\n | a | <|to-big|> |\n }\n ${send}\n expect p1 icmp $says` }),
+    ],
     ['S142', 'a byte has two hex digits', file({ steps: 'p1: packet hex "02 <|0|> 1" on host/eth0' })],
     [
       'S143',

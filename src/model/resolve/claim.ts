@@ -9,6 +9,7 @@ import { errnos, outcomes, tracepoints } from '../words/closed.ts'
 import { defined } from '../words/defined.ts'
 import { fieldInfo } from '../words/fields.ts'
 import { given, isNothing, isOpen } from '../words/fill.ts'
+import { icmpKindNames } from '../words/icmp-kinds.ts'
 import { durationIn } from '../words/numbers.ts'
 import { readPlace } from './place.ts'
 import type { Scope } from './scope.ts'
@@ -121,7 +122,8 @@ function readOther(claim: Other, scope: Scope): ClaimBody | undefined {
     case 'icmp': {
       const from = claim.from === null ? undefined : readPlace(claim.from, scope)
       const withinNs = claim.within === null ? undefined : durationIn(claim.within, scope.report)
-      return defined({ kind: 'icmp' as const, type: given(claim.type, claim.type.text), from, withinNs })
+      const type = known(claim.type, icmpKindNames, 'ICMP message', scope)
+      return type && defined({ kind: 'icmp' as const, type, from, withinNs })
     }
     case 'flow-state':
       return { kind: 'flow-state', state: claim.state }

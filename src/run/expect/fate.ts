@@ -2,6 +2,7 @@
 // verdict, effect, place-reached, icmp.
 import type { ClaimBody, PlaceRef } from '../../model/claim.ts'
 import type { Given } from '../../model/model.ts'
+import { icmpKinds } from '../../model/words/icmp-kinds.ts'
 import type { HookEvent, Outcome, PacketTrace } from '../../trace/event.ts'
 import { type Answer, expectedActual, missAt } from './answer.ts'
 import type { ClaimContext } from './context.ts'
@@ -157,31 +158,6 @@ export function placeReached(packet: PacketTrace, body: Body<'place-reached'>): 
   return missAt(body.place, `the packet was not seen at ${body.place.value.text}`, endOf(packet))
 }
 
-/** The names of ICMP errors as expectations write them. */
-const icmpNames: Readonly<Record<string, readonly [version: 4 | 6, type: number, code: number | undefined]>> =
-  {
-    'net-unreachable': [4, 3, 0],
-    'host-unreachable': [4, 3, 1],
-    'protocol-unreachable': [4, 3, 2],
-    'port-unreachable': [4, 3, 3],
-    'frag-needed': [4, 3, 4],
-    'net-prohibited': [4, 3, 9],
-    'host-prohibited': [4, 3, 10],
-    'admin-prohibited': [4, 3, 13],
-    redirect: [4, 5, undefined],
-    'time-exceeded': [4, 11, 0],
-    'reassembly-time-exceeded': [4, 11, 1],
-    'parameter-problem': [4, 12, undefined],
-    'no-route': [6, 1, 0],
-    'admin-prohibited6': [6, 1, 1],
-    'address-unreachable': [6, 1, 3],
-    'port-unreachable6': [6, 1, 4],
-    'packet-too-big': [6, 2, 0],
-    'hop-limit-exceeded': [6, 3, 0],
-  }
-
-export const icmpNameList: readonly string[] = Object.keys(icmpNames)
-
 /** Type and code of an ICMP or ICMPv6 packet in a snapshot that starts with Ethernet or IP; undefined for others. */
 function icmpOf(event: PacketTrace['first']): readonly [4 | 6, number, number] | undefined {
   const bytes = event.bytes
@@ -201,19 +177,22 @@ function causedBy(context: ClaimContext, name: string): PacketTrace[] {
 }
 
 export function icmp(name: string, body: Body<'icmp'>, context: ClaimContext): Answer {
-  const wanted = icmpNames[body.type.value]
+  const wanted =
+    body.type.value === '-' ? Object.values(icmpKinds).flat() : (icmpKinds[body.type.value] ?? [])
   const answers = causedBy(context, name).flatMap((each) => {
     const found = icmpOf(each.first)
     return found === undefined ? [] : [{ each, found }]
   })
   const right = answers.filter(({ each, found }) => {
-    if (wanted === undefined || found[0] !== wanted[0] || found[1] !== wanted[1]) return false
-    if (wanted[2] !== undefined && found[2] !== wanted[2]) return false
+    const [version, type, code] = found
+    if (!wanted.some((one) => one[0] === version && one[1] === type && (one[2] ?? code) === code))
+      return false
+    if (body.type.value === '-') return true
     const born = each.events[0]
     if (body.from !== undefined && (born === undefined || body.from.value.node !== born.node)) return false
     return body.withinNs === undefined || born === undefined || born.time <= body.withinNs
   })
-  if (right.length > 0) return undefined
+  if (right.length > 0 !== (body.type.value === '-')) return undefined
   const actual = answers.map(
     ({ each, found }) =>
       `${each.name} (type ${found[1]} code ${found[2]} from ${each.events[0]?.node ?? 'nowhere'})`,
