@@ -45,7 +45,7 @@ describe('rejected', () => {
     make(place, `${name}.scn`)
     const started = performance.now()
     const { code, out } = await place.scn(['check', '.'])
-    expect(performance.now() - started).toBeLessThan(5000)
+    expect(performance.now() - started).toBeLessThan(20_000) // a loaded machine is slow; a hang is endless
     place.remove()
     expectBeside(`${folder}/rejected/${name}.diagnostics`, out)
     expect(code).toBe(3)

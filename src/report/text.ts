@@ -15,11 +15,13 @@ export interface TextOptions {
   readonly quiet: boolean
 }
 
-const column = 75
+const column = 74
 
-/** Two texts on one line, the right one at a fixed column or two blanks behind the left. */
+/** Two texts on one line, the right one at a fixed column or two blanks behind the left; colours take no room. */
 function aside(left: string, right: string): string {
-  return `${left.length + 2 > column ? `${left}  ` : left.padEnd(column)}${right}`
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences of colours
+  const width = left.replaceAll(/\u001b\[\d+m/g, '').length
+  return `${left}${' '.repeat(Math.max(2, column - width))}${right}`
 }
 
 /** The whole report, with a final line end. */
@@ -114,11 +116,15 @@ function caseBlock(
   const name = verdict.id === undefined ? verdict.scenario : `${verdict.scenario} [${verdict.id}]`
   const lines = [aside(`${paint.error(' FAIL ')} ${paint.strong(`${path} › ${name}`)}`, complaint(verdict))]
   for (const failure of verdict.failures) lines.push('', ...failureLines(failure, paint))
+  const group = groups.find(({ cases }) => cases.some((each) => each.verdict === verdict))
+  const [first] = group?.cases ?? []
   if (verdict.golden.kind === 'changed') {
-    const golden = goldenPath(path)
-    const shown = renderDiff(verdict.golden.diff, { golden: baseName(golden), verbose: options.verbose })
-    lines.push('', ...shown.map((line) => paintDiff(line, paint)))
-    lines.push(...groupLines(verdict, groups))
+    if (first === undefined || first.verdict === verdict || options.verbose) {
+      const golden = baseName(goldenPath(path))
+      const shown = renderDiff(verdict.golden.diff, { golden, verbose: options.verbose })
+      lines.push('', ...shown.map((line) => paintDiff(line, paint)))
+      lines.push(...groupLines(group))
+    } else lines.push('', `  same first divergence as ${first.verdict.selector}`)
   }
   lines.push(...adviceLines(verdict))
   return lines.join('\n')
@@ -157,8 +163,7 @@ function evidenceLines({ packet, place, actor, deliveredTo, changed }: Evidence)
   return [`      = ${packet} ${seen}${since}`]
 }
 
-function groupLines(verdict: CaseVerdict, groups: readonly CauseGroup[]): string[] {
-  const group = groups.find(({ cases }) => cases.some((each) => each.verdict === verdict))
+function groupLines(group: CauseGroup | undefined): string[] {
   if (group === undefined || group.cases.length < 2) return []
   const { cases, files } = groupSize(group)
   const others = `same first divergence in ${cases - 1} other case${cases === 2 ? '' : 's'} of ${files} file${files === 1 ? '' : 's'}`
