@@ -26,6 +26,12 @@ export class Chosen {
     return stand
   }
 
+  /** The port behind a stand-in, for a recorded answer to it. */
+  realPort(stand: number): number {
+    for (const [port, known] of this.portStands) if (known === stand) return port
+    return stand
+  }
+
   /** Sequence numbers of a flow that was injected stay as they are. */
   keep(flow: string): void {
     this.bases.set(flow, 0)
@@ -35,7 +41,14 @@ export class Chosen {
   opened(flow: string, sequence: number): void {
     if (this.bases.has(flow)) return
     this.bases.set(flow, sequence)
-    const shown = [...this.stands.values()].filter((stand) => stand > 0).length
+    // a flow that NAT renamed keeps its numbers
+    for (const [other, base] of this.bases) {
+      const known = this.stands.get(other)
+      if (base !== sequence || known === undefined) continue
+      this.stands.set(flow, known)
+      return
+    }
+    const shown = new Set([...this.stands.values()].filter((stand) => stand > 0)).size
     this.stands.set(flow, firstSequence * (shown + 1))
   }
 

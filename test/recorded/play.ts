@@ -97,8 +97,9 @@ function payload(step: RecordedStep): Uint8Array {
 function send(stage: Stage, step: RecordedStep): RecordedResult {
   const udp = stage.sockets.udp(step.id)
   if (udp !== undefined) {
-    const to = Array.isArray(step.dst) ? { to: endpoint(step.dst as unknown as Endpoint) } : {}
-    return udpSend(udp, payload(step), to)
+    if (!Array.isArray(step.dst)) return udpSend(udp, payload(step), {})
+    const to = endpoint(step.dst as unknown as Endpoint)
+    return udpSend(udp, payload(step), { to: { ...to, port: stage.chosen.realPort(to.port) } })
   }
   const tcp = stage.sockets.tcp(step.id)
   return tcp === undefined ? { errno: 'EBADF' } : tcpSend(tcp, payload(step))
@@ -209,6 +210,8 @@ function echo(stage: Stage, step: RecordedStep): RecordedResult {
     sequence: step.seq ?? 0,
     ttl: step.ttl ?? 64,
     data,
+    // the recorder's own IP header had no DF
+    options: { mtuDiscover: 'dont' },
   })
   return failed(answer) ? answer : { ok: data.length + 8 }
 }

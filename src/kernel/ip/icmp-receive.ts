@@ -75,7 +75,7 @@ function reply(skb: Skb, type: number): void {
   })
   countIcmp(ns, 'Out', type)
   bornFrom(skb, message, 'icmp')
-  ipLocalOut(ns, message)
+  if (ipLocalOut(ns, message) !== 0) count(ns, 'IpOutDiscards')
 }
 
 function echo(skb: Skb): void {

@@ -107,5 +107,5 @@ export function icmpSend(skb: Skb, spec: IcmpErrorSpec): void {
   countIcmp(ns, 'Out', spec.type)
   attachFlow(message, skb)
   bornFrom(skb, message, 'icmp')
-  ipLocalOut(ns, message)
+  if (ipLocalOut(ns, message) !== 0) count(ns, 'IpOutDiscards')
 }

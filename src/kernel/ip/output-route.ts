@@ -20,6 +20,8 @@ import { type Flow, type Route, type RouteAnswer, type RouteType, routeScope } f
 import { isOwnAddress, selectAddress, sourceForRoute } from './source.ts'
 
 const limitedBroadcast = 0xffff_ffff
+/** IP_MAX_MTU: a packet cannot be longer, whatever the device (lo has 65536). */
+const mtuMax = 0xffff
 const loopbackAddress = ipv4From(0x7f00_0001)
 const einval: RouteAnswer = { kind: 'error', errno: 'EINVAL' }
 const enetunreach: RouteAnswer = { kind: 'error', errno: 'ENETUNREACH' }
@@ -57,7 +59,7 @@ function outputType(candidate: Candidate): RouteType {
 function outputMtu(ns: Namespace, candidate: Candidate, local: boolean): number {
   const device = candidate.device.mtu
   const configured = candidate.match?.route.mtu ?? 0
-  const base = configured > 0 ? configured : device
+  const base = Math.min(configured > 0 ? configured : device, mtuMax)
   if (local) return base
   const learned = routeException(ns, candidate.destination)
   return learned !== undefined && learned.mtu > 0 ? Math.min(learned.mtu, base) : base
