@@ -3,7 +3,7 @@
 //
 //   ring -> irq -> napi -> native XDP -> skb -> generic XDP -> taps -> tc -> vlan -> rx_handler -> ip, arp, ip6
 import { etherType, isVlanType } from '../net/protocol.ts'
-import type { Stage } from '../trace/event.ts'
+import type { Decision, Stage } from '../trace/event.ts'
 import { countReceived } from './counters.ts'
 import type { NetDevice } from './device/device.ts'
 import { takeTag } from './device/vlan-tag.ts'
@@ -14,10 +14,21 @@ import { pktType, type Skb } from './skb.ts'
 import { runIngress } from './tc/run.ts'
 import { runGenericXdp, runXdp } from './xdp-run.ts'
 
-function noteFull(dev: NetDevice, skb: Skb, stage: Stage): void {
+function noteFull(dev: NetDevice, skb: Skb, stage: Stage, decision?: Decision): void {
   const { trace } = dev.ns.machine
-  if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage }, { actor: 'kernel' })
+  if (!trace?.full) return
+  const what = decision === undefined ? { actor: 'kernel' } : { actor: 'kernel', decision }
+  trace.note(skb, { node: dev.ns.name, device: dev.name, stage }, what)
 }
+
+/** What a card and its driver do before anybody sees the packet, and after (facts: linux 11). */
+const cardSteps = {
+  ring: { code: 'DMA', target: 'rx ring' },
+  interrupt: { code: 'IRQ', target: 'masked, NET_RX raised' },
+  poll: { code: 'POLL', target: 'budget 64' },
+  build: { code: 'SKB' },
+  complete: { code: 'COMPLETE', target: 'IRQ on' },
+} as const satisfies Record<string, Decision>
 
 /**
  * A frame lies on a device; `skb.data` stands at its MAC header. A card shows its ring, interrupt and poll; a veth or
@@ -34,17 +45,20 @@ export function receive(dev: NetDevice, skb: Skb): void {
   const { trace } = dev.ns.machine
   trace?.note(skb, { node: dev.ns.name, device: dev.name, stage: 'rx' })
   if (card) {
-    noteFull(dev, skb, 'nic')
-    noteFull(dev, skb, 'irq')
-    noteFull(dev, skb, 'napi')
+    noteFull(dev, skb, 'nic', cardSteps.ring)
+    noteFull(dev, skb, 'irq', cardSteps.interrupt)
+    noteFull(dev, skb, 'napi', cardSteps.poll)
   }
   if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
     if (hopLimitReached(skb, dev, 'xdp')) return
     if (runXdp(dev, dev.xdp, skb) === 'gone') return
     ethTypeTrans(skb, dev)
   }
-  if (card) noteFull(dev, skb, 'alloc')
+  if (card) noteFull(dev, skb, 'alloc', cardSteps.build)
   netifReceive(skb)
+  if (card && trace?.full) {
+    trace.aside(skb, { node: dev.ns.name, device: dev.name, stage: 'napi' }, cardSteps.complete)
+  }
 }
 
 /** __netif_receive_skb_core(): `skb.dev` and the Ethernet fields are set, `data` stands at the MAC header. */

@@ -98,6 +98,22 @@ export class Recorder {
     })
   }
 
+  /** Records a stage of the machine itself behind a packet that has gone on: the packet is not looked at again. */
+  aside(packet: Recordable, site: Site, decision: Decision): void {
+    const { record, seen } = packet
+    if (record === undefined || seen === undefined) return
+    this.place(record, {
+      ...site,
+      actor: 'kernel',
+      decision,
+      before: seen,
+      after: seen,
+      facts: nothing,
+      nested: nothing,
+      time: this.now(),
+    })
+  }
+
   /** Opens the run of a program (or of any hook that others report facts to). Must be followed by `end`. */
   begin(packet: Recordable, site: Site, actor: string): void {
     this.open.push({ site, actor, before: this.before(packet), facts: [], nested: [] })

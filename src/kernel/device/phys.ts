@@ -61,7 +61,19 @@ function transmit(dev: NetDevice, skb: Skb): number {
   countSent(dev, skb.length)
   insertTag(skb)
   const { trace } = dev.ns.machine
-  if (trace?.full) trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'irq' }, { actor: 'kernel' })
+  if (trace?.full) {
+    const site = { node: dev.ns.name, device: dev.name }
+    trace.note(
+      skb,
+      { ...site, stage: 'nic' },
+      { actor: 'kernel', decision: { code: 'DMA', target: 'tx ring' } },
+    )
+    trace.note(
+      skb,
+      { ...site, stage: 'irq' },
+      { actor: 'kernel', decision: { code: 'COMPLETE', target: 'skb freed' } },
+    )
+  }
   const { segment } = dev.private as PhysState
   if (segment === undefined || !dev.carrier) lost(dev, skb)
   else overTheWire(dev, segment, skb)

@@ -3,7 +3,7 @@ import { type Ipv4, writeIpv4 } from '../../net/address.ts'
 import { writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { checksumOf } from '../../net/checksum.ts'
 import { icmpAt } from '../../net/icmp.ts'
-import { ipv4At } from '../../net/ipv4.ts'
+import { ipv4At, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import type { Namespace } from '../namespace.ts'
@@ -43,6 +43,7 @@ export function buildIcmp(ns: Namespace, route: Route, message: IcmpMessage): Sk
   bytes.set(message.payload, l4 + icmpAt.payload)
   writeU16(bytes, l4 + icmpAt.checksum, checksumOf(bytes, l4, bytes.length))
   writeU16(bytes, ipv4At.totalLength, bytes.length)
+  writeIpv4Checksum(bytes, 0)
   const skb = skbFromPacket(route.device, bytes, etherType.ipv4)
   skb.mark = message.mark
   skb.route = route
