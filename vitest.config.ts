@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // CI asks for a machine-readable copy of the results beside what people read.
-const results = process.env['SCN_RESULTS']
+const results = process.env['SCN_TEST_RESULTS']
 
 export default defineConfig({
   test: {
