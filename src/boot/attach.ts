@@ -8,22 +8,61 @@ import { attachTc } from '../kernel/tc/attach.ts'
 import { attachXdp } from '../kernel/xdp-attach.ts'
 import type { AttachmentModel, DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import type { PinnedMaps } from './maps.ts'
-import { type BootedProgram, bootProgram } from './programs.ts'
+import { type BootedProgram, bootProgram, type ProgramPlan, planProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 import type { AddressesByName } from './values.ts'
+
+/**
+ * The programs of a world, translated for each namespace that uses them when one first does. Every case of the world has
+ * the same devices under the same numbers, so all of them share these; a plan holds no state.
+ */
+class WorldPlans {
+  private readonly world: World
+  private readonly names: AddressesByName
+  private readonly made = new Map<string, ProgramPlan>()
+
+  constructor(world: World) {
+    this.world = world
+    this.names = new Map(world.bindings.map(({ name, addresses }) => [name, addresses]))
+  }
+
+  of(name: string, ns: Namespace): ProgramPlan {
+    const key = `${ns.name} ${name}`
+    const known = this.made.get(key)
+    if (known !== undefined) return known
+    const model = present(
+      this.world.programs.find((each) => each.name === name),
+      `program ${name} exists`,
+    )
+    const made = planProgram(model, {
+      names: this.names,
+      deviceIndex: (device) => ns.devicesByName.get(device)?.ifindex ?? 0,
+    })
+    this.made.set(key, made)
+    return made
+  }
+}
+
+const plansKnown = new WeakMap<World, WorldPlans>()
+
+function plansOf(world: World): WorldPlans {
+  const known = plansKnown.get(world)
+  if (known !== undefined) return known
+  const made = new WorldPlans(world)
+  plansKnown.set(world, made)
+  return made
+}
 
 /** The programs of one namespace, made when first asked for. */
 class Instances {
   readonly made = new Map<string, BootedProgram>()
   private readonly ns: Namespace
-  private readonly world: World
-  private readonly names: AddressesByName
+  private readonly plans: WorldPlans
   private readonly pins: PinnedMaps
 
-  constructor(ns: Namespace, world: World, names: AddressesByName, pins: PinnedMaps) {
+  constructor(ns: Namespace, plans: WorldPlans, pins: PinnedMaps) {
     this.ns = ns
-    this.world = world
-    this.names = names
+    this.plans = plans
     this.pins = pins
   }
 
@@ -31,21 +70,16 @@ class Instances {
   of(name: string): BootedProgram {
     const known = this.made.get(name)
     if (known !== undefined) return known
-    const model = present(
-      this.world.programs.find((each) => each.name === name),
-      `program ${name} exists`,
-    )
+    const plan = this.plans.of(name, this.ns)
     let target: Program | undefined
     const standIn: Program = {
       name,
-      type: model.type === 'xdp' ? 'xdp' : 'sched_cls',
+      type: plan.code.type,
       run: (context) => present(target, 'the program is made by now').run(context),
     }
     this.made.set(name, { program: standIn, maps: new Map() })
-    const booted = bootProgram(model, {
-      names: this.names,
+    const booted = bootProgram(plan, {
       pins: this.pins,
-      deviceIndex: (device) => this.ns.devicesByName.get(device)?.ifindex ?? 0,
       other: (wanted) => this.of(wanted),
     })
     target = booted.program
@@ -61,7 +95,7 @@ export function attachPrograms(
 ): Map<string, ReadonlyMap<string, BootedProgram>> {
   const all = new Map<string, ReadonlyMap<string, BootedProgram>>()
   if (world.programs.length === 0) return all
-  const names: AddressesByName = new Map(world.bindings.map(({ name, addresses }) => [name, addresses]))
+  const plans = plansOf(world)
   const pinned = new Map<string, PinnedMaps>()
   const pinsOf = (node: string): PinnedMaps => {
     const known = pinned.get(node) ?? new Map()
@@ -71,7 +105,7 @@ export function attachPrograms(
   for (const model of world.namespaces) {
     if (!hasPrograms(model)) continue
     const ns = namespaceOf(machine, model.name)
-    const instances = new Instances(ns, world, names, pinsOf(model.node))
+    const instances = new Instances(ns, plans, pinsOf(model.node))
     for (const device of model.devices) attachDevice(deviceOf(ns, device.name), device, instances)
     all.set(model.name, instances.made)
   }

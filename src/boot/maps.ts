@@ -2,7 +2,7 @@
 import { assert, present } from '../base/assert.ts'
 import { type AnyMap, createMap } from '../bpf/maps/create.ts'
 import { type FieldType, type Layout, layoutOf } from '../bpf/maps/layout.ts'
-import { type MapType as KernelMapType, mapFlag } from '../bpf/maps/map.ts'
+import { type MapType as KernelMapType, type MapSpec, mapFlag } from '../bpf/maps/map.ts'
 import { mapUpdate } from '../bpf/user.ts'
 import type { MapModel } from '../model/program.ts'
 import type { InitialEntry, MapDeclaration, MapType } from '../syntax/ast.ts'
@@ -57,52 +57,69 @@ function traceLayout(name: string): Layout | undefined {
 /** Maps that the programs of one node pinned, by the name of the pin. */
 export type PinnedMaps = Map<string, AnyMap>
 
-/**
- * Makes a map, or takes the one that another program of the node pinned, and puts its declared entries in. Devices of a
- * devmap are resolved by the caller's `deviceIndex`.
- */
-export function bootMap(
+/** A declared map, translated: what `makeMap` needs, the same in all cases of a world. */
+export interface MapPlan {
+  readonly model: MapModel
+  readonly spec: MapSpec
+  /** Declared entries as bytes. */
+  readonly entries: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]
+  /** Slots of a program array, by the names of the programs. */
+  readonly programs: readonly { readonly slot: number; readonly program: string }[]
+}
+
+/** Translates a map's declaration. Devices of a devmap are resolved by the caller's `deviceIndex`. */
+export function planMap(
   model: MapModel,
   declaration: MapDeclaration,
   names: AddressesByName,
   deviceIndex: (name: string) => number,
-  pins: PinnedMaps,
-): AnyMap {
-  const map = (model.pinned === undefined ? undefined : pins.get(model.pinned)) ?? makeMap(model)
+): MapPlan {
+  const entries = declaration.entries.flatMap((entry) => entryOf(model, entry, names, deviceIndex))
+  const programs = declaration.entries.flatMap(({ key, value }) =>
+    model.type === 'prog-array' && key.kind === 'word' && value?.kind === 'word'
+      ? [{ slot: Number(key.text), program: value.text }]
+      : [],
+  )
+  return { model, spec: specOf(model), entries, programs }
+}
+
+/** Makes a map, or takes the one that another program of the node pinned, and puts its declared entries in. */
+export function makeMap({ model, spec, entries }: MapPlan, pins: PinnedMaps): AnyMap {
+  const map = (model.pinned === undefined ? undefined : pins.get(model.pinned)) ?? createOf(spec)
   if (model.pinned !== undefined) pins.set(model.pinned, map)
-  for (const entry of declaration.entries) fill(map, model, entry, names, deviceIndex)
+  for (const { key, value } of entries) mapUpdate(map, key, value, { cpus })
   return map
 }
 
-function makeMap(model: MapModel): AnyMap {
-  const type = present(kernelTypes[model.type], `map type ${model.type} has an engine`)
-  const keyLayout = traceLayout(model.keyType)
-  const valueLayout = traceLayout(model.valueType)
-  const made = createMap(
-    {
-      name: model.name,
-      type,
-      keySize: model.keyBytes,
-      valueSize: type === 'perf_event_array' || type === 'prog_array' ? 4 : model.valueBytes,
-      maxEntries: model.maxEntries,
-      ...(type === 'lpm_trie' ? { flags: mapFlag.BPF_F_NO_PREALLOC } : {}),
-      ...(keyLayout === undefined ? {} : { keyLayout }),
-      ...(valueLayout === undefined ? {} : { valueLayout }),
-    },
-    { cpus },
-  )
-  assert(made.kind === 'made', `the kernel accepts map ${model.name}`)
+function createOf(spec: MapSpec): AnyMap {
+  const made = createMap(spec, { cpus })
+  assert(made.kind === 'made', `the kernel accepts map ${spec.name}`)
   return made.map
 }
 
-function fill(
-  map: AnyMap,
+function specOf(model: MapModel): MapSpec {
+  const type = present(kernelTypes[model.type], `map type ${model.type} has an engine`)
+  const keyLayout = traceLayout(model.keyType)
+  const valueLayout = traceLayout(model.valueType)
+  return {
+    name: model.name,
+    type,
+    keySize: model.keyBytes,
+    valueSize: type === 'perf_event_array' || type === 'prog_array' ? 4 : model.valueBytes,
+    maxEntries: model.maxEntries,
+    ...(type === 'lpm_trie' ? { flags: mapFlag.BPF_F_NO_PREALLOC } : {}),
+    ...(keyLayout === undefined ? {} : { keyLayout }),
+    ...(valueLayout === undefined ? {} : { valueLayout }),
+  }
+}
+
+function entryOf(
   model: MapModel,
   entry: InitialEntry,
   names: AddressesByName,
   deviceIndex: (name: string) => number,
-): void {
-  if (model.valueType === 'prog' || entry.key.kind !== 'word') return
+): MapPlan['entries'] {
+  if (model.valueType === 'prog' || entry.key.kind !== 'word') return []
   const key = valueOfWord(entry.key.text, names)
   const value: WordValue =
     entry.value === null
@@ -110,6 +127,10 @@ function fill(
       : model.valueType === 'ifindex' && entry.value.kind === 'word'
         ? { kind: 'number', value: deviceIndex(entry.value.text) }
         : valueOfWord(entry.value.kind === 'word' ? entry.value.text : '0', names)
-  const keyBytes = layoutBytes(key, model.keyType, model.keyBytes)
-  mapUpdate(map, keyBytes, layoutBytes(value, model.valueType, model.valueBytes), { cpus })
+  return [
+    {
+      key: layoutBytes(key, model.keyType, model.keyBytes),
+      value: layoutBytes(value, model.valueType, model.valueBytes),
+    },
+  ]
 }

@@ -4,76 +4,99 @@ import { present, unreachable } from '../base/assert.ts'
 import { codeNumber } from '../bpf/codes.ts'
 import type { Program } from '../bpf/contract.ts'
 import type { AnyMap } from '../bpf/maps/create.ts'
+import type { MapSpec } from '../bpf/maps/map.ts'
 import { ProgArray } from '../bpf/maps/prog-array.ts'
-import { compileSmall } from '../bpf/small/compile.ts'
-import type { IrAction, IrMap, IrRule, SmallIr } from '../bpf/small/ir.ts'
+import { loadSmall, type SmallCode, translateSmall } from '../bpf/small/compile.ts'
+import type { IrAction, IrRule, MapShape, SmallIr } from '../bpf/small/ir.ts'
 import { progArrayUpdate } from '../bpf/user.ts'
 import type { ProgramModel } from '../model/program.ts'
 import { isIpv4 } from '../net/address.ts'
 import type { Action, MapDeclaration, ProgramRule } from '../syntax/ast.ts'
 import { exprOf, fieldName } from './expressions.ts'
-import { bootMap, type PinnedMaps } from './maps.ts'
-import { type Build, mapIndex } from './program-build.ts'
+import { type MapPlan, makeMap, type PinnedMaps, planMap } from './maps.ts'
+import { type Build, mapIndex, type ProgramPlace } from './program-build.ts'
 import { testOf } from './tests.ts'
 import { tunnelKeyBytes } from './tunnel.ts'
-import { type AddressesByName, isNetworkOrder, valueOfWord } from './values.ts'
+import { isNetworkOrder, valueOfWord } from './values.ts'
 
 /** A program with its maps, ready to be attached. */
 export interface BootedProgram {
   readonly program: Program
   readonly maps: ReadonlyMap<string, AnyMap>
+  /** What it was made from: scn verify compiles it for the real kernel. Absent while a program is being made. */
+  readonly ir?: SmallIr
 }
 
-/** What a namespace gives to its programs. */
+/** What a namespace of a running machine gives to its programs. */
 export interface ProgramSurroundings {
-  readonly names: AddressesByName
-  /** The ifindex of a device of the namespace; 0 when there is none. */
-  readonly deviceIndex: (name: string) => number
   /** Maps that programs of the same node share. */
   readonly pins: PinnedMaps
   /** Another program of the same namespace, for tail calls. */
   readonly other: (name: string) => BootedProgram
 }
 
-/** Makes an instance of a program. */
-export function bootProgram(model: ProgramModel, surroundings: ProgramSurroundings): BootedProgram {
+/** A program translated for one namespace: immutable, and the same in all cases of a world. */
+export interface ProgramPlan {
+  readonly ir: Omit<SmallIr, 'maps'> & { readonly maps: readonly MapShape[] }
+  readonly code: SmallCode
+  readonly maps: readonly MapPlan[]
+  /** Programs called by name: each gets an array of one slot behind the declared maps. */
+  readonly tails: readonly string[]
+}
+
+/** Translates a program for a namespace. */
+export function planProgram(model: ProgramModel, place: ProgramPlace): ProgramPlan {
   const declarations = model.body.items.filter((item): item is MapDeclaration => item.kind === 'map')
-  const maps = new Map<string, AnyMap>()
-  const irMaps: IrMap[] = []
-  for (const each of model.maps) {
+  const maps = model.maps.map((each) => {
     const declaration = present(
       declarations.find((item) => item.name.text === each.name),
       `map ${each.name} is declared`,
     )
-    const map = bootMap(each, declaration, surroundings.names, surroundings.deviceIndex, surroundings.pins)
-    fillProgArray(map, declaration, surroundings)
-    maps.set(each.name, map)
-    irMaps.push({
-      map,
+    return planMap(each, declaration, place.names, place.deviceIndex)
+  })
+  const shapes = maps.map(
+    ({ model: each, spec }): MapShape => ({
+      map: { spec },
       keyOrder: isNetworkOrder(each.keyType) ? 'be' : 'le',
       valueOrder: isNetworkOrder(each.valueType) ? 'be' : 'le',
-    })
-  }
+    }),
+  )
   const type = model.type === 'xdp' ? 'xdp' : 'sched_cls'
-  const build: Build = { type, maps: model.maps, irMaps, surroundings }
-  const rules = model.body.items.filter((item): item is ProgramRule => item.kind === 'program-rule')
-  const ir: SmallIr = {
+  const build: Build = { type, maps: model.maps, shapes, tails: [], surroundings: place }
+  const rules = model.body.items
+    .filter((item): item is ProgramRule => item.kind === 'program-rule')
+    .map((rule) => ruleOf(rule, build))
+  const ir = {
     name: model.name,
     type,
-    maps: irMaps,
-    rules: rules.map((rule) => ruleOf(rule, build)),
+    maps: shapes,
+    rules,
     otherwise: model.type === 'xdp' ? 2 : -1,
-  }
-  return { program: compileSmall(ir), maps }
+  } as const
+  return { ir, code: translateSmall(ir), maps, tails: build.tails }
 }
 
-/** Puts the named programs into the slots of a program array. */
-function fillProgArray(map: AnyMap, declaration: MapDeclaration, surroundings: ProgramSurroundings): void {
-  if (!(map instanceof ProgArray)) return
-  for (const { key, value } of declaration.entries) {
-    if (key.kind !== 'word' || value?.kind !== 'word') continue
-    progArrayUpdate(map, Number(key.text), surroundings.other(value.text).program)
+/** Makes an instance of a program with maps of its own. */
+export function bootProgram(plan: ProgramPlan, { pins, other }: ProgramSurroundings): BootedProgram {
+  const maps = new Map<string, AnyMap>()
+  const all: AnyMap[] = []
+  for (const each of plan.maps) {
+    const map = makeMap(each, pins)
+    if (map instanceof ProgArray)
+      for (const { slot, program } of each.programs) progArrayUpdate(map, slot, other(program).program)
+    maps.set(each.model.name, map)
+    all.push(map)
   }
+  for (const name of plan.tails) {
+    const array = new ProgArray(tailSpec(name))
+    progArrayUpdate(array, 0, other(name).program)
+    all.push(array)
+  }
+  const ir = {
+    ...plan.ir,
+    maps: plan.ir.maps.map((shape, index) => ({ ...shape, map: present(all[index], 'made') })),
+  }
+  return { program: loadSmall(plan.code, all), maps, ir }
 }
 
 function ruleOf(rule: ProgramRule, build: Build): IrRule {
@@ -176,14 +199,12 @@ function tailCallOf(target: Extract<Action, { kind: 'tail-call' }>['target'], bu
   if (target.kind === 'map-entry') {
     return { kind: 'tail-call', map: mapIndex(target.map.text, build), index: exprOf(target.key, build) }
   }
-  const array = new ProgArray({
-    name: `tail ${target.text}`,
-    type: 'prog_array',
-    keySize: 4,
-    valueSize: 4,
-    maxEntries: 1,
-  })
-  progArrayUpdate(array, 0, build.surroundings.other(target.text).program)
-  build.irMaps.push({ map: array, keyOrder: 'le', valueOrder: 'le' })
-  return { kind: 'tail-call', map: build.irMaps.length - 1, index: { kind: 'number', value: 0 } }
+  build.shapes.push({ map: { spec: tailSpec(target.text) }, keyOrder: 'le', valueOrder: 'le' })
+  build.tails.push(target.text)
+  return { kind: 'tail-call', map: build.shapes.length - 1, index: { kind: 'number', value: 0 } }
+}
+
+/** The array behind `tail NAME`. */
+function tailSpec(name: string): MapSpec & { readonly type: 'prog_array' } {
+  return { name: `tail ${name}`, type: 'prog_array', keySize: 4, valueSize: 4, maxEntries: 1 }
 }

@@ -11,7 +11,7 @@ import { RingBuf } from '../maps/record-maps.ts'
 import { bytesOf, keyOf, mapAt, numberOf, readNumber, writeNumber } from './expr.ts'
 import { layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrAction, IrExpr, IrMap, SmallIr, SwapLayer } from './ir.ts'
+import type { IrAction, IrExpr, MapShape, SmallShape, SwapLayer } from './ir.ts'
 import { resize } from './resize.ts'
 import { type ActionOf, setField } from './set-field.ts'
 
@@ -50,7 +50,7 @@ function neighbour(nextHop: number | Ipv6 | undefined): Uint8Array | undefined {
   return params
 }
 
-function count(maps: readonly IrMap[], index: number, keyExpr: IrExpr, by: IrExpr): ActionOf {
+function count(maps: readonly MapShape[], index: number, keyExpr: IrExpr, by: IrExpr): ActionOf {
   const { map, valueOrder } = mapAt(maps, index)
   const fill = keyOf(maps, index, keyExpr)
   const amount = numberOf(maps, by)
@@ -59,17 +59,17 @@ function count(maps: readonly IrMap[], index: number, keyExpr: IrExpr, by: IrExp
   return (run) => {
     const added = amount(run)
     if (Number.isNaN(added) || !fill(run, key)) return
-    const value = lookupValue(run.context, map, key)
+    const value = lookupValue(run.context, run.map(index), key)
     if (value !== undefined) {
       writeNumber(value, valueOrder, readNumber(value, valueOrder) + added)
       return
     }
     writeNumber(fresh, valueOrder, added)
-    tracedCall(run.context, 'map_update_elem', updateElem, map, key, fresh, updateFlag.BPF_NOEXIST)
+    tracedCall(run.context, 'map_update_elem', updateElem, run.map(index), key, fresh, updateFlag.BPF_NOEXIST)
   }
 }
 
-function update(maps: readonly IrMap[], index: number, keyExpr: IrExpr, valueExpr: IrExpr): ActionOf {
+function update(maps: readonly MapShape[], index: number, keyExpr: IrExpr, valueExpr: IrExpr): ActionOf {
   const { map, valueOrder } = mapAt(maps, index)
   const fillKey = keyOf(maps, index, keyExpr)
   const fillValue = bytesOf(maps, valueExpr, valueOrder)
@@ -77,45 +77,43 @@ function update(maps: readonly IrMap[], index: number, keyExpr: IrExpr, valueExp
   const value = new Uint8Array(map.spec.valueSize)
   return (run) => {
     if (!fillKey(run, key) || !fillValue(run, value)) return
-    tracedCall(run.context, 'map_update_elem', updateElem, map, key, value, updateFlag.BPF_ANY)
+    tracedCall(run.context, 'map_update_elem', updateElem, run.map(index), key, value, updateFlag.BPF_ANY)
   }
 }
 
-function remove(maps: readonly IrMap[], index: number, keyExpr: IrExpr): ActionOf {
+function remove(maps: readonly MapShape[], index: number, keyExpr: IrExpr): ActionOf {
   const { map } = mapAt(maps, index)
   const fill = keyOf(maps, index, keyExpr)
   const key = new Uint8Array(map.spec.keySize)
   return (run) => {
-    if (fill(run, key)) tracedCall(run.context, 'map_delete_elem', deleteElem, map, key)
+    if (fill(run, key)) tracedCall(run.context, 'map_delete_elem', deleteElem, run.map(index), key)
   }
 }
 
 /** The slot of a device map as the helper takes it: an index. */
-function throughMap(maps: readonly IrMap[], index: number, keyExpr: IrExpr, flags: number): ActionOf {
-  const { map } = mapAt(maps, index)
+function throughMap(maps: readonly MapShape[], index: number, keyExpr: IrExpr, flags: number): ActionOf {
   const slot = numberOf(maps, keyExpr)
   return (run) => {
     const wanted = slot(run)
-    if (!Number.isNaN(wanted)) run.redirectCode = redirectMap(run.context, map, wanted, flags)
+    if (!Number.isNaN(wanted)) run.redirectCode = redirectMap(run.context, run.map(index), wanted, flags)
   }
 }
 
-function tailCall(maps: readonly IrMap[], index: number, slotExpr: IrExpr): ActionOf {
-  const { map } = mapAt(maps, index)
+function tailCall(maps: readonly MapShape[], index: number, slotExpr: IrExpr): ActionOf {
   const slot = numberOf(maps, slotExpr)
   return (run) => {
     const wanted = slot(run)
     if (Number.isNaN(wanted)) return
-    const target = resolveTailCall(run.context, map, wanted)
+    const target = resolveTailCall(run.context, run.map(index), wanted)
     if (target === undefined) return
     run.context.next = target
     run.stop = 0
   }
 }
 
-function emit(maps: readonly IrMap[], index: number, value: Uint8Array | IrExpr): ActionOf {
-  const { map } = mapAt(maps, index)
+function emit(maps: readonly MapShape[], index: number, value: Uint8Array | IrExpr): ActionOf {
   const send = (run: SmallRun, record: Uint8Array): void => {
+    const map = run.map(index)
     if (map instanceof RingBuf) tracedCall(run.context, 'ringbuf_output', ringbufOutput, map, record, 0)
     else tracedCall(run.context, 'perf_event_output', perfEventOutput, map, currentCpu, record)
   }
@@ -165,7 +163,7 @@ function redirectAction(action: RedirectAction): ActionOf {
 }
 
 /** Compiles one action. */
-export function actionOf(ir: SmallIr, action: IrAction): ActionOf {
+export function actionOf(ir: SmallShape, action: IrAction): ActionOf {
   const { maps } = ir
   switch (action.kind) {
     case 'swap':

@@ -6,7 +6,7 @@ import { fault } from '../fault.ts'
 import { lookupValue } from '../helpers/map.ts'
 import { fieldBytes, headerFields, isHeaderField, layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrExpr, IrMap, IrOperator } from './ir.ts'
+import type { IrExpr, IrOperator, MapShape } from './ir.ts'
 import { absent, type NumberOf, reader, readField } from './read.ts'
 
 /** Fills a buffer that is made once, from `at` to its end; false when something the bytes need is not there. */
@@ -64,22 +64,22 @@ export function writeNumber(into: Uint8Array, order: 'le' | 'be', value: number,
 }
 
 /** The map of an index; an index that is not there is a mistake of whoever made the program. */
-export function mapAt(maps: readonly IrMap[], index: number): IrMap {
+export function mapAt<Map extends MapShape>(maps: readonly Map[], index: number): Map {
   return maps[index] ?? fault(`no map number ${index}`)
 }
 
-function entryOf(maps: readonly IrMap[], index: number, keyExpr: IrExpr): NumberOf {
+function entryOf(maps: readonly MapShape[], index: number, keyExpr: IrExpr): NumberOf {
   const target = mapAt(maps, index)
   const fillKey = keyOf(maps, index, keyExpr)
   const key = new Uint8Array(target.map.spec.keySize)
   return (run) => {
-    const value = fillKey(run, key) ? lookupValue(run.context, target.map, key) : undefined
+    const value = fillKey(run, key) ? lookupValue(run.context, run.map(index), key) : undefined
     return value === undefined ? absent : readNumber(value, target.valueOrder)
   }
 }
 
 /** Compiles an expression that is a number. */
-export function numberOf(maps: readonly IrMap[], expr: IrExpr): NumberOf {
+export function numberOf(maps: readonly MapShape[], expr: IrExpr): NumberOf {
   switch (expr.kind) {
     case 'number': {
       const { value } = expr
@@ -125,7 +125,7 @@ export function wideEquals(expr: IrExpr, address: Ipv6): (run: SmallRun) => bool
 }
 
 /** Compiles an expression to bytes: numbers in the given order, IPv6 addresses as on the wire. */
-export function bytesOf(maps: readonly IrMap[], expr: IrExpr, order: 'le' | 'be'): BytesOf {
+export function bytesOf(maps: readonly MapShape[], expr: IrExpr, order: 'le' | 'be'): BytesOf {
   if (expr.kind === 'ip6') {
     const { value } = expr
     return (_run, into, at = 0) => {
@@ -151,7 +151,7 @@ export function bytesOf(maps: readonly IrMap[], expr: IrExpr, order: 'le' | 'be'
 }
 
 /** Compiles the key of a map; an LPM trie's key gets the full length of its data in front. */
-export function keyOf(maps: readonly IrMap[], index: number, expr: IrExpr): BytesOf {
+export function keyOf(maps: readonly MapShape[], index: number, expr: IrExpr): BytesOf {
   const { map, keyOrder } = mapAt(maps, index)
   const fill = bytesOf(maps, expr, keyOrder)
   if (map.spec.type !== 'lpm_trie') return fill

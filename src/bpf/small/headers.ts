@@ -3,6 +3,7 @@
 import { readU16 } from '../../net/bytes.ts'
 import type { RunContext } from '../contract.ts'
 import { fault } from '../fault.ts'
+import type { AnyMap } from '../maps/create.ts'
 import { layers } from './fields.ts'
 
 const absent = -1
@@ -47,11 +48,13 @@ export class SmallRun {
   stop: number | undefined
   /** What a redirect-map helper answered, or -1. */
   redirectCode = absent
+  private readonly maps: readonly AnyMap[]
   private readonly offsets = new Int32Array(layerCount)
   private walked = false
 
-  constructor(context: RunContext) {
+  constructor(context: RunContext, maps: readonly AnyMap[]) {
     this.context = context
+    this.maps = maps
     this.bytes = (context.skb ?? context.xdp ?? fault('a small program needs a packet')).bytes
     this.refresh()
   }
@@ -62,6 +65,11 @@ export class SmallRun {
     this.stop = undefined
     this.redirectCode = absent
     this.refresh()
+  }
+
+  /** The map of an index, in this instance of the program: code is shared by instances, maps are not. */
+  map(index: number): AnyMap {
+    return this.maps[index] ?? fault(`no map number ${index}`)
   }
 
   /** Reads the packet's place again: after every helper that may move it. */

@@ -3,6 +3,7 @@
 // Everything here can be said in eBPF: one pass over headers, 32-bit arithmetic, bounded lists, helper calls.
 import type { Ipv6 } from '../../net/address.ts'
 import type { AnyMap } from '../maps/create.ts'
+import type { MapSpec } from '../maps/map.ts'
 import type { FieldName, LayerName } from './fields.ts'
 
 export interface SmallIr {
@@ -15,8 +16,18 @@ export interface SmallIr {
   readonly otherwise: number
 }
 
+/** What translation needs to know of a map; the map itself belongs to a run. */
+export interface MapShape {
+  readonly map: { readonly spec: MapSpec }
+  readonly keyOrder: 'le' | 'be'
+  readonly valueOrder: 'le' | 'be'
+}
+
+/** A small program without its maps: what all of its instances have in common. */
+export type SmallShape = Omit<SmallIr, 'maps'> & { readonly maps: readonly MapShape[] }
+
 /** A map and how numbers lie in its keys and values: `le` for host numbers, `be` for what is copied from packets (addresses, MACs). */
-export interface IrMap {
+export interface IrMap extends MapShape {
   readonly map: AnyMap
   readonly keyOrder: 'le' | 'be'
   readonly valueOrder: 'le' | 'be'

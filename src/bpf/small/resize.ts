@@ -13,7 +13,7 @@ import { xdpAdjustHead, xdpAdjustMeta, xdpAdjustTail } from '../helpers/xdp.ts'
 import { numberOf } from './expr.ts'
 import { layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrAction, SmallIr } from './ir.ts'
+import type { IrAction, SmallShape } from './ir.ts'
 import type { ActionOf } from './set-field.ts'
 
 export type ResizeAction = Extract<
@@ -27,7 +27,7 @@ const macAddressesBytes = 12
 
 type Step = (run: SmallRun) => number
 
-function adjust(type: SmallIr['type'], part: 'head' | 'tail' | 'meta' | 'room', bytes: number): Step {
+function adjust(type: SmallShape['type'], part: 'head' | 'tail' | 'meta' | 'room', bytes: number): Step {
   const xdp = type === 'xdp'
   switch (part) {
     case 'head':
@@ -66,7 +66,7 @@ function popVlanFrame(run: SmallRun): number {
   return tracedCall(run.context, 'xdp_adjust_head', xdpAdjustHead, tagBytes)
 }
 
-function step(ir: SmallIr, action: ResizeAction): Step {
+function step(ir: SmallShape, action: ResizeAction): Step {
   const xdp = ir.type === 'xdp'
   switch (action.kind) {
     case 'adjust':
@@ -85,7 +85,7 @@ function step(ir: SmallIr, action: ResizeAction): Step {
 }
 
 /** Compiles an action that moves bytes; positions are found again behind it. */
-export function resize(ir: SmallIr, action: ResizeAction): ActionOf {
+export function resize(ir: SmallShape, action: ResizeAction): ActionOf {
   const act = step(ir, action)
   const failed = faultCode(ir.type)
   return (run) => {

@@ -9,7 +9,7 @@ import { skbStoreBytes } from '../helpers/skb-bytes.ts'
 import { bytesOf, isWide, numberOf } from './expr.ts'
 import { type HeaderField, type HeaderFieldName, headerFields, layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrExpr, IrMap } from './ir.ts'
+import type { IrExpr, MapShape } from './ir.ts'
 import { reader } from './read.ts'
 import { setMeta } from './set-meta.ts'
 
@@ -111,7 +111,7 @@ function writeWord(bytes: Uint8Array, at: number, size: number, value: number): 
   else writeU48(bytes, at, value)
 }
 
-function setNumber(maps: readonly IrMap[], field: HeaderField, value: IrExpr): ActionOf {
+function setNumber(maps: readonly MapShape[], field: HeaderField, value: IrExpr): ActionOf {
   const number = numberOf(maps, value)
   const layer = layers[field.layer]
   const first = field.at & ~1
@@ -134,7 +134,7 @@ function setNumber(maps: readonly IrMap[], field: HeaderField, value: IrExpr): A
   }
 }
 
-function setWide(maps: readonly IrMap[], field: HeaderField, value: IrExpr): ActionOf {
+function setWide(maps: readonly MapShape[], field: HeaderField, value: IrExpr): ActionOf {
   const fill = bytesOf(maps, value, 'be')
   const layer = layers[field.layer]
   const fresh = new Uint8Array(16)
@@ -151,7 +151,7 @@ function isHeader(name: string): name is HeaderFieldName {
 
 /** Compiles `set`. A field of an absent layer, or a value that is not there, changes nothing. */
 export function setField(
-  maps: readonly IrMap[],
+  maps: readonly MapShape[],
   name: Parameters<typeof setMeta>[1] | HeaderFieldName,
   value: IrExpr,
 ): ActionOf {

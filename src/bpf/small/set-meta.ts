@@ -11,7 +11,7 @@ import { xdpAdjustMeta } from '../helpers/xdp.ts'
 import { numberOf } from './expr.ts'
 import type { MetaFieldName } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrExpr, IrMap } from './ir.ts'
+import type { IrExpr, MapShape } from './ir.ts'
 
 type Put = (run: SmallRun, value: number) => void
 
@@ -54,7 +54,11 @@ const writers: Readonly<Partial<Record<MetaFieldName, Put>>> = {
 }
 
 /** Compiles the setting of a field of the context. */
-export function setMeta(maps: readonly IrMap[], name: MetaFieldName, value: IrExpr): (run: SmallRun) => void {
+export function setMeta(
+  maps: readonly MapShape[],
+  name: MetaFieldName,
+  value: IrExpr,
+): (run: SmallRun) => void {
   const put = writers[name] ?? fault(`${name} cannot be set`)
   const number = numberOf(maps, value)
   return (run) => {

@@ -182,7 +182,7 @@ test('every field reads what the dissection of src/net reads', () => {
     .filter((name) => fieldBytes(name) <= 6)
     .map((name) => ({ name, read: readField(name) }))
   for (const bytes of captured) {
-    const run = new SmallRun(xdpContext(bytes))
+    const run = new SmallRun(xdpContext(bytes), [])
     for (const { name, read } of readers) {
       const [layer = '', member = ''] = name.split('.')
       const found = dissect(bytes).layers.find((known) => known.kind === layer && known.depth === 0)
@@ -232,7 +232,7 @@ describe.each(['xdp', 'sched_cls'] as const)('setting a field in %s', (type) => 
         )
         const after = frameOf(context)
         const there = name.startsWith('ip.') || name.startsWith(tcp ? 'tcp.' : 'udp.')
-        expect(readField(name)(new SmallRun(context))).toEqual(there ? wanted : Number.NaN)
+        expect(readField(name)(new SmallRun(context, []))).toEqual(there ? wanted : Number.NaN)
         expect(sumsAreRight(after)).toBe(true)
         const { at, bytes } = headerFields[name]
         const start = (name.startsWith('ip.') ? 14 : 34) + at

@@ -7,7 +7,7 @@ import { lookupValue } from '../helpers/map.ts'
 import { isWide, keyOf, mapAt, numberOf, wideAt, wideEquals } from './expr.ts'
 import { headerFields, isHeaderField, layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrCompare, IrExpr, IrItem, IrMap, IrTest } from './ir.ts'
+import type { IrCompare, IrExpr, IrItem, IrTest, MapShape } from './ir.ts'
 import { readField } from './read.ts'
 
 /** Whether a run passes. */
@@ -48,7 +48,7 @@ function compareWide(operator: IrCompare, left: IrExpr, right: IrExpr): TestOf {
   return (run) => where(run) >= 0 && other(run) >= 0 && !equal(run)
 }
 
-function itemTest(maps: readonly IrMap[], value: IrExpr, item: IrItem): TestOf {
+function itemTest(maps: readonly MapShape[], value: IrExpr, item: IrItem): TestOf {
   if (item.kind === 'prefix6') {
     const where = wideAt(value)
     const masks = [0, 32, 64, 96].map((bits) => maskBits(item.length - bits))
@@ -72,7 +72,7 @@ function itemTest(maps: readonly IrMap[], value: IrExpr, item: IrItem): TestOf {
 }
 
 /** Numbers in a list are looked up in a set; only prefixes are tried one by one. */
-function oneOf(maps: readonly IrMap[], value: IrExpr, items: readonly IrItem[]): TestOf {
+function oneOf(maps: readonly MapShape[], value: IrExpr, items: readonly IrItem[]): TestOf {
   if (items.length > 0 && items.every((item) => item.kind === 'number')) {
     const wanted = new Set(items.map((item) => (item.kind === 'number' ? item.value : 0)))
     const number = numberOf(maps, value)
@@ -83,14 +83,14 @@ function oneOf(maps: readonly IrMap[], value: IrExpr, items: readonly IrItem[]):
   return (run) => tests.some((test) => test(run))
 }
 
-function inMap(maps: readonly IrMap[], value: IrExpr, index: number): TestOf {
+function inMap(maps: readonly MapShape[], value: IrExpr, index: number): TestOf {
   const { map } = mapAt(maps, index)
   const keyBytes = map.spec.keySize - (map.spec.type === 'lpm_trie' ? 4 : 0)
   // an IPv4 trie holds no IPv6 address, and the other way round
   if (isWide(value) !== (keyBytes === 16)) return () => false
   const fill = keyOf(maps, index, value)
   const key = new Uint8Array(map.spec.keySize)
-  return (run) => fill(run, key) && lookupValue(run.context, map, key) !== undefined
+  return (run) => fill(run, key) && lookupValue(run.context, run.map(index), key) !== undefined
 }
 
 function hasLayer(name: keyof typeof layers): TestOf {
@@ -100,7 +100,7 @@ function hasLayer(name: keyof typeof layers): TestOf {
 }
 
 /** Compiles a test. */
-export function testOf(maps: readonly IrMap[], test: IrTest): TestOf {
+export function testOf(maps: readonly MapShape[], test: IrTest): TestOf {
   switch (test.kind) {
     case 'compare': {
       if (isWide(test.left) || isWide(test.right)) return compareWide(test.operator, test.left, test.right)
