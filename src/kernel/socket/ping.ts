@@ -6,6 +6,7 @@ import { icmpAt, icmpType } from '../../net/icmp.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { born } from '../birth.ts'
+import { countIcmp } from '../ip/icmp-build.ts'
 import type { IcmpError } from '../ip/state.ts'
 import { countIcmp6 } from '../ip6/icmp-build.ts'
 import type { Namespace } from '../namespace.ts'
@@ -107,6 +108,7 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
     segment,
   })
   if (family === 6) countIcmp6(ns, 'Out', icmpv6Type.echoRequest)
+  else countIcmp(ns, 'Out', icmpType.echoRequest)
   born(skb, request.name ?? `${request.label}.echo`)
   const status = localOut(ns, skb)
   return status < 0 ? { errno: 'EPERM' } : { ok: true }

@@ -39,8 +39,10 @@ function headerBytes(route: Route): number {
 
 /** The MSS to offer (dst_metric_advmss): from the route's MTU, at least 256 for IPv4 and 1220 for IPv6. */
 export function offeredMss(route: Route): number {
-  const least = route.family === 4 ? 256 : 1220
-  return Math.min(65_535, Math.max(least, route.mtu - headerBytes(route)))
+  const room = route.mtu - headerBytes(route)
+  // ip_default_advmss(): an IPv4 packet has at most 65535 bytes with its headers (lo's MTU is greater)
+  if (route.family === 4) return Math.min(65_535 - headerBytes(route), Math.max(256, room))
+  return Math.min(65_535, Math.max(1220, room))
 }
 
 /** The payload of one segment on this path: MTU less headers, at most what the peer offered, less options. */

@@ -227,7 +227,11 @@ export function udpSend(
     return { errno: 'EMSGSIZE' }
   }
   const pending = takeError(socket)
-  if (pending !== undefined) return { errno: pending }
+  if (pending !== undefined) {
+    // sock_alloc_send_skb() reports it in the middle of __ip_append_data(), which counts a lost packet
+    count(socket.ns, route.family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
+    return { errno: pending }
+  }
   const whole = dontFragment(socket, length, route.mtu)
   const skb = buildPacket({
     socket,
