@@ -2,7 +2,7 @@
 import { measureWork } from './interleave.ts'
 import { bootWorld, sceneOf, worldOf } from './scene.ts'
 import { estimate, ratio } from './statistics.ts'
-import { digits, type Row } from './table.ts'
+import { type Row, whole } from './table.ts'
 
 const sizes = [10, 100, 1000, 10_000] as const
 
@@ -25,14 +25,14 @@ export function growthRows(): Row[] {
     const warm = size <= 100 ? 10 : 1
     const times = measureWork([{ name: 'boot', run: () => void bootWorld(world) }], { rounds, warm })
     const milliseconds = times.get('boot')!.map((time) => time / 1000)
-    rows.push({ measure: `boot: ${digits(size)} namespaces`, estimate: estimate(milliseconds), unit: 'ms' })
+    rows.push({ measure: `boot: ${whole(size)} namespaces`, estimate: estimate(milliseconds), unit: 'ms' })
     return { size, scene: sceneOf(world, bootWorld(world)) }
   })
   const work = scenes.map(({ size, scene }) => ({ name: String(size), run: () => scene.send(packets) }))
   const times = measureWork(work, { rounds: 60, warm: 20 })
   for (const size of sizes) {
     const each = times.get(String(size))!.map((time) => time / packets)
-    rows.push({ measure: `packet: ${digits(size)} namespaces`, estimate: estimate(each), unit: 'us' })
+    rows.push({ measure: `packet: ${whole(size)} namespaces`, estimate: estimate(each), unit: 'us' })
   }
   rows.push({
     measure: 'packet: 10,000 against 10',

@@ -11,12 +11,16 @@ export interface Row {
   readonly target?: number
 }
 
-/** Three digits that matter, thousands separated. */
+/** A whole number, thousands separated. */
+export function whole(value: number): string {
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** Three digits that matter. */
 export function digits(value: number): string {
-  if (value >= 1000)
-    return Math.round(value)
-      .toString()
-      .replace(/\B(?=(\d{3})+$)/g, ',')
+  if (value >= 1000) return whole(value)
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
 
