@@ -14,8 +14,9 @@ import { addAddress } from '../kernel/ip/admin-address.ts'
 import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
 import { addNamespace, type Namespace } from '../kernel/namespace.ts'
 import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
+import { isLinkLocal } from '../net/address.ts'
 import { attachPrograms } from './attach.ts'
-import { addEntry, addRouteModel, addRuleModel } from './host-items.ts'
+import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, startListener } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
@@ -134,14 +135,19 @@ function bootLinks(ns: Namespace, model: NamespaceModel): void {
   }
   for (const device of model.devices) {
     const dev = deviceOf(ns, device.name)
-    for (const prefix of device.addresses)
-      mustDo(addAddress(dev, prefix), `${ns.name}/${device.name} takes an address`)
+    for (const prefix of device.addresses) {
+      const result = addAddress(dev, prefix)
+      // A device that came up has made its link-local address itself.
+      const isThere = !result.ok && result.errno === 'EEXIST' && isLinkLocal(prefix.address)
+      if (!isThere) mustDo(result, `${ns.name}/${device.name} takes an address`)
+    }
   }
 }
 
 /** Neighbours, rules, routes: what needs addresses. */
 function bootHost(ns: Namespace, model: NamespaceModel): void {
   for (const entry of model.entries) addEntry(ns, entry)
+  for (const entry of model.fdb) addFdb(ns, entry)
   for (const rule of model.rules) mustDo(addRuleModel(ns, rule), `${ns.name} takes a rule`)
   for (const route of model.routes) mustDo(addRouteModel(ns, route), `${ns.name} takes a route`)
 }

@@ -94,13 +94,13 @@ export function removeEntry(ns: Namespace, entry: NeighbourModel): AdminResult {
   return deleteNeighbour(deviceOf(ns, entry.device), entry.address)
 }
 
-/** `bridge fdb add MAC dev PORT master`. */
+/** `bridge fdb add MAC dev PORT master static`; an entry of the bridge itself is an address of this host. */
 export function addFdb(ns: Namespace, entry: FdbModel): void {
   const dev = deviceOf(ns, entry.device)
-  const bridge = dev.master
-  if (bridge === undefined) return
-  const state = bridgeState(bridge)
+  if (dev.kind === 'bridge') return fdbAddLocal(bridgeState(dev), entry.mac, undefined)
+  if (dev.master === undefined) return
+  const state = bridgeState(dev.master)
   const port = state.byDevice.get(dev)
-  if (entry.permanent) fdbAddLocal(state, entry.mac, port)
-  else if (port !== undefined) state.fdb.set(entry.mac, { port, local: false, updated: ns.machine.clock.now })
+  const updated = entry.permanent ? Number.POSITIVE_INFINITY : ns.machine.clock.now
+  if (port !== undefined) state.fdb.set(entry.mac, { port, local: false, updated })
 }

@@ -146,6 +146,7 @@ describe('states over time', () => {
     lab.machine.clock.advance(31 * second)
     lab.seen.length = 0
     sendLocal(lab.a, '10.0.1.2', '10.0.1.1')
+    lab.machine.clock.advance(32 * second)
     confirmNeighbour(lab.a0, ip('10.0.1.1'))
     lab.machine.clock.advance(37 * second)
     expect(arpFrom(lab, 'A:a0')).toEqual([])

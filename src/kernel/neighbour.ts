@@ -10,6 +10,7 @@ import { findNeighbour, isConnected, isValid, now, reachableTime, setting } from
 import { sendResolved } from './neighbour-send.ts'
 import type { Neighbour, NeighbourState, NeighbourTable } from './neighbour-table.ts'
 import type { Skb } from './skb.ts'
+import { wheelDelay } from './timer-wheel.ts'
 
 /** A packet's charge against unres_qlen_bytes: sk_buff, skb_shared_info and its buffer, as 6.18 accounts them. */
 function truesize(skb: Skb): number {
@@ -37,6 +38,12 @@ function arm(neighbour: Neighbour, at: number): void {
     neighbour.timer = undefined
     expire(neighbour)
   })
+}
+
+/** Fires when the kernel's timer wheel would: questions go out at 0, 1.02 and 2.04 s (facts: linux 6.8). */
+function armOnWheel(neighbour: Neighbour, delay: number): void {
+  const time = now(neighbour)
+  arm(neighbour, time + wheelDelay(time - neighbour.updated, delay))
 }
 
 function disarm(neighbour: Neighbour): void {
@@ -103,7 +110,7 @@ function expireDelay(neighbour: Neighbour): void {
   neighbour.state = 'PROBE'
   neighbour.updated = time
   neighbour.probes = 0
-  arm(neighbour, time + retransTime(neighbour))
+  armOnWheel(neighbour, retransTime(neighbour))
   probe(neighbour)
 }
 
@@ -122,7 +129,7 @@ function expire(neighbour: Neighbour): void {
         fail(neighbour)
         return
       }
-      arm(neighbour, now(neighbour) + retransTime(neighbour))
+      armOnWheel(neighbour, retransTime(neighbour))
       probe(neighbour)
       return
     case 'NONE':
@@ -157,7 +164,7 @@ function startResolving(neighbour: Neighbour): void {
   neighbour.probes = setting(neighbour, 'ucast_solicit')
   neighbour.state = 'INCOMPLETE'
   neighbour.updated = now(neighbour)
-  arm(neighbour, now(neighbour) + retransTime(neighbour))
+  armOnWheel(neighbour, retransTime(neighbour))
 }
 
 /**
@@ -173,7 +180,7 @@ export function useNeighbour(neighbour: Neighbour, skb: Skb | undefined): boolea
   if (neighbour.state === 'STALE') {
     neighbour.state = 'DELAY'
     neighbour.updated = now(neighbour)
-    arm(neighbour, now(neighbour) + delayTime(neighbour))
+    armOnWheel(neighbour, delayTime(neighbour))
     return true
   }
   const fresh = neighbour.state !== 'INCOMPLETE'

@@ -7,7 +7,7 @@ export interface FdbEntry {
   readonly port: BridgePort | undefined
   /** An address of this host (`permanent` in `bridge fdb`): frames for it go up, it never ages. */
   readonly local: boolean
-  /** Virtual time of the last frame from it. */
+  /** Virtual time of the last frame from it; infinite for a static entry, which never ages. */
   updated: number
 }
 
@@ -23,7 +23,7 @@ export function fdbLearn(state: BridgeState, mac: number, port: BridgePort, now:
   const entry = state.fdb.get(mac)
   if (entry?.local) return false
   if (entry !== undefined && entry.port === port) {
-    entry.updated = now
+    entry.updated = Math.max(entry.updated, now)
     return false
   }
   state.fdb.set(mac, { port, local: false, updated: now })

@@ -2,12 +2,12 @@
 // tcp_time_wait(); inet_hashtables.c.
 import { cancel, type Timer } from '../clock.ts'
 import { count } from '../counters.ts'
+import { wheelDelay } from '../timer-wheel.ts'
 import { wake } from './base.ts'
 import type { Errno } from './errno.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
 import { socketState } from './socket.ts'
 import { type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { wheelDelay } from './tcp-wheel.ts'
 
 /** Sets a timer as the kernel's timer wheel would fire it. */
 export function tcpTimer(socket: TcpSocket, delay: number, run: () => void): Timer {

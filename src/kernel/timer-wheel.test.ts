@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { millisecond, second } from '../clock.ts'
-import { wheelDelay } from './tcp-wheel.ts'
+import { millisecond, second } from './clock.ts'
+import { wheelDelay } from './timer-wheel.ts'
 
 /** The times at which a chain of timers fires, in milliseconds cut to two digits of a second. */
 function schedule(delays: readonly number[]): readonly number[] {
