@@ -71,8 +71,6 @@ export interface SetUse {
 export interface TargetSpec {
   /** The options as iptables-save prints them, without `-j NAME`. */
   readonly text: string
-  /** Name that iptables-save prints, where it is another one (NOTRACK is CT). */
-  readonly name?: string
   readonly need?: Need
   readonly sets?: readonly SetUse[]
   readonly bind: (binding: Binding) => Action

@@ -187,8 +187,12 @@ interface Owner {
   readonly loaded: Loaded<MatchKind> | Loaded<TargetKind>
 }
 
+/** An option by its name, or by the beginning of a long name that only one option has (getopt_long). */
 function shapeOf(kind: MatchKind | TargetKind, option: string): OptionShape | undefined {
-  return kind.options.find(({ names }) => names.includes(option))
+  const exact = kind.options.find(({ names }) => names.includes(option))
+  if (exact !== undefined || !option.startsWith('--') || option.length < 4) return exact
+  const begun = kind.options.filter(({ names }) => names.some((name) => name.startsWith(option)))
+  return begun.length === 1 ? begun[0] : undefined
 }
 
 /** Whose option it is: the target's, or that of the match loaded last, or the protocol's own match. */
@@ -244,7 +248,7 @@ function finishTarget(draft: Draft): RuleTarget | undefined {
   if (target !== undefined) {
     const spec = target.kind.read(target.given, scope, target.word)
     if (spec === undefined) return undefined
-    return { kind: 'extension', name: spec.name ?? target.kind.name, spec, place: jump.word }
+    return { kind: 'extension', name: target.kind.name, spec, place: jump.word }
   }
   if (!jump.goto && (text === 'ACCEPT' || text === 'DROP' || text === 'RETURN'))
     return { kind: 'verdict', verdict: text }

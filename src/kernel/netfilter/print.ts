@@ -25,6 +25,8 @@ export function printRule(chain: string, rule: RuleSpec): string {
   return `-A ${chain}${header === '' ? '' : ` ${header}`}${matches.join('')}${targetText(rule.target)}`
 }
 
+const none: Counters = { packets: 0, bytes: 0 }
+
 function counters({ packets, bytes }: Counters): string {
   return `[${packets}:${bytes}]`
 }
@@ -35,7 +37,7 @@ export function printTables(tables: BoundTables, options: { readonly counters: b
   for (const [name, table] of [...tables].reverse()) {
     lines.push(`*${name}`)
     for (const { spec, counters: own } of table.chains.values()) {
-      lines.push(`:${spec.name} ${spec.policy ?? '-'} ${counters(own)}`)
+      lines.push(`:${spec.name} ${spec.policy ?? '-'} ${counters(spec.policy === undefined ? none : own)}`)
     }
     for (const chain of table.chains.values()) {
       for (const rule of chain.rules) {

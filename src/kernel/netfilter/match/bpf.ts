@@ -5,7 +5,7 @@ import { parseClassic } from '../../../bpf/cbpf/parse.ts'
 import { runClassic } from '../../../bpf/cbpf/run.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { MatchKind, MatchSpec } from '../extension.ts'
-import { find, valueText, withValue } from './helpers.ts'
+import { find, valueText, withValue } from './given.ts'
 
 /** Runs a pinned program on a packet; set by whoever owns pins. */
 export type PinnedRun = (packet: {

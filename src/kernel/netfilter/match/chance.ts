@@ -5,7 +5,7 @@ import { readTuple, tupleHash } from '../../conntrack/tuple.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
 import { bang, parseNumber } from '../values.ts'
-import { find, negatable, read, valueText, withValue } from './helpers.ts'
+import { find, negatable, read, valueText, withValue } from './given.ts'
 
 /** A 32-bit hash of the flow a packet belongs to. */
 export function flowHashOf({ skb, l3, l4, family, protocol, fragmentOffset }: ChainPacket): number {

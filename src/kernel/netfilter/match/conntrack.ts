@@ -16,7 +16,7 @@ import {
   parsePortRange,
   parseRange,
 } from '../values.ts'
-import { find, negatable, read, valueText, withValue } from './helpers.ts'
+import { find, negatable, read, valueText, withValue } from './given.ts'
 
 const stateBits: ReadonlyMap<string, number> = new Map([
   ['INVALID', 1],

@@ -9,7 +9,7 @@ import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } fro
 import { portAt } from '../header-match.ts'
 import { maskAddress, parseNumber, prefixMask } from '../values.ts'
 import { Bucket, parseRate, type Rate } from './chance.ts'
-import { find, read, valueText, withValue } from './helpers.ts'
+import { find, read, valueText, withValue } from './given.ts'
 
 const modes = ['srcip', 'srcport', 'dstip', 'dstport'] as const
 type Mode = (typeof modes)[number]

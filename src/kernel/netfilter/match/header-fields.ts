@@ -17,7 +17,7 @@ import {
   parseRange,
   type Range,
 } from '../values.ts'
-import { find, negatable, read } from './helpers.ts'
+import { find, negatable, read } from './given.ts'
 
 /** The byte that holds DSCP and ECN. */
 export function trafficClass({ skb, l3, family }: ChainPacket): number {

@@ -5,7 +5,7 @@ import { readU8 } from '../../../net/bytes.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import type { Matcher, MatchKind } from '../extension.ts'
 import { bang, parseNumber } from '../values.ts'
-import { find, negatable, valueText } from './helpers.ts'
+import { find, negatable, valueText } from './given.ts'
 
 /** Type and the codes that belong to a name. */
 interface IcmpName {

@@ -1,7 +1,8 @@
 // Marks and remarks: xt_mark.c, xt_connmark.c, xt_comment.c.
 import type { MatchKind, MatchSpec } from '../extension.ts'
 import { bang, formatMasked, parseMasked } from '../values.ts'
-import { negatable, read, required, valueText, withValue } from './helpers.ts'
+import { quoteWord } from '../words.ts'
+import { negatable, read, required, valueText, withValue } from './given.ts'
 
 const commentMax = 255
 
@@ -45,11 +46,6 @@ const connmark: MatchKind = {
   },
 }
 
-/** A comment as iptables-save quotes it. */
-function quoted(text: string): string {
-  return /^[A-Za-z0-9_-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
-}
-
 const comment: MatchKind = {
   name: 'comment',
   options: [withValue('--comment')],
@@ -59,7 +55,7 @@ const comment: MatchKind = {
     const text = valueText(option)
     if (text.length > commentMax)
       return scope.report(option.word, `a comment has at most ${commentMax} characters`)
-    return { text: `--comment ${quoted(text)}`, bind: () => () => true }
+    return { text: `--comment ${quoteWord(text)}`, bind: () => () => true }
   },
 }
 

@@ -21,7 +21,7 @@ import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
 import { type DeviceName, deviceMatches } from '../header-match.ts'
 import { bang, parseNumber } from '../values.ts'
-import { find, flag, negatable, valueText } from './helpers.ts'
+import { find, flag, negatable, valueText } from './given.ts'
 
 const typeNames = [
   'UNSPEC',

@@ -5,7 +5,7 @@ import { tcpAt, tcpHeaderLength } from '../../../net/tcp.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, RuleScope } from '../extension.ts'
 import { portAt } from '../header-match.ts'
 import { bang, formatPortRange, parseNumber, parsePort, parsePortRange, type Range } from '../values.ts'
-import { find, negatable, read, valueText } from './helpers.ts'
+import { find, negatable, read, valueText } from './given.ts'
 
 interface PortTest extends Range {
   readonly inverted: boolean

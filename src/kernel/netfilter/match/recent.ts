@@ -8,8 +8,8 @@ import { AddressMap } from '../../ip/address-map.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
 import { bang, maskAddress, parseMaskedAddress, parseNumber, prefixMask } from '../values.ts'
+import { find, flag, read, valueText, withValue } from './given.ts'
 import { hopLimit } from './header-fields.ts'
-import { find, flag, read, valueText, withValue } from './helpers.ts'
 
 /** When an address was seen, the latest `stampsMax` times, and with which TTL last. */
 interface RecentEntry {

@@ -2,7 +2,7 @@
 import type { Given, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
 import { type Directions, packetInSet } from '../set/members.ts'
 import { bang } from '../values.ts'
-import { find } from './helpers.ts'
+import { find } from './given.ts'
 
 /** `src,dst` as one flag per dimension. */
 export function readDirections(option: Given, scope: RuleScope): Directions | undefined {

@@ -7,7 +7,7 @@ import { ipProtocol } from '../../../net/protocol.ts'
 import { lookupTcp, lookupUdp, type Tuple } from '../../socket/lookup.ts'
 import { type Socket, socketState } from '../../socket/socket.ts'
 import type { ChainPacket, MatchKind, MatchSpec } from '../extension.ts'
-import { find, flag } from './helpers.ts'
+import { find, flag } from './given.ts'
 
 /** The ends of a packet as a socket of this host would see them. */
 export function socketTuple({ skb, l3, l4, family, in: input }: ChainPacket): Tuple {

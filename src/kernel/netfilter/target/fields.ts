@@ -14,8 +14,8 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
+import { find, flag, read, withValue } from '../match/given.ts'
 import { parseTos, readDscp } from '../match/header-fields.ts'
-import { find, flag, read, withValue } from '../match/helpers.ts'
 import { type Masked, parseMasked, parseNumber } from '../values.ts'
 
 const { next, drop } = actionVerdict

@@ -9,7 +9,7 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
-import { find, flag, read, valueText, withValue } from '../match/helpers.ts'
+import { find, flag, read, valueText, withValue } from '../match/given.ts'
 import { hex, type Masked, parseMasked, parseNumber } from '../values.ts'
 
 const { next } = actionVerdict
@@ -144,11 +144,9 @@ const classify: TargetKind = {
       )
     const value = read(option, scope, parseClass, 'class as `MAJOR:MINOR`')
     if (value === undefined) return undefined
-    const text = `--set-class ${Math.floor(value / 0x1_0000)
-      .toString(16)
-      .padStart(4, '0')}:${(value % 0x1_0000).toString(16).padStart(4, '0')}`
+    const part = (number: number): string => number.toString(16).padStart(4, '0')
     return {
-      text: text.replace(/ 0*([0-9a-f])/, ' $1').replace(/:0*([0-9a-f])/, ':$1'),
+      text: `--set-class ${part(Math.floor(value / 0x1_0000))}:${part(value % 0x1_0000)}`,
       bind: () => (packet) => {
         packet.skb.priority = value
         return next

@@ -12,7 +12,7 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
-import { find, flag, read, withValue } from '../match/helpers.ts'
+import { find, flag, read, withValue } from '../match/given.ts'
 import type { TableName } from '../ruleset.ts'
 import { compareIp, formatPortRange, parsePortRange, type Range } from '../values.ts'
 
@@ -58,10 +58,9 @@ function parseDestination(text: string, family: 4 | 6): Destination | undefined 
 function destinationText({ addresses, ports, basePort }: Destination, family: 4 | 6): string {
   let text = ''
   if (addresses !== undefined) {
-    const wrap = (address: typeof addresses.first): string =>
-      family === 6 && ports !== undefined ? `[${formatIp(address)}]` : formatIp(address)
-    text = wrap(addresses.first)
-    if (compareIp(addresses.first, addresses.last) !== 0) text += `-${wrap(addresses.last)}`
+    text = formatIp(addresses.first)
+    if (compareIp(addresses.first, addresses.last) !== 0) text += `-${formatIp(addresses.last)}`
+    if (family === 6 && ports !== undefined) text = `[${text}]`
   }
   if (ports === undefined) return text
   return `${text}:${formatPortRange(ports, '-')}${basePort === undefined ? '' : `/${basePort}`}`

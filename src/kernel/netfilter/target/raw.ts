@@ -14,7 +14,7 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
-import { find, flag, read, withValue } from '../match/helpers.ts'
+import { find, flag, read, withValue } from '../match/given.ts'
 import { socketTuple } from '../match/socket.ts'
 import { hex, parseMasked, parseNumber } from '../values.ts'
 
@@ -58,7 +58,7 @@ const noTrackTarget: TargetKind = {
   tables: ['raw'],
   hooks: ['PREROUTING', 'OUTPUT'],
   options: [],
-  read: (): TargetSpec => ({ name: 'CT', text: '--notrack', need: 'conntrack', bind: () => notrack }),
+  read: (): TargetSpec => ({ text: '', need: 'conntrack', bind: () => notrack }),
 }
 
 interface Proxy {

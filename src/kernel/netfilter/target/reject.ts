@@ -25,7 +25,7 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
-import { find, valueText, withValue } from '../match/helpers.ts'
+import { find, valueText, withValue } from '../match/given.ts'
 import { routeFromAnywhere } from '../reroute.ts'
 
 interface RejectKind {

@@ -8,16 +8,13 @@ import {
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
-import { find, flag, valueText, withValue } from '../match/helpers.ts'
+import { find, flag, valueText, withValue } from '../match/given.ts'
 import { directionsText, readDirections } from '../match/set.ts'
 import { addMember, memberKey, memberOf } from '../set/members.ts'
 import { parseNumber } from '../values.ts'
+import { quoteWord } from '../words.ts'
 
 const nothing: Action = () => actionVerdict.next
-
-function quoted(text: string): string {
-  return /^[A-Za-z0-9_-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
-}
 
 const levels = ['emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug'] as const
 const levelAliases: ReadonlyMap<string, number> = new Map([
@@ -55,7 +52,7 @@ const log: TargetKind = {
     if (valueText(prefix).length > 29 && prefix !== undefined)
       return scope.report(prefix.word, 'a log prefix has at most 29 characters')
     const words: string[] = []
-    if (prefix !== undefined) words.push(`--log-prefix ${quoted(valueText(prefix))}`)
+    if (prefix !== undefined) words.push(`--log-prefix ${quoteWord(valueText(prefix))}`)
     if (number !== 4) words.push(`--log-level ${number}`)
     for (const name of logFlags) if (find(given, name) !== undefined) words.push(name)
     return { text: words.join(' '), bind: () => nothing }
@@ -74,7 +71,7 @@ const nflog: TargetKind = {
       if (option === undefined) continue
       const value = valueText(option)
       if (name === '--nflog-group' && value === '0') continue
-      words.push(`${name} ${name === '--nflog-prefix' ? quoted(value) : value}`)
+      words.push(`${name} ${name === '--nflog-prefix' ? quoteWord(value) : value}`)
     }
     return { text: words.join(' '), bind: () => nothing }
   },

@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest'
+import { createMachine } from '../machine.ts'
+import { addNamespace } from '../namespace.ts'
+import { editRuleset } from './edit.ts'
+import { attachIptables, currentRuleset, iptablesSave } from './iptables.ts'
+import { parseRuleset } from './parse.ts'
+import { parseSets } from './set/parse-set.ts'
+
+function problems(...lines: readonly string[]): string[] {
+  const parsed = parseRuleset(lines.join('\n'), 4)
+  return parsed.ok
+    ? []
+    : parsed.problems.map(
+        ({ line, column, message, hint }) =>
+          `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`,
+      )
+}
+
+const filter = (...rules: readonly string[]): string[] => problems('*filter', ...rules, 'COMMIT')
+
+test.each([
+  [
+    'unknown match',
+    filter('-A INPUT -m conntrak --ctstate NEW -j DROP'),
+    /2:13 there is no match `conntrak` \(did you mean `conntrack`/,
+  ],
+  [
+    'unknown target',
+    filter('-A INPUT -j REJET'),
+    /2:13 .*no target or chain `REJET` \(did you mean `REJECT`/,
+  ],
+  ['unknown option', filter('-A INPUT -p tcp --dprt 80 -j DROP'), /2:17 .*option `--dprt`/],
+  ['unknown chain', filter('-A INPTU -j DROP'), /2:4 .*no chain `INPTU` \(did you mean `INPUT`/],
+  ['missing user chain', filter('-A INPUT -j KUBE-SVC'), /2:13 .*no target or chain `KUBE-SVC`/],
+  ['goto to nowhere', filter('-A INPUT -g KUBE-SVC'), /2:13 .*no chain `KUBE-SVC`/],
+  ['bad address', filter('-A INPUT -s 10.0.0.300 -j DROP'), /2:13 `10.0.0.300` is no IPv4 address/],
+  ['bad port', filter('-A INPUT -p tcp --dport 70000 -j DROP'), /2:25 `70000` is no port/],
+  ['port without protocol', filter('-A INPUT -m tcp --dport 80 -j DROP'), /`-m tcp` needs `-p tcp`/],
+  ['unknown state', filter('-A INPUT -m state --state NWE -j DROP'), /no state `NWE` \(did you mean `NEW`/],
+  ['unknown table', problems('*fliter', 'COMMIT'), /1:1 there is no table `fliter` \(did you mean `filter`/],
+  ['no COMMIT', problems('*filter', '-A INPUT -j DROP'), /1:1 table `filter` is not closed with COMMIT/],
+  ['no table', problems('-A INPUT -j DROP'), /1:1 a rule set begins with the name of a table/],
+  ['open quote', filter('-A INPUT -m comment --comment "abc -j DROP'), /2:31 this quote is never closed/],
+  ['negated flag', filter('-A INPUT -m socket ! --transparent -j DROP'), /`--transparent` cannot be negated/],
+  ['twice', filter('-A INPUT -m mark --mark 1 --mark 2'), /`--mark` is given twice/],
+  [
+    'wrong table',
+    filter('-A INPUT -j DNAT --to-destination 10.0.0.1'),
+    /target `DNAT` is only valid in table nat/,
+  ],
+  [
+    'wrong hook',
+    problems('*nat', '-A POSTROUTING -j DNAT --to-destination 10.0.0.1', 'COMMIT'),
+    /only valid in PREROUTING, OUTPUT, but packets come here from POSTROUTING/,
+  ],
+  [
+    'wrong hook by a user chain',
+    problems('*nat', ':X - [0:0]', '-A PREROUTING -j X', '-A X -j MASQUERADE', 'COMMIT'),
+    /4:9 .*MASQUERADE.*from PREROUTING/,
+  ],
+  [
+    'loop',
+    filter(':A - [0:0]', ':B - [0:0]', '-A INPUT -j A', '-A A -j B', '-A B -j A'),
+    /closes a loop: A -> B -> A/,
+  ],
+  ['missing set', filter('-A INPUT -m set --match-set blue src -j DROP'), /2:29 there is no set `blue`/],
+  ['value missing', filter('-A INPUT -s'), /2:10 `-s` needs a value/],
+  ['word without an option', filter('-A INPUT tcp'), /2:10 `tcp` stands where an option is expected/],
+  ['nth out of range', filter('-A INPUT -m statistic --mode nth --every 3 --packet 3'), /must be smaller/],
+  ['policy', filter(':INPUT REJECT [0:0]'), /ACCEPT or DROP/],
+  ['tcp-reset without tcp', filter('-A INPUT -j REJECT --reject-with tcp-reset'), /needs `-p tcp`/],
+])('%s', (_name, found, wanted) => {
+  expect(found.join('\n')).toMatch(wanted)
+})
+
+test('all mistakes come at once, in the order of the text', () => {
+  const found = filter('-A INPUT -m nope -j DROP', '-A INPTU -j DROP', '-A INPUT -s x -j DROP')
+  expect(found.map((line) => line.split(':')[0])).toEqual(['2', '3', '4'])
+})
+
+test('a changed rule leaves the counters of the others alone', () => {
+  const ns = addNamespace(createMachine({ seed: 1 }), { name: 'n' })
+  const parsed = parseRuleset(
+    '*filter\n[5:50] -A INPUT -p tcp -j ACCEPT\n[6:60] -A INPUT -p udp -j ACCEPT\nCOMMIT',
+    4,
+  )
+  if (!parsed.ok) throw new Error('refused')
+  attachIptables(ns, 4, parsed.ruleset)
+  const edited = editRuleset(currentRuleset(ns, 4), '-w -t filter -R INPUT 2 -p icmp -j DROP')
+  if (!edited.ok) throw new Error(JSON.stringify(edited.problems))
+  attachIptables(ns, 4, edited.ruleset)
+  expect(iptablesSave(ns, 4, { counters: true })).toContain(
+    '[5:50] -A INPUT -p tcp -j ACCEPT\n[0:0] -A INPUT -p icmp -j DROP\n',
+  )
+})
+
+test.each([
+  ['-D INPUT 1', ''],
+  ['-D INPUT -p tcp -j ACCEPT', ''],
+  ['-I INPUT -j DROP', '-A INPUT -j DROP\n-A INPUT -p tcp -j ACCEPT\n'],
+  ['-A INPUT -j DROP', '-A INPUT -p tcp -j ACCEPT\n-A INPUT -j DROP\n'],
+  ['-F', ''],
+])('iptables %s', (command, rules) => {
+  const parsed = parseRuleset('*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT', 4)
+  const edited = parsed.ok ? editRuleset(parsed.ruleset, command) : parsed
+  if (!edited.ok) throw new Error(JSON.stringify(edited.problems))
+  const ns = addNamespace(createMachine({ seed: 1 }), { name: 'n' })
+  attachIptables(ns, 4, edited.ruleset)
+  expect(iptablesSave(ns, 4, { counters: false }).replace(/^[*:C].*\n/gm, '')).toBe(rules)
+})
+
+test.each([
+  ['create a hash:ipp family inet', /1:10 there is no set type `hash:ipp` \(did you mean `hash:ip`/],
+  ['add b 10.0.0.1', /1:5 there is no set `b`/],
+  ['create a hash:ip\nadd a 10.0.0.x', /2:7 `10.0.0.x` is no member/],
+  ['create a hash:ip\ncreate a hash:ip', /2:8 set `a` exists already/],
+])('ipset %j', (text, wanted) => {
+  const parsed = parseSets(text)
+  const found = parsed.ok
+    ? []
+    : parsed.problems.map(({ line, column, message, hint }) => `${line}:${column} ${message} (${hint})`)
+  expect(found.join('\n')).toMatch(wanted)
+})
