@@ -231,3 +231,15 @@ test('several reports at once, each in its file', async () => {
   expect(own.read('out.xml')).toContain('tests="3"')
   own.remove()
 })
+
+test('a report that cannot be written is told, and the others are made', async () => {
+  const own = workplace({ 'hello.scn': hello() })
+  const words = ['run', '--golden=new', '--reporter', 'json=no/such/out.json', '--reporter', 'text']
+  const { code, out, err } = await own.scn(words)
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: 'scn: `no/such/out.json` cannot be written: no such file or folder\n',
+  })
+  expect(out).toContain('3 passed')
+  own.remove()
+})

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Source } from '../base/text.ts'
+import { UsageError } from './usage.ts'
 
 /** Folders that never hold specs. */
 const skipped = new Set(['node_modules', 'dist', 'coverage', '.git', '.scn'])
@@ -44,7 +45,7 @@ function walk(folder: string, found: string[]): void {
   }
 }
 
-/** The text of a file, or why there is none (`no such file`, `permission denied`). */
+/** The text of a file, or why there is none (`permission denied`). */
 export function readText(cwd: string, path: string): Source | { readonly problem: string } {
   try {
     const bytes = readFileSync(resolve(cwd, path))
@@ -58,17 +59,27 @@ function problemText(problem: unknown): string {
   const code = problem instanceof Error && 'code' in problem ? String(problem.code) : ''
   switch (code) {
     case 'ENOENT':
-      return 'no such file'
+      return 'no such file or folder'
     case 'EISDIR':
       return 'this is a folder'
     case 'EACCES':
+    case 'EPERM':
       return 'permission denied'
+    case 'EROFS':
+      return 'the disk is read-only'
+    case 'ENOSPC':
+      return 'the disk is full'
     default:
       return problem instanceof Error ? problem.message : String(problem)
   }
 }
 
-/** Writes a text file whole: to a temporary file beside it, to the disk, then renamed over it. */
+/** The same sentence for everything that cannot be written: a missing folder, a read-only disk. */
+function notWritable(path: string, problem: unknown): UsageError {
+  return new UsageError(`\`${path}\` cannot be written: ${problemText(problem)}`)
+}
+
+/** Writes a text file whole: to a temporary file beside it, to the disk, then renamed over it. Throws UsageError. */
 export function writeWhole(cwd: string, path: string, text: string): void {
   writeBytes(cwd, path, Buffer.from(text, 'utf8'))
 }
@@ -77,14 +88,19 @@ export function writeWhole(cwd: string, path: string, text: string): void {
 export function writeBytes(cwd: string, path: string, bytes: Uint8Array): void {
   const full = resolve(cwd, path)
   const temporary = join(dirname(full), `.${process.pid}.${full.split(sep).at(-1)}.tmp`)
-  const file = openSync(temporary, 'w')
   try {
-    writeSync(file, bytes)
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
+    const file = openSync(temporary, 'w')
+    try {
+      writeSync(file, bytes)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(temporary, full)
+  } catch (problem) {
+    rmSync(temporary, { force: true })
+    throw notWritable(path, problem)
   }
-  renameSync(temporary, full)
 }
 
 /** Removes a file that may not be there. */
@@ -108,7 +124,8 @@ export function withLock<T>(cwd: string, path: string, work: () => T): T {
       closeSync(openSync(lock, 'wx'))
       break
     } catch (problem) {
-      if (!(problem instanceof Error && 'code' in problem && problem.code === 'EEXIST')) throw problem
+      if (!(problem instanceof Error && 'code' in problem && problem.code === 'EEXIST'))
+        throw notWritable(path, problem)
       if (tries > 1500 || isStale(lock)) rmSync(lock, { force: true })
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
     }

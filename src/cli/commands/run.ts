@@ -45,7 +45,19 @@ export async function runCommand(args: RunArguments, console: Console): Promise<
   const files = ran
     .map(({ verdict }) => verdict)
     .filter((verdict) => verdict.kind !== 'run' || verdict.cases.length > 0)
-  const left = writeGoldens(ran, args, console)
+  // What cannot be written is told at the end: reports are made on every way out.
+  const problems: unknown[] = []
+  const attempt = (work: () => void): void => {
+    try {
+      work()
+    } catch (problem) {
+      problems.push(problem)
+    }
+  }
+  let left: ReadonlySet<string> = new Set()
+  attempt(() => {
+    left = writeGoldens(ran, args, console)
+  })
   const result: RunResult = {
     files,
     missingIsFailure: args.golden !== 'new' && args.golden !== 'all',
@@ -55,7 +67,8 @@ export async function runCommand(args: RunArguments, console: Console): Promise<
     args.golden === 'all'
       ? { ...result, files: files.map((file) => (left.has(file.path) ? file : accepted(file))) }
       : result
-  for (const reporter of args.reporters) reportTo(reporter, shown, args, console)
+  for (const reporter of args.reporters) attempt(() => reportTo(reporter, shown, args, console))
+  if (problems.length > 0) throw problems[0]
   if (files.length === 0) console.err('scn: no case is selected; scn list names them all\n')
   return codeOf(shown)
 }
