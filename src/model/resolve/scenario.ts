@@ -1,15 +1,16 @@
 // One case of one scenario: variables filled in, steps and expectations read in the order of the file.
-import type { ClaimLine, Expect, GuardableItem, Scenario, Word } from '../../syntax/ast.ts'
+import type { ClaimLine, Expect, GuardableItem, Packet, Scenario, Word } from '../../syntax/ast.ts'
 import type { Claim } from '../claim.ts'
 import { mistakeIn } from '../diagnose.ts'
 import type { CaseModel, Expectation, Subject } from '../model.ts'
 import type { MapModel } from '../program.ts'
-import { fill, fillWord, type Lookup } from '../words/fill.ts'
+import { fill, fillWord, isConstant, type Lookup } from '../words/fill.ts'
 import { type DeviceDraft, type Entities, readDevice } from '../world/entities.ts'
 import { type CaseDraft, type PlainItem, standsIn } from './cases.ts'
 import { readLine } from './claim.ts'
 import { type Label, labelsOf, readSubject } from './labels.ts'
 import type { Scope } from './scope.ts'
+import { readShared } from './shared.ts'
 import { readStatement } from './statement.ts'
 import { readStep, type StepsDraft } from './step.ts'
 import { type WorldDraft, withMute } from './world.ts'
@@ -143,9 +144,22 @@ function readItem(item: GuardableItem, reading: Reading): void {
       checkContinued(item.label, reading)
       readStep(fill(item, lookup), reading.steps, context.scope)
       return
+    case 'packet': {
+      const read = readShared(item, lookup, context.scope, readPacketAlone)
+      reading.steps.steps.push(...read.steps)
+      for (const sender of read.senders) reading.steps.senders.add(sender)
+      return
+    }
     default:
       readStep(fill(item, lookup), reading.steps, context.scope)
   }
+}
+
+/** A raw packet is the same whatever stands before it. */
+function readPacketAlone(packet: Packet, scope: Scope): StepsDraft {
+  const alone: StepsDraft = { steps: [], senders: new Set(), flows: new Map() }
+  readStep(packet, alone, scope)
+  return alone
 }
 
 function checkContinued(word: Word, reading: Reading): void {
@@ -181,8 +195,7 @@ const claimsRead = new WeakMap<Scope, WeakMap<ClaimLine, readonly Claim[]>>()
 
 /** The claims of a line; a line without variables is read once for all cases of a world. */
 function lineClaims(line: ClaimLine, lookup: Lookup, { scope }: CaseContext): readonly Claim[] {
-  const filled = fill(line, lookup)
-  if (filled !== line) return readLine(filled, scope)
+  if (!isConstant(line)) return readShared(line, lookup, scope, readLine)
   const known = claimsRead.get(scope) ?? new WeakMap<ClaimLine, readonly Claim[]>()
   claimsRead.set(scope, known)
   const found = known.get(line)
