@@ -1,11 +1,7 @@
 // From a datagram on the VXLAN port to a frame on a VXLAN device: vxlan_rcv(), vxlan_set_mac(). The outer packet has passed
 // PREROUTING and INPUT. Facts: linux 7.2, 7.7, 7.8.
-import type { TunnelKey } from '../../bpf/contract.ts'
-import { type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/address.ts'
 import { readU8, readU16, readU24 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
-import { ipv4At } from '../../net/ipv4.ts'
-import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
 import { readMac } from '../../net/mac.ts'
 import { udpAt } from '../../net/udp.ts'
 import { vxlanAt, vxlanFlag } from '../../net/vxlan.ts'
@@ -15,10 +11,10 @@ import { drop } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
-import { scrub } from './crossing.ts'
 import type { NetDevice } from './device.ts'
 import { receiveInner } from './tunnel.ts'
 import { ecnDecap } from './tunnel-ecn.ts'
+import { noteDecap, pullOuter, readOuter, receivedKey } from './tunnel-outer.ts'
 import { learnVxlan } from './vxlan-fdb.ts'
 import { vxlanState } from './vxlan-state.ts'
 
@@ -54,75 +50,6 @@ export function vxlanOn(ns: Namespace, port: number, family: 4 | 6, vni: number)
 function refuse(skb: Skb, reason: KernelDropReason): void {
   const { dev } = skb
   drop(skb, { node: dev.ns.name, device: dev.name, stage: 'decap', reason })
-}
-
-interface Outer {
-  readonly source: IpAddress
-  readonly destination: IpAddress
-  readonly tos: number
-  readonly ttl: number
-  readonly checksummed: boolean
-}
-
-/** What the outer headers say; `skb.networkHeader` at the IP header, `skb.data` at the UDP header. */
-export function readOuter(skb: Skb, family: 4 | 6): Outer {
-  const { bytes, networkHeader: l3 } = skb
-  const checksummed = readU16(bytes, skb.data + udpAt.checksum) !== 0
-  if (family === 4) {
-    return {
-      source: readIpv4(bytes, l3 + ipv4At.source),
-      destination: readIpv4(bytes, l3 + ipv4At.destination),
-      tos: readU8(bytes, l3 + ipv4At.tos),
-      ttl: readU8(bytes, l3 + ipv4At.ttl),
-      checksummed,
-    }
-  }
-  return {
-    source: readIpv6(bytes, l3 + ipv6At.source),
-    destination: readIpv6(bytes, l3 + ipv6At.destination),
-    tos: ipv6TrafficClass(bytes, l3),
-    ttl: readU8(bytes, l3 + ipv6At.hopLimit),
-    checksummed,
-  }
-}
-
-function keyAddress(address: IpAddress): TunnelKey['remote'] {
-  if (isIpv4(address)) return address
-  const [a = 0, b = 0, c = 0, d = 0] = address
-  return [a, b, c, d]
-}
-
-/** BPF_F_ZERO_CSUM_TX. */
-const zeroChecksum = 2
-
-/** udp_tun_rx_dst(): the metadata of a packet that an `external` device received. */
-export function receivedKey(outer: Outer, vni: number, options?: Uint8Array): TunnelKey {
-  return {
-    id: vni,
-    remote: keyAddress(outer.source),
-    local: keyAddress(outer.destination),
-    tos: outer.tos,
-    ttl: outer.ttl,
-    flags: outer.checksummed ? 0 : zeroChecksum,
-    received: true,
-    ...(options === undefined ? {} : { options }),
-  }
-}
-
-/** Takes the outer headers off: `data` goes to `inner`; what the outer packet carried along is forgotten. */
-export function pullOuter(skb: Skb, inner: number, end: number): void {
-  skb.data = inner
-  skb.tail = end
-  skb.macHeader = -1
-  skb.vlanTci = -1
-  skb.queueMapping = 0
-  scrub(skb)
-}
-
-/** The event of the outer packet's end; its place reads `udp PORT`. Must be noted while the outer headers stand. */
-export function noteDecap(dev: NetDevice, skb: Skb): void {
-  const site = { node: dev.ns.name, device: dev.name, stage: 'decap' } as const
-  dev.ns.machine.trace?.note(skb, site, { actor: 'kernel', decision: { code: 'DECAP' } })
 }
 
 /** vxlan_rcv(), the encap_rcv function of the kernel's socket. Owns the packet. */

@@ -2,7 +2,7 @@
 // behind tc egress and the taps; what leaves is one outer packet for each remote, through OUTPUT and POSTROUTING of the
 // namespace. Facts: linux 7, 8.18. Not modelled: multicast groups, rsc, l2miss, l3miss, GBP, GPE, MDB, next-hop groups.
 import type { TunnelKey } from '../../bpf/contract.ts'
-import { type IpAddress, ipv4From, isIpv4, isUnspecified } from '../../net/address.ts'
+import { type IpAddress, isIpv4 } from '../../net/address.ts'
 import { readU16, writeU8, writeU24, writeU32 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { readMac } from '../../net/mac.ts'
@@ -22,6 +22,7 @@ import {
   sendOuter,
 } from './tunnel.ts'
 import { ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
+import { keyAddress, keyFlag } from './tunnel-key.ts'
 import { closeTunnelPort, finishUdp, flowSourcePort, openTunnelPort, pushUdp } from './tunnel-udp.ts'
 import { addVxlanRemote, type VxlanRemote, vxlanRemotes } from './vxlan-fdb.ts'
 import { answerArp } from './vxlan-proxy.ts'
@@ -60,16 +61,6 @@ function wayTo(dev: NetDevice, skb: Skb, remote: VxlanRemote): Way {
     dontFragment: df === 'set' || (df === 'inherit' && innerDontFragment(skb)),
     checksum: state.udpcsum,
   }
-}
-
-/** BPF_F_ZERO_CSUM_TX, BPF_F_DONT_FRAGMENT of bpf_skb_set_tunnel_key. */
-export const keyFlag = { zeroChecksum: 2, dontFragment: 4 } as const
-
-/** An address of a tunnel key; undefined when it names none. */
-export function keyAddress(words: TunnelKey['local']): IpAddress | undefined {
-  if (words === undefined) return undefined
-  const address: IpAddress = typeof words === 'number' ? ipv4From(words) : words
-  return isUnspecified(address) ? undefined : address
 }
 
 function wayByKey(dev: NetDevice, key: TunnelKey): Way | undefined {
