@@ -88,7 +88,9 @@ export function readSubject(
 ): Subject | undefined {
   const { label: word, index, rest, span } = subject
   const label = labels.get(word.text)
-  if (label === undefined) {
+  // What the timers of a host send is named by the host: the probe of a stale neighbour is `A.arp`.
+  const byTimer = label === undefined && rest.length > 0 && scope.entities.hosts.has(word.text)
+  if (label === undefined && !byTimer) {
     const hint =
       didYouMean(word.text, labels.keys()) ?? 'declare it with `NAME: packet ...` or `NAME: tcp ...`'
     scope.report(mistakeIn('S119', word, `no packet or flow is called \`${word.text}\``, { hint }))
@@ -100,12 +102,12 @@ export function readSubject(
     scope.report(mistakeIn('S120', part, `no packet is named \`${part.text}\``, { hint }))
     return undefined
   }
-  if (!indexFits(subject, quantity, label, scope)) return undefined
+  if (label !== undefined && !indexFits(subject, quantity, label, scope)) return undefined
   const name = [
     index === null ? word.text : `${word.text}[${index.text}]`,
     ...rest.map((part) => part.text),
   ].join('.')
-  const flow = label.kind === 'flow' && rest.length === 0
+  const flow = label?.kind === 'flow' && rest.length === 0
   return { kind: flow ? 'flow' : 'packet', name, all: quantity === 'all', span }
 }
 

@@ -46,6 +46,7 @@ function metaField(path: string, sight: Sight): FieldValue | undefined {
       )
     case 'vlan':
     case 'vlan.id':
+    case 'vlan.vid':
       return sight.snapshot.vlanTci >= 0 ? number(sight.snapshot.vlanTci & 0xfff) : undefined
     case 'pkt-type':
       return number(sight.snapshot.pktType)
