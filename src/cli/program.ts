@@ -171,7 +171,7 @@ function reviewCommands(cli: ReturnType<typeof cac>, console: Console): void {
     .command('pending [...paths]', 'What a run left to review, by cause')
     .option('--json', 'As JSON')
     .action(async (paths: string[], options: Options) => {
-      const { pendingCommand } = await import('./commands/review.ts')
+      const { pendingCommand } = await import('./commands/pending.ts')
       return pendingCommand({ paths, json: options['json'] === true }, console)
     })
   for (const verb of ['accept', 'reject'] as const) {
@@ -181,7 +181,7 @@ function reviewCommands(cli: ReturnType<typeof cac>, console: Console): void {
       .option('--group <n>', 'Everything with this cause')
       .option('--all', 'Everything pending')
       .action(async (selectors: string[], options: Options) => {
-        const { acceptCommand, rejectCommand } = await import('./commands/review.ts')
+        const { acceptCommand, rejectCommand } = await import('./commands/pending.ts')
         const group = options['group'] === undefined ? undefined : whole(options['group'], 'group', 1)
         const choice = { selectors, group, all: options['all'] === true }
         return verb === 'accept' ? acceptCommand(choice, console) : rejectCommand(choice, console)

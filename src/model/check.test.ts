@@ -413,6 +413,7 @@ describe('tables and scenarios', () => {
       undefined,
       cases('| <|nr|> | ttl |\n| a | 64 |', 'expect p1 { ip.ttl == $ttl; payload == $nr }'),
     ],
+    ['S112', 'an id is one word, as in `a-b`', cases('| id | ttl |\n| <|a b|> | 64 |')],
     ['S112', 'ids differ', cases('| id | ttl |\n| <|a|> | 64 |\n| <|a|> | 63 |').replace('<|a|>', 'a')],
     [
       'S113',

@@ -18,7 +18,8 @@ export const thingCodes = {
   },
   S112: {
     title: 'a case without an id of its own',
-    explanation: 'Every row has an id, and no two rows have the same one.',
+    explanation:
+      'Every row has an id of one word, and no two rows have the same one: golden sections, guards and selectors name cases by it.',
     example: '| a | 64 |\n| a | 63 |',
     better: '| a | 64 |\n| b | 63 |',
   },

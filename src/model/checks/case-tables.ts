@@ -75,6 +75,10 @@ function ids(table: Cases, report: Report): void {
           hint: 'a short word in the first cell',
         }),
       )
+    } else if (/[\s[\]|,"#$]/.test(id.text)) {
+      // It names a golden section, a guard and a selector.
+      const hint = `an id is one word, as in \`${id.text.replace(/[\s[\]|,"#$]+/g, '-')}\``
+      report(mistake('S112', id.span, `\`${id.text}\` cannot be an id`, { hint }))
     } else if (first !== undefined) {
       const notes = [{ message: 'the first one is here', span: first.cells[0]?.span ?? first.span }]
       report(
