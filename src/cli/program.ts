@@ -94,6 +94,7 @@ function commands(console: Console): ReturnType<typeof cac> {
   runOptions(
     cli.command('run [...paths]', 'Run scenarios and compare their traces with the goldens (the default)'),
   ).action((paths: string[], options: Options) => run(paths, options, console))
+  verifyCommands(cli, console)
   checkCommands(cli, console)
   viewCommands(cli, console)
   reviewCommands(cli, console)
@@ -105,6 +106,31 @@ function commands(console: Console): ReturnType<typeof cac> {
     })
   cli.help()
   return cli
+}
+
+function verifyCommands(cli: ReturnType<typeof cac>, console: Console): void {
+  cli
+    .command('verify [...paths]', 'Run the same cases on the real Linux kernel and compare; writes nothing')
+    .option('-k <text>', 'Only cases whose path, name or title holds these words')
+    .option('-t <tags>', 'Only cases with these tags')
+    .option('--slow', 'Also cases that take more than 5 s of real time')
+    .option('--seed <n>', 'Seed of every choice')
+    .option('--json', 'As JSON')
+    .option('-v', 'Name every case')
+    .action(async (paths: string[], options: Options) => {
+      const { verifyCommand } = await import('./commands/verify.ts')
+      return verifyCommand(
+        {
+          selection: { paths, keyword: text(options['k']), tags: text(options['t']), shard: undefined },
+          slow: options['slow'] === true,
+          json: options['json'] === true,
+          verbose: options['v'] === true,
+          seed: whole(options['seed'] ?? 0, 'seed', 0),
+          clock: () => performance.now(),
+        },
+        console,
+      )
+    })
 }
 
 function checkCommands(cli: ReturnType<typeof cac>, console: Console): void {
@@ -141,6 +167,30 @@ function viewCommands(cli: ReturnType<typeof cac>, console: Console): void {
     const { expandCommand } = await import('./commands/expand.ts')
     return expandCommand(selector, console)
   })
+  cli
+    .command(
+      'show <selector> [...command]',
+      "What a tool would print in a node: 'ip route', 'bridge fdb', 'ss -tan'",
+    )
+    .option('--node <name>', 'Only this node, netns or pod')
+    .option('--after <step>', 'After this step (a number) or packet; after all steps without it')
+    .option('--before', 'Before the first step')
+    .option('--seed <n>', 'Seed of every choice')
+    .action(async (selector: string, words: string[], options: Options) => {
+      const { showCommand } = await import('./commands/show.ts')
+      if (words.length === 0) throw new UsageError("`scn show` needs a command: scn show SPEC 'ip route'")
+      return showCommand(
+        {
+          selector,
+          command: words.join(' '),
+          node: text(options['node']),
+          after: text(options['after']),
+          before: options['before'] === true,
+          seed: whole(options['seed'] ?? 0, 'seed', 0),
+        },
+        console,
+      )
+    })
   cli
     .command('trace <selector>', 'Run and show, compare nothing')
     .option('--level <level>', 'minimal, hops or full')
@@ -205,11 +255,13 @@ function reviewCommands(cli: ReturnType<typeof cac>, console: Console): void {
 
 const known = [
   'run',
+  'verify',
   'check',
   'fmt',
   'list',
   'expand',
   'trace',
+  'show',
   'pending',
   'accept',
   'reject',

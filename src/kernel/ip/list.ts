@@ -10,26 +10,30 @@ import { type FibRoute, type NextHop, routeScope, routeTable } from './route.ts'
 import type { Rule } from './rule.ts'
 import { familyState } from './state.ts'
 
-const scopeNames = new Map<number, string>([
+/** /etc/iproute2/rt_scopes. */
+export const scopeNames = new Map<number, string>([
   [routeScope.universe, 'global'],
   [routeScope.site, 'site'],
   [routeScope.link, 'link'],
   [routeScope.host, 'host'],
   [routeScope.nowhere, 'nowhere'],
 ])
-const protocolNames = new Map<number, string>([
+/** /etc/iproute2/rt_protos; `boot` is not printed. */
+export const protocolNames = new Map<number, string>([
   [1, 'redirect'],
   [2, 'kernel'],
   [4, 'static'],
   [12, 'bird'],
 ])
-const tableNames = new Map<number, string>([
+/** /etc/iproute2/rt_tables. */
+export const tableNames = new Map<number, string>([
   [routeTable.default, 'default'],
   [routeTable.main, 'main'],
   [routeTable.local, 'local'],
 ])
 
-function compareAddresses(left: IpAddress, right: IpAddress): number {
+/** Order of addresses as tries walk them: numbers of the network order. */
+export function compareAddresses(left: IpAddress, right: IpAddress): number {
   if (isIpv4(left) || isIpv4(right)) return isIpv4(left) && isIpv4(right) ? left - right : 0
   for (let i = 0; i < 4; i += 1) {
     const order = (left[i as 0] as number) - (right[i as 0] as number)
@@ -39,7 +43,7 @@ function compareAddresses(left: IpAddress, right: IpAddress): number {
 }
 
 /** `default`, a bare address for a host route, else the prefix. */
-function destinationText(prefix: Prefix): string {
+export function destinationText(prefix: Prefix): string {
   if (prefix.length === 0 && isUnspecified(prefix.address)) return 'default'
   return prefix.length === (isIpv4(prefix.address) ? 32 : 128)
     ? formatIp(prefix.address)

@@ -1,0 +1,35 @@
+// `iptables-save`, `iptables -S`, `conntrack -L` and their IPv6 forms: the words behind each.
+import { isStray, type ShowContext, type Shown, shown, unknown, Words } from './command-words.ts'
+import { showConntrack } from './conntrack.ts'
+import { showIptables, showRuleCommands } from './iptables.ts'
+
+/** `iptables-save [-c] [-t T]`, `iptables [-t T] -S`; ip6tables alike. */
+export function iptablesCommand(words: readonly string[], { ns }: ShowContext): Shown {
+  const [tool = ''] = words
+  const family = tool.startsWith('ip6') ? 6 : 4
+  let counters = false
+  let table: string | undefined
+  let lists = tool.endsWith('-save')
+  const rest = new Words(words, 1)
+  for (let word = rest.next(); word !== undefined; word = rest.next()) {
+    if (word === '-t') table = rest.next()
+    else if (word === '-c' || word === '--counters') counters = true
+    else if (word === '-S' && !tool.endsWith('-save')) lists = true
+    else return unknown(word)
+  }
+  if (!lists) return unknown(tool)
+  if (tool.endsWith('-save')) return shown(showIptables(ns, { family, counters, table }))
+  return shown(showRuleCommands(ns, { family, table: table ?? 'filter' }))
+}
+
+/** `conntrack -L [-f ipv4|ipv6] [-p PROTOCOL]`. */
+export function conntrackCommand(words: readonly string[], { ns }: ShowContext): Shown {
+  const rest = new Words(words, 1)
+  const flags = rest.flags(['-L', '--dump'])
+  if (flags.size === 0) return unknown(rest.next() ?? 'conntrack')
+  const options = rest.pairs(['-f', '-p'])
+  if (isStray(options)) return unknown(options.word)
+  return shown(
+    showConntrack(ns, { family: options.get('-f') === 'ipv6' ? 6 : 4, protocol: options.get('-p') }),
+  )
+}
