@@ -93,6 +93,15 @@ test('the reference names every word of the grammar', () => {
   expect(words.filter((word) => !said.has(word.replace(/\.$/, '')))).toEqual([])
 })
 
+test('the page of the command names every command', () => {
+  const commands = [...textOf('src/cli/program.ts').matchAll(/\.?command\(\s*['"`](\w+)/g)].map(
+    ([, name = '']) => name,
+  )
+  const page = textOf('docs/cli.md')
+  expect(commands.length).toBeGreaterThan(5)
+  expect(commands.filter((name) => !new RegExp(`scn (\\[)?${name}`).test(page))).toEqual([])
+})
+
 test('links inside the documents lead somewhere', () => {
   const broken = documents.flatMap((document) =>
     [...textOf(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
