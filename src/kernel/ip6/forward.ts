@@ -81,7 +81,7 @@ function refused(skb: Skb, route: Route): boolean {
   if (readU8(skb.bytes, skb.networkHeader + ipv6At.hopLimit) <= 1) {
     icmp6Send(skb, { type: icmpv6Type.timeExceeded, code: 0, info: 0 })
     count(ns, 'Ip6InHdrErrors')
-    dropAtRoute(skb, 'IP_TTL_EXCEEDED_SCN')
+    dropAtRoute(skb, 'SKB_DROP_REASON_IP_INHDR')
     return true
   }
   if (sourceStaysHere(skb)) {
