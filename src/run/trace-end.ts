@@ -33,6 +33,7 @@ function stateLines(ns: Namespace): StateLine[] {
 /** Neighbours that nobody declared and that did not start warm. */
 function neighbourLines(ns: Namespace, family: 4 | 6): StateLine[] {
   const lines: StateLine[] = []
+  if (family === 6 && !ns.ip.asked6) return lines
   for (const neighbour of listNeighbours(ns, family)) {
     if (neighbour.state === 'PERMANENT' || neighbour.state === 'NONE') continue
     const mac = ns.ip.warm?.(neighbour.device, neighbour.address)

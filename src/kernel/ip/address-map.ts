@@ -40,15 +40,15 @@ export class AddressMap<T> {
   }
 
   set(address: IpAddress, scope: number, value: T): void {
-    const existing = this.slot(address, scope)
+    const key = keyOf(address, scope)
+    this.slots ??= new Map()
+    const found = this.slots.get(key)
+    const existing = found === undefined ? undefined : slotIn(found, address, scope)
     if (existing !== undefined) {
       existing.value = value
       return
     }
-    const key = keyOf(address, scope)
     const slot: Slot<T> = { address, scope, value }
-    this.slots ??= new Map()
-    const found = this.slots.get(key)
     if (found === undefined) this.slots.set(key, slot)
     else if (Array.isArray(found)) found.push(slot)
     else this.slots.set(key, [found, slot])
@@ -90,12 +90,16 @@ export class AddressMap<T> {
   }
 
   private slot(address: IpAddress, scope: number): Slot<T> | undefined {
-    const found = this.slots?.get(keyOf(address, scope))
-    if (found === undefined) return undefined
-    if (!Array.isArray(found)) {
-      if (isIpv4(address)) return found
-      return found.scope === scope && sameIp(found.address, address) ? found : undefined
-    }
-    return found.find((slot) => slot.scope === scope && sameIp(slot.address, address))
+    if (this.slots === undefined) return undefined
+    const found = this.slots.get(keyOf(address, scope))
+    return found === undefined ? undefined : slotIn(found, address, scope)
   }
+}
+
+function slotIn<T>(found: Slot<T> | Slot<T>[], address: IpAddress, scope: number): Slot<T> | undefined {
+  if (!Array.isArray(found)) {
+    if (isIpv4(address)) return found
+    return found.scope === scope && sameIp(found.address, address) ? found : undefined
+  }
+  return found.find((slot) => slot.scope === scope && sameIp(slot.address, address))
 }

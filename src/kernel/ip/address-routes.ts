@@ -45,10 +45,9 @@ function kernelRoute(
 function add(dev: NetDevice, type: RouteType, prefix: Prefix, source: IpAddress | undefined): void {
   const route = kernelRoute(dev, { type, prefix, source })
   const table = familyState(dev.ns, route.family).tables.get(route.table)
-  const there = table
-    ?.at(route.prefix.address, route.prefix.length)
-    .some((other) => other.type === type && other.nextHops[0]?.device === dev)
-  if (there !== true) insertRoute(dev.ns, route)
+  const same = table?.at(route.prefix.address, route.prefix.length) ?? []
+  for (const other of same) if (other.type === type && other.nextHops[0]?.device === dev) return
+  insertRoute(dev.ns, route)
 }
 
 /** The route to the address itself; there even while its device is down. */

@@ -22,6 +22,7 @@ function speaksIpv6(dev: NetDevice): boolean {
 
 function routesOver(dev: NetDevice, family: 4 | 6): FibRoute[] {
   const found: FibRoute[] = []
+  if (family === 6 && !dev.ns.ip.asked6) return found // what waits to be made sees the device as it is then
   for (const table of familyState(dev.ns, family).tables.values()) {
     for (const route of table.routes()) {
       if (route.nextHops.some((nextHop) => nextHop.device === dev)) found.push(route)
@@ -33,15 +34,21 @@ function routesOver(dev: NetDevice, family: 4 | 6): FibRoute[] {
 function comeUp(dev: NetDevice): void {
   if (dev.kind === 'loopback') {
     if (addressesOf(dev, 4).length === 0) addAddress(dev, loopback4)
-    if (speaksIpv6(dev) && addressesOf(dev, 6).length === 0) addAddress(dev, loopback6)
+    if (speaksIpv6(dev))
+      dev.ns.ip.whenAsked6(() => {
+        if (addressesOf(dev, 6).length === 0) addAddress(dev, loopback6)
+      })
     return
   }
   for (const own of addressesOf(dev, 4)) addSubnetRoutes(own)
   announceAddresses(dev)
   if (!speaksIpv6(dev) || !dev.arp) return
-  addMulticastRoute(dev)
-  for (const own of addressesOf(dev, 6)) addSubnetRoutes(own)
-  addAddress(dev, { address: linkLocalOf(macFrom(dev.mac)), length: 64 })
+  const mac = macFrom(dev.mac)
+  dev.ns.ip.whenAsked6(() => {
+    addMulticastRoute(dev)
+    for (const own of addressesOf(dev, 6)) addSubnetRoutes(own)
+    addAddress(dev, { address: linkLocalOf(mac), length: 64 })
+  })
 }
 
 /** fib_sync_down_dev(): routes over the device vanish, unless another of their next hops still works. */

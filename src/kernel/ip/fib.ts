@@ -18,6 +18,8 @@ interface Level {
   readonly prefixes: AddressMap<FibRoute[]>
 }
 
+const noRoutes: readonly FibRoute[] = []
+
 export class FibTable {
   readonly id: number
   /** Longest first. */
@@ -34,8 +36,10 @@ export class FibTable {
 
   /** All routes of a prefix. */
   at(address: IpAddress, length: number): readonly FibRoute[] {
-    const level = this.levels.find((candidate) => candidate.length === length)
-    return level?.prefixes.get(masked(address, length)) ?? []
+    for (const level of this.levels) {
+      if (level.length === length) return level.prefixes.get(masked(address, length)) ?? noRoutes
+    }
+    return noRoutes
   }
 
   /** Puts a route behind those of its prefix that are preferred to it or equal (`append`), or before its equals. */
@@ -94,12 +98,16 @@ export class FibTable {
   }
 
   private level(length: number): Level {
-    const at = this.levels.findIndex((candidate) => candidate.length <= length)
-    const found = this.levels[at]
-    if (found !== undefined && found.length === length) return found
+    const { levels } = this
+    let at = 0
+    for (; at < levels.length; at += 1) {
+      const level = levels[at]
+      if (level === undefined || level.length < length) break
+      if (level.length === length) return level
+    }
     const made: Level = { length, prefixes: new AddressMap() }
-    if (at === -1) this.levels.push(made)
-    else this.levels.splice(at, 0, made)
+    if (at === levels.length) levels.push(made)
+    else levels.splice(at, 0, made)
     return made
   }
 }

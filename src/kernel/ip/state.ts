@@ -112,7 +112,15 @@ export interface FamilyState {
 export interface IpState {
   readonly ns: Namespace
   readonly v4: FamilyState
+  /** Made when it is first asked for; see `whenAsked6`. */
   readonly v6: FamilyState
+  /** Whether anybody has asked for `v6`: until then it has no neighbours and no learned routes. */
+  readonly asked6: boolean
+  /**
+   * Does IPv6 work that nothing but `v6` shows (link-local addresses and their routes): now, or when `v6` is first asked
+   * for. Every device brings some, and most scenarios never look.
+   */
+  readonly whenAsked6: (work: () => void) => void
   readonly stack: IpStack
   readonly transports: Map<number, TransportHandler>
   /** Identification counters by destination, then by source and protocol. */
@@ -142,20 +150,50 @@ function createFamily(ns: Namespace, family: 4 | 6): FamilyState {
   }
 }
 
+class State implements IpState {
+  readonly ns: Namespace
+  readonly v4: FamilyState
+  readonly stack: IpStack
+  readonly transports: Map<number, TransportHandler>
+  readonly identifiers = new Map<number, Map<number, number>>()
+  icmpTokens = 0
+  icmpLast = Number.NEGATIVE_INFINITY
+  warm: IpState['warm'] = undefined
+  private six: FamilyState | undefined = undefined
+  private waiting: (() => void)[] = []
+
+  constructor(ns: Namespace) {
+    this.ns = ns
+    this.v4 = createFamily(ns, 4)
+    this.stack = ns.machine.ipStack
+    this.transports = this.stack.transports
+  }
+
+  get v6(): FamilyState {
+    return this.six ?? this.make6()
+  }
+
+  get asked6(): boolean {
+    return this.six !== undefined
+  }
+
+  whenAsked6(work: () => void): void {
+    if (this.six === undefined) this.waiting.push(work)
+    else work()
+  }
+
+  private make6(): FamilyState {
+    const made = createFamily(this.ns, 6)
+    this.six = made
+    for (const work of this.waiting) work()
+    this.waiting = []
+    return made
+  }
+}
+
 /** The empty state of a namespace; `ns.machine` must be set. Loopback addresses are added when `lo` comes up. */
 export function createIpState(ns: Namespace): IpState {
-  const stack = ns.machine.ipStack
-  return {
-    ns,
-    v4: createFamily(ns, 4),
-    v6: createFamily(ns, 6),
-    stack,
-    transports: stack.transports,
-    identifiers: new Map(),
-    icmpTokens: 0,
-    warm: undefined,
-    icmpLast: Number.NEGATIVE_INFINITY,
-  }
+  return new State(ns)
 }
 
 /** The state of one family. */
