@@ -401,6 +401,23 @@ describe('programs', () => {
       ),
     ],
     ['S103', 'did you mean `friend`?', attach('xdp', 'ip.src == <|frend|> => XDP_DROP')],
+    ['S121', 'did you mean `friend`?', attach('xdp', 'ip.src & 0xff == <|frend|> => XDP_DROP')],
+    [
+      'S121',
+      'a number, an address, a name of a host or a device',
+      attach('tc', 'otherwise => TC_ACT_REDIRECT { redirect-neigh eth0 via <|10..1.0.2|> }'),
+    ],
+    ['S121', 'a list stands behind `in`', attach('xdp', 'ip.ttl == <|[1, 2]|> => XDP_DROP')],
+    [
+      'S121',
+      '`in` takes a map, a prefix or a list of values',
+      attach('xdp', 'ip.ttl in [1, <|ip.proto|>] => XDP_DROP'),
+    ],
+    [
+      'S121',
+      'a number of bytes, as in `adjust-head -14`',
+      attach('xdp', 'otherwise => XDP_PASS { adjust-head <|ip.ttl|> }'),
+    ],
   ])
 })
 
@@ -447,7 +464,7 @@ describe('constructs to come', () => {
       'it is checked, but the file cannot be run',
       file({ topology: '<|cluster cilium 1.19|> { routing native }' }),
     ],
-    ['S190', undefined, file({ topology: 'node n { <|dev v0|> vxlan id 1 }' })],
+    ['S190', undefined, file({ topology: 'node n { <|dev v0|> wireguard }' })],
     [
       'S190',
       undefined,
@@ -456,7 +473,7 @@ describe('constructs to come', () => {
         topology: 'node n { dev eth0 on lan 10.1.0.9 { xdp p } }',
       }),
     ],
-    ['S190', undefined, file({ topology: 'node n { <|iptables|> """\n*filter\nCOMMIT\n""" }' })],
+    ['S190', undefined, file({ topology: 'node n { <|nft|> """\ntable ip t { }\n""" }' })],
     ['S190', undefined, file({ steps: `${send}\n  <|restart node host|>` })],
     ['S190', undefined, file({ steps: 'f1: <|sctp|> friend:1 > host:2 { open }' })],
     ['S190', undefined, file({ steps: `${send}\n  expect p1 <|to-proxy|>` })],

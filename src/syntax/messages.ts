@@ -48,7 +48,8 @@ function listed(items: readonly string[]): string {
 /** Everything that may stand there, signs and kinds of words first when the list is long. */
 function listExpected({ literals, kinds }: Expected): string {
   const quoted = literals.filter((text) => text !== '\n' && text !== ';').map((text) => `\`${text}\``)
-  const items = [...kinds.filter((kind) => kind !== 'end of line'), ...quoted]
+  const words = kinds.filter((kind) => kind !== 'end of line')
+  const items = [...words.map((kind) => `${/^[aeio]/.test(kind) ? 'an' : 'a'} ${kind}`), ...quoted]
   return items.length === 0 ? 'the end of the line' : listed(items)
 }
 

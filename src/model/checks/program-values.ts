@@ -1,6 +1,11 @@
 // What a program reads and writes exists where it runs: fields, values beside them, devices, other programs.
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
+import { textOf } from '../../base/text.ts'
+import { parseIp } from '../../net/address.ts'
+import { parseMac } from '../../net/mac.ts'
+import { parsePrefix } from '../../net/prefix.ts'
+import { parseTcpFlags } from '../../net/tcp.ts'
 import type { HostItem, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import { hookFamily, type ProgramDraft } from '../resolve/program.ts'
@@ -10,7 +15,7 @@ import { readValue } from '../resolve/value.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { fieldInfo } from '../words/fields.ts'
 import { integerOf } from '../words/numbers.ts'
-import type { HostDraft } from '../world/entities.ts'
+import { addressesOf, type HostDraft } from '../world/entities.ts'
 
 /** Fields, values, redirect targets and tail calls of every program. */
 export function programValues(world: WorldDraft, report: Report): void {
@@ -22,6 +27,9 @@ export function programValues(world: WorldDraft, report: Report): void {
       const info = fieldInfo(left.path)
       if (info !== undefined) readValue(value, info, operator, world.scope)
     }
+    for (const { expr, hint } of uses.misplaced)
+      report(mistake('S121', expr.span, `\`${textOf(expr.span)}\` cannot stand here`, { hint }))
+    operands(program, world, report)
     devices(program, world, report)
     const names = world.entities.linked.programNames.get(syntax.span.source.name)
     for (const word of uses.tails) {
@@ -59,6 +67,25 @@ function field(
         hint: 'it is computed from the rest of the packet',
       }),
     )
+  }
+}
+
+/** Words that the program computes with: numbers, addresses, names of hosts that have one, devices where it runs. */
+function operands(program: ProgramDraft, world: WorldDraft, report: Report): void {
+  if (program.uses.operands.length === 0) return
+  const { hosts } = world.entities
+  const devicesOf = hostsOf(program, world).map((host) => host.devices)
+  for (const word of program.uses.operands) {
+    const { text } = word
+    if (integerOf(text) !== undefined || parseIp(text) !== undefined || parsePrefix(text) !== undefined)
+      continue
+    if (parseMac(text) !== undefined || parseTcpFlags(text) !== undefined) continue
+    const host = hosts.get(text)
+    if (host !== undefined && addressesOf(host).length > 0) continue
+    if (devicesOf.length > 0 && devicesOf.every((devices) => devices.has(text))) continue
+    const known = [...hosts.keys(), ...devicesOf.flatMap((devices) => [...devices.keys()])]
+    const hint = didYouMean(text, known) ?? 'a number, an address, a name of a host or a device'
+    report(mistakeIn('S121', word, `\`${text}\` is no value`, { hint }))
   }
 }
 

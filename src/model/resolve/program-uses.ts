@@ -13,6 +13,7 @@ import type {
   Word,
 } from '../../syntax/ast.ts'
 import { looksLikeAddress } from '../words/addresses.ts'
+import { integerOf } from '../words/numbers.ts'
 
 export interface MapUse {
   readonly map: Word
@@ -33,12 +34,22 @@ export interface ValueUse {
   readonly value: Expr
 }
 
+/** An expression of a kind that its place does not take. */
+export interface Misplaced {
+  readonly expr: Expr
+  readonly hint: string
+}
+
 export interface ProgramUses {
   readonly codes: readonly Word[]
   readonly actions: readonly Action[]
   readonly fields: readonly FieldUse[]
   readonly maps: readonly MapUse[]
   readonly values: readonly ValueUse[]
+  /** Words that stand for a number or an address without a field beside them: in arithmetic, keys, options. */
+  readonly operands: readonly Word[]
+  /** Values where the program could not use them. */
+  readonly misplaced: readonly Misplaced[]
   readonly redirects: readonly Redirect[]
   /** Programs named by `tail NAME`, and program names in entries of prog-arrays. */
   readonly tails: readonly Word[]
@@ -50,6 +61,8 @@ interface Collecting {
   readonly fields: FieldUse[]
   readonly maps: MapUse[]
   readonly values: ValueUse[]
+  readonly operands: Word[]
+  readonly misplaced: Misplaced[]
   readonly redirects: Redirect[]
   readonly tails: Word[]
 }
@@ -62,6 +75,8 @@ export function usesOf(body: SmallProgram): ProgramUses {
     fields: [],
     maps: [],
     values: [],
+    operands: [],
+    misplaced: [],
     redirects: [],
     tails: [],
   }
@@ -104,14 +119,31 @@ function inTest(test: Test, uses: Collecting, maps: ReadonlySet<string>): void {
         uses.maps.push({ map: right, how: 'in', key: left, value: undefined })
         return
       }
-      inExpr(right, uses)
+      if (operator === 'matches') {
+        uses.misplaced.push({ expr: right, hint: 'a program knows no patterns; only expectations do' })
+      } else if (operator === 'in') inList(right, uses)
       if (left.kind === 'field') inValue(left, operator, right, uses)
+      else if (operator !== 'in') inExpr(right, uses)
+      else if (right.kind === 'word') uses.operands.push(right)
+      else if (right.kind === 'list')
+        uses.operands.push(...right.items.filter((item) => item.kind === 'word'))
     }
   }
 }
 
+/** The right side of `in`: addresses, prefixes and numbers that are known before the program runs. */
+function inList(expr: Expr, uses: Collecting): void {
+  const hint = '`in` takes a map, a prefix or a list of values'
+  if (expr.kind === 'list') {
+    for (const item of expr.items) if (item.kind !== 'word') uses.misplaced.push({ expr: item, hint })
+  } else if (expr.kind !== 'word') uses.misplaced.push({ expr, hint })
+}
+
+/** A value beside a field is read as that field's; every other expression by itself. */
 function inValue(field: Field, operator: CompareOperator, value: Expr, uses: Collecting): void {
-  if (value.kind === 'word' || value.kind === 'list') uses.values.push({ field, operator, value })
+  if (value.kind === 'word') uses.values.push({ field, operator, value })
+  else if (value.kind === 'list' && operator === 'in') uses.values.push({ field, operator, value })
+  else inExpr(value, uses)
 }
 
 function inExpr(expr: Expr, uses: Collecting): void {
@@ -127,9 +159,10 @@ function inExpr(expr: Expr, uses: Collecting): void {
       inExpr(expr.right, uses)
       return
     case 'list':
-      for (const item of expr.items) inExpr(item, uses)
+      uses.misplaced.push({ expr, hint: 'a list stands behind `in`' })
       return
     case 'word':
+      uses.operands.push(expr)
       return
   }
 }
@@ -143,11 +176,11 @@ function inAction(action: Action, uses: Collecting): void {
   switch (action.kind) {
     case 'set-field':
       uses.fields.push({ field: action.field, how: 'set' })
-      inExpr(action.value, uses)
       inValue(action.field, '==', action.value, uses)
       return
     case 'redirect':
       uses.redirects.push(action)
+      if (action.via !== null) uses.operands.push(action.via)
       return
     case 'redirect-map':
       inEntry(action.entry, 'redirect', undefined, uses)
@@ -169,16 +202,20 @@ function inAction(action: Action, uses: Collecting): void {
       return
     case 'resize':
       inExpr(action.bytes, uses)
+      if (action.bytes.kind !== 'word' || integerOf(action.bytes.text) === undefined)
+        uses.misplaced.push({ expr: action.bytes, hint: 'a number of bytes, as in `adjust-head -14`' })
       return
     case 'vlan':
       if (action.vlan !== null) inExpr(action.vlan, uses)
       return
     case 'emit':
       uses.maps.push({ map: action.map, how: 'emit', key: undefined, value: action.value })
-      inExpr(action.value, uses)
+      if (action.value.kind !== 'word' || action.value.form === 'bare') inExpr(action.value, uses)
+      return
+    case 'tunnel':
+      for (const { values } of action.options) uses.operands.push(...values)
       return
     case 'swap':
-    case 'tunnel':
       return
   }
 }

@@ -26,6 +26,8 @@ const noUses: ProgramUses = {
   fields: [],
   maps: [],
   values: [],
+  operands: [],
+  misplaced: [],
   redirects: [],
   tails: [],
 }
