@@ -20,6 +20,8 @@ import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, startListener } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
+import { attachRulesets } from './rulesets.ts'
+import { createTunnel } from './tunnel-devices.ts'
 import { warmNamespaces } from './warm.ts'
 
 export interface BootOptions {
@@ -79,7 +81,7 @@ function bootDevices(machine: Machine, model: NamespaceModel): void {
   for (const device of model.devices) {
     if (!ns.devicesByName.has(device.name)) createDevice(machine, ns, device)
     const made = deviceOf(ns, device.name)
-    if (made.mac !== device.mac && device.kind !== 'lo')
+    if (made.mac !== device.mac && device.kind !== 'lo' && device.kind !== 'ipip')
       mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
     if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
     for (const { key, value } of device.sysctls) ns.sysctls.set(key, value)
@@ -119,6 +121,11 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
     case 'macvlan':
       addMacvlan(ns, { ...options, lower: lower() })
       return
+    case 'vxlan':
+    case 'geneve':
+    case 'ipip':
+      createTunnel(ns, model)
+      return
   }
 }
 
@@ -148,6 +155,7 @@ function bootLinks(ns: Namespace, model: NamespaceModel): void {
 function bootHost(ns: Namespace, model: NamespaceModel): void {
   for (const entry of model.entries) addEntry(ns, entry)
   for (const entry of model.fdb) addFdb(ns, entry)
+  attachRulesets(ns, model.rulesets ?? [])
   for (const rule of model.rules) mustDo(addRuleModel(ns, rule), `${ns.name} takes a rule`)
   for (const route of model.routes) mustDo(addRouteModel(ns, route), `${ns.name} takes a route`)
 }

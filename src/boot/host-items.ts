@@ -2,6 +2,8 @@
 import { fdbAddLocal } from '../kernel/device/bridge-fdb.ts'
 import { bridgeState } from '../kernel/device/bridge-state.ts'
 import type { AdminResult } from '../kernel/device/change.ts'
+import { addVxlanRemote } from '../kernel/device/vxlan-fdb.ts'
+import { vxlanState } from '../kernel/device/vxlan-state.ts'
 import { addNeighbour, addProxyNeighbour, deleteNeighbour } from '../kernel/ip/admin-neighbour.ts'
 import { addRoute, removeRoute } from '../kernel/ip/admin-route.ts'
 import { addRule, removeRule } from '../kernel/ip/admin-rule.ts'
@@ -97,6 +99,18 @@ export function removeEntry(ns: Namespace, entry: NeighbourModel): AdminResult {
 /** `bridge fdb add MAC dev PORT master static`; an entry of the bridge itself is an address of this host. */
 export function addFdb(ns: Namespace, entry: FdbModel): void {
   const dev = deviceOf(ns, entry.device)
+  if (entry.remote !== undefined) {
+    const { address, port, vni, via } = entry.remote
+    const out = via === undefined ? 0 : deviceOf(ns, via).ifindex
+    const { now } = ns.machine.clock
+    addVxlanRemote(
+      vxlanState(dev).fdb,
+      entry.mac,
+      { address, port, vni, via: out },
+      { fixed: entry.permanent, now },
+    )
+    return
+  }
   if (dev.kind === 'bridge') return fdbAddLocal(bridgeState(dev), entry.mac, undefined)
   if (dev.master === undefined) return
   const state = bridgeState(dev.master)

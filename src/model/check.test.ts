@@ -40,6 +40,31 @@ function table(rows: readonly Row[]): void {
   })
 }
 
+describe('tunnels and rule sets', () => {
+  table([
+    [
+      'S145',
+      'right',
+      file({ topology: 'node n { iptables """\n*filter\n-A INPUT -j <|WRONG|>\nCOMMIT\n""" }' }),
+    ],
+    ['S145', undefined, file({ topology: 'node n { ipset """<|WRONG|>\nadd\n""" }' })],
+    [
+      'S125',
+      '`vxlan id 42`, or `external` where programs set the tunnel key',
+      file({ topology: 'node n { dev <|v0|> vxlan }' }),
+    ],
+    ['S125', undefined, file({ topology: 'node n { dev <|g0|> geneve id 1 }' })],
+    ['S125', undefined, file({ topology: 'node n { dev t0 ipip <|id 4|> }' })],
+    [
+      'S125',
+      'add `dst ADDRESS`',
+      file({ topology: 'node n { dev v0 vxlan id 1; <|fdb 02:00:00:00:00:01 dev v0|> }' }),
+    ],
+    ['S103', 'did you mean `host`?', file({ topology: 'node n { dev v0 vxlan id 1 remote <|hots|> }' })],
+    ['S103', undefined, file({ topology: 'node n { dev v0 vxlan id 1 dev <|eth9|> }' })],
+  ])
+})
+
 describe('names', () => {
   table([
     [

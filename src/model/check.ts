@@ -23,6 +23,7 @@ import { programMaps } from './checks/program-maps.ts'
 import { programValues } from './checks/program-values.ts'
 import { programsAreUsed } from './checks/programs-are-used.ts'
 import type { TextCheck, WorldCheck } from './checks/rule.ts'
+import { rulesetsParse } from './checks/rulesets-parse.ts'
 import { scenariosDoSomething } from './checks/scenarios-do-something.ts'
 import { variablesAreKnown } from './checks/variables-are-known.ts'
 import { vethPairs } from './checks/veth-pairs.ts'
@@ -32,6 +33,7 @@ import type { Model, ScenarioModel } from './model.ts'
 import { type CaseDraft, itemsOf, readCases } from './resolve/cases.ts'
 import { type CaseContext, caseContext, readCase } from './resolve/scenario.ts'
 import { readWorld, type WorldDraft } from './resolve/world.ts'
+import { type RulesetReader, readNoRulesets } from './ruleset.ts'
 import { fill, type Lookup, variablesIn } from './words/fill.ts'
 import { readEntities } from './world/entities.ts'
 import { type Files, type Linked, link } from './world/link.ts'
@@ -64,13 +66,16 @@ const worldChecks: readonly WorldCheck[] = [
   engineMissing,
 ]
 
-/** Checks a file with its imports. All mistakes are reported, in the order of the text. */
-export function check(files: Files): Checked<Model> {
+/**
+ * Checks a file with its imports. All mistakes are reported, in the order of the text. `readRulesets` finds the mistakes in
+ * texts of other tools (`iptables`, `ipset`); without it they are accepted as they are.
+ */
+export function check(files: Files, readRulesets: RulesetReader = readNoRulesets): Checked<Model> {
   const diagnostics: Diagnostic[] = []
   const report = once((diagnostic) => diagnostics.push(diagnostic))
   const linked = link(files, report)
   for (const rule of textChecks) rule(linked, report)
-  const worlds = worldsOf(linked, report)
+  const worlds = worldsOf(linked, report, [...worldChecks, rulesetsParse(readRulesets)])
   const scenarios = linked.scenarios.map((scenario) => readScenario(scenario, worlds))
   // A file of libraries has no scenario; its topology is looked at all the same.
   if (linked.scenarios.length === 0) worlds(() => undefined)
@@ -93,7 +98,11 @@ function inOrder(left: Diagnostic, right: Diagnostic, { main }: Files): number {
 }
 
 /** Gives the world for the values of a case. Cases whose values do not reach into the topology share one. */
-function worldsOf(linked: Linked, report: Report): (lookup: Lookup) => WorldDraft {
+function worldsOf(
+  linked: Linked,
+  report: Report,
+  rules: readonly WorldCheck[],
+): (lookup: Lookup) => WorldDraft {
   const known = new Map<string, WorldDraft>()
   const variables = new Set<string>()
   for (const node of [linked.topology, linked.programs.map((each) => each.syntax)]) {
@@ -106,7 +115,7 @@ function worldsOf(linked: Linked, report: Report): (lookup: Lookup) => WorldDraf
     const entities = readEntities(linked, fill(linked.topology, lookup), report)
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))
     const world = readWorld({ entities, report }, programs)
-    for (const rule of worldChecks) rule(world, report)
+    for (const rule of rules) rule(world, report)
     known.set(key, world)
     return world
   }

@@ -15,9 +15,11 @@ import type {
   RouteModel,
   RuleModel,
   ScenarioModel,
+  TunnelModel,
   World,
 } from './model.ts'
 import type { ProgramModel } from './program.ts'
+import type { RulesetModel } from './ruleset.ts'
 import { type WarmNeighbour, warmNeighbours } from './warm.ts'
 
 /** The topology of one case, derived and written out: every device, address, route, neighbour and setting. */
@@ -65,6 +67,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.fdb.map(fdbLine),
     ...warm.map(warmLine),
     ...host.listens.map(listenLine),
+    ...(host.rulesets ?? []).flatMap(rulesetLines),
   ]
   return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']
 }
@@ -83,6 +86,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...(device.segment === undefined ? [] : ['on', device.segment]),
     ...device.addresses.map(formatPrefix),
     ...(device.peer === undefined ? [] : [`peer ${device.peer.namespace}/${device.peer.device}`]),
+    ...(device.tunnel === undefined ? [] : tunnelWords(device.kind, device.tunnel)),
     ...(device.lower === undefined ? [] : [`dev ${device.lower}`]),
     ...(device.vlanId === undefined ? [] : [`id ${device.vlanId}`]),
     ...(device.macvlanMode === undefined ? [] : [`mode ${device.macvlanMode}`]),
@@ -101,6 +105,26 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
   const head = words.join(' ')
   if (inside.length === 0) return [`${head}   # ifindex ${ifindex}`]
   return [`${head} {   # ifindex ${ifindex}`, ...inside.map((line) => `  ${line}`), '}']
+}
+
+/** What differs from the defaults of iproute2. */
+function tunnelWords(kind: DeviceModel['kind'], tunnel: TunnelModel): readonly string[] {
+  const { remote, local, dstport, srcport } = tunnel
+  return [
+    ...(kind === 'ipip' || tunnel.external ? [] : [`id ${tunnel.vni}`]),
+    ...(remote === undefined ? [] : [`remote ${formatIp(remote)}`]),
+    ...(local === undefined ? [] : [`local ${formatIp(local)}`]),
+    ...(dstport === undefined ? [] : [`dstport ${dstport}`]),
+    ...(srcport === undefined ? [] : [`srcport ${srcport.first} ${srcport.last}`]),
+    ...(tunnel.external ? ['external'] : []),
+    ...(tunnel.learning ? [] : ['nolearning']),
+    ...(tunnel.proxy ? ['proxy'] : []),
+    ...(tunnel.ttl === 0 ? [] : [`ttl ${tunnel.ttl}`]),
+    ...(tunnel.tos === 0 ? [] : [`tos ${tunnel.tos}`]),
+    ...(tunnel.df === 'unset' ? [] : [`df ${tunnel.df}`]),
+    ...(tunnel.udpcsum ? [] : ['noudpcsum']),
+    ...(tunnel.pathMtu ? [] : ['nopmtudisc']),
+  ]
 }
 
 function attachmentLine(item: AttachmentModel): string {
@@ -204,7 +228,16 @@ function neighbourLine(entry: NeighbourModel): string {
 }
 
 function fdbLine(entry: FdbModel): string {
-  return `fdb ${formatMac(entry.mac)} dev ${entry.device} ${entry.permanent ? 'permanent' : 'dynamic'}`
+  const { remote } = entry
+  const words = [
+    `fdb ${formatMac(entry.mac)} dev ${entry.device}`,
+    ...(remote === undefined ? [] : [`dst ${formatIp(remote.address)}`]),
+    ...(remote?.port === undefined ? [] : [`port ${remote.port}`]),
+    ...(remote?.vni === undefined ? [] : [`vni ${remote.vni}`]),
+    ...(remote?.via === undefined ? [] : [`via ${remote.via}`]),
+    entry.permanent ? 'permanent' : 'dynamic',
+  ]
+  return words.join(' ')
 }
 
 function warmLine(entry: WarmNeighbour): string {
@@ -214,6 +247,17 @@ function warmLine(entry: WarmNeighbour): string {
 function listenLine({ protocol, port, app, address }: ListenModel): string {
   const on = (at: IpAddress | undefined): string => (at === undefined ? '' : ` on ${formatIp(at)}`)
   return `listen ${protocol} ${port}${app === 'accept' ? '' : ` ${app}`}${on(address)}`
+}
+
+function rulesetLines({ tool, text }: RulesetModel): readonly string[] {
+  return [
+    `${tool} """`,
+    ...text
+      .replace(/\n[ \t]*$/, '')
+      .split('\n')
+      .map((line) => line.trim()),
+    '"""',
+  ]
 }
 
 function programLines(program: ProgramModel): readonly string[] {

@@ -6,6 +6,7 @@ import { textOf } from '../base/text.ts'
 import { parse } from '../syntax/parse.ts'
 import { check } from './check.ts'
 import type { Model } from './model.ts'
+import type { RulesetReader } from './ruleset.ts'
 
 export interface Unmarked {
   readonly text: string
@@ -30,6 +31,17 @@ export function unmark(marked: string): Unmarked {
   return { text, spans, notes }
 }
 
+/** Stands for the readers of other tools' texts: the word WRONG is a mistake. */
+const findWrong: RulesetReader = (texts) =>
+  texts.map(({ text }) =>
+    text.split('\n').flatMap((line, index) => {
+      const at = line.indexOf('WRONG')
+      return at === -1
+        ? []
+        : [{ line: index + 1, column: at + 1, length: 5, message: 'wrong', hint: 'right' }]
+    }),
+  )
+
 /** Parses and checks a text; `imports` are other files by name. */
 export function checkText(text: string, imports: Readonly<Record<string, string>> = {}): Checked<Model> {
   const file = (name: string, source: string) => {
@@ -41,7 +53,7 @@ export function checkText(text: string, imports: Readonly<Record<string, string>
     return parsed.value
   }
   const others = Object.entries(imports).map(([name, source]) => [name, file(name, source)] as const)
-  return check({ main: file('main.scn', text), imports: new Map(others) })
+  return check({ main: file('main.scn', text), imports: new Map(others) }, findWrong)
 }
 
 /** The model of a text that has no mistakes. */

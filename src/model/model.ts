@@ -11,6 +11,7 @@ import type { Prefix } from '../net/prefix.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
 import type { ProgramModel } from './program.ts'
+import type { RulesetModel } from './ruleset.ts'
 import type { Step } from './step.ts'
 
 /** A value with the words it came from. `cell` is the cell of the case table that held it, where one did. */
@@ -84,10 +85,42 @@ export interface NamespaceModel {
   readonly fdb: readonly FdbModel[]
   readonly sysctls: readonly { readonly key: string; readonly value: number; readonly span: Span }[]
   readonly listens: readonly ListenModel[]
+  /** Texts of iptables, ip6tables and ipset; absent where there are none. */
+  readonly rulesets?: readonly RulesetModel[]
   readonly span: Span
 }
 
-export type DeviceModelKind = 'phys' | 'veth' | 'bridge' | 'lo' | 'dummy' | 'vlan' | 'macvlan'
+export type DeviceModelKind =
+  | 'phys'
+  | 'veth'
+  | 'bridge'
+  | 'lo'
+  | 'dummy'
+  | 'vlan'
+  | 'macvlan'
+  | 'vxlan'
+  | 'geneve'
+  | 'ipip'
+
+/** vxlan, geneve, ipip: what `ip -d link` says. */
+export interface TunnelModel {
+  /** 0 with `external`, and for ipip. */
+  readonly vni: number
+  readonly remote?: IpAddress
+  readonly local?: IpAddress
+  readonly dstport?: number
+  readonly srcport?: { readonly first: number; readonly last: number }
+  readonly external: boolean
+  readonly learning: boolean
+  readonly proxy: boolean
+  readonly udpcsum: boolean
+  /** ipip: off with `nopmtudisc`. */
+  readonly pathMtu: boolean
+  /** 0: the default of the host. */
+  readonly ttl: number | 'inherit'
+  readonly tos: number | 'inherit'
+  readonly df: 'unset' | 'set' | 'inherit'
+}
 
 export interface DeviceModel {
   readonly name: string
@@ -105,11 +138,12 @@ export interface DeviceModel {
   readonly master?: string
   readonly hairpin: boolean
   readonly isolated: boolean
-  /** vlan, macvlan: the lower device. */
+  /** vlan, macvlan, and tunnels with `dev`: the lower device. */
   readonly lower?: string
   readonly vlanId?: number
   readonly vlanProtocol?: number
   readonly macvlanMode?: 'bridge' | 'private' | 'vepa' | 'passthru'
+  readonly tunnel?: TunnelModel
   readonly attachments: readonly AttachmentModel[]
   readonly sysctls: readonly { readonly key: string; readonly value: number; readonly span: Span }[]
   readonly span: Span
@@ -201,6 +235,13 @@ export interface FdbModel {
   readonly mac: Mac
   readonly device: string
   readonly permanent: boolean
+  /** vxlan: the remote host of the address, with what differs from the device's own. */
+  readonly remote?: {
+    readonly address: IpAddress
+    readonly port?: number
+    readonly vni?: number
+    readonly via?: string
+  }
   readonly span: Span
 }
 

@@ -129,6 +129,9 @@ function joinWire(groups: Groups, host: NamespaceModel, device: DeviceModel): vo
   if (device.segment !== undefined) groups.join(place, `net ${device.segment}`)
   if (device.peer !== undefined) groups.join(place, placeOf(device.peer.namespace, device.peer.device))
   if (device.master !== undefined) groups.join(place, placeOf(host.name, device.master))
+  // hosts of one overlay hear each other through it
+  if (device.tunnel !== undefined && device.kind !== 'ipip' && !device.tunnel.external)
+    groups.join(place, `${device.kind} ${device.tunnel.vni}`)
   if (device.kind === 'macvlan' && device.lower !== undefined)
     groups.join(place, placeOf(host.name, device.lower))
 }

@@ -52,6 +52,8 @@ export type DeviceOptionName =
   | 'tos'
   | 'df'
   | 'udpcsum'
+  | 'noudpcsum'
+  | 'nopmtudisc'
   | 'proxy'
   | 'l2miss'
   | 'l3miss'

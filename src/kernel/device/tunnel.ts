@@ -12,7 +12,7 @@ import {
   writeIpv6,
 } from '../../net/address.ts'
 import { writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
-import { ipv4At, ipv4Flag } from '../../net/ipv4.ts'
+import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
@@ -103,6 +103,9 @@ export function pushOuterIp(dev: NetDevice, skb: Skb, outer: OuterHeader): void 
     writeU8(bytes, at + ipv4At.protocol, protocol)
     writeIpv4(bytes, at + ipv4At.source, source)
     writeIpv4(bytes, at + ipv4At.destination, destination)
+    // finished here, so that the trace shows a whole packet; ip_local_out writes both again
+    writeU16(bytes, at + ipv4At.totalLength, payload + ipv4At.options)
+    writeIpv4Checksum(bytes, at)
     skb.protocol = etherType.ipv4
   } else if (!isIpv4(source) && !isIpv4(destination)) {
     const at = pushBytes(skb, ipv6At.payload)

@@ -106,4 +106,11 @@ export const valueCodes = {
     example: 'wait 30',
     better: 'wait 30s',
   },
+  S145: {
+    title: 'a rule set with a mistake',
+    explanation:
+      'The text between the quotes is what `iptables-save`, `ip6tables-save` or `ipset save` print: a table that exists, chains that are declared, matches and targets that are modelled, COMMIT at the end.',
+    example: 'iptables """\n*filter\n-A INPUT -p tcp --dport http -j DORP\nCOMMIT\n"""',
+    better: 'iptables """\n*filter\n-A INPUT -p tcp -m tcp --dport 80 -j DROP\nCOMMIT\n"""',
+  },
 } as const satisfies Readonly<Record<string, CodePage>>

@@ -28,6 +28,26 @@ const ownOptions: Readonly<Partial<Record<DraftKind, readonly DeviceOptionName[]
   vlan: ['id', 'dev', 'protocol'],
   macvlan: ['dev', 'mode'],
   dummy: [],
+  vxlan: [
+    'id',
+    'vni',
+    'remote',
+    'local',
+    'dstport',
+    'srcport',
+    'dev',
+    'external',
+    'learning',
+    'nolearning',
+    'ttl',
+    'tos',
+    'df',
+    'udpcsum',
+    'noudpcsum',
+    'proxy',
+  ],
+  geneve: ['id', 'vni', 'remote', 'dstport', 'external', 'ttl', 'tos', 'df', 'udpcsum', 'noudpcsum'],
+  ipip: ['remote', 'local', 'dev', 'external', 'ttl', 'tos', 'nopmtudisc'],
   lo: [],
 }
 
@@ -73,6 +93,7 @@ function shape(device: DeviceDraft, report: Report): void {
       }),
     )
   }
+  if (kind === 'vxlan' || kind === 'geneve') tunnelShape(device, report)
   const needed: readonly DeviceOptionName[] =
     kind === 'vlan' ? ['dev', 'id'] : kind === 'macvlan' ? ['dev'] : []
   for (const option of needed) {
@@ -81,6 +102,20 @@ function shape(device: DeviceDraft, report: Report): void {
       mistake('S125', span, `a ${kind} device needs \`${option}\``, {
         hint: kind === 'vlan' ? '`vlan dev eth0 id 100`' : '`macvlan dev eth0`',
       }),
+    )
+  }
+}
+
+/** A tunnel has a VNI, or its packets bring one; Geneve has no forwarding table, so it needs its remote. */
+function tunnelShape({ kind, name, span, options: given }: DeviceDraft, report: Report): void {
+  if (optionOf(given, 'external') !== undefined) return
+  if (optionValue(given, 'id') === undefined && optionValue(given, 'vni') === undefined) {
+    const hint = `\`${kind} id 42\`, or \`external\` where programs set the tunnel key`
+    report(mistake('S125', span, `\`${name}\` has no VNI`, { hint }))
+  }
+  if (kind === 'geneve' && optionValue(given, 'remote') === undefined) {
+    report(
+      mistake('S125', span, 'a geneve device needs `remote`', { hint: '`geneve id 42 remote 192.168.5.12`' }),
     )
   }
 }

@@ -9,7 +9,7 @@ import { headSpan, notYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { isMachine } from '../world/entities.ts'
 
-/** Clusters, pods, services, policies, manifests, rulesets, tunnels, cgroup hooks and objects. */
+/** Clusters, pods, services, policies, manifests, rulesets of some tools, netkit, wireguard, cgroup hooks and objects. */
 export function engineMissing({ entities, programs }: WorldDraft, report: Report): void {
   for (const item of entities.items) {
     topologyItem(item, report)
@@ -49,7 +49,7 @@ function topologyItem(item: TopologyItem, report: Report): void {
 function hostItem(item: HostItem, report: Report): void {
   switch (item.kind) {
     case 'dev':
-      if (item.type !== null && tunnels.includes(item.type)) {
+      if (item.type !== null && missing.includes(item.type)) {
         notYet(headSpan(item.span, item.name.span), `a ${item.type} device`, report)
       }
       for (const each of item.attachments) {
@@ -57,7 +57,8 @@ function hostItem(item: HostItem, report: Report): void {
       }
       return
     case 'ruleset':
-      notYet(keyword(item.span, item.tool), `a ruleset of ${item.tool}`, report)
+      if (!rulesets.includes(item.tool))
+        notYet(keyword(item.span, item.tool), `a ruleset of ${item.tool}`, report)
       return
     case 'ipvs':
       notYet(keyword(item.span, 'ipvs'), 'an ipvs service', report)
@@ -76,7 +77,9 @@ function hostItem(item: HostItem, report: Report): void {
   }
 }
 
-const tunnels: readonly string[] = ['vxlan', 'geneve', 'ipip', 'netkit', 'wireguard']
+const missing: readonly string[] = ['netkit', 'wireguard']
+
+const rulesets: readonly string[] = ['iptables', 'ip6tables', 'ipset']
 
 function programType({ syntax }: ProgramDraft, report: Report): void {
   if (syntax.body.kind === 'object') {

@@ -10,6 +10,7 @@ import { isSet, optionOf, optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import type { DeviceDraft, HostDraft } from '../world/entities.ts'
 import type { Scope } from './scope.ts'
+import { isTunnel, readTunnel, tunnelMtu } from './tunnel.ts'
 
 const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const
 
@@ -20,7 +21,8 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
   const option = (name: DeviceOptionName): Word | undefined => optionValue(draft.options, name)
   const peer = draft.kind === 'veth' ? draft.peer : undefined
   const master = option('master')?.text
-  const lower = draft.kind === 'vlan' || draft.kind === 'macvlan' ? option('dev')?.text : undefined
+  const stacked = draft.kind === 'vlan' || draft.kind === 'macvlan' || isTunnel(draft)
+  const lower = stacked ? option('dev')?.text : undefined
   const mode = macvlanModes.find((each) => each === (option('mode')?.text ?? 'vepa'))
   const driver = option('driver')?.text
   const id = draft.kind === 'vlan' ? option('id') : undefined
@@ -44,6 +46,7 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     ...(lower === undefined ? {} : { lower }),
     ...(vlanId === undefined ? {} : { vlanId, vlanProtocol: vlanProtocolOf(option('protocol')) }),
     ...(draft.kind === 'macvlan' && mode !== undefined ? { macvlanMode: mode } : {}),
+    ...(isTunnel(draft) ? { tunnel: readTunnel(draft, scope) } : {}),
   }
 }
 
@@ -60,6 +63,11 @@ function addressesWithLinkLocal(draft: DeviceDraft): readonly Prefix[] {
 function mtuOf(draft: DeviceDraft, host: HostDraft, report: Report, depth: number): number {
   const word = optionValue(draft.options, 'mtu')
   const given = word === undefined ? undefined : numberIn(word, ranges.mtu, report)
+  if (isTunnel(draft)) {
+    return tunnelMtu(draft, host, given, (below) =>
+      depth > 8 ? 1500 : mtuOf(below, host, report, depth + 1),
+    )
+  }
   if (given !== undefined) return given
   const lower = optionValue(draft.options, 'dev')?.text
   const below = lower === undefined || depth > 8 ? undefined : host.devices.get(lower)

@@ -7,6 +7,7 @@ import { numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { deviceNamed, type Scope } from './scope.ts'
+import { addressOrHost } from './tunnel.ts'
 
 /** One neighbour entry; permanent unless a state is given, as `ip neigh add` makes it. */
 export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): NeighbourModel | undefined {
@@ -28,7 +29,7 @@ export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): N
   return mac === undefined ? base : { ...base, mac }
 }
 
-/** One entry of a bridge's forwarding table; static and local ones never age. */
+/** One entry of the forwarding table of a bridge or vxlan device; static and local ones never age. */
 export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | undefined {
   const mac = macIn(item.mac, scope.report)
   const word = optionValue(item.options, 'dev')
@@ -41,7 +42,49 @@ export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | un
   if (mac === undefined || deviceNamed(word, host, scope) === undefined) return undefined
   const permanent = (['static', 'permanent', 'local'] as const).some((name) => isSet(item.options, name))
   const dynamic = optionOf(item.options, 'dynamic') !== undefined
-  return { mac, device: word.text, permanent: permanent || !dynamic, span: item.span }
+  const remote = remoteOf(item, host, scope)
+  return {
+    mac,
+    device: word.text,
+    permanent: permanent || !dynamic,
+    span: item.span,
+    ...(remote === undefined ? {} : { remote }),
+  }
+}
+
+/** `dst ADDRESS` of a vxlan device's entry, with `port`, `vni` and `via`. */
+function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] {
+  const { options } = item
+  const device = host.devices.get(optionValue(options, 'dev')?.text ?? '')
+  const word = optionValue(options, 'dst')
+  if (word === undefined) {
+    if (device?.kind === 'vxlan' && optionOf(options, 'master') === undefined) {
+      const hint = 'add `dst ADDRESS`'
+      scope.report(mistake('S125', item.span, 'an entry of a vxlan device needs a remote host', { hint }))
+    }
+    return undefined
+  }
+  if (device !== undefined && device.kind !== 'vxlan' && device.kind !== 'unavailable') {
+    const hint = '`dst` is for vxlan devices'
+    scope.report(mistake('S125', word.span, `\`${device.name}\` is a ${device.kind}`, { hint }))
+    return undefined
+  }
+  const address = addressOrHost(word, scope)
+  if (address === undefined) return undefined
+  const [portWord, vniWord, via] = [
+    optionValue(options, 'port'),
+    optionValue(options, 'vni'),
+    optionValue(options, 'via'),
+  ]
+  const port = portWord === undefined ? undefined : numberIn(portWord, ranges.port, scope.report)
+  const vni = vniWord === undefined ? undefined : numberIn(vniWord, ranges.vni, scope.report)
+  const known = via === undefined || deviceNamed(via, host, scope) === undefined ? undefined : via.text
+  return {
+    address,
+    ...(port === undefined ? {} : { port }),
+    ...(vni === undefined ? {} : { vni }),
+    ...(known === undefined ? {} : { via: known }),
+  }
 }
 
 /** One socket that waits for traffic. */

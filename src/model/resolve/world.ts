@@ -1,8 +1,9 @@
 // The world before the first packet, resolved: hosts with their devices, routes, sysctls and sockets. One world serves
 // every case whose columns do not reach into the topology.
 import { isLinkLocal, isLoopback } from '../../net/address.ts'
-import type { HostItem } from '../../syntax/ast.ts'
+import type { HostItem, Ruleset } from '../../syntax/ast.ts'
 import type { NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
+import type { RulesetModel } from '../ruleset.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
 import { readDeviceModel } from './device.ts'
@@ -49,12 +50,14 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
   const entries: NamespaceModel['entries'][number][] = []
   const fdb: NamespaceModel['fdb'][number][] = []
   const listens: NamespaceModel['listens'][number][] = []
+  const rulesets: RulesetModel[] = []
   const sysctls: Setting[] = host.kind === 'external' ? [] : [...defaults.sysctls]
   for (const item of host.items) {
     if (item.kind === 'route') routes.push(...some(readRoute(item, host, scope)))
     else if (item.kind === 'rule') rules.push(...some(readRule(item, host, scope)))
     else if (item.kind === 'neigh') entries.push(...some(readNeighbour(item, host, scope)))
     else if (item.kind === 'fdb') fdb.push(...some(readFdb(item, host, scope)))
+    else if (item.kind === 'ruleset') rulesets.push(...some(readRuleset(item)))
     else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
     else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
   }
@@ -72,9 +75,16 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
     fdb,
     sysctls,
     listens,
+    ...(rulesets.length === 0 ? {} : { rulesets }),
     span: host.word.span,
     ...(kernel === undefined ? {} : { kernel }),
   }
+}
+
+/** Rule sets of tools whose texts can be carried out. */
+function readRuleset({ tool, text }: Ruleset): RulesetModel | undefined {
+  if (tool !== 'iptables' && tool !== 'ip6tables' && tool !== 'ipset') return undefined
+  return { tool, text: text.text, span: text.span }
 }
 
 function some<T>(value: T | undefined): readonly T[] {

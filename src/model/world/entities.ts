@@ -50,6 +50,9 @@ export type DraftKind =
   | 'dummy'
   | 'vlan'
   | 'macvlan'
+  | 'vxlan'
+  | 'geneve'
+  | 'ipip'
   | 'unavailable'
   | 'unknown'
 
@@ -183,9 +186,6 @@ function isMacOrMtu(option: Option): option is Option<'mac' | 'mtu'> {
 function kindOf(item: Device): DraftKind {
   const type = item.type
   switch (type) {
-    case 'vxlan':
-    case 'geneve':
-    case 'ipip':
     case 'netkit':
     case 'wireguard':
       return 'unavailable'

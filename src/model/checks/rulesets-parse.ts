@@ -1,0 +1,43 @@
+// The texts of iptables, ip6tables and ipset are right by their own tools' rules. Each mistake stands at its word inside
+// the block.
+import type { Report } from '../../base/diagnostic.ts'
+import type { Span } from '../../base/text.ts'
+import { mistake } from '../diagnose.ts'
+import type { WorldDraft } from '../resolve/world.ts'
+import type { RulesetMistake, RulesetModel, RulesetReader } from '../ruleset.ts'
+
+const quotes = 3
+
+/** Where the block's text begins in the file: behind the quotes, and behind the line break that follows them. */
+function contentStart({ source, start }: Span): number {
+  const blank = /^[ \t]*\r?\n/.exec(source.text.slice(start + quotes))
+  return start + quotes + (blank?.[0].length ?? 0)
+}
+
+/** The words that a mistake is about. */
+function place(ruleset: RulesetModel, { line, column, length }: RulesetMistake): Span {
+  const { source, end } = ruleset.span
+  let at = contentStart(ruleset.span)
+  for (let passed = 1; passed < line; passed += 1) {
+    const next = source.text.indexOf('\n', at)
+    if (next === -1 || next >= end) break
+    at = next + 1
+  }
+  const start = Math.min(at + column - 1, end - quotes)
+  return { source, start, end: Math.min(start + Math.max(length, 1), end) }
+}
+
+/** A check with the reader of other tools' texts. */
+export function rulesetsParse(read: RulesetReader): (world: WorldDraft, report: Report) => void {
+  return ({ world }, report) => {
+    for (const { rulesets } of world.namespaces) {
+      if (rulesets === undefined) continue
+      const found = read(rulesets)
+      rulesets.forEach((ruleset, index) => {
+        for (const each of found[index] ?? []) {
+          report(mistake('S145', place(ruleset, each), each.message, { hint: each.hint }))
+        }
+      })
+    }
+  }
+}

@@ -1,0 +1,29 @@
+// Rule sets stand in the file as texts of other tools (`iptables """..."""`). The language does not know their grammar: who
+// checks a file hands in a reader, and its mistakes become diagnostics at their lines.
+import type { Span } from '../base/text.ts'
+import type { RulesetTool } from '../syntax/ast.ts'
+
+/** The tools whose texts can be carried out. */
+export type RulesetModelTool = Extract<RulesetTool, 'iptables' | 'ip6tables' | 'ipset'>
+
+/** One text, as its tool's save command prints it. */
+export interface RulesetModel {
+  readonly tool: RulesetModelTool
+  readonly text: string
+  readonly span: Span
+}
+
+/** A mistake in such a text; line and column count from 1 in the text itself. */
+export interface RulesetMistake {
+  readonly line: number
+  readonly column: number
+  readonly length: number
+  readonly message: string
+  readonly hint?: string
+}
+
+/** All mistakes in the texts of one host, by text, in the order of the texts. Sets are read before the rules. */
+export type RulesetReader = (texts: readonly RulesetModel[]) => readonly (readonly RulesetMistake[])[]
+
+/** Nothing is known of rule sets: every text is accepted. */
+export const readNoRulesets: RulesetReader = (texts) => texts.map(() => [])
