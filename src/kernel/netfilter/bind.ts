@@ -49,6 +49,18 @@ function bindRule(
   }
 }
 
+/** One word of each rule's destination: the only one of IPv4, the last one of IPv6. */
+function quickWords(rules: readonly BoundRule[], family: 4 | 6): Int32Array {
+  const words = new Int32Array(rules.length * 2)
+  for (const [index, { header }] of rules.entries()) {
+    const { destination } = header
+    if (destination === undefined || destination.inverted) continue
+    words[index * 2] = destination.mask[family === 4 ? 0 : 3]
+    words[index * 2 + 1] = destination.address[family === 4 ? 0 : 3]
+  }
+  return words
+}
+
 /** Binds a table to a namespace; `previous` is the table that it replaces. */
 export function bindTable(
   ns: Namespace,
@@ -63,7 +75,8 @@ export function bindTable(
   for (const chain of spec.chains.values()) {
     const old = previous?.chains.get(chain.name)
     const counters = old?.spec.policy === chain.policy ? old?.counters : undefined
-    chains.set(chain.name, { spec: chain, rules: [], counters: counters ?? { ...chain.counters } })
+    const own = counters ?? { ...chain.counters }
+    chains.set(chain.name, { spec: chain, rules: [], quick: new Int32Array(0), counters: own })
   }
   let ordinal = 0
   for (const chain of chains.values()) {
@@ -72,6 +85,7 @@ export function bindTable(
       const binding = { ns, family, table: spec.name, ordinal, sets: setsOf(ns) }
       chain.rules.push(bindRule(rule, binding, chains, known.get(rule)))
     }
+    chain.quick = quickWords(chain.rules, family)
   }
   return { spec, chains }
 }

@@ -21,6 +21,11 @@ export interface BoundRule {
 export interface BoundChain {
   readonly spec: ChainSpec
   readonly rules: BoundRule[]
+  /**
+   * Mask and value of one word of the destination for each rule, two numbers a rule: most rules of a long chain fail
+   * on it, and are passed over without being looked at.
+   */
+  quick: Int32Array
   /** Of the policy. */
   readonly counters: Counters
 }
