@@ -167,6 +167,11 @@ describe('values', () => {
       ),
     ],
     [
+      'S106',
+      'n/d0 has it twice; one of them must go',
+      file({ topology: 'node n { dev d0 dummy <~10.9.0.1/24~> <|10.9.0.1/24|> }' }),
+    ],
+    [
       'S107',
       'did you mean `TC_ACT_SHOT`?',
       file({

@@ -1,6 +1,6 @@
 // An address belongs to one device of a wire, and to one device of a namespace.
 import type { Report } from '../../base/diagnostic.ts'
-import { isLinkLocal } from '../../net/address.ts'
+import { isIpv4, isLinkLocal } from '../../net/address.ts'
 import { mistakeIn } from '../diagnose.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import type { AddressDraft, DeviceDraft } from '../world/entities.ts'
@@ -16,7 +16,15 @@ export function addressesInUse({ entities }: WorldDraft, report: Report): void {
         const places = [`host ${host.name} ${text}`, `${wireOf(device)} ${text}`]
         const first = places.map((place) => known.get(place)).find((found) => found !== undefined)
         for (const place of places) known.set(place, { device, address })
-        if (first !== undefined && first.device !== device) clash(device, address, first, report)
+        if (first === undefined) continue
+        if (first.device !== device) clash(device, address, first, report)
+        else if (!isIpv4(address.prefix.address) || first.address.prefix.length === address.prefix.length)
+          report(
+            mistakeIn('S106', address.word, `\`${address.word.text}\` is in use already`, {
+              hint: `${device.host}/${device.name} has it twice; one of them must go`,
+              notes: [{ message: 'the first one is here', span: first.address.word.span }],
+            }),
+          )
       }
     }
   }
