@@ -39,7 +39,18 @@ function isIpv6Text(text: string): boolean {
   return text.includes(':')
 }
 
+const tablesKnown = new WeakMap<readonly Binding[], Tables>()
+
+/** The tables of a list of bindings, made once for all cases that share it. */
 function tablesOf(bindings: readonly Binding[]): Tables {
+  const known = tablesKnown.get(bindings)
+  if (known !== undefined) return known
+  const made = makeTables(bindings)
+  tablesKnown.set(bindings, made)
+  return made
+}
+
+function makeTables(bindings: readonly Binding[]): Tables {
   const byIpv4 = new Map<string, Binding>()
   const byIdentity = new Map<number, Binding>()
   let byIpv6: Map<string, Binding> | undefined

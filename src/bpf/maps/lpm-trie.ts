@@ -34,7 +34,7 @@ export class LpmTrie implements BpfMap {
   private readonly store: ValueStore
   private readonly lengthMax: number
   /** How many prefixes of each length there are. */
-  private readonly population: Uint32Array
+  private readonly population = new Map<number, number>()
   /** The lengths that exist, longest first. */
   private lengths: number[] = []
   /** Reused for every question: a masked key. */
@@ -46,7 +46,6 @@ export class LpmTrie implements BpfMap {
     this.lengthMax = (spec.keySize - lengthBytes) * 8
     this.table = new KeyTable(spec.keySize)
     this.store = new ValueStore(spec.valueSize)
-    this.population = new Uint32Array(this.lengthMax + 1)
     this.wanted = new Uint8Array(spec.keySize)
   }
 
@@ -143,10 +142,10 @@ export class LpmTrie implements BpfMap {
 
   private recount(length: number, change: 1 | -1): void {
     this.sorted = undefined
-    const before = this.population[length] ?? 0
-    this.population[length] = before + change
-    if (before + change > 1 || (before === 1 && change === 1)) return
-    this.lengths = []
-    for (let at = this.lengthMax; at >= 0; at -= 1) if ((this.population[at] ?? 0) > 0) this.lengths.push(at)
+    const before = this.population.get(length) ?? 0
+    if (before + change === 0) this.population.delete(length)
+    else this.population.set(length, before + change)
+    if (before === 0 || before + change === 0)
+      this.lengths = [...this.population.keys()].sort((left, right) => right - left)
   }
 }

@@ -2,6 +2,8 @@
 // moves, because programs hold it as a pointer for the length of a run.
 
 const chunkBytes = 16_384
+/** The first chunk is small: most maps of a scenario hold a handful of entries. */
+const firstSlots = 8
 
 /** Slots of `slotBytes`; a declared map of a million entries costs nothing until entries exist. */
 export class ValueStore {
@@ -19,13 +21,14 @@ export class ValueStore {
   view(slot: number): Uint8Array {
     const known = this.views[slot]
     if (known !== undefined) return known
-    const index = Math.floor(slot / this.slotsPerChunk)
+    const first = slot < firstSlots
+    const index = first ? 0 : 1 + Math.floor((slot - firstSlots) / this.slotsPerChunk)
     let chunk = this.chunks[index]
     if (chunk === undefined) {
-      chunk = new Uint8Array(this.slotsPerChunk * this.slotBytes)
+      chunk = new Uint8Array((first ? firstSlots : this.slotsPerChunk) * this.slotBytes)
       this.chunks[index] = chunk
     }
-    const offset = (slot % this.slotsPerChunk) * this.slotBytes
+    const offset = (first ? slot : (slot - firstSlots) % this.slotsPerChunk) * this.slotBytes
     const made = chunk.subarray(offset, offset + this.slotBytes)
     this.views[slot] = made
     return made

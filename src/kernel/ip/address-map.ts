@@ -81,6 +81,14 @@ export class AddressMap<T> {
     }
   }
 
+  /** Calls a function with every value, in the order of `values`. */
+  forEach(visit: (value: T) => void): void {
+    this.slots?.forEach((found) => {
+      if (Array.isArray(found)) for (const slot of found) visit(slot.value)
+      else visit(found.value)
+    })
+  }
+
   /** Every value. */
   *values(): Generator<T> {
     for (const found of this.slots?.values() ?? []) {

@@ -23,11 +23,7 @@ function speaksIpv6(dev: NetDevice): boolean {
 function routesOver(dev: NetDevice, family: 4 | 6): FibRoute[] {
   const found: FibRoute[] = []
   if (family === 6 && !dev.ns.ip.asked6) return found // what waits to be made sees the device as it is then
-  for (const table of familyState(dev.ns, family).tables.values()) {
-    for (const route of table.routes()) {
-      if (route.nextHops.some((nextHop) => nextHop.device === dev)) found.push(route)
-    }
-  }
+  for (const table of familyState(dev.ns, family).tables.values()) table.routesOver(dev, found)
   return found
 }
 

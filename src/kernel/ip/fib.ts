@@ -2,6 +2,7 @@
 // routes there are. Each length has a hash table keyed by the masked address. Both families share it.
 import { type IpAddress, ipv4From, isIpv4 } from '../../net/address.ts'
 import { maskBits, networkOf } from '../../net/prefix.ts'
+import type { NetDevice } from '../device/device.ts'
 import { AddressMap } from './address-map.ts'
 import type { FibRoute, Flow, NextHop } from './route.ts'
 
@@ -72,6 +73,19 @@ export class FibTable {
     if (list.length === 0) level.prefixes.delete(route.prefix.address)
     if (level.prefixes.size === 0) this.levels.splice(index, 1)
     return true
+  }
+
+  /** Adds to `found` the routes that have a next hop over a device, in the order of `routes`. */
+  routesOver(device: NetDevice, found: FibRoute[]): void {
+    const gather = (list: readonly FibRoute[]): void => {
+      for (const route of list)
+        for (const nextHop of route.nextHops)
+          if (nextHop.device === device) {
+            found.push(route)
+            break
+          }
+    }
+    for (const level of this.levels) level.prefixes.forEach(gather)
   }
 
   /** Every route, longest prefixes first, in order of insertion. */

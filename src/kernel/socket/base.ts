@@ -52,7 +52,7 @@ export function familyOf(address: IpAddress): 4 | 6 {
  * The common part. A class, because the cookie is made on first use: a getter written into an object literal would give
  * every socket a hidden class of its own, which keeps its machine alive until the next full garbage collection.
  */
-class Base implements BaseSocket {
+export class Base implements BaseSocket {
   readonly ns: Namespace
   readonly family: 4 | 6
   readonly protocol: number
