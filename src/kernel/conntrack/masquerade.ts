@@ -1,6 +1,6 @@
 // MASQUERADE and REDIRECT: NAT to an address that the host has (nf_nat_masquerade.c, nf_nat_redirect.c), and what happens to
 // masqueraded flows when their device goes down.
-import { type IpAddress, ipv4From, isIpv4, isLinkLocal, readIpv4, sameIp } from '../../net/address.ts'
+import { type IpAddress, ipv4From, isIpv4, isLinkLocal, readIpv4 } from '../../net/address.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import type { NetDevice } from '../device/device.ts'
 import { routeScope } from '../ip/route.ts'
@@ -8,7 +8,6 @@ import { addressesOf, selectAddress } from '../ip/source.ts'
 import type { Namespace } from '../namespace.ts'
 import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
-import { tupleOf } from './connection.ts'
 import { setupNat } from './nat.ts'
 import type { NatRange } from './nat-choose.ts'
 
@@ -74,7 +73,7 @@ export function redirectToSelf(
   return address === undefined ? 'drop' : setupNat(table, nfct, single(address, wish), 'destination')
 }
 
-/** masq_device_event(), masq_inet_event(): flows that were masqueraded for a device are forgotten. */
+/** masq_device_event(): flows that were masqueraded for a device are forgotten. */
 function forgetFlows(dev: NetDevice): void {
   const table = dev.ns.netfilter.conntrack
   if (table === undefined) return
@@ -91,14 +90,4 @@ function watchDevices(ns: Namespace): void {
   machine.notifiers.push((dev, change) => {
     if (change === 'down') forgetFlows(dev)
   })
-}
-
-/** masq_inet_event(): an address went away; flows that use it as their source are forgotten. */
-export function forgetAddress(dev: NetDevice, address: IpAddress): void {
-  const table = dev.ns.netfilter.conntrack
-  if (table === undefined) return
-  for (const connection of table.list()) {
-    const uses = sameIp(tupleOf(connection, 1).destination, address)
-    if (uses && connection.masqueradeIndex === dev.ifindex) table.remove(connection)
-  }
 }

@@ -1,7 +1,6 @@
 // Which flow a packet belongs to: nf_conntrack_in(), and nf_conntrack_confirm() at the end of its way. What enters is a
 // packet at PREROUTING or OUTPUT; what leaves is `skb.nfct` with `skb.nfctInfo`, or nothing for INVALID.
 import { ipProtocol } from '../../net/protocol.ts'
-import type { Namespace } from '../namespace.ts'
 import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
 import { type Connection, connInfo, connStatus, directionOf, isConfirmed } from './connection.ts'
@@ -153,9 +152,4 @@ export function confirm(table: ConntrackTable, skb: Skb): 'accept' | 'drop' {
   }
   table.insert(connection)
   return 'accept'
-}
-
-/** The conntrack table of a namespace, if it has one. */
-export function conntrackOf(ns: Namespace): ConntrackTable | undefined {
-  return ns.netfilter.conntrack
 }

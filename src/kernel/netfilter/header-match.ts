@@ -1,7 +1,7 @@
 // The part of a rule that every rule has: addresses, devices, protocol, fragments (struct ipt_ip, ip6t_ip6). What enters is
 // the text's values; what leaves is a test on numbers at fixed offsets.
 import { type Ipv6, isIpv4 } from '../../net/address.ts'
-import { readU8, readU16, readU32 } from '../../net/bytes.ts'
+import { readU16, readU32 } from '../../net/bytes.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import type { ChainPacket } from './extension.ts'
@@ -182,9 +182,4 @@ export function packetLength(packet: ChainPacket): number {
 export function portAt(packet: ChainPacket, side: 'source' | 'destination'): number {
   if (packet.l4 + 4 > packet.skb.tail) return 0
   return readU16(packet.skb.bytes, packet.l4 + (side === 'source' ? 0 : 2))
-}
-
-/** Protocol number in the IPv4 header. */
-export function ipv4Protocol(bytes: Uint8Array, l3: number): number {
-  return readU8(bytes, l3 + ipv4At.protocol)
 }

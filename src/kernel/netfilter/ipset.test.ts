@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { datagram, ipLab, sendRaw } from '../../../test/ip-lab.ts'
+import { second } from '../clock.ts'
+import { attachIpset, ipsetSave } from './ipset.ts'
+import { attachIptables } from './iptables.ts'
+import { pinMatchProgram } from './match/bpf.ts'
+import { parseRuleset } from './parse.ts'
+
+const text = [
+  'create hosts hash:ip family inet',
+  'add hosts 10.0.1.2',
+  'create nets hash:net family inet',
+  'add nets 10.0.0.0/16',
+  'add nets 10.0.1.0/24 nomatch',
+  'create ends hash:ip,port family inet',
+  'add ends 10.0.2.2,tcp:80',
+  'create ports bitmap:port range 0-1023',
+  'add ports 53',
+  'create six hash:net family inet6',
+  'add six fd00::/64',
+  'create all list:set',
+  'add all nets',
+  '',
+].join('\n')
+
+test('sets are printed as they were written', () => {
+  const { r } = ipLab()
+  expect(attachIpset(r, text)).toEqual([])
+  expect(ipsetSave(r)).toBe(text)
+})
+
+function forward(rule: string): ReturnType<typeof ipLab> {
+  const lab = ipLab()
+  attachIpset(lab.r, 'create seen hash:ip family inet timeout 5')
+  const parsed = parseRuleset(`*mangle\n-A FORWARD -i ra ${rule}\nCOMMIT`, 4, { sets: new Set(['seen']) })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+  attachIptables(lab.r, 4, parsed.ruleset)
+  return lab
+}
+
+test('SET adds what it sees, for as long as the set says', () => {
+  const lab = forward('-j SET --add-set seen src')
+  sendRaw(lab.a0, datagram({ from: '10.0.1.2', to: '10.0.2.2' }), lab.ra.mac)
+  expect(ipsetSave(lab.r)).toContain('add seen 10.0.1.2\n')
+  lab.machine.clock.advance(6 * second)
+  expect(ipsetSave(lab.r)).not.toContain('add seen')
+})
+
+test.each([0, 1])('a pinned program that answers %i', (answer) => {
+  const lab = forward('-m bpf --object-pinned /sys/fs/bpf/x')
+  pinMatchProgram(lab.r, '/sys/fs/bpf/x', ({ bytes, start }) => (bytes[start] === 0x45 ? answer : 9))
+  sendRaw(lab.a0, datagram({ from: '10.0.1.2', to: '10.0.2.2' }), lab.ra.mac)
+  const rule = lab.r.netfilter.tables?.[4].get('mangle')?.chains.get('FORWARD')?.rules[0]
+  expect(rule?.counters.packets).toBe(answer)
+})
