@@ -15,7 +15,8 @@ const mayImport: Readonly<Record<string, string>> = {
   boot: 'base net trace model syntax bpf kernel',
   run: 'base net trace syntax model bpf kernel boot',
   report: 'base net trace syntax model run',
-  cli: 'base net trace syntax model boot run report',
+  oracle: 'base net trace syntax model bpf kernel boot run', // the real kernel as a second opinion
+  cli: 'base net trace syntax model boot run report oracle',
 }
 
 /** Only these may import `node:*` (tests and scripts too). */

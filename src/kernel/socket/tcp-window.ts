@@ -8,8 +8,8 @@ import type { Namespace } from '../namespace.ts'
  * largest, which sets the window scale. A scenario may set `net.ipv4.tcp_rmem.default` and `.max`; Linux's own defaults
  * (131072, 33554432) give 64240 and a scale of 10.
  */
-const recordedDefault = 539_136
-const recordedMax = 8_388_608
+export const recordedDefault = 539_136
+export const recordedMax = 8_388_608
 
 export interface ReceiveSpace {
   /** tcp_full_space: what an empty buffer could take (bytes). */

@@ -1,0 +1,175 @@
+// Frames in the form in which model and kernel are compared: what a kernel chooses freely is zeroed or numbered, and a
+// checksum is only told to be right or wrong. Everything else counts, byte by byte.
+
+import { readU16, readU32, writeU16, writeU32 } from '../net/bytes.ts'
+import { foldSum, sumWords } from '../net/checksum.ts'
+
+const etherType = { ipv4: 0x0800, ipv6: 0x86dd, vlan: 0x8100, qinq: 0x88a8 } as const
+const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const
+/** What stands in a checksum field: right, wrong, or absent (UDP over IPv4 may have none). */
+const mark = { right: 0x0000, wrong: 0xbad0, none: 0x0e0e } as const
+const windowBytes = 1 << 26
+const numberStep = 100_000_000
+const timestampsOption = 8
+const vxlanPorts: readonly number[] = [4789, 8472]
+
+/** Remembers the initial sequence numbers of one side in the order in which they appear. */
+export class Canonical {
+  private readonly starts: number[] = []
+
+  /** A copy of the frame in canonical form. */
+  frame(bytes: Uint8Array): Uint8Array {
+    const copy = bytes.slice()
+    this.ethernet(copy, 0)
+    return copy
+  }
+
+  private ethernet(bytes: Uint8Array, start: number): void {
+    let at = start + 14
+    if (bytes.length < at) return
+    let type = readU16(bytes, at - 2)
+    while ((type === etherType.vlan || type === etherType.qinq) && bytes.length >= at + 4) {
+      type = readU16(bytes, at + 2)
+      at += 4
+    }
+    if (type === etherType.ipv4) this.ipv4(bytes, at, 'whole')
+    else if (type === etherType.ipv6) this.ipv6(bytes, at, 'whole')
+  }
+
+  /** Inner parts first: sums are judged on the bytes as they came, and marked when everything inside is done. */
+  private ipv4(bytes: Uint8Array, at: number, what: 'whole' | 'quoted'): void {
+    if (bytes.length < at + 20 || (bytes[at] as number) >>> 4 !== 4) return
+    const header = ((bytes[at] as number) & 15) * 4
+    const end = Math.min(bytes.length, at + readU16(bytes, at + 2))
+    if (header < 20 || at + header > end) return
+    const right = foldSum(sumWords(bytes, at, at + header)) === 0xffff
+    const fragment = (readU16(bytes, at + 6) & 0x3fff) !== 0
+    const pseudo = sumWords(bytes, at + 12, at + 20)
+    this.transport(bytes, { at: at + header, end, protocol: bytes[at + 9] as number, pseudo, fragment, what })
+    writeU16(bytes, at + 4, 0)
+    writeU16(bytes, at + 10, right ? mark.right : mark.wrong)
+  }
+
+  private ipv6(bytes: Uint8Array, at: number, what: 'whole' | 'quoted'): void {
+    if (bytes.length < at + 40) return
+    const end = Math.min(bytes.length, at + 40 + readU16(bytes, at + 4))
+    const pseudo = sumWords(bytes, at + 8, at + 40)
+    writeU32(bytes, at, (readU32(bytes, at) & 0xfff0_0000) >>> 0) // the flow label
+    let next = bytes[at + 6] as number
+    let position = at + 40
+    let fragment = false
+    while ([0, 43, 44, 60].includes(next) && position + 8 <= end) {
+      if (next === 44) {
+        fragment = true
+        writeU32(bytes, position + 4, 0)
+      }
+      const length = next === 44 ? 8 : ((bytes[position + 1] as number) + 1) * 8
+      next = bytes[position] as number
+      position += length
+    }
+    this.transport(bytes, { at: position, end, protocol: next, pseudo, fragment, what })
+  }
+
+  private transport(bytes: Uint8Array, part: Part): void {
+    const { at, end } = part
+    const field = checksumField(part.protocol)
+    if (field === undefined || at + field + 2 > end) return
+    if (part.fragment) return // the sum covers what other frames hold
+    const judged = part.what === 'quoted' ? 'right' : judge(bytes, part, field)
+    if (part.protocol === protocol.tcp) this.tcp(bytes, at, end)
+    else if (part.protocol === protocol.udp) this.udp(bytes, at, end)
+    else if (part.protocol === protocol.icmp && isError4(bytes[at] as number))
+      this.ipv4(bytes, at + 8, 'quoted')
+    else if (part.protocol === protocol.icmp6 && (bytes[at] as number) < 128)
+      this.ipv6(bytes, at + 8, 'quoted')
+    writeU16(bytes, at + field, mark[judged])
+  }
+
+  private tcp(bytes: Uint8Array, at: number, end: number): void {
+    if (at + 8 > end) return
+    const flags = at + 14 <= end ? (bytes[at + 13] as number) : 0
+    const sequence = readU32(bytes, at + 4)
+    if ((flags & 2) !== 0 && !this.starts.some((start) => start === sequence)) this.starts.push(sequence)
+    writeU32(bytes, at + 4, this.number(sequence))
+    if (at + 12 <= end && (flags & 16) !== 0) writeU32(bytes, at + 8, this.number(readU32(bytes, at + 8)))
+    if (at + 16 <= end) writeU16(bytes, at + 14, 0) // the window
+    for (let option = at + 20; option + 1 < Math.min(end, at + ((bytes[at + 12] as number) >>> 4) * 4); ) {
+      const kind = bytes[option] as number
+      if (kind === 0) break
+      const length = kind === 1 ? 1 : Math.max(2, bytes[option + 1] as number)
+      if (kind === timestampsOption && option + 10 <= end) bytes.fill(0, option + 2, option + 10)
+      option += length
+    }
+  }
+
+  /** VXLAN: the source port is a hash seeded at boot; the inner frame counts. */
+  private udp(bytes: Uint8Array, at: number, end: number): void {
+    if (!vxlanPorts.includes(readU16(bytes, at + 2)) || at + 30 > end) return
+    writeU16(bytes, at, 50_000)
+    this.ethernet(bytes, at + 16)
+  }
+
+  /** A sequence number as its distance from the start of its stream. */
+  private number(sequence: number): number {
+    for (const [index, start] of this.starts.entries()) {
+      const distance = (sequence - start) >>> 0
+      if (distance < windowBytes) return ((index + 1) * numberStep + distance) >>> 0
+    }
+    return sequence
+  }
+}
+
+interface Part {
+  readonly at: number
+  readonly end: number
+  readonly protocol: number
+  /** The sum of the addresses. */
+  readonly pseudo: number
+  readonly fragment: boolean
+  readonly what: 'whole' | 'quoted'
+}
+
+function isError4(type: number): boolean {
+  return type === 3 || type === 4 || type === 5 || type === 11 || type === 12
+}
+
+function checksumField(number: number): number | undefined {
+  switch (number) {
+    case protocol.tcp:
+      return 16
+    case protocol.udp:
+      return 6
+    case protocol.icmp:
+    case protocol.icmp6:
+      return 2
+    default:
+      return undefined
+  }
+}
+
+function judge(bytes: Uint8Array, part: Part, field: number): keyof typeof mark {
+  const { at, end } = part
+  if (part.protocol === protocol.udp && readU16(bytes, at + field) === 0) return 'none'
+  const withPseudo = part.protocol !== protocol.icmp
+  const length = end - at
+  const start = withPseudo ? part.pseudo + part.protocol + (length >>> 16) + (length & 0xffff) : 0
+  if (foldSum(sumWords(bytes, at, end, start)) === 0xffff) return 'right'
+  // CHECKSUM_PARTIAL: the sum of the pseudo header, which the card would finish
+  return withPseudo && readU16(bytes, at + field) === foldSum(start) ? 'right' : 'wrong'
+}
+
+/** What the kernel says by itself on a link with IPv6: reports of groups, questions for routers, questions for duplicates. */
+export function isNoise(bytes: Uint8Array): boolean {
+  if (bytes.length < 54 || readU16(bytes, 12) !== etherType.ipv6) return false
+  let next = bytes[20] as number
+  let at = 54
+  if (next === 0 && bytes.length > 56) {
+    next = bytes[at] as number
+    at += ((bytes[at + 1] as number) + 1) * 8
+  }
+  if (next !== protocol.icmp6) return false
+  const type = bytes[at] as number
+  if ((type >= 130 && type <= 134) || type === 143) return true
+  const unspecified = bytes.subarray(22, 38).every((byte) => byte === 0)
+  return type === 135 && unspecified
+}

@@ -1,0 +1,254 @@
+// Flows over real sockets: the same operations as in src/run, one class for each protocol. A flow waits by letting the
+// world go on until something holds, or until more time has passed than the model needed.
+import type { FlowOperation, Step } from '../model/step.ts'
+import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
+import { readU16, writeU16 } from '../net/bytes.ts'
+import { checksumOf } from '../net/checksum.ts'
+import type { Answer, Endpoint, RealSocket } from './sockets.ts'
+import type { RealWorld } from './world.ts'
+
+export type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+
+/** How a flow's calls ended, as in the model. */
+export interface RealResult {
+  readonly established: boolean
+  readonly errnos: ReadonlyMap<string, string>
+  readonly bytesReceived: number
+}
+
+export interface RealFlow {
+  /** Carries out one operation; `patience` milliseconds at most. */
+  operate(operation: FlowOperation, patience: number): void
+  result(): RealResult
+}
+
+/** Bytes of a payload, as the model sends them. */
+function payload(bytes: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, at) => 97 + (at % 26))
+}
+
+abstract class Flow implements RealFlow {
+  protected readonly world: RealWorld
+  protected readonly step: FlowStep
+  protected readonly errnos = new Map<string, string>()
+  protected readonly family: 4 | 6
+  protected established = false
+  protected received = 0
+  /** The port that the model's client had: the real one takes it too, so that ports need no translation. */
+  private readonly port: number | undefined
+
+  constructor(world: RealWorld, step: FlowStep, port: number | undefined) {
+    this.world = world
+    this.step = step
+    this.family = isIpv4(step.to.address) ? 4 : 6
+    this.port = port
+  }
+
+  abstract operate(operation: FlowOperation, patience: number): void
+
+  result(): RealResult {
+    return { established: this.established, errnos: this.errnos, bytesReceived: this.received }
+  }
+
+  protected note<T>(call: string, answer: Answer<T>): boolean {
+    if ('ok' in answer) return true
+    if (!this.errnos.has(call)) this.errnos.set(call, answer.errno)
+    return false
+  }
+
+  protected get to(): Endpoint {
+    return { address: this.step.to.address, port: this.step.to.port }
+  }
+
+  /** A bound client socket, or undefined when the binding fails. */
+  protected openClient(kind: 'stream' | 'datagram'): RealSocket | undefined {
+    const { from } = this.step
+    const socket = this.world.open(from.namespace, this.family, kind)
+    socket.configure(this.step)
+    const port = from.port ?? this.port
+    if (port === undefined && from.address === undefined) return socket
+    const address = from.address ?? (this.family === 4 ? anyIpv4 : anyIpv6)
+    return this.note('bind', socket.bind({ address, port: port ?? 0 })) ? socket : undefined
+  }
+}
+
+/** UDP: `open` connects, without it every send names the destination. */
+export class UdpFlow extends Flow {
+  private client: RealSocket | undefined
+
+  operate(operation: FlowOperation, patience: number): void {
+    if (operation.kind === 'wait') return this.world.pass(operation.duration / 1e6)
+    const socket = this.socket()
+    if (socket === undefined) return
+    if (operation.kind === 'open') this.established = this.note('connect', socket.connect(this.to))
+    else if (operation.kind === 'send')
+      this.note('send', socket.send(payload(operation.bytes), this.established ? undefined : this.to))
+    else if (operation.kind === 'recv') this.reply(socket, operation.bytes, patience)
+  }
+
+  private socket(): RealSocket | undefined {
+    if (this.client !== undefined) return this.client
+    this.client = this.openClient('datagram')
+    if (this.client !== undefined) {
+      const port = this.step.from.port ?? 0
+      this.world.watch(this.step.from.namespace, port, this.client)
+    }
+    return this.client
+  }
+
+  private reply(client: RealSocket, bytes: number, patience: number): void {
+    this.world.waitFor(
+      () => {
+        const waiting = this.world.nextDatagram()
+        if (waiting === undefined) return false
+        waiting.socket.send(payload(bytes), waiting.source)
+        return true
+      },
+      Math.min(patience, 200),
+    )
+    let got: Answer<{ readonly data: Uint8Array }> = { errno: 'EAGAIN' }
+    this.world.waitFor(() => {
+      got = this.world.receiveAt(client)
+      return 'ok' in got || got.errno !== 'EAGAIN'
+    }, patience)
+    if (this.note('recv', got) && 'ok' in got)
+      this.received += (got as { ok: { data: Uint8Array } }).ok.data.length
+  }
+}
+
+/** TCP between a client and whichever listener accepts. */
+export class TcpFlow extends Flow {
+  private client: RealSocket | undefined
+  private server: RealSocket | undefined
+
+  operate(operation: FlowOperation, patience: number): void {
+    switch (operation.kind) {
+      case 'open':
+        return this.open(patience)
+      case 'send':
+        return this.transfer(operation.bytes, 'client', patience)
+      case 'recv':
+        return this.transfer(operation.bytes, 'server', patience)
+      case 'close':
+        return this.close(patience)
+      case 'reset':
+        return this.client?.abort()
+      case 'shutdown':
+        if (this.client !== undefined) this.note('shutdown', this.client.shutdown())
+        return
+      case 'wait':
+        return this.world.pass(operation.duration / 1e6)
+      default:
+        return
+    }
+  }
+
+  private open(patience: number): void {
+    const socket = this.openClient('stream')
+    if (socket === undefined) return
+    this.client = socket
+    const connecting = socket.connect(this.to)
+    if ('errno' in connecting && connecting.errno !== 'EINPROGRESS') {
+      this.note('connect', connecting)
+      return
+    }
+    let state = 'pending'
+    this.world.waitFor(() => {
+      state = socket.connectState()
+      return state !== 'pending'
+    }, patience)
+    this.established = state === 'connected'
+    if (!this.established && state !== 'pending') this.note('connect', { errno: state })
+    if (this.established) this.world.waitFor(() => this.accept(), 200)
+  }
+
+  private accept(): boolean {
+    this.server ??= this.world.accept()
+    return this.server !== undefined
+  }
+
+  private transfer(bytes: number, writer: 'client' | 'server', patience: number): void {
+    if (this.established) this.accept()
+    const [from, to] = writer === 'client' ? [this.client, this.server] : [this.server, this.client]
+    const call = writer === 'client' ? 'send' : 'recv'
+    if (from === undefined) {
+      this.note(call, { errno: 'ENOTCONN' })
+      return
+    }
+    if (!this.note(call, from.send(payload(bytes))) || to === undefined) return
+    let arrived = 0
+    const complete = this.world.waitFor(() => {
+      const got = to.receive()
+      if ('ok' in got) arrived += got.ok.data.length
+      else if (got.errno !== 'EAGAIN') return !this.note('recv', got)
+      return arrived >= bytes || ('ok' in got && got.ok.data.length === 0)
+    }, patience)
+    if (!complete) this.note('recv', { errno: 'EAGAIN' })
+    if (writer === 'server') this.received += arrived
+  }
+
+  private close(patience: number): void {
+    this.client?.close()
+    const { server } = this
+    if (server === undefined) return
+    this.world.waitFor(
+      () => {
+        const got = server.receive()
+        return 'ok' in got ? got.ok.data.length === 0 : got.errno !== 'EAGAIN'
+      },
+      Math.max(patience, 200),
+    )
+    server.close()
+  }
+}
+
+const echo = {
+  4: { protocol: 1, request: 8, reply: 0 },
+  6: { protocol: 58, request: 128, reply: 129 },
+} as const
+const pingBytes = 56
+
+/** Echo requests from a raw socket. */
+export class PingFlow extends Flow {
+  private socket: RealSocket | undefined
+  private sequence = 0
+
+  operate(operation: FlowOperation, patience: number): void {
+    if (operation.kind === 'wait') return this.world.pass(operation.duration / 1e6)
+    const count = operation.kind === 'ping' ? operation.count : operation.kind === 'open' ? 1 : 0
+    const bytes = operation.kind === 'send' ? operation.bytes : (this.step.size ?? pingBytes)
+    for (let sent = 0; sent < (operation.kind === 'send' ? 1 : count); sent += 1) this.echo(bytes, patience)
+  }
+
+  private echo(bytes: number, patience: number): void {
+    const { from, to } = this.step
+    if (this.socket === undefined) {
+      this.socket = this.world.open(from.namespace, this.family, 'raw', echo[this.family].protocol)
+      this.socket.configure(this.step)
+      this.socket.reportErrors()
+    }
+    const { socket } = this
+    this.sequence += 1
+    const message = new Uint8Array([echo[this.family].request, 0, 0, 0, 0, 0, 0, 0, ...payload(bytes)])
+    writeU16(message, 4, from.port ?? to.port)
+    writeU16(message, 6, this.sequence)
+    if (this.family === 4) writeU16(message, 2, checksumOf(message, 0, message.length))
+    if (!this.note('send', socket.send(message, { address: to.address, port: 0 }))) return
+    this.world.waitFor(
+      () => {
+        const got = socket.receive()
+        if ('errno' in got) return got.errno !== 'EAGAIN' && !this.note('recv', got)
+        return this.isReply(got.ok.data, from.port ?? to.port)
+      },
+      Math.min(patience, 1000),
+    )
+  }
+
+  private isReply(data: Uint8Array, identifier: number): boolean {
+    const at = this.family === 4 ? ((data[0] as number) & 15) * 4 : 0
+    const mine = data[at] === echo[this.family].reply && readU16(data, at + 4) === identifier
+    if (mine) this.received += 1
+    this.established ||= mine
+    return mine
+  }
+}

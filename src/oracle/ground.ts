@@ -1,0 +1,278 @@
+// The ground a scenario stands on, on the real kernel: namespaces with devices, addresses, neighbours, rules, routes and
+// programs, each as the model's kernel has them. `close` lets it all go.
+import { present } from '../base/assert.ts'
+import type { Booted } from '../boot/boot.ts'
+import type { SmallIr } from '../bpf/small/ir.ts'
+import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
+import { sysctlDefaults } from '../kernel/sysctl.ts'
+import type { NamespaceModel, World } from '../model/model.ts'
+import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
+import { Namespaces, sysctlPath } from './namespaces.ts'
+import type { Libc, Memory } from './native.ts'
+import { addClsact, addFilter, filterParent } from './netlink.ts'
+import { RealPrograms } from './programs.ts'
+import {
+  deviceLines,
+  fdbLine,
+  linkLines,
+  neighbourLine,
+  portName,
+  routeLine,
+  ruleLine,
+  type Surroundings,
+  switchLines,
+  switchName,
+  warmLines,
+} from './topology.ts'
+
+/** What every world of one run shares. */
+export interface Reach {
+  readonly libc: Libc
+  readonly bpf: Bpf
+  /** Memory for structs. */
+  readonly memory: Memory
+  /** Milliseconds, from any start. */
+  readonly clock: () => number
+}
+
+/** Only what is asked for ARP or neighbour discovery passes; everything else ends behind the tap. */
+const muteProgram: SmallIr = {
+  name: 'mute',
+  type: 'sched_cls',
+  maps: [],
+  rules: [
+    { test: { kind: 'layer', layer: 'arp' }, actions: [], code: 0 },
+    {
+      test: {
+        kind: 'and',
+        tests: [
+          {
+            kind: 'compare',
+            operator: '>=',
+            left: { kind: 'field', field: 'icmp6.type' },
+            right: { kind: 'number', value: 133 },
+          },
+          {
+            kind: 'compare',
+            operator: '<=',
+            left: { kind: 'field', field: 'icmp6.type' },
+            right: { kind: 'number', value: 137 },
+          },
+        ],
+      },
+      actions: [],
+      code: 0,
+    },
+  ],
+  otherwise: 2,
+}
+
+const passProgram: SmallIr = { name: 'pass', type: 'xdp', maps: [], rules: [], otherwise: 2 }
+const nativeMode = 4
+const ethtoolIoctl = 0x8946
+const setTxChecksum = 0x17
+
+function isBridge(model: NamespaceModel, device: string): boolean {
+  return model.devices.some(({ name, kind }) => name === device && kind === 'bridge')
+}
+
+export class Ground {
+  readonly namespaces: Namespaces
+  readonly programs = new Map<string, RealPrograms>()
+  readonly world: World
+  private readonly reach: Reach
+  private readonly booted: Booted
+  private readonly descriptors: number[] = []
+
+  constructor(reach: Reach, world: World, booted: Booted) {
+    this.reach = reach
+    this.world = world
+    this.booted = booted
+    this.namespaces = new Namespaces(reach.libc)
+  }
+
+  get around(): Surroundings {
+    return {
+      world: this.world,
+      booted: (name) => present(this.booted.machine.namespaces.get(name), `namespace ${name} was booted`),
+      path: (name) => this.namespaces.path(name),
+    }
+  }
+
+  /** Builds everything; `ipv6` says whether the scenario speaks it. */
+  build(ipv6: boolean): void {
+    const { namespaces, world } = this
+    namespaces.add(switchName)
+    for (const { name } of world.namespaces) namespaces.add(name)
+    namespaces.sysctl(switchName, sysctlPath('net.ipv6.conf.default.disable_ipv6'), '1')
+    for (const model of world.namespaces) this.defaults(model.name, ipv6)
+    const made = new Set<string>()
+    for (const model of world.namespaces)
+      namespaces.batch(model.name, ['ip'], linkLines(this.around, model, made))
+    const wires = switchLines(world)
+    namespaces.batch(switchName, ['ip'], wires.ip)
+    namespaces.batch(switchName, ['bridge'], wires.bridge)
+    for (const model of world.namespaces) this.devices(model)
+    for (const model of world.namespaces) this.attach(model)
+  }
+
+  /** A namespace starts with the values that the model's kernel starts with. */
+  private defaults(name: string, ipv6: boolean): void {
+    const { sysctls } = this.around.booted(name)
+    const write = (key: string, value: number | string): void => {
+      this.namespaces.sysctl(name, sysctlPath(key), String(value))
+    }
+    for (const key of Object.keys(sysctlDefaults)) {
+      if (key.endsWith('.last') || key.endsWith('disable_ipv6')) continue
+      if (key.endsWith('.first')) {
+        const range = key.slice(0, -'.first'.length)
+        write(range, `${sysctls.get(key)} ${sysctls.get(`${range}.last`)}`)
+      } else if (!key.includes('.DEV.')) write(key, sysctls.get(key))
+      else
+        for (const device of ['all', 'default'])
+          write(key.replace('.DEV.', `.${device}.`), sysctls.device(key, device))
+    }
+    write('net.ipv4.tcp_rmem', `4096 ${recordedDefault} ${recordedMax}`)
+    for (const device of ['all', 'default']) {
+      write(`net.ipv6.conf.${device}.disable_ipv6`, ipv6 ? 0 : 1)
+      write(`net.ipv6.conf.${device}.accept_dad`, 0)
+      write(`net.ipv6.conf.${device}.dad_transmits`, 0)
+      write(`net.ipv6.conf.${device}.router_solicitations`, 0)
+    }
+  }
+
+  private devices(model: NamespaceModel): void {
+    const { name } = model
+    this.namespaces.batch(name, ['ip'], deviceLines(model))
+    for (const device of model.devices) {
+      if (device.kind === 'veth' || device.kind === 'phys') this.finishChecksums(name, device.name)
+      for (const { key, value } of device.sysctls) this.sysctl(name, key, value)
+    }
+    for (const { key, value } of model.sysctls) this.sysctl(name, key, value)
+    this.namespaces.batch(
+      name,
+      ['ip'],
+      [...warmLines(this.around, model), ...model.entries.map((entry) => neighbourLine('replace', entry))],
+    )
+    this.rulesets(model)
+    for (const family of [4, 6] as const) {
+      const rules = model.rules.filter((rule) => rule.family === family)
+      this.namespaces.batch(
+        name,
+        ['ip', `-${family}`],
+        rules.map((rule) => ruleLine('add', rule)),
+      )
+    }
+    this.namespaces.batch(
+      name,
+      ['ip'],
+      model.routes.map((route) => routeLine('add', route)),
+    )
+    this.namespaces.batch(
+      name,
+      ['bridge'],
+      model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device))),
+    )
+  }
+
+  /** Rule sets as text, through the tools of the legacy tables: those are what the model follows. */
+  private rulesets({ name, rulesets = [] }: NamespaceModel): void {
+    for (const wanted of ['ipset', 'iptables', 'ip6tables'] as const) {
+      for (const { tool, text } of rulesets) {
+        if (tool !== wanted) continue
+        const lines = text.split('\n').map((line) => line.trim())
+        const command = tool === 'ipset' ? ['ipset', 'restore'] : [`${tool}-legacy-restore`]
+        this.namespaces.pipe(name, command, `${lines.filter((line) => line !== '').join('\n')}\n`)
+      }
+    }
+  }
+
+  /** A setting by its dotted name. */
+  sysctl(name: string, key: string, value: number): void {
+    this.namespaces.sysctl(name, sysctlPath(key), String(value))
+  }
+
+  /** `ethtool -K DEV tx off`: senders finish their checksums, as on a wire. */
+  private finishChecksums(name: string, device: string): void {
+    const { libc, memory } = this.reach
+    memory.bytes.fill(0, 0, 64)
+    memory.bytes.set(new TextEncoder().encode(device), 0)
+    memory.view.setBigUint64(16, memory.address + 48n, true)
+    memory.view.setUint32(48, setTxChecksum, true)
+    this.namespaces.within(name, () => {
+      const socket = libc.socket(2, 2, 0)
+      libc.ioctl(socket, ethtoolIoctl, memory.address)
+      libc.close(socket)
+    })
+  }
+
+  private attach(model: NamespaceModel): void {
+    const { libc, bpf } = this.reach
+    const ifindex = (device: string): number => this.ifindex(model.name, device)
+    const models = this.booted.programs.get(model.name)
+    if (model.mute) this.silence(model)
+    if (models === undefined) return
+    for (const device of model.devices) {
+      const native = device.attachments.some(({ hook, mode }) => hook === 'xdp' && mode !== 'generic')
+      if (native && device.kind === 'phys') this.passAtSwitch(model.name, device.name)
+    }
+    const programs = new RealPrograms(libc, bpf, models)
+    this.programs.set(model.name, programs)
+    this.namespaces.within(model.name, () => programs.attach(model, ifindex))
+  }
+
+  /** The far side of a veth needs a native program before frames can be sent to it from XDP. */
+  private passAtSwitch(name: string, device: string): void {
+    const { bpf } = this.reach
+    const { program, scratch } = loadSmall(bpf, passProgram, [])
+    this.descriptors.push(program, scratch)
+    this.namespaces.within(switchName, () => {
+      const index = this.interfaceIndex(portName(this.world, name, device))
+      this.descriptors.push(bpf.link(program, index, bpfAttach.xdp, { flags: nativeMode }))
+    })
+  }
+
+  private silence(model: NamespaceModel): void {
+    const { bpf, libc } = this.reach
+    const { program, scratch } = loadSmall(bpf, muteProgram, [])
+    this.descriptors.push(program, scratch)
+    this.namespaces.within(model.name, () => {
+      for (const device of model.devices) {
+        if (device.kind === 'lo') continue
+        const ifindex = this.ifindex(model.name, device.name)
+        addClsact(libc, ifindex)
+        addFilter(libc, {
+          ifindex,
+          parent: filterParent.ingress,
+          pref: 49_152,
+          handle: 0,
+          protocol: 3,
+          program,
+          name: 'mute',
+          direct: true,
+        })
+      }
+    })
+  }
+
+  private ifindex(name: string, device: string): number {
+    return this.around.booted(name).devicesByName.get(device)?.ifindex ?? 0
+  }
+
+  /** SIOCGIFINDEX in the present namespace. */
+  interfaceIndex(device: string): number {
+    const { libc, memory } = this.reach
+    memory.bytes.fill(0, 0, 64)
+    memory.bytes.set(new TextEncoder().encode(device), 0)
+    const socket = libc.socket(2, 2, 0)
+    libc.ioctl(socket, 0x8933, memory.address)
+    libc.close(socket)
+    return memory.view.getInt32(16, true)
+  }
+
+  close(): void {
+    for (const programs of this.programs.values()) programs.close()
+    for (const descriptor of this.descriptors) this.reach.libc.close(descriptor)
+    this.namespaces.close()
+  }
+}

@@ -1,0 +1,143 @@
+// The model's half: a case is run step by step, operation by operation, with a tap on every device, and everything that
+// the kernel's half must know or must agree with is written down.
+import { type Booted, boot } from '../boot/boot.ts'
+import { cpus } from '../boot/maps.ts'
+import { mapGet, mapKeys } from '../bpf/user.ts'
+import type { CaseModel } from '../model/model.ts'
+import type { Step } from '../model/step.ts'
+import type { FlowResult } from '../run/expect/context.ts'
+import { Run } from '../run/run-state.ts'
+import { stateView } from '../run/state-view.ts'
+import { takeStep } from '../run/steps.ts'
+import type { PacketTrace } from '../trace/event.ts'
+import { type TapFrame, withTag } from './capture.ts'
+import { hex } from './programs.ts'
+
+/** One operation or one step, and what it took in the model. */
+export interface Atom {
+  readonly step: Step
+  /** The index of the step in the case. */
+  readonly index: number
+  /** Whether it is the last of its step. */
+  readonly last: boolean
+  /** Virtual nanoseconds that passed. */
+  readonly elapsed: number
+  /** Frames at taps when it was over. */
+  readonly frames: number
+}
+
+/** A counter that a claim asks for. `device` undefined: a counter of the namespace. */
+export interface CounterReading {
+  readonly afterStep: number
+  readonly node: string
+  readonly device: string | undefined
+  readonly name: string
+  readonly value: number
+}
+
+export interface ModelRun {
+  /** The world before the first step: another machine than the one that ran. */
+  readonly start: Booted
+  readonly frames: readonly TapFrame[]
+  readonly atoms: readonly Atom[]
+  readonly flows: ReadonlyMap<string, FlowResult>
+  readonly packets: readonly PacketTrace[]
+  readonly counters: readonly CounterReading[]
+  /** Entries of maps, as hexadecimal digits, by namespace, program and map. */
+  readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>
+  readonly elapsed: number
+  readonly limit: string | undefined
+}
+
+/** A step as single operations: a flow's are taken one by one. */
+export function atomsOf(step: Step): readonly Step[] {
+  if (step.kind !== 'flow' || step.operations.length < 2) return [step]
+  return step.operations.map((operation, index) => ({
+    ...step,
+    first: step.first && index === 0,
+    operations: [operation],
+  }))
+}
+
+/** The name of a map across both halves. */
+export function mapName(node: string, program: string, map: string): string {
+  return `${node}/${program}/${map}`
+}
+
+/** Runs a case in the simulator. */
+export function runModel(model: CaseModel, seed: number): ModelRun {
+  const booted = boot(model.world, { seed, trace: { full: false } })
+  const { machine } = booted
+  const frames: TapFrame[] = []
+  for (const ns of machine.namespaces.values()) {
+    for (const dev of ns.devices.values()) {
+      dev.taps.push((at, skb, direction) => {
+        const bytes = skb.bytes.slice(skb.data, skb.data + skb.length)
+        frames.push({
+          node: at.ns.name,
+          device: at.name,
+          direction,
+          bytes: skb.vlanTci < 0 ? bytes : withTag(bytes, skb.vlanTci, skb.vlanProtocol),
+          time: BigInt(frames.length),
+          packet: skb.record?.name ?? '',
+        })
+      })
+    }
+  }
+  const run = new Run(booted, model)
+  const began = machine.clock.now
+  const atoms: Atom[] = []
+  const counters: CounterReading[] = [...readCounters(model, run, -1)]
+  for (const [index, step] of model.steps.entries()) {
+    const parts = atomsOf(step)
+    for (const [part, atom] of parts.entries()) {
+      const before = machine.clock.now
+      takeStep(run, atom)
+      const last = part === parts.length - 1
+      atoms.push({ step: atom, index, last, elapsed: machine.clock.now - before, frames: frames.length })
+    }
+    counters.push(...readCounters(model, run, index))
+  }
+  return {
+    start: boot(model.world, { seed }),
+    frames,
+    atoms,
+    flows: run.flowResults(),
+    packets: machine.trace?.packets ?? [],
+    counters,
+    maps: readMaps(booted),
+    elapsed: machine.clock.now - began,
+    limit: run.limit,
+  }
+}
+
+function readCounters(model: CaseModel, run: Run, afterStep: number): CounterReading[] {
+  const view = stateView(run)
+  const readings: CounterReading[] = []
+  for (const { claim, afterStep: step } of model.expectations) {
+    if (claim.body.kind !== 'counter' || step !== afterStep) continue
+    const { node, device } = claim.body.place.value
+    const name = claim.body.name.value
+    const value = view.counter({ node, device }, name)
+    if (value !== undefined) readings.push({ afterStep, node, device, name, value })
+  }
+  return readings
+}
+
+function readMaps(booted: Booted): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const all = new Map<string, ReadonlyMap<string, string>>()
+  for (const [node, programs] of booted.programs) {
+    for (const [program, { maps }] of programs) {
+      for (const [name, map] of maps) {
+        if (!('peek' in map)) continue
+        const entries = new Map<string, string>()
+        for (const key of mapKeys(map)) {
+          const got = mapGet(map, key, { cpus })
+          if (got.kind === 'value') entries.set(hex(key), hex(got.value.subarray(0, map.spec.valueSize)))
+        }
+        all.set(mapName(node, program, name), entries)
+      }
+    }
+  }
+  return all
+}

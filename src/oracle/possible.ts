@@ -1,0 +1,104 @@
+// Whether a case can be tried on this kernel at all, and if not, why: found out by asking the kernel, or known because
+// the model leaves out what the kernel would do.
+import { spawnSync } from 'node:child_process'
+import type { CaseModel, DeviceModel, World } from '../model/model.ts'
+import { isIpv4 } from '../net/address.ts'
+import { Namespaces } from './namespaces.ts'
+import { KernelRefused, type Libc } from './native.ts'
+
+/** What the running kernel can make. */
+export interface Abilities {
+  readonly release: string
+  /** Device kinds that it has not. */
+  readonly missing: ReadonlySet<string>
+}
+
+const probes: Readonly<Record<string, string>> = {
+  veth: 'link add a0 type veth peer name a1',
+  bridge: 'link add a0 type bridge',
+  dummy: 'link add a0 type dummy',
+  vxlan: 'link add a0 type vxlan id 1 dstport 4789',
+  geneve: 'link add a0 type geneve id 1 remote 10.0.0.1',
+  ipip: 'link add a0 type ipip remote 10.0.0.1 local 10.0.0.2',
+  netkit: 'link add a0 type netkit',
+  wireguard: 'link add a0 type wireguard',
+}
+
+const stacked: Readonly<Record<string, string>> = {
+  vlan: 'link add link a1 name a2 type vlan id 7',
+  macvlan: 'link add link a1 name a2 type macvlan',
+}
+
+/** Tries every kind of device in a namespace of its own. */
+export function probe(libc: Libc): Abilities {
+  const missing = new Set<string>()
+  const attempt = (kind: string, lines: readonly string[]): void => {
+    const namespaces = new Namespaces(libc)
+    try {
+      namespaces.add('probe')
+      namespaces.batch('probe', ['ip'], lines)
+    } catch (problem) {
+      if (!(problem instanceof KernelRefused)) throw problem
+      missing.add(kind)
+    } finally {
+      namespaces.close()
+    }
+  }
+  for (const [kind, line] of Object.entries(probes)) attempt(kind, [line])
+  for (const [kind, line] of Object.entries(stacked)) attempt(kind, [probes['veth'] ?? '', line])
+  const release = spawnSync('uname', ['-r'], { encoding: 'utf8' }).stdout.trim()
+  return { release, missing }
+}
+
+/** Whether any address or packet of a case is IPv6. */
+export function speaksIpv6(model: CaseModel): boolean {
+  const addresses = model.world.namespaces.flatMap(({ devices }) =>
+    devices.flatMap((device) => device.addresses.map(({ address }) => address)),
+  )
+  if (addresses.some((address) => !isIpv4(address))) return true
+  return model.steps.some((step) => step.kind === 'packet' && isIpv6Frame(step.frame))
+}
+
+function isIpv6Frame(frame: Uint8Array): boolean {
+  return frame[12] === 0x86 && frame[13] === 0xdd
+}
+
+function deviceReason(device: DeviceModel, { missing }: Abilities): string | undefined {
+  if (missing.has(device.kind)) return `this kernel has no ${device.kind} devices`
+  if (device.attachments.some(({ mode }) => mode === 'offload')) return 'no card here runs XDP offloaded'
+  return undefined
+}
+
+function worldReason(world: World, abilities: Abilities): string | undefined {
+  for (const namespace of world.namespaces) {
+    if (namespace.kernel !== undefined && !abilities.release.startsWith(`${namespace.kernel}.`))
+      return `it asks for kernel ${namespace.kernel}`
+    for (const device of namespace.devices) {
+      const reason = deviceReason(device, abilities)
+      if (reason !== undefined) return reason
+    }
+  }
+  return undefined
+}
+
+function findDevice(world: World, namespace: string, device: string): DeviceModel | undefined {
+  return world.namespaces.find(({ name }) => name === namespace)?.devices.find(({ name }) => name === device)
+}
+
+/** Why a case cannot be tried here; undefined when it can. */
+export function whyNot(model: CaseModel, abilities: Abilities): string | undefined {
+  const reason = worldReason(model.world, abilities)
+  if (reason !== undefined) return reason
+  for (const step of model.steps) {
+    if (step.kind === 'packet') {
+      const kind = findDevice(model.world, step.namespace, step.device)?.kind
+      if (kind !== 'phys' && kind !== 'veth')
+        return `no frame can be made to arrive at a device of kind ${kind ?? 'lo'}`
+      if (step.frame.length < 14) return 'a frame without a whole Ethernet header cannot be sent'
+    }
+    if (step.kind === 'delete') return 'what is deleted only falls silent in the model'
+    if (step.kind === 'change' && step.change.item.kind === 'dev')
+      return 'devices that come later are not tried yet'
+  }
+  return undefined
+}

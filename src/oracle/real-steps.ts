@@ -1,0 +1,106 @@
+// The steps of a case on the real kernel.
+import type { HostChange, Step } from '../model/step.ts'
+import { type FlowStep, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
+import type { Atom, ModelRun } from './model-run.ts'
+import { fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
+import type { RealWorld } from './world.ts'
+
+/** More than the model needed: a busy machine is slow. */
+const marginMs = 400
+
+/** Carries out the atoms of a case. */
+export class RealSteps {
+  readonly flows = new Map<string, RealFlow>()
+  private readonly world: RealWorld
+  private readonly run: ModelRun
+
+  constructor(world: RealWorld, run: ModelRun) {
+    this.world = world
+    this.run = run
+  }
+
+  /** Takes one step and waits until as much has happened as in the model. */
+  take({ step, elapsed, frames }: Atom): void {
+    this.act(step, elapsed / 1e6)
+    this.world.settle(frames)
+  }
+
+  private act(step: Step, elapsed: number): void {
+    const { world } = this
+    switch (step.kind) {
+      case 'packet':
+        return world.inject(step.namespace, step.device, step.frame)
+      case 'flow':
+        return this.flow(step, elapsed + marginMs)
+      case 'wait':
+        return world.pass(step.duration / 1e6)
+      case 'link':
+        return this.ip(step.namespace, `link set ${step.device} ${step.up ? 'up' : 'down'}`)
+      case 'set':
+        if (step.mtu !== undefined) this.ip(step.namespace, `link set ${step.device} mtu ${step.mtu}`)
+        if (step.mac !== undefined)
+          this.ip(step.namespace, `link set ${step.device} address ${macText(step.mac)}`)
+        return
+      case 'delete':
+        return
+      case 'change':
+        return this.change(step.change)
+    }
+  }
+
+  private flow(step: FlowStep, patience: number): void {
+    const known = step.first ? undefined : this.flows.get(step.label)
+    const flow = known ?? this.start(step)
+    this.flows.set(step.label, flow)
+    for (const operation of step.operations) flow.operate(operation, patience)
+  }
+
+  private start(step: FlowStep): RealFlow {
+    const port = this.run.flows.get(step.label)?.localName?.port
+    const chosen = port === undefined || port === 0 ? undefined : port
+    switch (step.protocol) {
+      case 'tcp':
+      case 'http':
+        return new TcpFlow(this.world, step, chosen)
+      case 'udp':
+        return new UdpFlow(this.world, step, chosen)
+      case 'icmp':
+        return new PingFlow(this.world, step, undefined)
+    }
+  }
+
+  private ip(namespace: string, line: string): void {
+    this.world.ground.namespaces.batch(namespace, ['ip'], [line])
+  }
+
+  private change({ namespace, verb, item }: HostChange): void {
+    const how = verb === 'del' ? 'del' : 'add'
+    switch (item.kind) {
+      case 'route':
+        return this.ip(namespace, routeLine(verb, item.route))
+      case 'rule':
+        return this.world.ground.namespaces.batch(
+          namespace,
+          ['ip', `-${item.rule.family}`],
+          [ruleLine(how, item.rule)],
+        )
+      case 'neigh':
+        return this.ip(namespace, neighbourLine(verb === 'del' ? 'del' : 'replace', item.neighbour))
+      case 'fdb':
+        return this.world.ground.namespaces.batch(namespace, ['bridge'], [fdbLine(how, item.fdb, false)])
+      case 'sysctl':
+        return this.world.ground.sysctl(namespace, item.key, item.value)
+      case 'listen': {
+        const { protocol, port, address } = item
+        return this.world.listen(namespace, {
+          protocol,
+          port,
+          app: 'accept',
+          ...(address === undefined ? {} : { address }),
+        })
+      }
+      case 'dev':
+        return
+    }
+  }
+}

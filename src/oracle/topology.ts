@@ -1,0 +1,295 @@
+// A checked world as lines for iproute2: links first, then what needs both ends of every link. Devices get the ifindex
+// that they have in the model, so that programs and maps may speak of them by number.
+import type { Namespace } from '../kernel/namespace.ts'
+import type {
+  DeviceModel,
+  FdbModel,
+  NamespaceModel,
+  NeighbourModel,
+  RouteModel,
+  RuleModel,
+  World,
+} from '../model/model.ts'
+import { formatIp, type IpAddress, isIpv4 } from '../net/address.ts'
+import { formatMac, macFrom } from '../net/mac.ts'
+import type { Prefix } from '../net/prefix.ts'
+
+/** The namespace of the wires: a bridge for each. */
+export const switchName = ' wires'
+
+/** The bridge of a wire in the switch. */
+export function wireName(world: World, segment: string): string {
+  return `w${world.segments.findIndex(({ name }) => name === segment)}`
+}
+
+/** The end of a `phys` device that lies in the switch. */
+export function portName(world: World, namespace: string, device: string): string {
+  let port = 0
+  for (const each of world.namespaces) {
+    for (const { name, kind } of each.devices) {
+      if (each.name === namespace && name === device) return `p${port}`
+      if (kind === 'phys') port += 1
+    }
+  }
+  return `p${port}`
+}
+
+export function macText(mac: number): string {
+  return formatMac(macFrom(mac))
+}
+
+function prefixText({ address, length }: Prefix): string {
+  return `${formatIp(address)}/${length}`
+}
+
+/** What the lines need to know of the machine. */
+export interface Surroundings {
+  readonly world: World
+  /** The booted namespace of the model: ifindexes, warm neighbours. */
+  readonly booted: (namespace: string) => Namespace
+  /** A path that iproute2 takes after `netns`. */
+  readonly path: (namespace: string) => string
+}
+
+function ifindex({ booted }: Surroundings, namespace: string, device: string): number {
+  return booted(namespace).devicesByName.get(device)?.ifindex ?? 0
+}
+
+/** The line that makes a device; undefined for lo and for the second end of a pair. */
+export function linkLine(
+  around: Surroundings,
+  namespace: string,
+  device: DeviceModel,
+  made: ReadonlySet<string>,
+): string | undefined {
+  const head = `link add name ${device.name} index ${ifindex(around, namespace, device.name)} address ${macText(device.mac)} mtu ${device.mtu}`
+  switch (device.kind) {
+    case 'lo':
+      return undefined
+    case 'phys':
+      return `${head} type veth peer name ${portName(around.world, namespace, device.name)} netns ${around.path(switchName)}`
+    case 'veth': {
+      const { peer } = device
+      if (peer === undefined || made.has(`${namespace}/${device.name}`)) return undefined
+      const index = ifindex(around, peer.namespace, peer.device)
+      const other = around.world.namespaces
+        .find(({ name }) => name === peer.namespace)
+        ?.devices.find(({ name }) => name === peer.device)
+      const address = other === undefined ? '' : ` address ${macText(other.mac)} mtu ${other.mtu}`
+      return `${head} type veth peer name ${peer.device} index ${index}${address} netns ${around.path(peer.namespace)}`
+    }
+    case 'bridge':
+      return `${head} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`
+    case 'dummy':
+      return `${head} type dummy`
+    case 'vlan':
+      return `link add link ${device.lower} ${head.slice('link add '.length)} type vlan id ${device.vlanId ?? 0}`
+    case 'macvlan':
+      return `link add link ${device.lower} ${head.slice('link add '.length)} type macvlan mode ${device.macvlanMode ?? 'bridge'}`
+    case 'vxlan':
+    case 'geneve':
+    case 'ipip':
+      return tunnelLine(device, ifindex(around, namespace, device.name))
+  }
+}
+
+/** `ip link add ... type vxlan|geneve|ipip`; an ipip device has no MAC address. */
+function tunnelLine(device: DeviceModel, index: number): string {
+  const { kind, tunnel, lower } = device
+  const mac = kind === 'ipip' ? '' : ` address ${macText(device.mac)}`
+  const words = [`link add name ${device.name} index ${index}${mac} type ${kind}`]
+  if (tunnel === undefined) return words.join(' ')
+  const put = (name: string, value: string | number | undefined): void => {
+    if (value !== undefined) words.push(`${name} ${value}`)
+  }
+  if (tunnel.external) words.push('external')
+  else if (kind !== 'ipip') put('id', tunnel.vni)
+  put('remote', tunnel.remote === undefined ? undefined : formatIp(tunnel.remote))
+  put('local', tunnel.local === undefined || kind === 'geneve' ? undefined : formatIp(tunnel.local))
+  put('dev', lower)
+  if (kind === 'ipip') {
+    words.push(tunnel.pathMtu ? 'pmtudisc' : 'nopmtudisc')
+  } else {
+    put('dstport', tunnel.dstport ?? (kind === 'vxlan' ? 8472 : 6081))
+    words.push(tunnel.udpcsum ? 'udpcsum' : 'noudpcsum')
+    if (tunnel.df !== 'unset') put('df', tunnel.df)
+  }
+  if (kind === 'vxlan') {
+    if (tunnel.srcport !== undefined) put('srcport', `${tunnel.srcport.first} ${tunnel.srcport.last}`)
+    words.push(tunnel.learning ? 'learning' : 'nolearning')
+    if (tunnel.proxy) words.push('proxy')
+  }
+  if (tunnel.ttl !== 0) put('ttl', tunnel.ttl)
+  if (tunnel.tos !== 0) put('tos', tunnel.tos)
+  return words.join(' ')
+}
+
+/** The links of a namespace, in the order of the model. `made` collects ends of pairs. */
+export function linkLines(around: Surroundings, model: NamespaceModel, made: Set<string>): string[] {
+  const lines: string[] = []
+  for (const device of model.devices) {
+    const line = linkLine(around, model.name, device, made)
+    if (line === undefined) continue
+    lines.push(line)
+    if (device.peer !== undefined) made.add(`${device.peer.namespace}/${device.peer.device}`)
+  }
+  return lines
+}
+
+/** The switch: a learning bridge for each wire that knows every card from the start. Ports come up first. */
+export function switchLines(world: World): { readonly ip: string[]; readonly bridge: string[] } {
+  const ip = world.segments.map(
+    ({ name }) =>
+      `link add ${wireName(world, name)} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+  )
+  const bridge: string[] = []
+  for (const namespace of world.namespaces) {
+    for (const device of namespace.devices) {
+      if (device.kind !== 'phys') continue
+      const port = portName(world, namespace.name, device.name)
+      const mtu = `link set ${port} mtu ${Math.min(3498, Math.max(1500, ...mtus(world)))}`
+      const master = device.segment === undefined ? '' : ` master ${wireName(world, device.segment)}`
+      ip.push(mtu, `link set ${port}${master} up`)
+      if (master !== '') bridge.push(`fdb add ${macText(device.mac)} dev ${port} master static`)
+    }
+  }
+  ip.push(...world.segments.map(({ name }) => `link set ${wireName(world, name)} up`))
+  return { ip, bridge }
+}
+
+function mtus(world: World): number[] {
+  return world.namespaces.flatMap(({ devices }) =>
+    devices.filter(({ kind }) => kind === 'phys').map(({ mtu }) => mtu),
+  )
+}
+
+/** Ports, link state, addresses: what needs all links. */
+export function deviceLines(model: NamespaceModel): string[] {
+  const lines: string[] = ['link set lo up']
+  for (const device of model.devices) {
+    if (device.kind !== 'lo' || device.mtu !== 65536) lines.push(`link set ${device.name} mtu ${device.mtu}`)
+    if (device.master !== undefined) {
+      lines.push(`link set ${device.name} master ${device.master}`)
+      if (device.hairpin || device.isolated)
+        lines.push(
+          `link set ${device.name} type bridge_slave hairpin ${onOff(device.hairpin)} isolated ${onOff(device.isolated)}`,
+        )
+    }
+    if (device.up && device.kind !== 'lo') lines.push(`link set ${device.name} up`)
+  }
+  for (const device of model.devices)
+    for (const address of device.addresses) lines.push(addressLine(device.name, address))
+  return lines
+}
+
+export function addressLine(device: string, prefix: Prefix): string {
+  return isIpv4(prefix.address)
+    ? `addr add ${prefixText(prefix)} dev ${device}`
+    : `addr replace ${prefixText(prefix)} dev ${device} nodad` // a link-local address may be there already
+}
+
+function onOff(on: boolean): string {
+  return on ? 'on' : 'off'
+}
+
+/** `ip neigh` for a declared entry. */
+export function neighbourLine(verb: 'replace' | 'del', entry: NeighbourModel): string {
+  const address = formatIp(entry.address)
+  if (entry.state === 'proxy')
+    return `neigh ${verb === 'del' ? 'del' : 'add'} proxy ${address} dev ${entry.device}`
+  if (verb === 'del') return `neigh del ${address} dev ${entry.device}`
+  const mac = entry.mac === undefined ? '' : ` lladdr ${macText(entry.mac)}`
+  return `neigh replace ${address}${mac} dev ${entry.device} nud ${entry.state}`
+}
+
+/** Whoever starts warm knows its links: the same question that the model's kernel asks. */
+export function warmLines(around: Surroundings, model: NamespaceModel): string[] {
+  const ns = around.booted(model.name)
+  const { warm } = ns.ip
+  if (warm === undefined) return []
+  const lines: string[] = []
+  const addresses = knownAddresses(around.world)
+  for (const device of model.devices) {
+    const dev = ns.devicesByName.get(device.name)
+    if (dev === undefined || !device.up) continue
+    for (const address of addresses) {
+      const mac = warm(dev, address)
+      if (mac !== undefined)
+        lines.push(
+          `neigh replace ${formatIp(address)} lladdr ${macText(mac)} dev ${device.name} nud reachable`,
+        )
+    }
+  }
+  return lines
+}
+
+function knownAddresses(world: World): readonly IpAddress[] {
+  const texts = new Map<string, IpAddress>()
+  for (const { devices } of world.namespaces)
+    for (const { addresses } of devices)
+      for (const { address } of addresses) texts.set(formatIp(address), address)
+  return [...texts.values()]
+}
+
+/** `ip route`. */
+export function routeLine(verb: 'add' | 'replace' | 'del', route: RouteModel): string {
+  const words = [`route ${verb} ${route.type} ${prefixText(route.prefix)} table ${route.table}`]
+  if (route.tos !== 0) words.push(`tos ${route.tos}`)
+  if (route.metric !== 0) words.push(`metric ${route.metric}`)
+  if (verb !== 'del') {
+    if (route.scope !== undefined) words.push(`scope ${route.scope}`)
+    if (route.source !== undefined) words.push(`src ${formatIp(route.source)}`)
+    if (route.mtu !== undefined) words.push(`mtu ${route.mtu}`)
+  }
+  const several = route.nexthops.length > 1
+  for (const hop of route.nexthops) {
+    if (several) words.push('nexthop')
+    if (hop.via !== undefined) {
+      const family = isIpv4(route.prefix.address) && !isIpv4(hop.via) ? 'inet6 ' : ''
+      words.push(`via ${family}${formatIp(hop.via)}`)
+    }
+    if (hop.device !== undefined) words.push(`dev ${hop.device}`)
+    if (several) words.push(`weight ${hop.weight}`)
+    if (hop.onlink) words.push('onlink')
+  }
+  return words.join(' ')
+}
+
+/** `ip rule`, without its family. */
+export function ruleLine(verb: 'add' | 'del', rule: RuleModel): string {
+  const words = [`rule ${verb}`]
+  const put = (name: string, value: string | number | undefined): void => {
+    if (value !== undefined) words.push(`${name} ${value}`)
+  }
+  if (rule.not) words.push('not')
+  put('pref', rule.priority)
+  put('from', rule.from === undefined ? 'all' : prefixText(rule.from))
+  if (rule.to !== undefined) put('to', prefixText(rule.to))
+  if (rule.mark !== undefined) put('fwmark', `${rule.mark.value}/${rule.mark.mask}`)
+  put('iif', rule.inDevice)
+  put('oif', rule.outDevice)
+  put('tos', rule.tos)
+  put('ipproto', rule.protocol)
+  if (rule.sport !== undefined) put('sport', `${rule.sport.first}-${rule.sport.last}`)
+  if (rule.dport !== undefined) put('dport', `${rule.dport.first}-${rule.dport.last}`)
+  const { action } = rule
+  if (action.kind === 'lookup') put('lookup', action.table)
+  else if (action.kind === 'goto') put('goto', action.priority)
+  else words.push(action.kind)
+  put('suppress_prefixlength', rule.suppressPrefixLength)
+  return words.join(' ')
+}
+
+/** `bridge fdb`. What stays is `static`: a `permanent` entry of a port would be an address of the bridge itself. */
+export function fdbLine(verb: 'add' | 'del', entry: FdbModel, bridge: boolean): string {
+  const head = `fdb ${verb === 'add' && entry.remote !== undefined ? 'append' : verb} ${macText(entry.mac)} dev ${entry.device}`
+  const { remote } = entry
+  if (remote !== undefined) {
+    const port = remote.port === undefined ? '' : ` port ${remote.port}`
+    const vni = remote.vni === undefined ? '' : ` vni ${remote.vni}`
+    const via = remote.via === undefined ? '' : ` via ${remote.via}`
+    return `${head} dst ${formatIp(remote.address)}${port}${vni}${via} self ${entry.permanent ? 'permanent' : 'dynamic'}`
+  }
+  if (bridge) return `${head} self permanent`
+  return `${head} master ${entry.permanent ? 'static' : 'dynamic'}`
+}

@@ -1,0 +1,140 @@
+// One case on both sides: the model runs, the same world is built on the real kernel, the same steps are taken, and the
+// two are compared. Nothing is written anywhere.
+import { readFileSync } from 'node:fs'
+import { AssertionError } from '../base/assert.ts'
+import type { CaseModel } from '../model/model.ts'
+import { Bpf } from './bpf.ts'
+import type { RingSize } from './capture.ts'
+import { compareDeliveries, compareFlows, compareFrames, compareMap, type Difference } from './compare.ts'
+import { readCounters } from './counters.ts'
+import type { Reach } from './ground.ts'
+import { type CounterReading, type ModelRun, mapName, runModel } from './model-run.ts'
+import { KernelRefused, openLibc } from './native.ts'
+import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
+import { entriesOf } from './programs.ts'
+import { RealSteps } from './real-steps.ts'
+import { RealWorld } from './world.ts'
+
+/** What became of a case. */
+export type Verified =
+  | { readonly kind: 'agrees'; readonly frames: number }
+  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'differs'; readonly differences: readonly Difference[] }
+
+/** The real kernel, ready to be asked. */
+export interface Oracle {
+  readonly reach: Reach
+  readonly abilities: Abilities
+}
+
+/** Reaches the kernel. Throws NotPossible with a sentence for a person where it cannot be reached. */
+export async function openOracle(clock: () => number): Promise<Oracle> {
+  const libc = await openLibc()
+  const abilities = probe(libc)
+  const bpf = new Bpf(libc, possibleCpus())
+  return { reach: { libc, bpf, memory: libc.allocate(4096), clock }, abilities }
+}
+
+/** Values of a per-CPU map: one for each possible CPU. */
+function possibleCpus(): number {
+  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim()
+  return Number(text.split(/[-,]/).at(-1)) + 1
+}
+
+/** Virtual time that a case may take without `slow`. */
+const longestNs = 5_000_000_000
+
+export interface VerifyOptions {
+  readonly seed: number
+  readonly slow: boolean
+}
+
+/** Verifies a case. */
+export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOptions): Verified {
+  const reason = whyNot(model, oracle.abilities)
+  if (reason !== undefined) return { kind: 'skipped', reason }
+  let run: ModelRun
+  try {
+    run = runModel(model, options.seed)
+  } catch (problem) {
+    if (problem instanceof AssertionError)
+      return { kind: 'skipped', reason: `the model stops: ${problem.message}` }
+    throw problem
+  }
+  if (run.limit !== undefined) return { kind: 'skipped', reason: `it reaches the limit ${run.limit}` }
+  if (run.elapsed > longestNs && !options.slow)
+    return { kind: 'skipped', reason: 'it takes more than 5 s of real time (--slow)' }
+  const world = new RealWorld(oracle.reach, model.world, run.start, ringFor(run))
+  try {
+    return verifyRun(oracle, model, run, world)
+  } catch (problem) {
+    if (!(problem instanceof KernelRefused)) throw problem
+    const { message } = problem
+    return { kind: 'differs', differences: [{ subject: 'the set-up', model: 'accepted', kernel: message }] }
+  } finally {
+    world.close()
+  }
+}
+
+function verifyRun(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealWorld): Verified {
+  world.build(speaksIpv6(model))
+  const steps = new RealSteps(world, run)
+  const differences: Difference[] = []
+  const base = baseCounters(world, run)
+  differences.push(...compareCounters(world, run, -1, base))
+  for (const atom of run.atoms) {
+    steps.take(atom)
+    if (atom.last) differences.push(...compareCounters(world, run, atom.index, base))
+  }
+  world.pass(5)
+  world.finish()
+  differences.unshift(
+    ...compareFrames(run.frames, world.capture.frames),
+    ...compareFlows(run, steps.flows),
+    ...compareDeliveries(run, world.deliveries),
+  )
+  for (const [node, { maps }] of world.ground.programs) {
+    for (const map of maps) {
+      const name = mapName(node, map.program, map.name)
+      differences.push(...compareMap(name, run.maps.get(name) ?? new Map(), entriesOf(oracle.reach.bpf, map)))
+    }
+  }
+  if (differences.length > 0) return { kind: 'differs', differences }
+  return { kind: 'agrees', frames: run.frames.length }
+}
+
+/** Rings with room for twice what the model saw, and for its largest frame. */
+function ringFor(run: ModelRun): RingSize {
+  let bytes = 1600
+  for (const frame of run.frames) bytes = Math.max(bytes, frame.bytes.length)
+  return { frames: 2 * run.frames.length + 64, bytes }
+}
+
+type Counters = ReadonlyMap<string, ReadonlyMap<string, number>>
+
+/** Counters at the start: what the set-up counted does not belong to the case. */
+function baseCounters(world: RealWorld, run: ModelRun): Counters {
+  const nodes = new Set(run.counters.map(({ node }) => node))
+  return new Map([...nodes].map((node) => [node, readCounters(world.ground.namespaces, node)]))
+}
+
+function compareCounters(world: RealWorld, run: ModelRun, afterStep: number, base: Counters): Difference[] {
+  const wanted = run.counters.filter((reading) => reading.afterStep === afterStep)
+  const now = new Map<string, ReadonlyMap<string, number>>()
+  const found: Difference[] = []
+  for (const reading of wanted) {
+    const { node } = reading
+    if (!now.has(node)) now.set(node, readCounters(world.ground.namespaces, node))
+    const key = counterKey(reading)
+    const value = now.get(node)?.get(key)
+    if (value === undefined) continue // a counter that only a card has
+    const real = value - (base.get(node)?.get(key) ?? 0)
+    if (real !== reading.value)
+      found.push({ subject: `counter ${node} ${key}`, model: String(reading.value), kernel: String(real) })
+  }
+  return found
+}
+
+function counterKey({ device, name }: CounterReading): string {
+  return device === undefined ? name : `${device} ${name}`
+}
