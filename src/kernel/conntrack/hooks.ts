@@ -20,6 +20,7 @@ function become(skb: Skb, whole: Skb): void {
   skb.macHeader = whole.macHeader
   skb.networkHeader = whole.networkHeader
   skb.mark = whole.mark
+  skb.fragmentMax = whole.fragmentMax
   skb.route = whole.route
 }
 

@@ -285,6 +285,21 @@ test('fragments are put together before raw and cut again behind POSTROUTING (li
   expect(lab.b0.counters.rx_packets).toBe(3)
 })
 
+test('fragments leave no larger than they came, though the whole would fit', () => {
+  const lab = trackLab()
+  const whole = datagram({ from: '10.0.1.2', to: '10.0.2.2', payload: udp(5000, 53, 792) })
+  for (const [start, length] of [
+    [0, 400],
+    [400, 400],
+  ] as const) {
+    const flags = (start === 0 ? 0x2000 : 0) | (start / 8)
+    const payload = whole.subarray(20 + start, 20 + start + length)
+    sendRaw(lab.a0, datagram({ from: '10.0.1.2', to: '10.0.2.2', ident: 9, flags, payload }), lab.ra.mac)
+  }
+  expect(lab.states).toEqual(['NEW'])
+  expect(lab.b0.counters).toMatchObject({ rx_packets: 2, rx_bytes: 2 * (14 + 20 + 400) })
+})
+
 test('rules that need no conntrack do not switch it on (linux 4.8)', () => {
   const lab = ipLab()
   rules(lab.r, '*nat\n-A PREROUTING -j ACCEPT\nCOMMIT\n*filter\n-A FORWARD -p tcp -j DROP\nCOMMIT')

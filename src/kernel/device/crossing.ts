@@ -7,6 +7,7 @@ export function scrub(skb: Skb): void {
   skb.ingressIfindex = 0
   skb.route = undefined
   skb.tunnelKey = undefined
+  skb.fragmentMax = 0
   skb.nfct = undefined
   skb.nfctInfo = 0
   skb.bridged = undefined

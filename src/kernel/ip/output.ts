@@ -79,7 +79,8 @@ export function ipOutput(
 
 /** ip_finish_output() and ip_fragment(). */
 function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
-  if (skb.length <= route.mtu || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  const fits = skb.length <= route.mtu && skb.fragmentMax === 0
+  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)
   const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
   if ((flags & ipv4Flag.dontFragment) !== 0 && options.ignoreDontFragment !== true) {
     count(ns, 'IpFragFails')
@@ -95,8 +96,10 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOpti
 }
 
 function sendFragments(ns: Namespace, skb: Skb, route: Route): number {
+  // what came in pieces leaves in pieces that are no larger
+  const mtu = skb.fragmentMax > 0 ? Math.min(route.mtu, skb.fragmentMax) : route.mtu
   let result = 0
-  for (const piece of fragmentPacket(skb, route.mtu)) {
+  for (const piece of fragmentPacket(skb, mtu)) {
     count(ns, 'IpFragCreates')
     const sent = sendPacket(ns, piece, route)
     if (result === 0) result = sent

@@ -139,6 +139,7 @@ function insert(queue: FragmentQueue, fragment: Fragment): void {
   if (at === -1) queue.pieces.push(fragment)
   else queue.pieces.splice(at, 0, fragment)
   queue.received += fragment.end - fragment.offset
+  queue.largest = Math.max(queue.largest, fragment.skb.tail - fragment.skb.networkHeader)
 }
 
 /** The whole datagram: the first piece's header, everybody's payload. It goes on in the record of the last arrival. */
@@ -163,6 +164,7 @@ function join(queue: FragmentQueue, arrival: Skb): Skb | undefined {
   whole.networkHeader = headroom
   whole.macHeader = -1
   whole.mark = skb.mark
+  whole.fragmentMax = queue.largest
   whole.route = skb.route ?? arrival.route
   writeU16(bytes, headroom + ipv4At.totalLength, total)
   writeU16(bytes, headroom + ipv4At.flagsAndOffset, 0)
