@@ -1,6 +1,7 @@
 // A spec with everything it imports: read, parsed, checked. All mistakes of all files come at once.
 import type { Checked, Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
+import { deployWorld } from '../boot/deploy.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
 import { check, importPath } from '../model/check.ts'
 import type { Model } from '../model/model.ts'
@@ -18,7 +19,7 @@ export function load(cwd: string, path: string): Checked<Model> {
   const problems: Diagnostic[] = []
   follow(cwd, parsed.value, path, imports, problems)
   if (problems.length > 0) return { ok: false, diagnostics: [...parsed.diagnostics, ...problems] }
-  const checked = check({ main: parsed.value, imports }, rulesetMistakes)
+  const checked = check({ main: parsed.value, imports }, rulesetMistakes, deployWorld)
   return { ...checked, diagnostics: [...parsed.diagnostics, ...checked.diagnostics] }
 }
 

@@ -510,9 +510,9 @@ describe('constructs to come', () => {
   ])
 
   test('are warnings: the file has a model that says so', () => {
-    const checked = checkText(unmark(file({ topology: 'cluster none' })).text)
+    const checked = checkText(unmark(file({ topology: 'cluster kube-proxy iptables' })).text)
     expect(checked.ok && checked.value.unavailable.map((each) => [each.severity, textOf(each.span)])).toEqual(
-      [['warning', 'cluster none']],
+      [['warning', 'cluster kube-proxy iptables']],
     )
   })
 })

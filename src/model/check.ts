@@ -4,6 +4,7 @@
 //
 // The way: link the files, check what the text alone can tell, then read each world once and each case in its world. A
 // rule about one value is in the reader of that value (resolve/, words/); a rule about several things is a file of checks/.
+
 import type { Checked, Diagnostic, Report } from '../base/diagnostic.ts'
 import type { Scenario } from '../syntax/ast.ts'
 import { addressesInUse } from './checks/addresses-in-use.ts'
@@ -28,6 +29,7 @@ import { scenariosDoSomething } from './checks/scenarios-do-something.ts'
 import { variablesAreKnown } from './checks/variables-are-known.ts'
 import { vethPairs } from './checks/veth-pairs.ts'
 import { xdpAttaches } from './checks/xdp-attaches.ts'
+import { type ClusterPlanner, planNothing } from './cluster.ts'
 import { once } from './diagnose.ts'
 import type { Model, ScenarioModel } from './model.ts'
 import { type CaseDraft, itemsOf, readCases } from './resolve/cases.ts'
@@ -68,14 +70,21 @@ const worldChecks: readonly WorldCheck[] = [
 
 /**
  * Checks a file with its imports. All mistakes are reported, in the order of the text. `readRulesets` finds the mistakes in
- * texts of other tools (`iptables`, `ipset`); without it they are accepted as they are.
+ * texts of other tools (`iptables`, `ipset`); without it they are accepted as they are. `planCluster` completes a world
+ * with what a CNI plugin installs; it is asked only for worlds without mistakes.
  */
-export function check(files: Files, readRulesets: RulesetReader = readNoRulesets): Checked<Model> {
+export function check(
+  files: Files,
+  readRulesets: RulesetReader = readNoRulesets,
+  planCluster: ClusterPlanner = planNothing,
+): Checked<Model> {
   const diagnostics: Diagnostic[] = []
   const report = once((diagnostic) => diagnostics.push(diagnostic))
   const linked = link(files, report)
   for (const rule of textChecks) rule(linked, report)
-  const worlds = worldsOf(linked, report, [...worldChecks, rulesetsParse(readRulesets)])
+  const isSound = (): boolean => diagnostics.every(({ severity }) => severity !== 'error')
+  const plan: ClusterPlanner = (world) => (isSound() ? planCluster(world) : world)
+  const worlds = worldsOf(linked, report, { rules: [...worldChecks, rulesetsParse(readRulesets)], plan })
   const scenarios = linked.scenarios.map((scenario) => readScenario(scenario, worlds))
   // A file of libraries has no scenario; its topology is looked at all the same.
   if (linked.scenarios.length === 0) worlds(() => undefined)
@@ -101,7 +110,7 @@ function inOrder(left: Diagnostic, right: Diagnostic, { main }: Files): number {
 function worldsOf(
   linked: Linked,
   report: Report,
-  rules: readonly WorldCheck[],
+  { rules, plan }: { readonly rules: readonly WorldCheck[]; readonly plan: ClusterPlanner },
 ): (lookup: Lookup) => WorldDraft {
   const known = new Map<string, WorldDraft>()
   const variables = new Set<string>()
@@ -114,8 +123,9 @@ function worldsOf(
     if (found !== undefined) return found
     const entities = readEntities(linked, fill(linked.topology, lookup), report)
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))
-    const world = readWorld({ entities, report }, programs)
-    for (const rule of rules) rule(world, report)
+    const read = readWorld({ entities, report }, programs)
+    for (const rule of rules) rule(read, report)
+    const world = { ...read, world: plan(read.world) }
     known.set(key, world)
     return world
   }

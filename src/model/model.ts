@@ -10,6 +10,7 @@ import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
+import type { ClusterModel } from './cluster.ts'
 import type { ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import type { Step } from './step.ts'
@@ -57,6 +58,8 @@ export interface World {
   readonly segments: readonly Segment[]
   readonly namespaces: readonly NamespaceModel[]
   readonly programs: readonly ProgramModel[]
+  /** `cluster none` with a CNI plugin. */
+  readonly cluster?: ClusterModel
   /** Names for addresses in traces, in order of declaration: hosts, then services. */
   readonly bindings: readonly { readonly name: string; readonly addresses: readonly IpAddress[] }[]
 }
@@ -138,6 +141,11 @@ export interface DeviceModel {
   readonly master?: string
   readonly hairpin: boolean
   readonly isolated: boolean
+  /** A port: `flood off`, `nolearning`; both are on where they are absent. */
+  readonly flood?: boolean
+  readonly learning?: boolean
+  /** A bridge: how long it remembers an address (nanoseconds), 300 s where it is absent. */
+  readonly ageing?: number
   /** vlan, macvlan, and tunnels with `dev`: the lower device. */
   readonly lower?: string
   readonly vlanId?: number
@@ -187,6 +195,8 @@ export interface RouteModel {
   readonly scope?: number
   readonly source?: IpAddress
   readonly mtu?: number
+  /** rtm_protocol, 3 (boot) where it is absent. */
+  readonly protocol?: number
   readonly tos: number
   readonly nexthops: readonly NexthopModel[]
   readonly span: Span
@@ -250,6 +260,13 @@ export interface ListenModel {
   readonly port: number
   readonly address?: IpAddress
   readonly app: 'accept' | 'echo' | 'http' | 'mute' | 'discard'
+  /** IP_TTL and IPV6_UNICAST_HOPS, SO_MARK, IPV6_V6ONLY, SO_REUSEPORT of the socket and of what it accepts. */
+  readonly ttl?: number
+  readonly mark?: number
+  readonly v6only?: boolean
+  readonly reuseport?: boolean
+  /** tcp: how many connections may wait to be accepted, 128 where it is absent. */
+  readonly backlog?: number
   readonly span: Span
 }
 

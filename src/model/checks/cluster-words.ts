@@ -8,7 +8,7 @@ import { cellOf } from '../words/fill.ts'
 const onOff = ['on', 'off', 'true', 'false'] as const
 
 const values: Readonly<Record<string, readonly string[]>> = {
-  routing: ['native', 'vxlan', 'geneve'],
+  routing: ['native', 'vxlan', 'geneve', 'ipip'],
   'host-routing': ['legacy', 'bpf'],
   'lb-mode': ['snat', 'dsr', 'hybrid'],
   'dsr-dispatch': ['opt', 'ipip', 'geneve'],

@@ -7,13 +7,16 @@ import type { ProgramDraft } from '../resolve/program.ts'
 import { hookFamily } from '../resolve/program.ts'
 import { headSpan, notYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
+import { clusterCni } from '../world/cluster-devices.ts'
 import { isMachine } from '../world/entities.ts'
 
 /** Clusters, pods, services, policies, manifests, rulesets of some tools, netkit, wireguard, cgroup hooks and objects. */
 export function engineMissing({ entities, programs }: WorldDraft, report: Report): void {
+  const connected = clusterCni(entities.clusters) !== undefined
   for (const item of entities.items) {
-    topologyItem(item, report)
-    if (isMachine(item)) for (const each of item.items) hostItem(each, report)
+    if (!connected || (item.kind !== 'cluster' && item.kind !== 'pod')) topologyItem(item, report)
+    if (!isMachine(item)) continue
+    for (const each of item.items) if (!connected || each.kind !== 'hostport') hostItem(each, report)
   }
   for (const item of entities.linked.manifests) notYet(keyword(item.span, 'manifest'), 'a manifest', report)
   for (const program of programs) programType(program, report)

@@ -5,6 +5,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { isOpen } from '../words/fill.ts'
+import { clusterCni } from '../world/cluster-devices.ts'
 import type { DeviceDraft, Entities, HostDraft } from '../world/entities.ts'
 
 export interface Scope {
@@ -49,6 +50,7 @@ export function deviceNamed(
  */
 export function isMadeByAgent(host: HostDraft, device: string, { entities }: Scope): boolean {
   if (host.kind !== 'node' || entities.clusters.length === 0) return false
+  if (clusterCni(entities.clusters) !== undefined) return false // its devices are known
   if (!entities.clusters.some((cluster) => cluster.type === 'cilium')) return true
   if (agentDevices.has(device)) return true
   const owner = device.startsWith('lxc-') ? entities.hosts.get(device.slice(4)) : undefined

@@ -5,7 +5,9 @@ import type { HostItem, Ruleset } from '../../syntax/ast.ts'
 import type { NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
 import type { RulesetModel } from '../ruleset.ts'
 import { sysctlIn } from '../words/sysctls.ts'
+import { clusterCni } from '../world/cluster-devices.ts'
 import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
+import { readCluster } from './cluster.ts'
 import { readDeviceModel } from './device.ts'
 import { readFdb, readListen, readNeighbour } from './host-items.ts'
 import { type ProgramDraft, readProgram } from './program.ts'
@@ -26,7 +28,8 @@ export function readWorld(
 ): WorldDraft {
   const { entities } = scope
   const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
-  const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod')
+  const cluster = readCluster(scope)
+  const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod' || cluster !== undefined)
   const defaults = readDefaults(scope)
   const namespaces = hosts.map((host) => readNamespace(host, defaults, scope))
   const named = [...entities.hosts.values()].map((host) => ({
@@ -37,6 +40,7 @@ export function readWorld(
     segments: [...entities.nets.values()].map(({ name, prefixes }) => ({ name, prefixes })),
     namespaces,
     programs: drafts.flatMap((draft) => draft.model ?? []),
+    ...(cluster === undefined ? {} : { cluster }),
     bindings: named.filter((binding) => binding.addresses.length > 0),
   }
   return { entities, scope, programs: drafts, world }
@@ -52,6 +56,7 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
   const listens: NamespaceModel['listens'][number][] = []
   const rulesets: RulesetModel[] = []
   const sysctls: Setting[] = host.kind === 'external' ? [] : [...defaults.sysctls]
+  if (host.kind === 'node') sysctls.push(...defaults.cluster)
   for (const item of host.items) {
     if (item.kind === 'route') routes.push(...some(readRoute(item, host, scope)))
     else if (item.kind === 'rule') rules.push(...some(readRule(item, host, scope)))
@@ -105,17 +110,26 @@ interface Defaults {
   readonly neighbours: 'warm' | 'cold' | undefined
   /** A `sysctl` of the topology holds on every node and netns, but not outside. */
   readonly sysctls: readonly Setting[]
+  /** A `sysctl` of the cluster holds on its nodes. */
+  readonly cluster: readonly Setting[]
 }
 
 function readDefaults(scope: Scope): Defaults {
   const { entities } = scope
+  const stated =
+    clusterCni(entities.clusters) === undefined ? [] : entities.clusters.flatMap(({ items: own }) => own)
+  const everywhere = [...entities.items, ...stated]
   const items = entities.items.filter((item) => item.kind === 'sysctl')
+  const cluster = stated.filter((item) => item.kind === 'sysctl')
   const devices =
-    items.length === 0 ? [] : [...entities.hosts.values()].flatMap((host) => [...host.devices.keys()])
+    items.length + cluster.length === 0
+      ? []
+      : [...entities.hosts.values()].flatMap((host) => [...host.devices.keys()])
   return {
-    kernel: entities.items.findLast((item) => item.kind === 'kernel')?.version.text,
-    neighbours: entities.items.findLast((item) => item.kind === 'neighbours')?.state,
+    kernel: everywhere.findLast((item) => item.kind === 'kernel')?.version.text,
+    neighbours: everywhere.findLast((item) => item.kind === 'neighbours')?.state,
     sysctls: items.flatMap((item) => settings(item, new Set(devices), scope)),
+    cluster: cluster.flatMap((item) => settings(item, new Set(devices), scope)),
   }
 }
 

@@ -25,6 +25,7 @@ import { mistakeIn } from '../diagnose.ts'
 import { macIn, prefixIn } from '../words/addresses.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { optionValue } from '../words/options.ts'
+import { addClusterDevices } from './cluster-devices.ts'
 import { deriveMac } from './derive.ts'
 import type { Linked } from './link.ts'
 import { inheritMacs } from './macs.ts'
@@ -117,15 +118,17 @@ export function readEntities(linked: Linked, items: Linked['topology'], report: 
     for (const each of list) keepFirst(map, each.name.text, each)
     return map
   }
+  const [pods, clusters] = [of('pod'), of('cluster')]
+  addClusterDevices(hosts, { clusters, pods }, taken)
   return {
     linked,
     items,
     nets,
     hosts,
-    pods: of('pod'),
+    pods,
     services: byName(of('service')),
     policies: byName(of('policy')),
-    clusters: of('cluster'),
+    clusters,
   }
 }
 

@@ -1,0 +1,50 @@
+// Rules of the file and rules of a plugin in one text: iptables-restore replaces a table as a whole, so each may stand in it
+// only once.
+import type { Span } from '../base/text.ts'
+import type { CniTable } from '../cni/plan.ts'
+import type { RulesetModel } from '../model/ruleset.ts'
+
+interface Table {
+  readonly chains: Set<string>
+  readonly lines: string[]
+}
+
+/** Tables of a text: declarations (`:CHAIN ...`) apart from the rules. */
+function readTables(text: string, tables: Map<string, Table>): void {
+  let open: Table | undefined
+  for (const raw of text.split('\n')) {
+    const line = raw.trim()
+    if (line === '' || line.startsWith('#')) continue
+    if (line.startsWith('*')) {
+      open = tables.get(line.slice(1)) ?? { chains: new Set(), lines: [] }
+      tables.set(line.slice(1), open)
+    } else if (line === 'COMMIT') open = undefined
+    else if (line.startsWith(':')) open?.chains.add(line)
+    else open?.lines.push(line)
+  }
+}
+
+/** The IPv4 rules of a host and of its plugin as one text; texts of other tools stay as they are. */
+export function mergeTables(
+  own: readonly RulesetModel[],
+  added: readonly CniTable[],
+  span: Span,
+): readonly RulesetModel[] {
+  if (added.length === 0) return own
+  const tables = new Map<string, Table>()
+  const texts = own.filter(({ tool }) => tool === 'iptables')
+  for (const { text } of texts) readTables(text, tables)
+  for (const { table, chains, rules } of added) {
+    const known = tables.get(table) ?? { chains: new Set(), lines: [] }
+    tables.set(table, known)
+    for (const chain of chains) known.chains.add(`:${chain} - [0:0]`)
+    known.lines.push(...rules)
+  }
+  const text = [...tables]
+    .map(([name, { chains, lines }]) => [`*${name}`, ...chains, ...lines, 'COMMIT', ''].join('\n'))
+    .join('')
+  return [
+    ...own.filter(({ tool }) => tool !== 'iptables'),
+    { tool: 'iptables', text, span: texts[0]?.span ?? span },
+  ]
+}

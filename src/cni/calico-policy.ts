@@ -1,0 +1,74 @@
+// Felix's chains for workloads, as small as they get: dispatch by device, one chain for each direction of a pod, and one
+// profile that allows everything. A verdict travels as a mark: 0x10000 means accepted.
+import type { CniPod, CniTable } from './plan.ts'
+
+const accepted = '0x10000/0x10000'
+const profile = 'kns.default'
+
+/** `cali-fw-`: from the workload, `cali-tw-`: to the workload. */
+function podChain(pod: CniPod, direction: 'fw' | 'tw'): string {
+  return `cali-${direction}-${pod.hostDevice}`
+}
+
+function podRules(pod: CniPod, direction: 'fw' | 'tw'): readonly string[] {
+  const chain = podChain(pod, direction)
+  const list = `cali-${direction === 'fw' ? 'pro' : 'pri'}-${profile}`
+  return [
+    `-A ${chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    `-A ${chain} -m conntrack --ctstate INVALID -j DROP`,
+    `-A ${chain} -j MARK --set-xmark 0x0/0x10000`,
+    // a pod may not reach other nodes' overlays by itself
+    ...(direction === 'fw'
+      ? [
+          `-A ${chain} -p udp -m comment --comment "Drop VXLAN encapped packets originating in workloads" -m multiport --dports 4789 -j DROP`,
+          `-A ${chain} -p 4 -m comment --comment "Drop IPinIP encapped packets originating in workloads" -j DROP`,
+        ]
+      : []),
+    `-A ${chain} -j ${list}`,
+    `-A ${chain} -m comment --comment "Return if profile accepted" -m mark --mark ${accepted} -j RETURN`,
+    `-A ${chain} -m comment --comment "Drop if no profiles matched" -j DROP`,
+  ]
+}
+
+/** The filter table of a node with these pods. */
+export function policyTable(pods: readonly CniPod[]): CniTable {
+  const dispatch = (direction: 'fw' | 'tw'): readonly string[] => {
+    const chain = direction === 'fw' ? 'cali-from-wl-dispatch' : 'cali-to-wl-dispatch'
+    const device = direction === 'fw' ? '-i' : '-o'
+    return [
+      ...pods.map((pod) => `-A ${chain} ${device} ${pod.hostDevice} -g ${podChain(pod, direction)}`),
+      `-A ${chain} -m comment --comment "Unknown interface" -j DROP`,
+    ]
+  }
+  return {
+    table: 'filter',
+    chains: [
+      'cali-FORWARD',
+      'cali-INPUT',
+      'cali-wl-to-host',
+      'cali-from-wl-dispatch',
+      'cali-to-wl-dispatch',
+      `cali-pri-${profile}`,
+      `cali-pro-${profile}`,
+      ...pods.flatMap((pod) => [podChain(pod, 'fw'), podChain(pod, 'tw')]),
+    ],
+    rules: [
+      '-A INPUT -j cali-INPUT',
+      '-A FORWARD -j cali-FORWARD',
+      `-A FORWARD -m comment --comment "Policy explicitly accepted packet." -m mark --mark ${accepted} -j ACCEPT`,
+      '-A cali-INPUT -i cali+ -g cali-wl-to-host',
+      '-A cali-wl-to-host -j cali-from-wl-dispatch',
+      '-A cali-wl-to-host -m comment --comment "Configured DefaultEndpointToHostAction" -j ACCEPT',
+      '-A cali-FORWARD -j MARK --set-xmark 0x0/0xe0000',
+      '-A cali-FORWARD -i cali+ -j cali-from-wl-dispatch',
+      '-A cali-FORWARD -o cali+ -j cali-to-wl-dispatch',
+      ...dispatch('fw'),
+      ...dispatch('tw'),
+      `-A cali-pri-${profile} -j MARK --set-xmark ${accepted}`,
+      `-A cali-pri-${profile} -m mark --mark ${accepted} -j RETURN`,
+      `-A cali-pro-${profile} -j MARK --set-xmark ${accepted}`,
+      `-A cali-pro-${profile} -m mark --mark ${accepted} -j RETURN`,
+      ...pods.flatMap((pod) => [...podRules(pod, 'fw'), ...podRules(pod, 'tw')]),
+    ],
+  }
+}

@@ -1,0 +1,55 @@
+// A cluster whose pods a CNI plugin connects, as far as the language knows it: who is in it, what the options say, and the
+// identity (names, MAC addresses) of what the plugin will make. What the plugin installs is not known here: whoever checks
+// a file hands in a planner that completes the world.
+import type { Span } from '../base/text.ts'
+import type { Ipv4 } from '../net/address.ts'
+import type { Mac } from '../net/mac.ts'
+import type { Prefix } from '../net/prefix.ts'
+import type { World } from './model.ts'
+
+/** Plugins that `cluster none` can have. */
+export const clusterCnis = ['flannel', 'calico', 'bridge'] as const
+export type ClusterCni = (typeof clusterCnis)[number]
+
+export interface ClusterModel {
+  readonly cni: ClusterCni
+  readonly routing: 'vxlan' | 'ipip' | 'native'
+  readonly masquerade: boolean
+  /** The range of all pods. */
+  readonly podCidr: Prefix
+  readonly nodes: readonly ClusterNodeModel[]
+  readonly pods: readonly ClusterPodModel[]
+  readonly span: Span
+}
+
+export interface ClusterNodeModel {
+  readonly name: string
+  /** What other nodes reach it by; undefined for a node without a device on a net. */
+  readonly underlay: { readonly device: string; readonly address: Ipv4; readonly mtu: number } | undefined
+  /** Ranges of its pods: one /24, or the /26 blocks of Calico. */
+  readonly blocks: readonly Prefix[]
+  /** MAC addresses of the devices that the plugin makes. */
+  readonly macs: ReadonlyMap<string, Mac>
+}
+
+export interface ClusterPodModel {
+  readonly name: string
+  readonly node: string
+  readonly address: Ipv4
+  readonly mac: Mac
+  /** The host's end of its veth pair. */
+  readonly hostDevice: string
+  readonly hostPorts: readonly {
+    readonly protocol: 'tcp' | 'udp' | 'sctp'
+    readonly port: number
+    readonly target: number
+    readonly address: Ipv4 | undefined
+  }[]
+  readonly span: Span
+}
+
+/** Completes a world with everything that its cluster's plugin installs. */
+export type ClusterPlanner = (world: World) => World
+
+/** Nothing is known of plugins: the world stays as it is. */
+export const planNothing: ClusterPlanner = (world) => world

@@ -1,0 +1,171 @@
+// `cluster none { cni flannel }` with its nodes and pods, resolved: options, ranges, addresses. What does not fit is said
+// here; nothing is resolved for clusters of agents whose engines do not exist yet.
+import { type Ipv4, isIpv4 } from '../../net/address.ts'
+import { covers, formatPrefix, networkOf, type Prefix, prefixOf } from '../../net/prefix.ts'
+import type { Cluster, HostPort, Pod } from '../../syntax/ast.ts'
+import type { ClusterCni, ClusterModel, ClusterNodeModel, ClusterPodModel } from '../cluster.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
+import { addressIn, prefixIn } from '../words/addresses.ts'
+import { numberIn, ranges } from '../words/numbers.ts'
+import { isSet, optionOf, optionValue } from '../words/options.ts'
+import { clusterCni, hostDeviceOf } from '../world/cluster-devices.ts'
+import type { DeviceDraft, HostDraft } from '../world/entities.ts'
+import type { Scope } from './scope.ts'
+import { notYet } from './unavailable.ts'
+
+/** The cluster, or undefined where there is none that a plugin connects. */
+export function readCluster(scope: Scope): ClusterModel | undefined {
+  const { entities } = scope
+  const [cluster] = entities.clusters
+  const cni = clusterCni(entities.clusters)
+  if (cluster === undefined || cni === undefined) return undefined
+  const pods = entities.pods.flatMap((pod) => readPod(pod, cni, scope) ?? [])
+  const nodes = [...entities.hosts.values()].filter((host) => host.kind === 'node')
+  const podCidr = readPodCidr(cluster, pods, scope)
+  podsFit(pods, podCidr, cni, scope)
+  return {
+    cni,
+    routing: readRouting(cluster, cni, scope),
+    masquerade: readMasquerade(cluster, cni),
+    podCidr,
+    nodes: nodes.map((node) => readNode(node, pods, cni)),
+    pods,
+    span: cluster.span,
+  }
+}
+
+function optionsOf(cluster: Cluster) {
+  return cluster.items.filter((item) => item.kind === 'option')
+}
+
+const defaultRouting = { flannel: 'vxlan', calico: 'ipip', bridge: 'native' } as const
+const knownRouting: Readonly<Record<ClusterCni, readonly string[]>> = {
+  flannel: ['vxlan', 'native'],
+  calico: ['ipip', 'vxlan', 'native'],
+  bridge: ['native'],
+}
+
+/** How packets cross nodes, as each plugin's manifest says unless the file does. */
+function readRouting(cluster: Cluster, cni: ClusterCni, { report }: Scope): ClusterModel['routing'] {
+  const word = optionValue(optionsOf(cluster), 'routing')
+  if (word === undefined) return defaultRouting[cni]
+  const { text } = word
+  if (knownRouting[cni].includes(text)) return text as ClusterModel['routing']
+  const ways = knownRouting[cni].map((way) =>
+    way === 'native' ? '`routing native`' : `\`routing tunnel ${way}\``,
+  )
+  report(mistakeIn('S137', word, `${cni} has no routing \`${text}\``, { hint: ways.join(' or ') }))
+  return defaultRouting[cni]
+}
+
+/** flannel's and Calico's manifests masquerade what leaves the cluster; the bridge plugin does when it is told to. */
+function readMasquerade(cluster: Cluster, cni: ClusterCni): boolean {
+  const options = optionsOf(cluster)
+  return optionOf(options, 'masquerade') === undefined ? cni !== 'bridge' : isSet(options, 'masquerade')
+}
+
+function readPod(pod: Pod, cni: ClusterCni, scope: Scope): ClusterPodModel | undefined {
+  const draft = scope.entities.hosts.get(pod.name.text)
+  const eth0 = draft?.devices.get('eth0')
+  if (draft?.kind !== 'pod' || eth0 === undefined) return undefined
+  const six = eth0.addresses.find(({ prefix }) => !isIpv4(prefix.address))
+  if (six !== undefined) notYet(six.word.span, `an IPv6 address of a pod with ${cni}`, scope.report)
+  const address = eth0.addresses.find(({ prefix }) => isIpv4(prefix.address))?.prefix.address
+  if (address === undefined) {
+    if (six === undefined && !eth0.isMisread)
+      scope.report(
+        mistake('S143', pod.name.span, `pod \`${pod.name.text}\` has no address`, {
+          hint: `write it behind the node: \`pod ${pod.name.text} on ${pod.node.text} 10.244.1.10\``,
+        }),
+      )
+    return undefined
+  }
+  return {
+    name: pod.name.text,
+    node: pod.node.text,
+    address: address as Ipv4,
+    mac: eth0.mac,
+    hostDevice: hostDeviceOf(cni, pod.name.text),
+    hostPorts: pod.items
+      .filter((item) => item.kind === 'hostport')
+      .flatMap((item) => readHostPort(item, scope) ?? []),
+    span: pod.name.span,
+  }
+}
+
+function readHostPort(item: HostPort, scope: Scope): ClusterPodModel['hostPorts'][number] | undefined {
+  const port = numberIn(item.port, ranges.port, scope.report)
+  const target = numberIn(item.target, ranges.port, scope.report)
+  const address = item.address === null ? undefined : addressIn(item.address, scope.report)
+  if (port === undefined || target === undefined || (item.address !== null && address === undefined))
+    return undefined
+  return { protocol: item.protocol ?? 'tcp', port, target, address: address as Ipv4 | undefined }
+}
+
+/** `pod-cidr`, else the /16 around the first pod. */
+function readPodCidr(cluster: Cluster, pods: readonly ClusterPodModel[], scope: Scope): Prefix {
+  const word = optionValue(optionsOf(cluster), 'pod-cidr')
+  const given = word === undefined ? undefined : prefixIn(word, scope.report)
+  if (given !== undefined) return networkOf(given)
+  const [first] = pods
+  return networkOf(prefixOf(first?.address ?? (0x0af4_0000 as Ipv4), 16))
+}
+
+/** Pods lie in the cluster's range; with a bridge, those of one node in one /24. */
+function podsFit(pods: readonly ClusterPodModel[], podCidr: Prefix, cni: ClusterCni, scope: Scope): void {
+  for (const pod of pods) {
+    const word = scope.entities.hosts.get(pod.name)?.devices.get('eth0')?.addresses[0]?.word
+    if (word === undefined) continue
+    if (!covers(podCidr, pod.address)) {
+      const hint = `give the cluster a wider \`pod-cidr\`, or the pod an address in ${formatPrefix(podCidr)}`
+      scope.report(mistakeIn('S105', word, `\`${word.text}\` is not in the cluster's range`, { hint }))
+      continue
+    }
+    const [block] = blocksOf(
+      pods.filter((other) => other.node === pod.node),
+      cni,
+    )
+    if (cni === 'calico' || block === undefined || covers(block, pod.address)) continue
+    scope.report(
+      mistakeIn('S105', word, `\`${word.text}\` is not in the range of node \`${pod.node}\``, {
+        hint: `the other pods of \`${pod.node}\` are in ${formatPrefix(block)}`,
+      }),
+    )
+  }
+}
+
+const blockLength = { flannel: 24, bridge: 24, calico: 26 } as const
+
+/** The blocks that pods of one node take, in order of the pods. */
+function blocksOf(pods: readonly ClusterPodModel[], cni: ClusterCni): readonly Prefix[] {
+  const blocks = pods.map((pod) => networkOf(prefixOf(pod.address, blockLength[cni])))
+  return blocks.filter((block, index) => blocks.findIndex((each) => each.address === block.address) === index)
+}
+
+function readNode(host: HostDraft, all: readonly ClusterPodModel[], cni: ClusterCni): ClusterNodeModel {
+  const pods = all.filter((pod) => pod.node === host.name)
+  const blocks = blocksOf(pods, cni)
+  return {
+    name: host.name,
+    underlay: underlayOf(host),
+    blocks: cni === 'calico' ? blocks : blocks.slice(0, 1),
+    macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
+  }
+}
+
+function underlayOf(host: HostDraft): ClusterNodeModel['underlay'] {
+  for (const device of host.devices.values()) {
+    const found = device.net === undefined ? undefined : firstFour(device)
+    if (found !== undefined) return { device: device.name, address: found, mtu: mtuOf(device) }
+  }
+  return undefined
+}
+
+function firstFour(device: DeviceDraft): Ipv4 | undefined {
+  return device.addresses.find(({ prefix }) => isIpv4(prefix.address))?.prefix.address as Ipv4 | undefined
+}
+
+function mtuOf(device: DeviceDraft): number {
+  const number = Number(optionValue(device.options, 'mtu')?.text)
+  return Number.isInteger(number) ? number : 1500
+}
