@@ -160,7 +160,9 @@ export class Skb implements SkbView, Recordable {
   }
 
   snapshot(): Snapshot {
-    const start = this.macHeader >= 0 ? Math.min(this.macHeader, this.data) : this.data
+    // a packet without link-layer header (ipip) is shown from its IP header on, wherever `data` stands
+    const first = this.macHeader >= 0 ? this.macHeader : this.networkHeader
+    const start = first >= 0 ? Math.min(first, this.data) : this.data
     return {
       bytes: this.bytes.slice(start, this.tail),
       start: this.macHeader >= 0 ? 'ethernet' : 'ip',

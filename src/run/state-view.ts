@@ -7,11 +7,14 @@ import { describeBytes } from '../bpf/maps/layout.ts'
 import { mapGet, mapKeys } from '../bpf/user.ts'
 import { bridgeState } from '../kernel/device/bridge-state.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
+import { vxlanState } from '../kernel/device/vxlan-state.ts'
 import { formatNeighbour, formatRoute, listNeighbours, listRoutes, listRules } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import type { Value } from '../model/claim.ts'
 import type { MapModel } from '../model/program.ts'
+import { formatIp } from '../net/address.ts'
 import { formatMac, macFrom } from '../net/mac.ts'
+import { conntrackLines, natLines } from './conntrack-lines.ts'
 import type { StateView } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -50,7 +53,9 @@ function tableLines(ns: Namespace, table: string): string[] | undefined {
         .flat()
         .map((socket) => `tcp ${socket.localPort} ${socket.remotePort}`)
     case 'conntrack':
+      return conntrackLines(ns).map(({ text }) => text)
     case 'nat':
+      return natLines(ns).map(({ text }) => text)
     case 'affinity':
     case 'ipvs':
       return [] // nothing of this kernel keeps such entries yet
@@ -62,6 +67,7 @@ function tableLines(ns: Namespace, table: string): string[] | undefined {
 function fdbLines(ns: Namespace): string[] {
   const lines: string[] = []
   for (const dev of ns.devices.values()) {
+    if (dev.kind === 'vxlan') lines.push(...vxlanLines(dev))
     if (dev.kind !== 'bridge') continue
     for (const [mac, entry] of bridgeState(dev).fdb) {
       lines.push(
@@ -70,6 +76,15 @@ function fdbLines(ns: Namespace): string[] {
     }
   }
   return lines
+}
+
+function vxlanLines(dev: NetDevice): string[] {
+  return [...vxlanState(dev).fdb].flatMap(([mac, entry]) =>
+    entry.remotes.map(
+      ({ address }) =>
+        `${formatMac(macFrom(mac))} dev ${dev.name} dst ${formatIp(address)}${entry.fixed ? ' permanent' : ''}`,
+    ),
+  )
 }
 
 /** A claim's value as the word of a program. */

@@ -6,6 +6,7 @@ import { socketState } from '../kernel/socket/socket.ts'
 import { formatIp } from '../net/address.ts'
 import { formatMac, macFrom } from '../net/mac.ts'
 import type { PacketTrace, StateLine, Trace } from '../trace/event.ts'
+import { conntrackLines } from './conntrack-lines.ts'
 import { bindingsOf } from './names.ts'
 import type { Run } from './run-state.ts'
 
@@ -25,9 +26,9 @@ export function finishTrace(run: Run, scenario: string): Trace {
   }
 }
 
-/** What a reviewer should know was left: neighbours that were learned or lost, connections that are still open. */
+/** What a reviewer should know was left: tracked flows, neighbours that were learned or lost, connections that are still open. */
 function stateLines(ns: Namespace): StateLine[] {
-  return [...neighbourLines(ns, 4), ...neighbourLines(ns, 6), ...socketLines(ns)]
+  return [...conntrackLines(ns), ...neighbourLines(ns, 4), ...neighbourLines(ns, 6), ...socketLines(ns)]
 }
 
 /** Neighbours that nobody declared and that did not start warm. */

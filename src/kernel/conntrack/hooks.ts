@@ -21,6 +21,7 @@ function become(skb: Skb, whole: Skb): void {
   skb.networkHeader = whole.networkHeader
   skb.mark = whole.mark
   skb.fragmentMax = whole.fragmentMax
+  skb.seen = whole.seen
   skb.route = whole.route
 }
 

@@ -97,6 +97,7 @@ export function bridgePrerouting(port: BridgePort, skb: Skb): AfterDnat {
   skb.dev = bridge
   skb.sk = undefined
   skb.skAssigned = false
+  skb.fragmentMax = 0
   if (!runHook(port, skb, { family, hook: 'PREROUTING' }, true)) return 'gone'
   endPretence(skb, passage)
   passage.inPrerouting = false

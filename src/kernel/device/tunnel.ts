@@ -130,6 +130,7 @@ export function sendOuter(dev: NetDevice, skb: Skb, route: Route, innerBytes: nu
     { actor: 'kernel', decision: { code: 'ENCAP' } },
   )
   scrub(skb)
+  skb.fragmentMax = 0
   skb.route = route
   skb.dev = route.device
   const result = skb.protocol === etherType.ipv4 ? ipLocalOut(dev.ns, skb) : ip6LocalOut(dev.ns, skb)

@@ -73,6 +73,8 @@ function noteForward(skb: Skb, route: Route): void {
 /** ip_exceeds_mtu(): too big for the way out, and not to be cut. */
 function exceedsMtu(skb: Skb, mtu: number): boolean {
   if (skb.length <= mtu || skb.gsoSize > 0) return false
+  // put together for conntrack: the pieces are what must fit
+  if (skb.fragmentMax > 0 && skb.fragmentMax <= mtu) return false
   return (readU16(skb.bytes, skb.networkHeader + ipv4At.flagsAndOffset) & ipv4Flag.dontFragment) !== 0
 }
 

@@ -82,7 +82,10 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOpti
   const fits = skb.length <= route.mtu && skb.fragmentMax === 0
   if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)
   const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
-  if ((flags & ipv4Flag.dontFragment) !== 0 && options.ignoreDontFragment !== true) {
+  // ip_fragment(): what came in pieces may be cut again, unless a piece of it was too big already
+  const mayBeCut =
+    options.ignoreDontFragment === true || (skb.fragmentMax > 0 && skb.fragmentMax <= route.mtu)
+  if ((flags & ipv4Flag.dontFragment) !== 0 && !mayBeCut) {
     count(ns, 'IpFragFails')
     ns.ip.stack.sendError(skb, {
       type: icmpType.unreachable,

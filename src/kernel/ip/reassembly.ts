@@ -139,7 +139,11 @@ function insert(queue: FragmentQueue, fragment: Fragment): void {
   if (at === -1) queue.pieces.push(fragment)
   else queue.pieces.splice(at, 0, fragment)
   queue.received += fragment.end - fragment.offset
-  queue.largest = Math.max(queue.largest, fragment.skb.tail - fragment.skb.networkHeader)
+  const { bytes, networkHeader, tail } = fragment.skb
+  const size = tail - networkHeader
+  queue.largest = Math.max(queue.largest, size)
+  const uncut = (readU16(bytes, networkHeader + ipv4At.flagsAndOffset) & ipv4Flag.dontFragment) !== 0
+  if (uncut) queue.largestDontFragment = Math.max(queue.largestDontFragment, size)
 }
 
 /** The whole datagram: the first piece's header, everybody's payload. It goes on in the record of the last arrival. */
@@ -167,8 +171,12 @@ function join(queue: FragmentQueue, arrival: Skb): Skb | undefined {
   whole.fragmentMax = queue.largest
   whole.route = skb.route ?? arrival.route
   writeU16(bytes, headroom + ipv4At.totalLength, total)
-  writeU16(bytes, headroom + ipv4At.flagsAndOffset, 0)
+  // ip_frag_reasm(): the largest piece had DF, so the whole has it again
+  const dontFragment = queue.largestDontFragment === queue.largest
+  writeU16(bytes, headroom + ipv4At.flagsAndOffset, dontFragment ? ipv4Flag.dontFragment : 0)
   writeIpv4Checksum(bytes, headroom)
+  // what follows is compared with the whole packet, not with its last piece
+  if (whole.record !== undefined) whole.seen = whole.snapshot()
   return whole
 }
 

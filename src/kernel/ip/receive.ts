@@ -136,6 +136,7 @@ export function ipReceive(skb: Skb): void {
   if (!checkHeader(skb)) return
   const { dev } = skb
   skb.networkHeader = skb.data
+  skb.fragmentMax = 0
   if (!skb.skAssigned) skb.sk = undefined
   const verdict = preroutingIsDone(skb)
     ? 'accept'
