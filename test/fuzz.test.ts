@@ -2,15 +2,16 @@
 // that no stack would send. A spec is refused with its mistakes or it runs to an end; a packet has a fate. Our own
 // mistakes (a failed assertion, an exception, no end) are what this looks for. FUZZ_RUNS makes it look longer, FUZZ_SEED
 // elsewhere.
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { boot } from '../src/boot/boot.ts'
 import { deviceOf, namespaceOf } from '../src/boot/resolved.ts'
+import { load } from '../src/cli/load.ts'
 import { born } from '../src/kernel/birth.ts'
 import { receive } from '../src/kernel/receive.ts'
 import { skbFromFrame } from '../src/kernel/skb.ts'
-import { check } from '../src/model/check.ts'
 import type { Model } from '../src/model/model.ts'
 import { renderDiagnostics } from '../src/report/diagnostic.ts'
 import { jsonReport } from '../src/report/json.ts'
@@ -40,11 +41,16 @@ const below = (folder: string, ending: string): string[] =>
     .sort()
     .map((path) => readFileSync(`${folder}/${path}`, 'utf8'))
 
-const specs = [
+const sound = [
   ...below('examples', '.scn'),
-  ...below('specs', '.scn'),
+  ...readdirSync('specs')
+    .filter((folder) => folder !== 'syntax')
+    .flatMap((folder) => below(`specs/${folder}`, '.scn')),
   readFileSync('test/fixtures/xdp-tc-codes.scn', 'utf8'),
 ].filter((text) => text.length < 20_000)
+
+/** Sound ones more often: what is refused anyway does not run. */
+const specs = [...sound, ...sound, ...sound, ...below('specs/syntax', '.scn')]
 
 /** Words of all specs, so that a mutant borrows from others what its place does not expect. */
 const words = [...new Set(specs.flatMap((text) => text.match(/[^\s{}()[\]|;,]+|[{}()[\]|;,]/g) ?? []))]
@@ -123,8 +129,12 @@ function mutate(text: string, { kind, act, at, other, put }: Edit): string {
 
 const mutant = (texts: readonly string[]): fc.Arbitrary<string> =>
   fc
-    .record({ text: fc.constantFrom(...texts), edits: fc.array(edit, { minLength: 1, maxLength: 4 }) })
+    .record({ text: fc.constantFrom(...texts), edits: fc.array(edit, { minLength: 1, maxLength: 3 }) })
     .map(({ text, edits }) => edits.reduce(mutate, text))
+
+/** Where the command finds a mutant. */
+const folder = mkdtempSync(`${tmpdir()}/scn-fuzz-`)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Checks a text as the command does; undefined when it is refused, and then it must be told why. */
 function modelOf(text: string): Model | undefined {
@@ -132,7 +142,8 @@ function modelOf(text: string): Model | undefined {
   const printed = print(source)
   const parsed = parse(source)
   expect(printed.ok).toBe(parsed.ok)
-  const checked = parsed.ok ? check({ main: parsed.value, imports: new Map() }) : parsed
+  writeFileSync(`${folder}/mutant.scn`, text)
+  const checked = load(folder, 'mutant.scn')
   renderDiagnostics(checked.diagnostics)
   for (const { span } of checked.diagnostics) {
     expect(span.end).toBeGreaterThanOrEqual(span.start)

@@ -168,6 +168,27 @@ describe('values', () => {
     ],
     [
       'S106',
+      'the kernel refuses a second one; remove it',
+      file({ topology: 'netns n { <~listen tcp 80~>; listen udp 80; <|listen tcp 80|> }' }),
+    ],
+    [
+      'S126',
+      'the kernel refuses a second one; remove it',
+      file({
+        topology:
+          'node n { dev eth0 on lan 10.1.0.9; <~route 10.9.0.0/16 dev eth0~>; <|route 10.9.0.0/16 via 10.1.0.1|> }',
+      }),
+    ],
+    [
+      'S110',
+      'the kernel refuses a second one; remove it',
+      file({
+        topology: 'node n { dev eth0 on lan 10.1.0.9 { <~tcx-in p~>; tcx-out p; <|tcx-in p|> } }',
+        rest: 'prog p tc { otherwise => TC_ACT_OK }',
+      }),
+    ],
+    [
+      'S106',
       'n/d0 has it twice; one of them must go',
       file({ topology: 'node n { dev d0 dummy <~10.9.0.1/24~> <|10.9.0.1/24|> }' }),
     ],
@@ -436,6 +457,11 @@ describe('programs', () => {
       'S121',
       'a number, an address, a name of a host or a device',
       attach('tc', 'otherwise => TC_ACT_REDIRECT { redirect-neigh eth0 via <|10..1.0.2|> }'),
+    ],
+    [
+      'S103',
+      undefined,
+      attach('xdp', 'map jumps prog-array { 0 -> <|nobody|> }; otherwise => XDP_PASS { tail-call jumps[0] }'),
     ],
     ['S121', 'a list stands behind `in`', attach('xdp', 'ip.ttl == <|[1, 2]|> => XDP_DROP')],
     [

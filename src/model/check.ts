@@ -12,6 +12,7 @@ import { attachmentsFit } from './checks/attachments-fit.ts'
 import { caseTables } from './checks/case-tables.ts'
 import { clusterWords } from './checks/cluster-words.ts'
 import { devicesAreWhole } from './checks/devices-are-whole.ts'
+import { entriesDiffer } from './checks/entries-differ.ts'
 import { engineMissing } from './checks/engine-missing.ts'
 import { expectationsFollow } from './checks/expectations-follow.ts'
 import { guardsName } from './checks/guards-name-cases.ts'
@@ -57,6 +58,7 @@ const worldChecks: readonly WorldCheck[] = [
   devicesAreWhole,
   vethPairs,
   addressesInUse,
+  entriesDiffer,
   attachmentsFit,
   xdpAttaches,
   programCodes,

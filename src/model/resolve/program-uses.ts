@@ -81,7 +81,12 @@ export function usesOf(body: SmallProgram): ProgramUses {
     tails: [],
   }
   const declared = new Set<string>()
-  for (const item of body.items) if (item.kind === 'map') declared.add(item.name.text)
+  for (const item of body.items) {
+    if (item.kind !== 'map') continue
+    declared.add(item.name.text)
+    if (item.type !== 'prog-array') continue
+    for (const { value } of item.entries) if (value?.kind === 'word') uses.tails.push(value)
+  }
   for (const item of body.items) if (item.kind === 'program-rule') inRule(item, uses, declared)
   return uses
 }
