@@ -63,6 +63,11 @@ export class Assembler {
     this.bound[label] = this.instructions.length
   }
 
+  /** Whether anything jumps to a label so far: what nothing reaches may not be there at all. */
+  isReached(label: Label): boolean {
+    return this.references.some((each) => each.label === label)
+  }
+
   alu(operation: AluOperation, dst: Register, immediate: number, bits: 32 | 64 = 64): void {
     this.instructions.push(aluImmediate(operation, dst, immediate, bits))
   }

@@ -230,6 +230,7 @@ function emitNumberOrZero(emit: Emit, expr: IrExpr): void {
   const { asm } = emit
   const [absent, done] = [asm.label(), asm.label()]
   emitNumber(emit, expr, absent)
+  if (!asm.isReached(absent)) return
   asm.jump(done)
   asm.bind(absent)
   asm.set(0, 0)
