@@ -15,9 +15,10 @@ import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
 import { addNamespace, type Namespace } from '../kernel/namespace.ts'
 import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { isLinkLocal } from '../net/address.ts'
+import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
 import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
-import { type Listener, startListener } from './listeners.ts'
+import { type Listener, mustListen } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 import { attachRulesets } from './rulesets.ts'
@@ -44,8 +45,8 @@ export interface Booted {
 export function boot(world: World, options: BootOptions): Booted {
   const machine = createMachine({
     seed: options.seed,
-    ...(options.trace === undefined ? {} : { trace: options.trace }),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    trace: options.trace,
+    limits: options.limits,
   })
   for (const { name } of world.segments) addSegment(machine, name)
   for (const model of world.namespaces) bootNamespace(machine, model)
@@ -54,7 +55,7 @@ export function boot(world: World, options: BootOptions): Booted {
   for (const model of world.namespaces) bootHost(namespaceOf(machine, model.name), model)
   const programs = attachPrograms(machine, world)
   const listeners = world.namespaces.flatMap((model) =>
-    model.listens.map((listen) => startListener(namespaceOf(machine, model.name), listen)),
+    model.listens.map((listen) => mustListen(namespaceOf(machine, model.name), listen)),
   )
   warmNamespaces(machine, world)
   machine.clock.drain()
@@ -97,29 +98,32 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
       return
     case 'phys': {
       const segment = model.segment === undefined ? undefined : machine.segments.get(model.segment)
-      addPhys(ns, {
-        ...options,
-        ...(segment === undefined ? {} : { segment }),
-        ...(model.driver === undefined ? {} : { driver: model.driver }),
-      })
+      const { name, mac, mtu, driver } = model
+      addPhys(ns, { name, mac, mtu, segment, driver })
       return
     }
     case 'veth': {
       const peer = present(model.peer, `${model.name} has a peer`)
-      addVethPair({ ns, ...options }, { ns: namespaceOf(machine, peer.namespace), name: peer.device })
+      const { name, mac, mtu } = model
+      addVethPair({ ns, name, mac, mtu }, { ns: namespaceOf(machine, peer.namespace), name: peer.device })
       return
     }
     case 'bridge':
-      addBridge(ns, options)
+      addBridge(ns, { ...options, ...(model.ageing === undefined ? {} : { ageing: model.ageing }) })
       return
     case 'dummy':
       addDummy(ns, options)
       return
     case 'vlan':
-      addVlan(ns, { ...options, lower: lower(), id: model.vlanId ?? 0 })
+      addVlan(ns, {
+        ...options,
+        lower: lower(),
+        id: model.vlanId ?? 0,
+        protocol: model.vlanProtocol ?? etherType.vlan,
+      })
       return
     case 'macvlan':
-      addMacvlan(ns, { ...options, lower: lower() })
+      addMacvlan(ns, { ...options, lower: lower(), mode: model.macvlanMode ?? 'vepa' })
       return
     case 'vxlan':
     case 'geneve':
@@ -129,15 +133,20 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
   }
 }
 
+/** `ip link set DEV master BRIDGE`, with the flags of `bridge link set`. */
+export function joinBridge(dev: NetDevice, model: DeviceModel): void {
+  const { master, hairpin, isolated, flood = true, learning = true } = model
+  if (master === undefined) return
+  const flags = { hairpin, isolated, flood, learning }
+  mustDo(setMaster(dev, deviceOf(dev.ns, master), flags), `${dev.ns.name}/${dev.name} becomes a port`)
+}
+
 /** Ports, link state and addresses: what needs all devices of the machine to exist. */
 function bootLinks(ns: Namespace, model: NamespaceModel): void {
   for (const { key, value } of model.sysctls) ns.sysctls.set(key, value)
   for (const device of model.devices) {
     const dev = deviceOf(ns, device.name)
-    if (device.master !== undefined) {
-      const flags = { hairpin: device.hairpin, isolated: device.isolated }
-      mustDo(setMaster(dev, deviceOf(ns, device.master), flags), `${ns.name}/${device.name} becomes a port`)
-    }
+    joinBridge(dev, device)
     if (device.up) setUp(dev)
   }
   for (const device of model.devices) {

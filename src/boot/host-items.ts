@@ -36,6 +36,7 @@ export function addRouteModel(
       ...(route.scope === undefined ? {} : { scope: route.scope }),
       ...(route.source === undefined ? {} : { source: route.source }),
       ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
+      ...(route.protocol === undefined ? {} : { protocol: route.protocol }),
     },
     mode,
   )
@@ -94,6 +95,14 @@ export function addEntry(ns: Namespace, entry: NeighbourModel): void {
 /** `ip neigh del`. */
 export function removeEntry(ns: Namespace, entry: NeighbourModel): AdminResult {
   return deleteNeighbour(deviceOf(ns, entry.device), entry.address)
+}
+
+/** `bridge fdb del`. */
+export function removeFdb(ns: Namespace, entry: FdbModel): void {
+  const dev = deviceOf(ns, entry.device)
+  if (dev.kind === 'vxlan') vxlanState(dev).fdb.delete(entry.mac)
+  const bridge = dev.kind === 'bridge' ? dev : dev.master
+  if (bridge !== undefined) bridgeState(bridge).fdb.delete(entry.mac)
 }
 
 /** `bridge fdb add MAC dev PORT master static`; an entry of the bridge itself is an address of this host. */

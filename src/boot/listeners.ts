@@ -2,45 +2,82 @@
 // forgets; without a word the steps of the scenario speak for the program.
 import { assert } from '../base/assert.ts'
 import type { Namespace } from '../kernel/namespace.ts'
-import { failed } from '../kernel/socket/errno.ts'
+import { failed, type Result } from '../kernel/socket/errno.ts'
 import { serveTcp, serveUdp } from '../kernel/socket/program.ts'
-import { tcpBind, tcpListen, tcpOpen } from '../kernel/socket/tcp.ts'
+import type { SocketOptions } from '../kernel/socket/socket.ts'
+import { tcpBind, tcpClose, tcpListen, tcpOpen } from '../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
-import { udpBind, udpOpen } from '../kernel/socket/udp.ts'
+import { udpBind, udpClose, udpOpen } from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { ListenModel } from '../model/model.ts'
-import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
+import { anyIpv4, anyIpv6, isIpv4, sameIp } from '../net/address.ts'
 
 /** A waiting socket and what its program does with what arrives. */
 export type Listener =
   | { readonly kind: 'tcp'; readonly socket: TcpSocket; readonly app: ListenModel['app'] }
   | { readonly kind: 'udp'; readonly socket: UdpSocket; readonly app: ListenModel['app'] }
 
-/** Opens a socket; without an address it takes both families. */
-export function startListener(
-  ns: Namespace,
-  listen: Pick<ListenModel, 'protocol' | 'port' | 'address' | 'app'>,
-): Listener {
+function optionsOf({ ttl, mark, v6only, reuseport }: ListenModel): Partial<SocketOptions> {
+  return {
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(mark === undefined ? {} : { mark }),
+    ...(v6only === undefined ? {} : { v6only }),
+    ...(reuseport === undefined ? {} : { reusePort: reuseport }),
+  }
+}
+
+/** Opens a socket, or says why the kernel refuses it; without an address it takes both families, or IPv6 alone with `v6only`. */
+export function startListener(ns: Namespace, listen: ListenModel): Result<Listener> {
   const family = listen.address !== undefined && isIpv4(listen.address) ? 4 : 6
   const address = listen.address ?? anyIpv6
-  const open = { ns, family, label: `${ns.name}-${listen.protocol}-${listen.port}` } as const
+  const label = `${ns.name}-${listen.protocol}-${listen.port}`
+  const open = { ns, family, label, options: optionsOf(listen) } as const
   if (listen.protocol === 'udp') {
     const socket = udpOpen(open)
-    assert(!failed(socket), 'a socket can be opened')
+    if (failed(socket)) return socket
     const bound = udpBind(socket.ok, { address, port: listen.port })
-    assert(!failed(bound), `${ns.name} can listen on udp ${listen.port}: ${failed(bound) ? bound.errno : ''}`)
+    if (failed(bound)) return bound
     if (listen.app === 'echo') serveUdp(socket.ok, ({ data }) => data)
     if (listen.app === 'discard') serveUdp(socket.ok, () => undefined)
-    return { kind: 'udp', socket: socket.ok, app: listen.app }
+    return { ok: { kind: 'udp', socket: socket.ok, app: listen.app } }
   }
   const socket = tcpOpen(open)
-  assert(!failed(socket), 'a socket can be opened')
+  if (failed(socket)) return socket
   const bound = tcpBind(socket.ok, { address, port: listen.port })
-  assert(!failed(bound), `${ns.name} can listen on tcp ${listen.port}: ${failed(bound) ? bound.errno : ''}`)
-  assert(!failed(tcpListen(socket.ok)), `${ns.name} listens on tcp ${listen.port}`)
+  if (failed(bound)) return bound
+  const listening = tcpListen(socket.ok, listen.backlog)
+  if (failed(listening)) return listening
   if (listen.app === 'echo') serveTcp(socket.ok, { received: (_, data) => data })
   if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
-  return { kind: 'tcp', socket: socket.ok, app: listen.app }
+  return { ok: { kind: 'tcp', socket: socket.ok, app: listen.app } }
+}
+
+/** The same for the sockets of a topology, which the checks have accepted. */
+export function mustListen(ns: Namespace, listen: ListenModel): Listener {
+  const started = startListener(ns, listen)
+  assert(!failed(started), `${ns.name} listens on ${listen.protocol} ${listen.port}`)
+  return started.ok
+}
+
+/** Closes the sockets that a line started; answers what is left. */
+export function stopListeners(
+  listeners: readonly Listener[],
+  ns: Namespace,
+  listen: ListenModel,
+): Listener[] {
+  const address = listen.address ?? anyIpv6
+  return listeners.filter((each) => {
+    const { socket } = each
+    const isMeant =
+      each.kind === listen.protocol &&
+      socket.ns === ns &&
+      socket.localPort === listen.port &&
+      sameIp(socket.localAddress, address)
+    if (!isMeant) return true
+    if (each.kind === 'tcp') tcpClose(each.socket)
+    else udpClose(each.socket)
+    return false
+  })
 }
 
 /** The unspecified address of a family. */

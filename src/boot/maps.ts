@@ -107,7 +107,7 @@ function specOf(model: MapModel): MapSpec {
     keySize: model.keyBytes,
     valueSize: type === 'perf_event_array' || type === 'prog_array' ? 4 : model.valueBytes,
     maxEntries: model.maxEntries,
-    ...(type === 'lpm_trie' ? { flags: mapFlag.BPF_F_NO_PREALLOC } : {}),
+    flags: (model.flags ?? 0) | (type === 'lpm_trie' ? mapFlag.BPF_F_NO_PREALLOC : 0),
     ...(keyLayout === undefined ? {} : { keyLayout }),
     ...(valueLayout === undefined ? {} : { valueLayout }),
   }

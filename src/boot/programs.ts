@@ -10,6 +10,7 @@ import { loadSmall, type SmallCode, translateSmall } from '../bpf/small/compile.
 import type { IrAction, IrRule, MapShape, SmallIr } from '../bpf/small/ir.ts'
 import { progArrayUpdate } from '../bpf/user.ts'
 import type { ProgramModel } from '../model/program.ts'
+import { redirectMapFlags } from '../model/words/map-flags.ts'
 import { isIpv4 } from '../net/address.ts'
 import type { Action, MapDeclaration, ProgramRule } from '../syntax/ast.ts'
 import { exprOf, fieldName } from './expressions.ts'
@@ -123,7 +124,9 @@ function actionsOf(action: Action, build: Build): IrAction[] {
       return [redirectOf(action, build)]
     case 'redirect-map': {
       const preset = action.options.find(({ name }) => name === 'default')?.values[0]?.text
-      const flags = preset === undefined ? 0 : codeOf(preset, build)
+      const behind = action.options.find(({ name }) => name === 'flags')?.values[0]?.text
+      const flags =
+        (preset === undefined ? 0 : codeOf(preset, build)) | (redirectMapFlags[behind ?? ''] ?? 0)
       const { map, key } = action.entry
       return [{ kind: 'redirect-map', map: mapIndex(map.text, build), key: exprOf(key, build), flags }]
     }

@@ -6,6 +6,7 @@ import { etherType, isVlanType } from '../net/protocol.ts'
 import type { Decision, Stage } from '../trace/event.ts'
 import { countReceived } from './counters.ts'
 import type { NetDevice } from './device/device.ts'
+import { vlanKey } from './device/vlan.ts'
 import { takeTag } from './device/vlan-tag.ts'
 import { drop, hopLimitReached } from './drop.ts'
 import { ethTypeTrans, pktTypeOn } from './eth-type.ts'
@@ -97,7 +98,7 @@ function showTaps(dev: NetDevice, skb: Skb): void {
 /** What follows tc ingress: VLAN devices, then the device's master, then the protocols. */
 function pastTc(dev: NetDevice, skb: Skb): 'done' | 'again' {
   if (skb.vlanTci >= 0) {
-    const vlan = dev.vlans?.get(skb.vlanTci & 0xfff)
+    const vlan = dev.vlans?.get(vlanKey(skb.vlanProtocol, skb.vlanTci & 0xfff))
     if (vlan?.up) return ontoVlan(vlan, skb)
   }
   if (dev.rxHandler !== undefined) {

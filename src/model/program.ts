@@ -14,6 +14,8 @@ export interface MapModel {
   readonly valueType: string
   /** The pin's name: programs of one node that pin a map under the same name share it. */
   readonly pinned?: string
+  /** BPF_F_* of BPF_MAP_CREATE. */
+  readonly flags?: number
   readonly span: Span
 }
 

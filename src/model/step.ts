@@ -1,7 +1,7 @@
 // What happens, resolved: traffic and changes in the order of the file, repeats written out.
 import type { Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
-import type { DeviceModel, FdbModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
+import type { DeviceModel, FdbModel, ListenModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
 
 /** An operation of a flow. Sizes are bytes, durations nanoseconds. */
 export type FlowOperation =
@@ -25,12 +25,7 @@ export interface HostChange {
     | { readonly kind: 'fdb'; readonly fdb: FdbModel }
     | { readonly kind: 'sysctl'; readonly key: string; readonly value: number }
     | { readonly kind: 'dev'; readonly device: DeviceModel }
-    | {
-        readonly kind: 'listen'
-        readonly protocol: 'tcp' | 'udp'
-        readonly port: number
-        readonly address?: IpAddress
-      }
+    | ({ readonly kind: 'listen' } & ListenModel)
 }
 
 export type Step =
@@ -60,8 +55,8 @@ export type Step =
       readonly mark?: number
       readonly dontFragment?: 'want' | 'do' | 'dont'
       readonly size?: number
+      /** tcp: TCP_MAXSEG of the client's socket. */
       readonly mss?: number
-      readonly uid?: number
       /** udp: the socket is connected before it sends. */
       readonly connected?: boolean
       readonly operations: readonly FlowOperation[]

@@ -10,6 +10,11 @@ export interface Conversation {
   result(): FlowResult
 }
 
+/** What an operation sends: the text that the file gives, else so many bytes. */
+export function dataOf({ bytes, text }: { readonly bytes: number; readonly text?: string }): Uint8Array {
+  return text === undefined ? payload(bytes) : new TextEncoder().encode(text)
+}
+
 /** Bytes of a payload: `abcdefgh...`, so that a reader of a capture sees where a segment begins. */
 export function payload(bytes: number): Uint8Array {
   const data = new Uint8Array(bytes)

@@ -1,21 +1,23 @@
 // Carrying out the steps of a case, one after the other.
 
-import { createDevice } from '../boot/boot.ts'
+import { createDevice, joinBridge } from '../boot/boot.ts'
 import {
   addEntry,
   addFdb,
   addRouteModel,
   addRuleModel,
   removeEntry,
+  removeFdb,
   removeRouteModel,
   removeRuleModel,
 } from '../boot/host-items.ts'
-import { startListener } from '../boot/listeners.ts'
+import { startListener, stopListeners } from '../boot/listeners.ts'
 import { deviceOf, namespaceOf } from '../boot/resolved.ts'
 import { born } from '../kernel/birth.ts'
 import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
+import { failed } from '../kernel/socket/errno.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
 import type { HostChange, Step } from '../model/step.ts'
 import type { Conversation } from './conversation.ts'
@@ -63,11 +65,15 @@ export function takeStep(run: Run, step: Step): void {
   run.settle()
 }
 
-/** A device or a namespace that goes away: its links go down and nothing of it answers any more. */
+/** A device or a namespace that goes away, with the far ends of its pairs; a pod's plugin takes its rules away. */
 function takeDelete(run: Run, step: Extract<Step, { readonly kind: 'delete' }>): void {
   const ns = namespaceOf(run.machine, step.namespace)
-  const devices = step.device === undefined ? [...ns.devices.values()] : [deviceOf(ns, step.device)]
-  for (const dev of devices) if (dev.kind !== 'loopback') setDown(dev)
+  if (step.device !== undefined) {
+    removeDevice(deviceOf(ns, step.device))
+    return
+  }
+  emptyNamespace(ns)
+  run.cluster = withoutPod(run.machine, run.cluster, step.namespace)
 }
 
 function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): void {
@@ -111,7 +117,8 @@ function takeChange(run: Run, change: HostChange): void {
       else addEntry(ns, item.neighbour)
       return
     case 'fdb':
-      addFdb(ns, item.fdb)
+      if (removes) removeFdb(ns, item.fdb)
+      else addFdb(ns, item.fdb)
       return
     case 'sysctl':
       ns.sysctls.set(item.key, item.value)
@@ -120,15 +127,19 @@ function takeChange(run: Run, change: HostChange): void {
       if (removes) return setDown(deviceOf(ns, item.device.name))
       createDevice(run.machine, ns, item.device)
       const dev = deviceOf(ns, item.device.name)
+      for (const { key, value } of item.device.sysctls) ns.sysctls.set(key, value)
+      joinBridge(dev, item.device)
       if (item.device.up) setUp(dev)
       for (const prefix of item.device.addresses) addAddress(dev, prefix)
       return
     }
     case 'listen': {
-      const { protocol, port, address } = item
-      run.listeners.push(
-        startListener(ns, { protocol, port, app: 'accept', ...(address === undefined ? {} : { address }) }),
-      )
+      if (removes) {
+        run.listeners.splice(0, run.listeners.length, ...stopListeners(run.listeners, ns, item))
+        return
+      }
+      const started = startListener(ns, item)
+      if (!failed(started)) run.listeners.push(started.ok)
     }
   }
 }

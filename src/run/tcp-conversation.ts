@@ -4,7 +4,7 @@ import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import { openAndWait } from '../kernel/socket/program.ts'
-import { socketState } from '../kernel/socket/socket.ts'
+import { type SocketOptions, socketState } from '../kernel/socket/socket.ts'
 import {
   tcpAbort,
   tcpAccept,
@@ -19,7 +19,7 @@ import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
 import { peerName } from '../kernel/socket/udp.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, patience, payload, receivePatience } from './conversation.ts'
+import { type Conversation, dataOf, patience, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -45,9 +45,9 @@ export class TcpConversation implements Conversation {
       case 'open':
         return this.open()
       case 'send':
-        return this.transfer(operation.bytes, 'client')
+        return this.transfer(dataOf(operation), 'client')
       case 'recv':
-        return this.transfer(operation.bytes, 'server')
+        return this.transfer(dataOf(operation), 'server')
       case 'close':
         return this.close()
       case 'reset':
@@ -108,13 +108,14 @@ export class TcpConversation implements Conversation {
     if (this.established) this.askPeer()
   }
 
-  private options(): { ttl?: number; tos?: number; mark?: number; mtuDiscover?: 'want' | 'do' | 'dont' } {
-    const { ttl, tos, mark, dontFragment } = this.step
+  private options(): Partial<SocketOptions> {
+    const { ttl, tos, mark, dontFragment, mss } = this.step
     return {
       ...(ttl === undefined ? {} : { ttl }),
       ...(tos === undefined ? {} : { tos }),
       ...(mark === undefined ? {} : { mark }),
       ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+      ...(mss === undefined ? {} : { maxSegment: mss }),
     }
   }
 
@@ -135,12 +136,12 @@ export class TcpConversation implements Conversation {
   }
 
   /** Writes on one side and reads on the other until all bytes are there. */
-  private transfer(bytes: number, writer: 'client' | 'server'): void {
+  private transfer(data: Uint8Array, writer: 'client' | 'server'): void {
     this.accept()
     const [from, to] = writer === 'client' ? [this.client, this.server] : [this.server, this.client]
     const call = writer === 'client' ? 'send' : 'recv'
     if (from === undefined) return this.note(call, { errno: 'ENOTCONN' })
-    const sent = tcpSend(from, payload(bytes))
+    const sent = tcpSend(from, data)
     this.note(call, sent)
     if (failed(sent) || to === undefined) return this.run.settle()
     let arrived = 0
@@ -151,7 +152,7 @@ export class TcpConversation implements Conversation {
         this.note('recv', got)
         return true
       }
-      return arrived >= bytes || to.peerClosed
+      return arrived >= data.length || to.peerClosed
     }
     if (!this.run.waitFor(read, receivePatience)) this.note('recv', { errno: 'EAGAIN' })
     if (writer === 'server') this.received += arrived

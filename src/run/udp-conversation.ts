@@ -3,11 +3,11 @@
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { peerName, udpBind, udpConnect, udpOpen, udpReceive, udpSend } from '../kernel/socket/udp.ts'
+import { peerName, udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, payload, receivePatience } from './conversation.ts'
+import { type Conversation, dataOf, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -21,6 +21,7 @@ export class UdpConversation implements Conversation {
   private connected = false
   private readonly errnos = new Map<string, string>()
   private received = 0
+  private closed = false
   private replies = 0
 
   constructor(run: Run, step: FlowStep) {
@@ -31,21 +32,19 @@ export class UdpConversation implements Conversation {
   operate(operation: FlowOperation): void {
     switch (operation.kind) {
       case 'open': {
-        const socket = this.socket()
-        if (socket === undefined) return
-        const { address, port } = this.step.to
-        const answer = udpConnect(socket, { address, port })
-        this.note('connect', answer)
-        this.connected = !failed(answer)
+        this.connect()
         return
       }
       case 'send':
-        return this.send(operation.bytes)
+        return this.send(dataOf(operation))
       case 'recv':
-        return this.reply(operation.bytes)
+        return this.reply(dataOf(operation))
       case 'wait':
         return this.run.pass(operation.duration)
       case 'close':
+        if (this.client !== undefined) udpClose(this.client)
+        this.closed = true
+        return this.run.settle()
       case 'reset':
       case 'shutdown':
       case 'request':
@@ -61,7 +60,7 @@ export class UdpConversation implements Conversation {
     return {
       label: this.step.label,
       established: this.connected,
-      closed: false,
+      closed: this.closed,
       errnos: this.errnos,
       peerName: peer === undefined || failed(peer) ? undefined : peer.ok,
       localName:
@@ -70,6 +69,15 @@ export class UdpConversation implements Conversation {
           : { address: this.client.localAddress, port: this.client.localPort },
       bytesReceived: this.received,
     }
+  }
+
+  private connect(): void {
+    const socket = this.socket()
+    if (socket === undefined) return
+    const { address, port } = this.step.to
+    const answer = udpConnect(socket, { address, port })
+    this.note('connect', answer)
+    this.connected = !failed(answer)
   }
 
   private note(call: string, answer: object): void {
@@ -105,16 +113,17 @@ export class UdpConversation implements Conversation {
     return opened.ok
   }
 
-  private send(bytes: number): void {
+  private send(data: Uint8Array): void {
     const socket = this.socket()
     if (socket === undefined) return
+    if (this.step.connected === true && !this.connected) this.connect()
     const { address, port } = this.step.to
-    this.note('send', udpSend(socket, payload(bytes), this.connected ? {} : { to: { address, port } }))
+    this.note('send', udpSend(socket, data, this.connected ? {} : { to: { address, port } }))
     this.run.settle()
   }
 
   /** The socket that got the client's datagram answers it; the client waits for the answer. */
-  private reply(bytes: number): void {
+  private reply(data: Uint8Array): void {
     const client = this.socket()
     if (client === undefined) return
     const { label } = this.step
@@ -126,7 +135,7 @@ export class UdpConversation implements Conversation {
         this.replies += 1
         const { source, sourcePort } = datagram.ok
         const name = `${label}.rdata${this.replies}`
-        udpSend(listener.socket, payload(bytes), { to: { address: source, port: sourcePort }, name })
+        udpSend(listener.socket, data, { to: { address: source, port: sourcePort }, name })
       }
     }
     const arrived = this.run.waitFor(

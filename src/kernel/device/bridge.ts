@@ -67,13 +67,13 @@ function updateCarrier(bridge: NetDevice, state: BridgeState): void {
   )
 }
 
-/** A bridge without ports, down. With `mac` the address is chosen and stays. */
-export function addBridge(ns: Namespace, options: DeviceOptions): NetDevice {
+/** A bridge without ports, down. With `mac` the address is chosen and stays; `ageing` is in nanoseconds. */
+export function addBridge(ns: Namespace, options: DeviceOptions & { readonly ageing?: number }): NetDevice {
   const state: BridgeState = {
     ports: [],
     byDevice: new Map(),
     fdb: new Map(),
-    ageingNanoseconds: ageingDefault,
+    ageingNanoseconds: options.ageing ?? ageingDefault,
     macChosen: options.mac !== undefined,
   }
   const bridge = createDevice(ns, { ...options, kind: 'bridge', ops, private: state, carrier: false })
@@ -152,7 +152,7 @@ export function portChanged(dev: NetDevice, what: DeviceChange): void {
     fdbRemoveLocal(state, port)
     fdbAddLocal(state, dev.mac, port)
     followPorts(bridge, state)
-  } else if (what !== 'mtu') {
+  } else if (what !== 'mtu' && what !== 'gone') {
     if (!dev.up || !dev.carrier) {
       fdbForgetPort(state, port)
       fdbAddLocal(state, dev.mac, port)

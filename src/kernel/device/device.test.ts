@@ -212,7 +212,7 @@ test('macvlan to macvlan shows on the lower tap as a frame for another host', ()
   addTap(a0, (_dev, skb, direction) => seen.push(`${direction} ${skb.pktType}`))
   const pods = ['M1', 'M2'].map((name, index) => {
     const ns = addNamespace(machine, { name })
-    const dev = addMacvlan(ns, { name: 'eth0', mac: 0x0200_0000_0031 + index, lower: a0 })
+    const dev = addMacvlan(ns, { name: 'eth0', mac: 0x0200_0000_0031 + index, lower: a0, mode: 'bridge' })
     setUp(dev)
     return dev
   })

@@ -1,5 +1,6 @@
 // What `-d` adds to `ip link`: limits of the device, its kind with its settings, its life as a bridge port. Timers of the
 // spanning tree, which this bridge does not run, print as zero.
+import { macvlanMode } from '../device/macvlan.ts'
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { bridgeState } from '../device/bridge-state.ts'
 import type { NetDevice } from '../device/device.ts'
@@ -20,10 +21,11 @@ function kindDetail(dev: NetDevice): string | undefined {
     case 'dummy':
       return `    ${dev.kind} `
     case 'macvlan':
-      return '    macvlan mode bridge bcqueuelen 1000 usedbcqueuelen 1000 '
+      return `    macvlan mode ${macvlanMode(dev)} bcqueuelen 1000 usedbcqueuelen 1000 `
     case 'vlan': {
-      const id = [...(dev.lower?.vlans ?? [])].find(([, device]) => device === dev)?.[0] ?? 0
-      return `    vlan protocol 802.1Q id ${id} <REORDER_HDR> `
+      const key = [...(dev.lower?.vlans ?? [])].find(([, device]) => device === dev)?.[0] ?? 0
+      const protocol = key > 0xfff ? '802.1ad' : '802.1Q'
+      return `    vlan protocol ${protocol} id ${key & 0xfff} <REORDER_HDR> `
     }
     case 'bridge': {
       const id = bridgeId(dev.mac)

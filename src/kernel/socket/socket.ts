@@ -40,6 +40,8 @@ export interface SocketOptions {
   broadcast: boolean
   /** IPV6_V6ONLY. */
   v6only: boolean
+  /** TCP_MAXSEG: the largest segment to offer and to send (88 to 32767), 0 for none. */
+  maxSegment: number
   /** SO_RCVBUF as charged (bytes of queued payload), a limit that drops. */
   receiveBufferBytes: number
 }
@@ -57,6 +59,7 @@ export function defaultOptions(): SocketOptions {
     reusePort: false,
     broadcast: false,
     v6only: false,
+    maxSegment: 0,
     receiveBufferBytes: 212_992,
   }
 }

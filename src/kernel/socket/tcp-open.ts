@@ -12,8 +12,8 @@ import { armRto, pushPending, rearm, sampleRoundTrip, sendOpening } from './tcp-
 import { type Arrived, readSynOptions, readTimestamp, type SynOptions } from './tcp-segment.ts'
 import { initialSequence, seqAdd } from './tcp-sequence.ts'
 import { createTcp, type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { currentRoute, sendAck } from './tcp-transmit.ts'
-import { offeredMss, receiveSpace } from './tcp-window.ts'
+import { currentRoute, ownMss, sendAck } from './tcp-transmit.ts'
+import { receiveSpace } from './tcp-window.ts'
 
 /** Whether this namespace offers timestamps. */
 function offersTimestamps(socket: TcpSocket): boolean {
@@ -23,8 +23,8 @@ function offersTimestamps(socket: TcpSocket): boolean {
 /** Sequence numbers, windows and offers of a connection that starts now (tcp_connect_init, tcp_openreq_init_rwin). */
 export function startSequences(socket: TcpSocket, route: Route): void {
   const { machine } = socket.ns
-  const mss = offeredMss(route) - (socket.timestamps ? 12 : 0)
-  const space = receiveSpace(socket.ns, socket.role === 'server' ? mss : offeredMss(route))
+  const mss = ownMss(socket, route) - (socket.timestamps ? 12 : 0)
+  const space = receiveSpace(socket.ns, socket.role === 'server' ? mss : ownMss(socket, route))
   socket.iss = initialSequence(machine, socket.flow)
   socket.sndUna = socket.iss
   socket.sndNxt = socket.iss
@@ -33,7 +33,7 @@ export function startSequences(socket: TcpSocket, route: Route): void {
   socket.rcvThreshold = space.threshold
   socket.rcvScale = space.scale
   socket.rcvWnd = Math.min(space.threshold, 0xffff)
-  socket.rcvMss = Math.min(offeredMss(route), 536)
+  socket.rcvMss = Math.min(ownMss(socket, route), 536)
   socket.identification = machine.random('ip-id', socket.flow) & 0xffff
 }
 
@@ -53,7 +53,9 @@ function agree(socket: TcpSocket, segment: Arrived, offer: SynOptions): void {
   socket.irs = segment.sequence
   socket.rcvNxt = seqAdd(segment.sequence, 1)
   socket.rcvWup = socket.rcvNxt
-  socket.peerMss = offer.mss
+  // tcp_parse_options(): TCP_MAXSEG bounds what the peer says, too
+  const { maxSegment } = socket.options
+  socket.peerMss = maxSegment === 0 ? offer.mss : Math.min(offer.mss, maxSegment)
   socket.sack = socket.sack && offer.sack
   socket.timestamps = socket.timestamps && offer.timestamp !== undefined
   if (offer.timestamp !== undefined) socket.tsRecent = offer.timestamp

@@ -47,6 +47,12 @@ export function currentRoute(socket: TcpSocket): Route | undefined {
   return socket.route
 }
 
+/** tcp_mss_clamp() of what the route allows: the MSS that this side offers. */
+export function ownMss({ options }: TcpSocket, route: Route): number {
+  const offered = offeredMss(route)
+  return options.maxSegment === 0 ? offered : Math.min(offered, options.maxSegment)
+}
+
 /** Payload bytes that fit into one segment now (tcp_current_mss). */
 export function currentMss(socket: TcpSocket): number {
   const route = currentRoute(socket)
@@ -94,7 +100,7 @@ function sackBlocks(socket: TcpSocket): readonly { readonly start: number; reado
 function optionsFor(socket: TcpSocket, flags: number, route: Route): Uint8Array {
   if ((flags & tcpFlag.syn) === 0) return dataOptions(timestampsOf(socket), sackBlocks(socket))
   return synOptions({
-    mss: offeredMss(route),
+    mss: ownMss(socket, route),
     sack: socket.sack,
     timestamps: timestampsOf(socket),
     scale: socket.rcvScale === 0 ? undefined : socket.rcvScale,

@@ -3,7 +3,7 @@ import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
 import type { Attachment, AttachmentOptionName } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
-import { modeOf, xdpModes } from '../resolve/device.ts'
+import { filterProtocols, modeOf, xdpModes } from '../resolve/device.ts'
 import { hookFamily } from '../resolve/program.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
@@ -98,6 +98,17 @@ function options(item: Attachment, known: ReadonlyMap<string, unknown> | undefin
       ? 'it is for tc-in and tc-out'
       : 'it is for tcx-in and tcx-out'
     report(mistake('S110', option.span, `\`${item.hook}\` has no \`${option.name}\``, { hint }))
+  }
+  const protocol = optionValue(item.options, 'protocol')
+  if (protocol !== undefined && !Object.hasOwn(filterProtocols, protocol.text.toLowerCase())) {
+    const names = Object.keys(filterProtocols)
+    const hint = didYouMean(protocol.text, names) ?? `one of ${names.join(', ')}`
+    report(mistakeIn('S137', protocol, `there is no protocol \`${protocol.text}\``, { hint }))
+  }
+  const [, second] = item.options.filter(({ name }) => linkOptions.includes(name))
+  if (isLink && second !== undefined) {
+    const hint = 'one of `before`, `after`, `first` and `last` says it'
+    report(mistake('S110', second.span, 'the position is given already', { hint }))
   }
   for (const name of ['before', 'after'] as const) {
     const word = optionValue(item.options, name)

@@ -1,7 +1,7 @@
 // A device has what its kind needs, and no option that its kind would ignore.
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
-import type { DeviceOptionName, Option } from '../../syntax/ast.ts'
+import type { DeviceOptionName, Option, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
@@ -45,6 +45,11 @@ const ownOptions: Readonly<Partial<Record<DraftKind, readonly DeviceOptionName[]
     'udpcsum',
     'noudpcsum',
     'proxy',
+    'group',
+    'l2miss',
+    'l3miss',
+    'gbp',
+    'ageing',
   ],
   geneve: ['id', 'vni', 'remote', 'dstport', 'external', 'ttl', 'tos', 'df', 'udpcsum', 'noudpcsum'],
   ipip: ['remote', 'local', 'dev', 'external', 'ttl', 'tos', 'nopmtudisc'],
@@ -143,6 +148,7 @@ function wrong(option: Option, message: string, hint: string): ReturnType<typeof
 }
 
 const modes: readonly string[] = ['bridge', 'private', 'vepa', 'passthru']
+const tags: readonly string[] = ['802.1q', '802.1ad']
 
 function others(device: DeviceDraft, host: HostDraft, report: Report): void {
   const bridges = [...host.devices.values()].filter((each) => each.kind === 'bridge').map((each) => each.name)
@@ -164,4 +170,24 @@ function others(device: DeviceDraft, host: HostDraft, report: Report): void {
     const hint = didYouMean(mode.text, modes) ?? `one of ${modes.join(', ')}`
     report(mistakeIn('S137', mode, `there is no macvlan mode \`${mode.text}\``, { hint }))
   }
+  if (mode?.text === 'passthru') alone(device, mode, host, report)
+  const tag = device.kind === 'vlan' ? optionValue(device.options, 'protocol') : undefined
+  if (tag !== undefined && !tags.includes(tag.text.toLowerCase())) {
+    report(mistakeIn('S137', tag, `there is no VLAN protocol \`${tag.text}\``, { hint: '802.1Q or 802.1ad' }))
+  }
+}
+
+/** A passthru device takes over the lower one: its address, and all that arrives (EINVAL beside another macvlan). */
+function alone(device: DeviceDraft, mode: Word, host: HostDraft, report: Report): void {
+  const lower = optionValue(device.options, 'dev')?.text
+  const other = [...host.devices.values()].find(
+    (each) =>
+      each !== device && each.kind === 'macvlan' && optionValue(each.options, 'dev')?.text === lower,
+  )
+  if (other !== undefined) {
+    const hint = `\`${other.name}\` stands on \`${lower}\` as well; use \`mode bridge\``
+    report(mistakeIn('S125', mode, 'a passthru macvlan must be alone', { hint }))
+  }
+  const mac = optionOf(device.options, 'mac')
+  if (mac !== undefined) report(wrong(mac, 'a passthru macvlan has the address of its lower device', 'leave `mac` out'))
 }

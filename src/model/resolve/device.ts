@@ -5,12 +5,14 @@ import { type Prefix, prefixOf } from '../../net/prefix.ts'
 import { etherType } from '../../net/protocol.ts'
 import type { Attachment, DeviceOptionName, Word } from '../../syntax/ast.ts'
 import type { AttachmentModel, DeviceModel } from '../model.ts'
-import { integerOf, numberIn, ranges } from '../words/numbers.ts'
+import { defined } from '../words/defined.ts'
+import { durationIn, integerOf, numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import type { DeviceDraft, HostDraft } from '../world/entities.ts'
 import type { Scope } from './scope.ts'
 import { isTunnel, readTunnel, tunnelMtu } from './tunnel.ts'
+import { optionsNotYet } from './unavailable.ts'
 
 const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const
 
@@ -18,6 +20,7 @@ const macvlanModes = ['bridge', 'private', 'vepa', 'passthru'] as const
 export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scope): DeviceModel | undefined {
   if (draft.kind === 'unavailable' || draft.kind === 'unknown') return undefined
   const { report } = scope
+  missing(draft, report)
   const option = (name: DeviceOptionName): Word | undefined => optionValue(draft.options, name)
   const peer = draft.kind === 'veth' ? draft.peer : undefined
   const master = option('master')?.text
@@ -36,6 +39,7 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     addresses: addressesWithLinkLocal(draft),
     hairpin: isSet(draft.options, 'hairpin'),
     isolated: isSet(draft.options, 'isolated'),
+    ...bridgeSettings(draft, report),
     attachments: (draft.syntax?.attachments ?? []).flatMap((each) => readAttachment(each, scope) ?? []),
     sysctls: sysctlsOf(draft, host, report),
     span: draft.span,
@@ -48,6 +52,31 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     ...(draft.kind === 'macvlan' && mode !== undefined ? { macvlanMode: mode } : {}),
     ...(isTunnel(draft) ? { tunnel: readTunnel(draft, scope) } : {}),
   }
+}
+
+/** Options that the kernel has and this one does not; a switch that is off says nothing new. */
+function missing({ options, kind }: DeviceDraft, report: Report): void {
+  optionsNotYet(options, ['queues', 'txqlen', 'name', 'group', 'l2miss', 'l3miss', 'gbp'], report)
+  const switches = options.filter((each) => isSet([each], each.name))
+  optionsNotYet(switches, ['stp', 'vlan-filtering', 'neigh-suppress'], report)
+  if (kind === 'vxlan') optionsNotYet(options, ['ageing'], report)
+}
+
+/** What a bridge and its ports have beyond the defaults. */
+function bridgeSettings(
+  draft: DeviceDraft,
+  report: Report,
+): Pick<DeviceModel, 'flood' | 'learning' | 'ageing'> {
+  const { options } = draft
+  const isPort = optionOf(options, 'master') !== undefined
+  const isQuiet = optionOf(options, 'flood') !== undefined && !isSet(options, 'flood')
+  const isDeaf = optionOf(options, 'nolearning') !== undefined && draft.kind !== 'vxlan'
+  const word = draft.kind === 'bridge' ? optionValue(options, 'ageing') : undefined
+  return defined({
+    flood: isPort && isQuiet ? false : undefined,
+    learning: isPort && isDeaf ? false : undefined,
+    ageing: word === undefined ? undefined : durationIn(word, report),
+  })
 }
 
 /** An address of IPv6 brings the link-local address along that the kernel makes for every device (addrconf_dev_config). */
@@ -89,10 +118,11 @@ function sysctlsOf(draft: DeviceDraft, host: HostDraft, report: Report): DeviceM
 
 function vlanProtocolOf(word: Word | undefined): number {
   const text = word?.text.toLowerCase()
-  return text === '802.1ad' || text === 'qinq' ? etherType.qinq : etherType.vlan
+  return text === '802.1ad' ? etherType.qinq : etherType.vlan
 }
 
-const filterProtocols: Readonly<Record<string, number | undefined>> = {
+/** Protocols of a clsact filter; undefined: all. */
+export const filterProtocols: Readonly<Record<string, number | undefined>> = {
   all: undefined,
   ip: etherType.ipv4,
   ipv4: etherType.ipv4,

@@ -1,7 +1,7 @@
 // Flows: traffic that goes through sockets. Enters: the statement; leaves: who talks to whom, and what they do in order.
 import { didYouMean } from '../../base/closest.ts'
 import type { Flow, FlowOptionName, Operation, Word } from '../../syntax/ast.ts'
-import { mistakeIn } from '../diagnose.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
 import type { FlowOperation, Step } from '../step.ts'
 import { defined } from '../words/defined.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
@@ -10,7 +10,7 @@ import { isSet, optionValue } from '../words/options.ts'
 import { derivePort } from '../world/derive.ts'
 import { type End, pairOf, readEnd } from './ends.ts'
 import type { Scope } from './scope.ts'
-import { notYet } from './unavailable.ts'
+import { notYet, optionsNotYet } from './unavailable.ts'
 
 export type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 
@@ -56,7 +56,7 @@ export function readFlow(flow: Flow, label: string, scope: Scope): FlowStep | un
       port: protocol === 'icmp' ? undefined : (from.port ?? derivePort(label)),
     }),
     to: defined({ namespace: to.host?.name, address: pair.destination, port: to.port ?? 0 }),
-    ...optionsOf(flow, scope),
+    ...optionsOf(flow, protocol, scope),
     operations,
     span: flow.label.span,
   })
@@ -84,23 +84,35 @@ function hasPort(to: End, protocol: FlowStep['protocol'], { report }: Scope): bo
 
 type FlowOptions = Pick<
   FlowStep,
-  'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'uid' | 'connected'
+  'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'connected'
 >
 
-function optionsOf(flow: Flow, scope: Scope): FlowOptions {
+/** Options that not every protocol has. */
+const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protocol'][]>>> = {
+  mss: ['tcp'],
+  connected: ['udp'],
+  size: ['udp', 'icmp'],
+  count: ['icmp'],
+}
+
+function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): FlowOptions {
   const number = (name: FlowOptionName, range: Range): number | undefined => {
     const word = optionValue(flow.options, name)
     return word === undefined ? undefined : numberIn(word, range, scope.report)
   }
   const size = optionValue(flow.options, 'size')
-  const fromHost = flow.options.find((option) => option.name === 'from-host')
-  if (fromHost !== undefined) notYet(fromHost.span, '`from-host`', scope.report)
+  optionsNotYet(flow.options, ['from-host', 'uid'], scope.report)
+  for (const option of flow.options) {
+    const whose = owners[option.name]
+    if (whose === undefined || protocol === 'http' || whose.includes(protocol)) continue
+    const hint = `it is for flows of ${whose.join(' and ')}`
+    scope.report(mistake('S136', option.span, `a flow of ${protocol} has no \`${option.name}\``, { hint }))
+  }
   return defined({
     ttl: number('ttl', ranges.ttl),
     tos: number('tos', ranges.u8),
     mark: number('mark', ranges.u32),
-    mss: number('mss', ranges.u16),
-    uid: number('uid', ranges.u32),
+    mss: number('mss', { what: 'an MSS', min: 88, max: 32_767 }),
     dontFragment: isSet(flow.options, 'df') ? ('do' as const) : undefined,
     connected: isSet(flow.options, 'connected') || undefined,
     size: size === undefined ? undefined : bytesIn(size, scope.report),
@@ -130,10 +142,32 @@ export function readOperations(
   scope: Scope,
 ): readonly FlowOperation[] {
   if (operations.length === 0 && flow !== undefined) return usual(flow, protocol, scope)
-  return operations.flatMap((operation) => readOperation(operation, scope) ?? [])
+  return operations.flatMap((operation) => {
+    const known = abilities[protocol]
+    if (known !== undefined && !known.includes(operation.name) && !absent.includes(operation.name)) {
+      const hint = `it can ${known.join(', ')}`
+      scope.report(mistake('S136', operation.span, `a flow of ${protocol} cannot ${operation.name}`, { hint }))
+      return []
+    }
+    return readOperation(operation, flow, scope) ?? []
+  })
 }
 
-function readOperation(operation: Operation, scope: Scope): FlowOperation | undefined {
+/** Operations that no flow has yet: they say so themselves. */
+const absent: readonly string[] = ['bind', 'connect']
+
+/** What the sockets of a protocol can be told; http is checked when it has an engine. */
+const abilities: Readonly<Partial<Record<FlowStep['protocol'], readonly string[]>>> = {
+  tcp: ['open', 'send', 'recv', 'close', 'reset', 'shutdown', 'getpeername', 'wait'],
+  udp: ['open', 'send', 'recv', 'close', 'getpeername', 'wait'],
+  icmp: ['open', 'ping', 'send', 'wait'],
+}
+
+function readOperation(
+  operation: Operation,
+  flow: Flow | undefined,
+  scope: Scope,
+): FlowOperation | undefined {
   const { name, span, values } = operation
   const first = values[0] === undefined || isNothing(values[0]) ? undefined : values[0]
   switch (name) {
@@ -145,7 +179,7 @@ function readOperation(operation: Operation, scope: Scope): FlowOperation | unde
       return { kind: name, span }
     case 'send':
     case 'recv':
-      return readTransfer(name, first, operation, scope)
+      return readTransfer(name, first ?? (name === 'send' ? flowOption(flow, 'size') : undefined), operation, scope)
     case 'request':
       return { kind: 'request', method: first?.text ?? 'GET', url: values[1]?.text ?? '/', span }
     case 'respond': {
@@ -154,7 +188,8 @@ function readOperation(operation: Operation, scope: Scope): FlowOperation | unde
       return status === undefined ? undefined : { kind: 'respond', status, span }
     }
     case 'ping': {
-      const count = first === undefined ? 1 : numberIn(first, pings, scope.report)
+      const word = first ?? flowOption(flow, 'count')
+      const count = word === undefined ? 1 : numberIn(word, pings, scope.report)
       return count === undefined ? undefined : { kind: 'ping', count, span }
     }
     case 'wait': {
@@ -166,6 +201,10 @@ function readOperation(operation: Operation, scope: Scope): FlowOperation | unde
       notYet(span, `\`${name}\` inside a flow`, scope.report)
       return undefined
   }
+}
+
+function flowOption(flow: Flow | undefined, name: FlowOptionName): Word | undefined {
+  return flow === undefined ? undefined : optionValue(flow.options, name)
 }
 
 function readTransfer(

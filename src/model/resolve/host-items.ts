@@ -1,13 +1,15 @@
 // What else stands inside a host: neighbours, forwarding entries, sockets.
-import type { Fdb, Listen, Neighbour } from '../../syntax/ast.ts'
+import type { Fdb, Listen, ListenOptionName, Neighbour } from '../../syntax/ast.ts'
 import { mistake } from '../diagnose.ts'
 import type { FdbModel, ListenModel, NeighbourModel } from '../model.ts'
 import { addressIn, macIn } from '../words/addresses.ts'
-import { numberIn, ranges } from '../words/numbers.ts'
+import { defined } from '../words/defined.ts'
+import { numberIn, type Range, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { deviceNamed, type Scope } from './scope.ts'
 import { addressOrHost } from './tunnel.ts'
+import { optionsNotYet } from './unavailable.ts'
 
 /** One neighbour entry; permanent unless a state is given, as `ip neigh add` makes it. */
 export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): NeighbourModel | undefined {
@@ -32,6 +34,7 @@ export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): N
 /** One entry of the forwarding table of a bridge or vxlan device; static and local ones never age. */
 export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | undefined {
   const mac = macIn(item.mac, scope.report)
+  optionsNotYet(item.options, host.devices.get(optionValue(item.options, 'dev')?.text ?? '')?.kind === 'vxlan' ? ['vlan'] : ['vlan', 'self'], scope.report)
   const word = optionValue(item.options, 'dev')
   if (word === undefined) {
     scope.report(
@@ -89,15 +92,26 @@ function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] 
 
 /** One socket that waits for traffic. */
 export function readListen(item: Listen, scope: Scope): ListenModel | undefined {
-  const port = numberIn(item.port, ranges.port, scope.report)
-  const on = optionValue(item.options, 'on')
-  const address = on === undefined ? undefined : addressIn(on, scope.report)
-  if (port === undefined || item.protocol === 'sctp') return undefined
-  return {
-    protocol: item.protocol,
-    port,
-    app: item.app ?? 'accept',
-    span: item.span,
-    ...(address === undefined ? {} : { address }),
+  const { protocol, options } = item
+  optionsNotYet(options, ['status', 'reply'], scope.report)
+  const number = (name: ListenOptionName, range: Range): number | undefined => {
+    const word = optionValue(options, name)
+    return word === undefined ? undefined : numberIn(word, range, scope.report)
   }
+  const port = numberIn(item.port, ranges.port, scope.report)
+  const on = optionValue(options, 'on')
+  const address = on === undefined ? undefined : addressIn(on, scope.report)
+  if (port === undefined || protocol === 'sctp') return undefined
+  return defined({
+    protocol,
+    port,
+    app: item.app ?? ('accept' as const),
+    span: item.span,
+    address,
+    ttl: number('ttl', { what: 'a TTL', min: 1, max: 255 }),
+    mark: number('mark', ranges.u32),
+    backlog: number('backlog', { what: 'a backlog', min: 0, max: 65_535 }),
+    v6only: isSet(options, 'v6only') || undefined,
+    reuseport: isSet(options, 'reuseport') || undefined,
+  })
 }

@@ -5,6 +5,7 @@ import type { MapDeclaration, MapType, Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
 import type { MapModel } from '../program.ts'
 import { fieldInfo } from '../words/fields.ts'
+import { mapFlagIn } from '../words/map-flags.ts'
 import { integerOf, numberIn } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import { fits, layoutBytes, layoutNames, layoutOf } from './layout.ts'
@@ -39,6 +40,8 @@ export function readMap(item: MapDeclaration, uses: readonly MapUse[], scope: Sc
   const valueType = layoutIn(item, 'value', scope) ?? valueLayout(item, uses, scope)
   checkEntries(item, keyType, valueType, scope)
   const pinned = optionValue(item.options, 'pinned')?.text
+  const flagWord = optionValue(item.options, 'flags')
+  const flags = flagWord === undefined ? undefined : mapFlagIn(flagWord, item.type, scope.report)
   return {
     name: item.name.text,
     type: item.type,
@@ -49,6 +52,7 @@ export function readMap(item: MapDeclaration, uses: readonly MapUse[], scope: Sc
     valueType,
     span: item.span,
     ...(pinned === undefined ? {} : { pinned }),
+    ...(flags === undefined ? {} : { flags }),
   }
 }
 

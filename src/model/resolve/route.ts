@@ -14,10 +14,24 @@ import { integerOf, numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { deviceNamed, type Scope } from './scope.ts'
+import { optionsNotYet } from './unavailable.ts'
 
 /** Names of /etc/iproute2/rt_tables. */
 const tables: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 }
 /** Names of /etc/iproute2/rt_scopes. */
+/** Names of /etc/iproute2/rt_protos. */
+const origins: Readonly<Record<string, number>> = {
+  redirect: 1,
+  kernel: 2,
+  boot: 3,
+  static: 4,
+  ra: 9,
+  zebra: 11,
+  bird: 12,
+  dhcp: 16,
+  bgp: 186,
+  ospf: 188,
+}
 const scopes: Readonly<Record<string, number>> = { global: 0, site: 200, link: 253, host: 254, nowhere: 255 }
 
 function named(
@@ -36,6 +50,8 @@ function named(
 /** One route. IPv6 routes have metric 1024 unless one is given (IP6_RT_PRIO_USER), IPv4 routes 0. */
 export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteModel | undefined {
   const { report } = scope
+  optionsNotYet(item.options, ['advmss', 'encap'], report)
+  legsAreLegs(item, report)
   const via = optionValue(item.options, 'via')
   const gateway = via === undefined ? undefined : addressIn(via, report)
   const prefix = targetOf(item, gateway, report)
@@ -45,9 +61,10 @@ export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteMode
   const source = optional(item.options, 'src', (word) => addressIn(word, report))
   const mtu = optional(item.options, 'mtu', (word) => numberIn(word, ranges.mtu, report))
   const tos = optional(item.options, 'tos', (word) => numberIn(word, ranges.u8, report))
+  const protocol = optional(item.options, 'proto', (word) => named(word, origins, 'route protocol', report))
   const nexthops = readNexthops(item, host, scope)
   if (prefix === undefined || nexthops === undefined) return undefined
-  const needsHop = item.type === 'unicast' || item.type === 'local' || item.type === 'broadcast'
+  const needsHop = !leadsNowhere(item.type)
   if (needsHop && nexthops.every((hop) => hop.via === undefined && hop.device === undefined)) {
     report(
       mistake('S126', item.span, 'this route leads nowhere', {
@@ -66,7 +83,31 @@ export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteMode
     ...(level === undefined ? {} : { scope: level }),
     ...(source === undefined ? {} : { source }),
     ...(mtu === undefined ? {} : { mtu }),
+    ...(protocol === undefined ? {} : { protocol }),
   }
+}
+
+const legOptions: readonly RouteOptionName[] = ['via', 'dev', 'weight', 'onlink', 'encap']
+
+/** What a leg has of its own, and that a route which leads nowhere has no next hop. */
+function legsAreLegs(item: Route, report: Report): void {
+  for (const leg of item.nexthops) {
+    optionsNotYet(leg.options, ['encap'], report)
+    for (const option of leg.options) {
+      if (legOptions.includes(option.name)) continue
+      const hint = 'write it in front of the first `nexthop`'
+      report(mistake('S126', option.span, `a next hop has no \`${option.name}\` of its own`, { hint }))
+    }
+  }
+  const hops = item.options.filter(({ name }) => name === 'via' || name === 'dev' || name === 'onlink')
+  const [extra] = leadsNowhere(item.type) ? [...hops, ...item.nexthops] : item.nexthops.length > 0 ? hops : []
+  if (extra === undefined) return
+  const message = leadsNowhere(item.type) ? `a ${item.type} route has no next hop` : 'this next hop stands beside others'
+  report(mistake('S126', extra.span, message, { hint: 'the kernel refuses such a route (EINVAL)' }))
+}
+
+function leadsNowhere(type: Route['type']): boolean {
+  return type !== 'unicast' && type !== 'local' && type !== 'broadcast'
 }
 
 function targetOf(item: Route, gateway: IpAddress | undefined, report: Report): Prefix | undefined {

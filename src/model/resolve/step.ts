@@ -275,8 +275,24 @@ function readOnHost(step: OnHost, draft: StepsDraft, scope: Scope): void {
 
 type ChangeItem = HostChange['item']
 
+/** What no command of Linux does, and what does instead. */
+const refusedVerbs: Readonly<Record<Change['verb'], Readonly<Record<string, string | undefined>>>> = {
+  add: {},
+  del: { sysctl: 'a setting always has a value: give it another one' },
+  replace: {
+    rule: '`del` the old one and `add` the new one',
+    dev: '`del` the old one and `add` the new one',
+    listen: '`del` the old one and `add` the new one',
+  },
+}
+
 function readChange(change: Change, host: HostDraft, scope: Scope): readonly ChangeItem[] {
-  const { item } = change
+  const { item, verb } = change
+  const wrong = refusedVerbs[verb]?.[item.kind]
+  if (wrong !== undefined) {
+    scope.report(mistake('S118', change.span, `\`${verb}\` does not go with \`${item.kind}\``, { hint: wrong }))
+    return []
+  }
   const one = <T>(value: T | undefined, make: (value: T) => ChangeItem): readonly ChangeItem[] =>
     value === undefined ? [] : [make(value)]
   switch (item.kind) {
@@ -295,16 +311,13 @@ function readChange(change: Change, host: HostDraft, scope: Scope): readonly Cha
         value,
       }))
     case 'dev':
+      for (const each of item.attachments) notYet(each.span, 'attaching a program to a running device', scope.report)
       return one(readDeviceModel(addedDevice(item, host, scope), host, scope), (device) => ({
         kind: 'dev',
         device,
       }))
     case 'listen':
-      return one(readListen(item, scope), ({ protocol, port, address }) =>
-        address === undefined
-          ? { kind: 'listen', protocol, port }
-          : { kind: 'listen', protocol, port, address },
-      )
+      return one(readListen(item, scope), (listen) => ({ kind: 'listen', ...listen }))
     default:
       notYet(item.span, 'this change of a running host', scope.report)
       return []

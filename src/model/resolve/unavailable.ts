@@ -2,6 +2,7 @@
 // depends on them stays silent.
 import type { Report } from '../../base/diagnostic.ts'
 import type { Span } from '../../base/text.ts'
+import type { Option } from '../../syntax/ast.ts'
 import { warning } from '../diagnose.ts'
 
 /** Says that a construct is not available yet. */
@@ -11,6 +12,16 @@ export function notYet(span: Span, what: string, report: Report): void {
       hint: 'it is checked, but the file cannot be run',
     }),
   )
+}
+
+/** Says of every option in a list that it is not available yet. */
+export function optionsNotYet<Name extends string>(
+  options: readonly Option<Name>[],
+  names: readonly Name[],
+  report: Report,
+): void {
+  for (const option of options)
+    if (names.includes(option.name)) notYet(option.span, `\`${option.name}\``, report)
 }
 
 /** From the start of a statement to the end of its last naming word. */
