@@ -45,7 +45,9 @@ export class Canonical {
     const right = foldSum(sumWords(bytes, at, at + header)) === 0xffff
     const fragment = (readU16(bytes, at + 6) & 0x3fff) !== 0
     const pseudo = sumWords(bytes, at + 12, at + 20)
-    this.transport(bytes, { at: at + header, end, protocol: bytes[at + 9] as number, pseudo, fragment, what })
+    const first = (readU16(bytes, at + 6) & 0x1fff) === 0
+    const number = bytes[at + 9] as number
+    this.transport(bytes, { at: at + header, end, protocol: number, pseudo, fragment, first, what })
     writeU16(bytes, at + 4, 0)
     writeU16(bytes, at + 10, right ? mark.right : mark.wrong)
   }
@@ -58,23 +60,25 @@ export class Canonical {
     let next = bytes[at + 6] as number
     let position = at + 40
     let fragment = false
+    let first = true
     while ([0, 43, 44, 60].includes(next) && position + 8 <= end) {
       if (next === 44) {
         fragment = true
+        first = (readU16(bytes, position + 2) & 0xfff8) === 0
         writeU32(bytes, position + 4, 0)
       }
       const length = next === 44 ? 8 : ((bytes[position + 1] as number) + 1) * 8
       next = bytes[position] as number
       position += length
     }
-    this.transport(bytes, { at: position, end, protocol: next, pseudo, fragment, what })
+    this.transport(bytes, { at: position, end, protocol: next, pseudo, fragment, first, what })
   }
 
   private transport(bytes: Uint8Array, part: Part): void {
     const { at, end } = part
     const field = checksumField(part.protocol)
     if (field === undefined || at + field + 2 > end) return
-    if (part.fragment) return // the sum covers what other frames hold
+    if (part.fragment) return this.fragment(bytes, part)
     const judged = part.what === 'quoted' ? 'right' : judge(bytes, part, field)
     if (part.protocol === protocol.tcp) this.tcp(bytes, at, end)
     else if (part.protocol === protocol.udp) this.udp(bytes, at, end)
@@ -83,6 +87,13 @@ export class Canonical {
     else if (part.protocol === protocol.icmp6 && (bytes[at] as number) < 128)
       this.ipv6(bytes, at + 8, 'quoted')
     writeU16(bytes, at + field, mark[judged])
+  }
+
+  /** The sum covers what other frames hold; only the first fragment of a tunnel's datagram has a port to forget. */
+  private fragment(bytes: Uint8Array, { at, end, protocol: number, first }: Part): void {
+    if (number !== protocol.udp || !first || !vxlanPorts.includes(readU16(bytes, at + 2))) return
+    writeU16(bytes, at + 6, 0)
+    this.udp(bytes, at, end)
   }
 
   private tcp(bytes: Uint8Array, at: number, end: number): void {
@@ -126,6 +137,8 @@ interface Part {
   /** The sum of the addresses. */
   readonly pseudo: number
   readonly fragment: boolean
+  /** The first fragment, or a whole packet. */
+  readonly first: boolean
   readonly what: 'whole' | 'quoted'
 }
 

@@ -69,7 +69,16 @@ const muteProgram: SmallIr = {
 
 const passProgram: SmallIr = { name: 'pass', type: 'xdp', maps: [], rules: [], otherwise: 2 }
 const nativeMode = 4
-const ethtoolIoctl = 0x8946
+const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
+const running = 0x40
+const carrierPatienceMs = 2000
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+
+/** Sleeps, with everything else of this process. */
+export function pause(milliseconds: number): void {
+  Atomics.wait(sleeper, 0, 0, milliseconds)
+}
+
 const setTxChecksum = 0x17
 
 function isBridge(model: NamespaceModel, device: string): boolean {
@@ -114,6 +123,32 @@ export class Ground {
     namespaces.batch(switchName, ['bridge'], wires.bridge)
     for (const model of world.namespaces) this.devices(model)
     for (const model of world.namespaces) this.attach(model)
+    this.waitForCarriers()
+  }
+
+  /** A carrier is noticed by a worker of the kernel: until then a device drops what it is given (net/core/link_watch.c). */
+  private waitForCarriers(): void {
+    const waiting: [string, string][] = []
+    for (const { name, devices } of this.world.namespaces) {
+      for (const device of devices) {
+        const dev = this.around.booted(name).devicesByName.get(device.name)
+        if (dev?.up === true && dev.carrier && device.kind !== 'lo') waiting.push([name, device.name])
+        if (device.kind === 'phys' && device.up)
+          waiting.push([switchName, portName(this.world, name, device.name)])
+      }
+    }
+    const end = this.reach.clock() + carrierPatienceMs
+    while (waiting.length > 0 && this.reach.clock() < end) {
+      const [name, device] = waiting[0] ?? ['', '']
+      if (this.namespaces.within(name, () => this.isRunning(device))) waiting.shift()
+      else pause(1)
+    }
+    pause(1)
+  }
+
+  /** IFF_RUNNING, in the present namespace. */
+  private isRunning(device: string): boolean {
+    return (this.ask(device, ioctlNumber.flags).getUint16(16, true) & running) !== 0
   }
 
   /** A namespace starts with the values that the model's kernel starts with. */
@@ -194,16 +229,10 @@ export class Ground {
 
   /** `ethtool -K DEV tx off`: senders finish their checksums, as on a wire. */
   private finishChecksums(name: string, device: string): void {
-    const { libc, memory } = this.reach
-    memory.bytes.fill(0, 0, 64)
-    memory.bytes.set(new TextEncoder().encode(device), 0)
-    memory.view.setBigUint64(16, memory.address + 48n, true)
+    const { memory } = this.reach
     memory.view.setUint32(48, setTxChecksum, true)
-    this.namespaces.within(name, () => {
-      const socket = libc.socket(2, 2, 0)
-      libc.ioctl(socket, ethtoolIoctl, memory.address)
-      libc.close(socket)
-    })
+    memory.view.setUint32(52, 0, true)
+    this.namespaces.within(name, () => this.ask(device, ioctlNumber.ethtool, memory.address + 48n))
   }
 
   private attach(model: NamespaceModel): void {
@@ -261,13 +290,19 @@ export class Ground {
 
   /** SIOCGIFINDEX in the present namespace. */
   interfaceIndex(device: string): number {
+    return this.ask(device, ioctlNumber.index).getInt32(16, true)
+  }
+
+  /** Asks about a device of the present namespace; answers struct ifreq. */
+  private ask(device: string, request: number, pointer = 0n): DataView {
     const { libc, memory } = this.reach
-    memory.bytes.fill(0, 0, 64)
+    memory.bytes.fill(0, 0, 40)
     memory.bytes.set(new TextEncoder().encode(device), 0)
+    memory.view.setBigUint64(16, pointer, true)
     const socket = libc.socket(2, 2, 0)
-    libc.ioctl(socket, 0x8933, memory.address)
+    libc.ioctl(socket, request, memory.address)
     libc.close(socket)
-    return memory.view.getInt32(16, true)
+    return memory.view
   }
 
   close(): void {

@@ -17,6 +17,11 @@ export class NotPossible extends Error {
   override readonly name = 'NotPossible'
 }
 
+/** Something that the running kernel was built without: the case is skipped. */
+export class KernelLacks extends Error {
+  override readonly name = 'KernelLacks'
+}
+
 /** A call that the kernel refused. */
 export class KernelRefused extends Error {
   override readonly name = 'KernelRefused'

@@ -1,6 +1,6 @@
 // tc through rtnetlink, for what iproute2 only takes from a pinned object: clsact and its eBPF filters, by file
 // descriptor. net/sched/sch_api.c, net/sched/cls_api.c, net/sched/cls_bpf.c.
-import { KernelRefused, type Libc, must } from './native.ts'
+import { KernelLacks, KernelRefused, type Libc, must } from './native.ts'
 
 const message = { newQdisc: 36, newFilter: 44, error: 2 } as const
 const request = 1
@@ -18,6 +18,9 @@ const egressRedirect = 1
 const egressMirror = 2
 
 export const filterParent = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const
+
+const alreadyThere = 17
+const errorNames: Readonly<Record<number, string>> = { 2: 'ENOENT', 16: 'EBUSY', 17: 'EEXIST', 22: 'EINVAL' }
 
 /** What a classic filter does with what matches. */
 export type FilterAction =
@@ -78,6 +81,10 @@ function tcMessage(ifindex: number, handle: number, parent: number, info: number
   return new Writer().u32(0, ifindex, handle, parent, info).bytes()
 }
 
+function actionKind(action: FilterAction): string {
+  return 'ifindex' in action ? 'mirred' : 'gact'
+}
+
 /** One action: act_gact or act_mirred. */
 function actionBytes(action: FilterAction): Uint8Array {
   const options = new Writer()
@@ -89,7 +96,7 @@ function actionBytes(action: FilterAction): Uint8Array {
     const how = redirect ? egressRedirect : egressMirror
     options.attribute(2, new Writer().u32(0, 0, verdict, 0, 0, how, action.ifindex).bytes())
   }
-  const kind = 'ifindex' in action ? 'mirred' : 'gact'
+  const kind = actionKind(action)
   const one = new Writer().text(1, kind).attribute(2, options.bytes()).bytes()
   return new Writer().attribute(1, one).bytes()
 }
@@ -105,7 +112,7 @@ function filterOptions(filter: Filter): Uint8Array {
 }
 
 /** Sends one message in the present namespace and waits for its acknowledgement. */
-function talk(libc: Libc, type: number, body: Uint8Array, what: string): void {
+function talk(libc: Libc, type: number, body: Uint8Array, what: string, tolerated = 0): void {
   const socket = must(libc, libc.socket(16, 3, 0), 'a netlink socket is opened')
   try {
     const head = new Uint8Array(16)
@@ -122,13 +129,14 @@ function talk(libc: Libc, type: number, body: Uint8Array, what: string): void {
     must(libc, libc.recv(socket, answer, answer.length, 0), what)
     const got = new DataView(answer.buffer)
     const error = got.getUint16(4, true) === message.error ? got.getInt32(16, true) : 0
-    if (error !== 0) throw new KernelRefused(what, `errno ${-error}`)
+    if (error === 0 || -error === tolerated) return
+    throw new KernelRefused(what, errorNames[-error] ?? `errno ${-error}`)
   } finally {
     libc.close(socket)
   }
 }
 
-/** `tc qdisc add dev X clsact`. */
+/** `tc qdisc add dev X clsact`, if there is none. */
 export function addClsact(libc: Libc, ifindex: number): void {
   const body = new Writer().text(kindAttribute, 'clsact').bytes()
   talk(
@@ -136,6 +144,7 @@ export function addClsact(libc: Libc, ifindex: number): void {
     message.newQdisc,
     new Uint8Array([...tcMessage(ifindex, clsactHandle, clsactParent, 0), ...body]),
     'a clsact qdisc is added',
+    alreadyThere,
   )
 }
 
@@ -148,5 +157,12 @@ export function addFilter(libc: Libc, filter: Filter): void {
     .attribute(optionsAttribute, filterOptions(filter))
     .bytes()
   const head = tcMessage(filter.ifindex, filter.handle, filter.parent, info)
-  talk(libc, message.newFilter, new Uint8Array([...head, ...body]), `filter ${filter.name} is added`)
+  try {
+    talk(libc, message.newFilter, new Uint8Array([...head, ...body]), `filter ${filter.name} is added`)
+  } catch (problem) {
+    const lacks =
+      problem instanceof KernelRefused && problem.errno === 'ENOENT' && filter.action !== undefined
+    if (lacks) throw new KernelLacks(`this kernel has no tc action ${actionKind(filter.action)}`)
+    throw problem
+  }
 }

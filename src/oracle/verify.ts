@@ -9,7 +9,7 @@ import { compareDeliveries, compareFlows, compareFrames, compareMap, type Differ
 import { readCounters } from './counters.ts'
 import type { Reach } from './ground.ts'
 import { type CounterReading, type ModelRun, mapName, runModel } from './model-run.ts'
-import { KernelRefused, openLibc } from './native.ts'
+import { KernelLacks, KernelRefused, openLibc } from './native.ts'
 import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
 import { entriesOf } from './programs.ts'
 import { RealSteps } from './real-steps.ts'
@@ -68,6 +68,7 @@ export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOpti
   try {
     return verifyRun(oracle, model, run, world)
   } catch (problem) {
+    if (problem instanceof KernelLacks) return { kind: 'skipped', reason: problem.message }
     if (!(problem instanceof KernelRefused)) throw problem
     const { message } = problem
     return { kind: 'differs', differences: [{ subject: 'the set-up', model: 'accepted', kernel: message }] }

@@ -4,7 +4,7 @@ import type { Booted } from '../boot/boot.ts'
 import type { ListenModel, NamespaceModel, World } from '../model/model.ts'
 import { anyIpv6, isIpv4 } from '../net/address.ts'
 import { Capture, openInjector, type RingSize } from './capture.ts'
-import { Ground, type Reach } from './ground.ts'
+import { Ground, pause, type Reach } from './ground.ts'
 import { type Answer, type Endpoint, RealSocket } from './sockets.ts'
 import { portName, switchName } from './topology.ts'
 
@@ -22,7 +22,6 @@ interface Listening {
 }
 
 const pauseMs = 0.2
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 export class RealWorld {
   readonly ground: Ground
@@ -162,7 +161,7 @@ export class RealWorld {
       this.capture.drain()
       if (holds()) return true
       if (this.reach.clock() >= end) return false
-      Atomics.wait(sleeper, 0, 0, pauseMs)
+      pause(pauseMs)
     }
   }
 
@@ -180,7 +179,7 @@ export class RealWorld {
       const now = this.reach.clock()
       if (count !== seen) quiet = now
       seen = count
-      return now - quiet > (count >= frames ? 2 : 60)
+      return now - quiet > (count >= frames ? 0.3 : 60)
     }, 1000)
   }
 
