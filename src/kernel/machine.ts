@@ -96,8 +96,8 @@ function mixed(hash: number, word: number): number {
 /** An empty machine at time zero. `trace` says how much to record; without it nothing is recorded. */
 export function createMachine(options: {
   readonly seed: number
-  readonly limits?: Partial<Limits>
-  readonly trace?: { readonly full: boolean }
+  readonly limits?: Partial<Limits> | undefined
+  readonly trace?: { readonly full: boolean } | undefined
   readonly kernelVersion?: number
 }): Machine {
   const limits = { ...defaultLimits, ...options.limits }

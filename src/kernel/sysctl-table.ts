@@ -12,7 +12,18 @@ interface DeviceName {
   readonly device: string
 }
 
+const taken = new Map<string, DeviceName | undefined>()
+
+/** Taken apart once for each name: every case of a world sets the same ones. */
 function deviceName(name: string): DeviceName | undefined {
+  const known = taken.get(name)
+  if (known !== undefined || taken.has(name)) return known
+  const made = takeApart(name)
+  taken.set(name, made)
+  return made
+}
+
+function takeApart(name: string): DeviceName | undefined {
   const [, prefix, device, leaf] = perDevice.exec(name) ?? []
   if (prefix === undefined || device === undefined || leaf === undefined) return undefined
   return { template: `${prefix}.DEV.${leaf}`, device: device.replaceAll('/', '.') }

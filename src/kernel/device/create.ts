@@ -8,8 +8,8 @@ import type { DeviceKind, DeviceOps, NetDevice } from './device.ts'
 export interface DeviceOptions {
   readonly name: string
   /** Derived from the names of namespace and device when absent. */
-  readonly mac?: number
-  readonly mtu?: number
+  readonly mac?: number | undefined
+  readonly mtu?: number | undefined
 }
 
 interface KindOptions extends DeviceOptions {

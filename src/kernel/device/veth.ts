@@ -72,13 +72,17 @@ function changed(dev: NetDevice, what: DeviceChange): void {
 
 const ops: DeviceOps = { transmit, xdpTarget, xdpTransmit, changed }
 
+function createEnd({ ns, name, mac, mtu }: DeviceOptions & { readonly ns: Namespace }): NetDevice {
+  return createDevice(ns, { name, mac, mtu, kind: 'veth', ops, carrier: false })
+}
+
 /** Both ends of a new pair, down. */
 export function addVethPair(
   end: DeviceOptions & { readonly ns: Namespace },
   farEnd: DeviceOptions & { readonly ns: Namespace },
 ): readonly [NetDevice, NetDevice] {
-  const dev = createDevice(end.ns, { ...end, kind: 'veth', ops, carrier: false })
-  const peer = createDevice(farEnd.ns, { ...farEnd, kind: 'veth', ops, carrier: false })
+  const dev = createEnd(end)
+  const peer = createEnd(farEnd)
   dev.peer = peer
   peer.peer = dev
   return [dev, peer]

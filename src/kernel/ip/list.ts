@@ -142,8 +142,10 @@ export function listRules(ns: Namespace, family: 4 | 6): readonly string[] {
 
 /** Every neighbour of a family except those that need none (NOARP), by device and address. */
 export function listNeighbours(ns: Namespace, family: 4 | 6): readonly Neighbour[] {
-  const all = [...familyState(ns, family).neighbours.entries.values()].map(settle)
-  return all
+  const { entries } = familyState(ns, family).neighbours
+  if (entries.size === 0) return []
+  return [...entries.values()]
+    .map(settle)
     .filter((neighbour) => neighbour.state !== 'NOARP')
     .sort(
       (left, right) =>

@@ -59,8 +59,16 @@ export function* everyEvent(events: readonly HookEvent[]): Generator<HookEvent> 
 /** The events of a packet at a place. */
 export function eventsAt(packet: PacketTrace, place: PlaceRef): HookEvent[] {
   const found: HookEvent[] = []
-  for (const event of everyEvent(packet.events)) if (matches(place, event)) found.push(event)
+  gather(packet.events, place, found)
   return found
+}
+
+/** In the order of `everyEvent`; a generator would cost more than the comparison. */
+function gather(events: readonly HookEvent[], place: PlaceRef, found: HookEvent[]): void {
+  for (const event of events) {
+    if (event.nested.length > 0) gather(event.nested, place, found)
+    if (matches(place, event)) found.push(event)
+  }
 }
 
 /** The event after which the packet was gone: of the delivered copy if there is one, else of the last one seen. */
