@@ -9,7 +9,10 @@ if (first === '--version' || first === '-V' || first === 'version') {
   // A run is short: V8 would spend as much time on optimising functions as running them takes (docs/decisions/0005).
   // Said before the engine is loaded, because V8 counts from a function's first call, and the code cache asks for the
   // flags it was made with.
-  require('node:v8').setFlagsFromString('--interrupt-budget=1000000')
+  // A V8 that does not know a flag says so on stderr, so only releases that are known to have it are asked.
+  if (Number(process.versions.node.split('.', 1)[0]) <= 24) {
+    require('node:v8').setFlagsFromString('--interrupt-budget=1000000')
+  }
   const { readFileSync, writeFileSync, renameSync } = require('node:fs')
   const { join } = require('node:path')
   const { Script } = require('node:vm')
