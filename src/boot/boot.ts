@@ -63,7 +63,7 @@ export function boot(world: World, options: BootOptions): Booted {
 }
 
 /** `5.4` as the kernel's number 5004. */
-function kernelNumber(version: string): number {
+export function kernelNumber(version: string): number {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major * 1000 + minor
 }

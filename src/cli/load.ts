@@ -3,6 +3,7 @@ import type { Checked, Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
 import { deployWorld } from '../boot/deploy.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
+import { xdpRefusals } from '../boot/xdp-refusals.ts'
 import { check, importPath } from '../model/check.ts'
 import type { Model } from '../model/model.ts'
 import type { File } from '../syntax/ast.ts'
@@ -20,7 +21,10 @@ export function load(cwd: string, path: string): Checked<Model> {
   follow(cwd, parsed.value, path, imports, problems)
   if (problems.length > 0) return { ok: false, diagnostics: [...parsed.diagnostics, ...problems] }
   const checked = check({ main: parsed.value, imports }, rulesetMistakes, deployWorld)
-  return { ...checked, diagnostics: [...parsed.diagnostics, ...checked.diagnostics] }
+  const diagnostics = [...parsed.diagnostics, ...checked.diagnostics]
+  const refused = checked.ok ? xdpRefusals(checked.value) : []
+  if (refused.length > 0) return { ok: false, diagnostics: [...diagnostics, ...refused] }
+  return { ...checked, diagnostics }
 }
 
 /** Parses what a file imports, and what that imports; a missing file is left to the checks, which know its place. */
