@@ -65,9 +65,11 @@ function isForProxy(skb: Skb): boolean {
   return type >= icmpv6Type.routerSolicitation && type <= icmpv6Type.redirect
 }
 
-/** Sources that stay on their link or in their host (RFC 4291 section 2.5.6). Nobody is told. */
+/** Sources that stay on their link or in their host (RFC 4291 section 2.5.6). Only a neighbour can be told. */
 function sourceStaysHere(skb: Skb): boolean {
   const source = readIpv6(skb.bytes, skb.networkHeader + ipv6At.source)
+  if (isLinkLocal(source))
+    icmp6Send(skb, { type: icmpv6Type.unreachable, code: icmpv6Unreachable.beyondScope, info: 0 })
   return isUnspecified(source) || isMulticast(source) || isLoopback(source) || isLinkLocal(source)
 }
 
