@@ -62,6 +62,13 @@ export function boot(world: World, options: BootOptions): Booted {
   return { machine, programs, listeners }
 }
 
+/** Devices, addresses, routes and entries that a running machine gets: of namespaces that are there. */
+export function bootLate(machine: Machine, models: readonly NamespaceModel[]): void {
+  for (const model of models) bootDevices(machine, model)
+  for (const model of models) bootLinks(namespaceOf(machine, model.name), model)
+  for (const model of models) bootHost(namespaceOf(machine, model.name), model)
+}
+
 /** `5.4` as the kernel's number 5004. */
 export function kernelNumber(version: string): number {
   const [major = 0, minor = 0] = version.split('.').map(Number)

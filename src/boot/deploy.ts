@@ -38,15 +38,22 @@ function planOf(cluster: ClusterModel): ReadonlyMap<string, CniHost> {
 /** A world with what its cluster's plugin installs. What the file says itself wins: it is there first. */
 export function deployWorld(world: World): World {
   const { cluster } = world
-  if (cluster === undefined) return world
+  return cluster === undefined ? world : { ...world, namespaces: deployCluster(cluster, world.namespaces) }
+}
+
+/** The hosts among these with what the plugin installs on them. */
+export function deployCluster(
+  cluster: ClusterModel,
+  hosts: readonly NamespaceModel[],
+): readonly NamespaceModel[] {
   const plan = planOf(cluster)
   const nodes = new Set(cluster.nodes.map(({ name }) => name))
-  const namespaces = world.namespaces.map((host) => {
+  return hosts.map((host) => {
     const own = plan.get(host.name)
-    const settled = nodes.has(host.name) ? withBridgeNetfilter(host) : host
+    const hasBridge = own?.devices.some(({ kind }) => kind.type === 'bridge') === true
+    const settled = nodes.has(host.name) && hasBridge ? withBridgeNetfilter(host) : host
     return own === undefined ? settled : deployHost(settled, own)
   })
-  return { ...world, namespaces }
 }
 
 const bridgeNetfilter = 'net.bridge.bridge-nf-call-iptables'
@@ -135,7 +142,7 @@ function deviceModel(device: CniDevice, span: Span): DeviceModel {
         tunnel: { ...tunnel, vni: kind.vni, dstport: kind.port, local: kind.local },
       }
     case 'ipip':
-      return { ...base, kind: 'ipip', tunnel: { ...tunnel, vni: 0 } }
+      return { ...base, kind: 'ipip', tunnel: { ...tunnel, learning: true, udpcsum: true, vni: 0 } }
   }
 }
 
@@ -170,5 +177,6 @@ function routeModel(route: CniHost['routes'][number], span: Span): RouteModel {
     nexthops: route.type === 'blackhole' ? [] : [hop],
     span,
     ...(route.scopeLink ? { scope: scopeLink } : {}),
+    ...(route.protocol === undefined ? {} : { protocol: route.protocol }),
   }
 }

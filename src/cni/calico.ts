@@ -22,6 +22,9 @@ import { portmapHost } from './portmap.ts'
 
 /** The gateway of every pod: an address that nobody has. */
 const gateway: Ipv4 = ipv4From(0xa9fe_0101)
+/** Felix's rtm_protocol, and BIRD's. */
+const felix = 80
+const bird = 12
 /** What Calico gives to the host's end of every veth pair. */
 const hostMac = macFrom(0xeeee_eeee_eeee)
 
@@ -47,8 +50,10 @@ function overlayKind(cluster: CniCluster, underlay: NonNullable<CniNode['underla
 function overlayHost(cluster: CniCluster, node: CniNode): CniHost {
   const { underlay } = node
   const own = tunnelAddress(node)
-  if (cluster.routing === 'native' || underlay === undefined || own === undefined)
-    return nodeRoutes(cluster, node)
+  if (cluster.routing === 'native' || underlay === undefined || own === undefined) {
+    const learned = nodeRoutes(cluster, node)
+    return { ...learned, routes: learned.routes.map((route) => ({ ...route, protocol: bird })) }
+  }
   const device = overlayDevice[cluster.routing]
   const isVxlan = cluster.routing === 'vxlan'
   const others = cluster.nodes.flatMap((other) => {
@@ -149,7 +154,7 @@ export function planCalico(cluster: CniCluster): readonly CniHost[] {
     const pods = podsOn(cluster, node)
     const rules: CniHost = {
       ...emptyHost(node.name),
-      routes: node.blocks.map((prefix) => ({ prefix, type: 'blackhole' as const })),
+      routes: node.blocks.map((prefix) => ({ prefix, type: 'blackhole' as const, protocol: felix })),
       sysctls: [{ key: 'net.ipv4.ip_forward', value: 1 }],
       tables: [
         ...(pods.length === 0 ? [] : [policyTable(pods)]),

@@ -78,6 +78,8 @@ export interface CniRoute {
   readonly onlink?: true
   /** `scope link`: the destination is on the wire. */
   readonly scopeLink?: true
+  /** rtm_protocol; boot where it is absent. */
+  readonly protocol?: number
 }
 
 export interface CniNeighbour {

@@ -14,6 +14,8 @@ export interface Namespace {
   readonly name: string
   readonly index: number
   readonly devices: Map<number, NetDevice>
+  /** dev_index_reserve(): the index of the next device; those of devices that went are not used again. */
+  nextIfindex: number
   readonly devicesByName: Map<string, NetDevice>
   readonly sysctls: SysctlTable
   /** Addresses, routes, rules, neighbours, fragments, ICMP limits: IPv4 and IPv6. */
@@ -45,6 +47,7 @@ export function addNamespace(
   ns.name = options.name
   ns.index = machine.namespaces.size
   ns.devices = new Map()
+  ns.nextIfindex = 1
   ns.devicesByName = new Map()
   ns.sysctls = new SysctlTable()
   ns.netfilter = new NetfilterHooks()

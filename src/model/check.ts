@@ -6,17 +6,18 @@
 // rule about one value is in the reader of that value (resolve/, words/); a rule about several things is a file of checks/.
 
 import type { Checked, Diagnostic, Report } from '../base/diagnostic.ts'
-import type { Scenario } from '../syntax/ast.ts'
+import type { Pod, Scenario } from '../syntax/ast.ts'
 import { addressesInUse } from './checks/addresses-in-use.ts'
 import { attachmentsFit } from './checks/attachments-fit.ts'
 import { caseTables } from './checks/case-tables.ts'
 import { clusterWords } from './checks/cluster-words.ts'
 import { devicesAreWhole } from './checks/devices-are-whole.ts'
-import { entriesDiffer } from './checks/entries-differ.ts'
 import { engineMissing } from './checks/engine-missing.ts'
+import { entriesDiffer } from './checks/entries-differ.ts'
 import { expectationsFollow } from './checks/expectations-follow.ts'
 import { guardsName } from './checks/guards-name-cases.ts'
 import { hostsAndNets } from './checks/hosts-and-nets.ts'
+import { listensFit } from './checks/listens-fit.ts'
 import { namesAreUnique } from './checks/names-are-unique.ts'
 import { pinsAgree } from './checks/pins-agree.ts'
 import { programActions } from './checks/program-actions.ts'
@@ -67,6 +68,7 @@ const worldChecks: readonly WorldCheck[] = [
   pinsAgree,
   programValues,
   clusterWords,
+  listensFit,
   engineMissing,
 ]
 
@@ -108,6 +110,13 @@ function inOrder(left: Diagnostic, right: Diagnostic, { main }: Files): number {
   return left.span.start - right.span.start || left.span.end - right.span.end
 }
 
+/** Pods that steps add: their names and addresses are those of the world. */
+function latePodsOf({ scenarios }: Linked): readonly Pod[] {
+  return scenarios.flatMap((scenario) =>
+    scenario.items.flatMap((item) => (item.kind === 'add' && item.item.kind === 'pod' ? [item.item] : [])),
+  )
+}
+
 /** Gives the world for the values of a case. Cases whose values do not reach into the topology share one. */
 function worldsOf(
   linked: Linked,
@@ -116,14 +125,15 @@ function worldsOf(
 ): (lookup: Lookup) => WorldDraft {
   const known = new Map<string, WorldDraft>()
   const variables = new Set<string>()
-  for (const node of [linked.topology, linked.programs.map((each) => each.syntax)]) {
+  const late = latePodsOf(linked)
+  for (const node of [linked.topology, late, linked.programs.map((each) => each.syntax)]) {
     for (const part of variablesIn(node)) variables.add(part.name)
   }
   return (lookup) => {
     const key = JSON.stringify([...variables].map((name) => lookup(name)?.text ?? null))
     const found = known.get(key)
     if (found !== undefined) return found
-    const entities = readEntities(linked, fill(linked.topology, lookup), report)
+    const entities = readEntities(linked, fill(linked.topology, lookup), report, fill(late, lookup))
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))
     const read = readWorld({ entities, report }, programs)
     for (const rule of rules) rule(read, report)

@@ -5,7 +5,7 @@ import type { Span } from '../base/text.ts'
 import type { Ipv4 } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
-import type { World } from './model.ts'
+import type { NamespaceModel, World } from './model.ts'
 
 /** Plugins that `cluster none` can have. */
 export const clusterCnis = ['flannel', 'calico', 'bridge'] as const
@@ -19,6 +19,8 @@ export interface ClusterModel {
   readonly podCidr: Prefix
   readonly nodes: readonly ClusterNodeModel[]
   readonly pods: readonly ClusterPodModel[]
+  /** Pods that steps add, with what the file says of them. */
+  readonly late: readonly { readonly pod: ClusterPodModel; readonly host: NamespaceModel }[]
   readonly span: Span
 }
 
@@ -30,6 +32,8 @@ export interface ClusterNodeModel {
   readonly blocks: readonly Prefix[]
   /** MAC addresses of the devices that the plugin makes. */
   readonly macs: ReadonlyMap<string, Mac>
+  /** The node as the file says it, without what the plugin installs. */
+  readonly bare: NamespaceModel
 }
 
 export interface ClusterPodModel {

@@ -71,6 +71,8 @@ export type Step =
       readonly span: Span
     }
   | { readonly kind: 'delete'; readonly namespace: string; readonly device?: string; readonly span: Span }
+  /** A pod of `cluster.late`: its plugin connects it. */
+  | { readonly kind: 'add-pod'; readonly name: string; readonly span: Span }
   | {
       readonly kind: 'set'
       readonly namespace: string

@@ -4,6 +4,7 @@ import type { Listener } from '../boot/listeners.ts'
 import type { Machine } from '../kernel/machine.ts'
 import { runUntil } from '../kernel/socket/waiting.ts'
 import type { Value } from '../model/claim.ts'
+import type { ClusterModel } from '../model/cluster.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Conversation } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
@@ -16,6 +17,8 @@ export class Run {
   readonly captured = new Map<string, Value>()
   readonly conversations = new Map<string, Conversation>()
   readonly listeners: Listener[]
+  /** The cluster as steps have changed it. */
+  cluster: ClusterModel | undefined
   /** The first limit that was reached. */
   limit: string | undefined
 
@@ -24,6 +27,7 @@ export class Run {
     this.machine = booted.machine
     this.model = model
     this.listeners = [...booted.listeners]
+    this.cluster = model.world.cluster
   }
 
   /** Does everything that is due now. */

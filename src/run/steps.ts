@@ -12,13 +12,15 @@ import {
   removeRuleModel,
 } from '../boot/host-items.ts'
 import { startListener, stopListeners } from '../boot/listeners.ts'
+import { withoutPod, withPod } from '../boot/pods.ts'
 import { deviceOf, namespaceOf } from '../boot/resolved.ts'
 import { born } from '../kernel/birth.ts'
 import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
+import { emptyNamespace, removeDevice } from '../kernel/device/remove.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
-import { failed } from '../kernel/socket/errno.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
+import { failed } from '../kernel/socket/errno.ts'
 import type { HostChange, Step } from '../model/step.ts'
 import type { Conversation } from './conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
@@ -52,6 +54,13 @@ export function takeStep(run: Run, step: Step): void {
     case 'delete':
       takeDelete(run, step)
       break
+    case 'add-pod': {
+      if (run.cluster === undefined) break
+      const { cluster, listeners } = withPod(machine, run.cluster, step.name)
+      run.cluster = cluster
+      run.listeners.push(...listeners)
+      break
+    }
     case 'set': {
       const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
       if (step.mtu !== undefined) setMtu(dev, step.mtu)
@@ -124,7 +133,10 @@ function takeChange(run: Run, change: HostChange): void {
       ns.sysctls.set(item.key, item.value)
       return
     case 'dev': {
-      if (removes) return setDown(deviceOf(ns, item.device.name))
+      if (removes) {
+        removeDevice(deviceOf(ns, item.device.name))
+        return
+      }
       createDevice(run.machine, ns, item.device)
       const dev = deviceOf(ns, item.device.name)
       for (const { key, value } of item.device.sysctls) ns.sysctls.set(key, value)

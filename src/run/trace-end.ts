@@ -14,6 +14,7 @@ import type { Run } from './run-state.ts'
 export function finishTrace(run: Run, scenario: string): Trace {
   const packets: PacketTrace[] = run.machine.trace?.packets ?? []
   const state = [...run.machine.namespaces.values()]
+    .filter((ns) => ns.devices.size > 0) // what is left of a deleted one is nobody's
     .map((ns) => ({ node: ns.name, lines: stateLines(ns) }))
     .filter(({ lines }) => lines.length > 0)
   const { id } = run.model

@@ -38,7 +38,7 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     ns,
     name: options.name,
     kind: options.kind,
-    ifindex: ns.devices.size + 1,
+    ifindex: ns.nextIfindex,
     mac: options.kind === 'loopback' ? zeroMac : (options.mac ?? derivedMac(ns, options.name)),
     mtu: options.mtu ?? defaultMtu,
     up: false,
@@ -64,6 +64,7 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     private: options.private,
     features: new Map(),
   }
+  ns.nextIfindex += 1
   ns.devices.set(dev.ifindex, dev)
   ns.devicesByName.set(dev.name, dev)
   return dev

@@ -56,8 +56,8 @@ export interface DeviceOps {
   readonly changed?: (dev: NetDevice, what: DeviceChange) => void
 }
 
-/** What a notifier is told (netdev_chain: NETDEV_UP, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU). */
-export type DeviceChange = 'up' | 'down' | 'carrier' | 'mac' | 'mtu'
+/** What a notifier is told (netdev_chain: NETDEV_UP, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_UNREGISTER). */
+export type DeviceChange = 'up' | 'down' | 'carrier' | 'mac' | 'mtu' | 'gone'
 
 /** A function that wants to know of every change of every device (routes vanish with a device). */
 export type DeviceNotifier = (dev: NetDevice, change: DeviceChange) => void

@@ -24,6 +24,14 @@ export function plugIn(segment: Segment, dev: NetDevice): void {
   segment.places.set(dev.mac, dev)
 }
 
+/** Pulls a device's cable. */
+export function unplug(segment: Segment, dev: NetDevice): void {
+  const at = segment.ports.indexOf(dev)
+  if (at === -1) return
+  segment.ports.splice(at, 1)
+  for (const [mac, port] of segment.places) if (port === dev) segment.places.delete(mac)
+}
+
 /** The port that a unicast frame goes to; undefined: to all others. */
 export function portOf(segment: Segment, mac: number): NetDevice | undefined {
   return segment.places.get(mac)

@@ -106,5 +106,10 @@ export function ipDeviceChanged(dev: NetDevice, change: DeviceChange): void {
       return
     case 'mtu':
       return
+    case 'gone':
+      flushAddresses(dev, 4)
+      flushAddresses(dev, 6)
+      forgetNeighbours(dev, 4)
+      return
   }
 }

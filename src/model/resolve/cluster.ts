@@ -5,6 +5,7 @@ import { covers, formatPrefix, networkOf, type Prefix, prefixOf } from '../../ne
 import type { Cluster, HostPort, Pod } from '../../syntax/ast.ts'
 import type { ClusterCni, ClusterModel, ClusterNodeModel, ClusterPodModel } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
+import type { NamespaceModel } from '../model.ts'
 import { addressIn, prefixIn } from '../words/addresses.ts'
 import { numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
@@ -14,22 +15,35 @@ import type { Scope } from './scope.ts'
 import { notYet } from './unavailable.ts'
 
 /** The cluster, or undefined where there is none that a plugin connects. */
-export function readCluster(scope: Scope): ClusterModel | undefined {
+export function readCluster(
+  scope: Scope,
+  namespaces: ReadonlyMap<string, NamespaceModel>,
+): ClusterModel | undefined {
   const { entities } = scope
   const [cluster] = entities.clusters
   const cni = clusterCni(entities.clusters)
   if (cluster === undefined || cni === undefined) return undefined
   const pods = entities.pods.flatMap((pod) => readPod(pod, cni, scope) ?? [])
-  const nodes = [...entities.hosts.values()].filter((host) => host.kind === 'node')
-  const podCidr = readPodCidr(cluster, pods, scope)
-  podsFit(pods, podCidr, cni, scope)
+  const late = entities.latePods.flatMap((pod) => {
+    const read = readPod(pod, cni, scope)
+    const host = namespaces.get(pod.name.text)
+    return read === undefined || host === undefined ? [] : [{ pod: read, host }]
+  })
+  const all = [...pods, ...late.map(({ pod }) => pod)]
+  const podCidr = readPodCidr(cluster, all, scope)
+  podsFit(all, podCidr, cni, scope)
+  const nodes = [...entities.hosts.values()].flatMap((host) => {
+    const bare = host.kind === 'node' ? namespaces.get(host.name) : undefined
+    return bare === undefined ? [] : [readNode(host, bare, all, cni)]
+  })
   return {
     cni,
     routing: readRouting(cluster, cni, scope),
     masquerade: readMasquerade(cluster, cni),
     podCidr,
-    nodes: nodes.map((node) => readNode(node, pods, cni)),
+    nodes,
     pods,
+    late,
     span: cluster.span,
   }
 }
@@ -142,13 +156,19 @@ function blocksOf(pods: readonly ClusterPodModel[], cni: ClusterCni): readonly P
   return blocks.filter((block, index) => blocks.findIndex((each) => each.address === block.address) === index)
 }
 
-function readNode(host: HostDraft, all: readonly ClusterPodModel[], cni: ClusterCni): ClusterNodeModel {
+function readNode(
+  host: HostDraft,
+  bare: NamespaceModel,
+  all: readonly ClusterPodModel[],
+  cni: ClusterCni,
+): ClusterNodeModel {
   const pods = all.filter((pod) => pod.node === host.name)
   const blocks = blocksOf(pods, cni)
   return {
     name: host.name,
     underlay: underlayOf(host),
     blocks: cni === 'calico' ? blocks : blocks.slice(0, 1),
+    bare,
     macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
   }
 }

@@ -17,6 +17,7 @@ import { fill } from '../words/fill.ts'
 import { durationIn, numberIn, ranges } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
+import { clusterCni } from '../world/cluster-devices.ts'
 import { type DeviceDraft, type HostDraft, readDevice } from '../world/entities.ts'
 import { readDeviceModel } from './device.ts'
 import { type FlowStep, readFlow, readOperations } from './flow.ts'
@@ -83,6 +84,10 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       notYet(step.span, `restarting a ${step.what}`, report)
       return
     case 'add':
+      if (step.item.kind === 'pod' && clusterCni(scope.entities.clusters) !== undefined) {
+        draft.steps.push({ kind: 'add-pod', name: step.item.name.text, span: step.span })
+        return
+      }
       // What is added says so itself where it has no engine; a host that appears in mid-scenario has none.
       if (step.item.kind !== 'pod' && step.item.kind !== 'service' && step.item.kind !== 'policy') {
         notYet(step.span, `adding a ${step.item.kind} to a running world`, report)
@@ -186,6 +191,11 @@ function readRepeat(
   }
 }
 
+/** A pod whose cluster has no engine yet. */
+function isUnconnected(host: HostDraft, { entities }: Scope): boolean {
+  return host.kind === 'pod' && clusterCni(entities.clusters) === undefined
+}
+
 function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
   const { target, what, span } = step
   const [first, second] = target.segments
@@ -197,7 +207,7 @@ function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
     return
   }
   const host = hostNamed(first, scope)
-  if (host === undefined || host.kind === 'pod') return
+  if (host === undefined || isUnconnected(host, scope)) return
   if (second === undefined) {
     draft.steps.push({ kind: 'delete', namespace: host.name, span })
     return
@@ -212,7 +222,7 @@ function readSet(step: SetStep, draft: StepsDraft, scope: Scope): void {
   const [first, second] = step.target.segments
   if (first === undefined || first.text === 'cluster' || first.text === 'pod' || first.text === 'svc') return
   const host = hostNamed(first, scope)
-  if (host === undefined || host.kind === 'pod') return
+  if (host === undefined || isUnconnected(host, scope)) return
   const [word, value] = step.option.values
   if (step.option.name === 'sysctl' && word !== undefined && value !== undefined) {
     const settings = sysctlIn({ key: word, value }, { devices: host.devices.keys() }, scope.report)
@@ -261,7 +271,7 @@ function setDevice(
 function readOnHost(step: OnHost, draft: StepsDraft, scope: Scope): void {
   const [first] = step.host.segments
   const host = first && hostNamed(first, scope)
-  if (host === undefined || host.kind === 'pod') return
+  if (host === undefined || isUnconnected(host, scope)) return
   for (const change of step.changes) {
     for (const item of readChange(change, host, scope)) {
       draft.steps.push({
@@ -290,7 +300,9 @@ function readChange(change: Change, host: HostDraft, scope: Scope): readonly Cha
   const { item, verb } = change
   const wrong = refusedVerbs[verb]?.[item.kind]
   if (wrong !== undefined) {
-    scope.report(mistake('S118', change.span, `\`${verb}\` does not go with \`${item.kind}\``, { hint: wrong }))
+    scope.report(
+      mistake('S118', change.span, `\`${verb}\` does not go with \`${item.kind}\``, { hint: wrong }),
+    )
     return []
   }
   const one = <T>(value: T | undefined, make: (value: T) => ChangeItem): readonly ChangeItem[] =>
@@ -311,7 +323,8 @@ function readChange(change: Change, host: HostDraft, scope: Scope): readonly Cha
         value,
       }))
     case 'dev':
-      for (const each of item.attachments) notYet(each.span, 'attaching a program to a running device', scope.report)
+      for (const each of item.attachments)
+        notYet(each.span, 'attaching a program to a running device', scope.report)
       return one(readDeviceModel(addedDevice(item, host, scope), host, scope), (device) => ({
         kind: 'dev',
         device,

@@ -28,10 +28,13 @@ export function readWorld(
 ): WorldDraft {
   const { entities } = scope
   const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
-  const cluster = readCluster(scope)
-  const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod' || cluster !== undefined)
+  const connected = clusterCni(entities.clusters) !== undefined
+  const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod' || connected)
   const defaults = readDefaults(scope)
-  const namespaces = hosts.map((host) => readNamespace(host, defaults, scope))
+  const all = hosts.map((host) => readNamespace(host, defaults, scope))
+  const cluster = readCluster(scope, new Map(all.map((host) => [host.name, host])))
+  const late = new Set(entities.latePods.map((pod) => pod.name.text))
+  const namespaces = late.size === 0 ? all : all.filter(({ name }) => !late.has(name))
   const named = [...entities.hosts.values()].map((host) => ({
     name: host.name,
     addresses: addressesOf(host).filter((address) => !isLoopback(address) && !isLinkLocal(address)),

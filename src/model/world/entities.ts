@@ -92,6 +92,8 @@ export interface Entities {
   readonly nets: ReadonlyMap<string, NetDraft>
   readonly hosts: ReadonlyMap<string, HostDraft>
   readonly pods: readonly Pod[]
+  /** Pods that steps add. */
+  readonly latePods: readonly Pod[]
   readonly services: ReadonlyMap<string, Service>
   readonly policies: ReadonlyMap<string, Policy>
   readonly clusters: readonly Cluster[]
@@ -100,7 +102,12 @@ export interface Entities {
 type Machine = Host | External | Pod
 
 /** Reads a topology. Where a name stands twice, the first counts and a check reports the second. */
-export function readEntities(linked: Linked, items: Linked['topology'], report: Report): Entities {
+export function readEntities(
+  linked: Linked,
+  items: Linked['topology'],
+  report: Report,
+  latePods: readonly Pod[] = [],
+): Entities {
   const nets = new Map<string, NetDraft>()
   for (const item of items) if (item.kind === 'net') keepFirst(nets, item.name.text, readNet(item, report))
   const taken = new Set<number>()
@@ -108,6 +115,9 @@ export function readEntities(linked: Linked, items: Linked['topology'], report: 
   for (const item of items) {
     if (!isMachine(item) || hosts.has(item.name.text)) continue
     hosts.set(item.name.text, readHost(item, { nets, taken, report }))
+  }
+  for (const pod of latePods) {
+    if (!hosts.has(pod.name.text)) hosts.set(pod.name.text, readHost(pod, { nets, taken, report }))
   }
   completePeers(hosts, taken)
   inheritMacs(hosts)
@@ -119,13 +129,14 @@ export function readEntities(linked: Linked, items: Linked['topology'], report: 
     return map
   }
   const [pods, clusters] = [of('pod'), of('cluster')]
-  addClusterDevices(hosts, { clusters, pods }, taken)
+  addClusterDevices(hosts, { clusters, pods: [...pods, ...latePods] }, taken)
   return {
     linked,
     items,
     nets,
     hosts,
     pods,
+    latePods: latePods.filter((pod) => pods.every(({ name }) => name.text !== pod.name.text)),
     services: byName(of('service')),
     policies: byName(of('policy')),
     clusters,
