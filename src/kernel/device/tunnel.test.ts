@@ -202,6 +202,13 @@ test('over IPv6: 70 bytes', () => {
   expect(outer(lab).length).toBe(33 + 70)
 })
 
+test('over IPv6 an outer packet that is too big is lost, and the host learns 1430 (tried on 6.18)', () => {
+  const lab = vxlanLab({}, 6)
+  expect(sendThrough(lab, { bytes: 1472 })).toBe(0)
+  expect(lab.a.counters.get('Ip6FragFails')).toBe(1)
+  expect(lab.a.ip.v4.exceptions.get(at('10.7.0.2'))?.mtu).toBe(1430)
+})
+
 test('geneve: port 6081, 50 bytes, source ports of the whole range; another remote than its own is not heard', () => {
   const lab = geneveLab()
   expect(sendThrough(lab)).toBe(1)

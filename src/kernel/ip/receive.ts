@@ -124,6 +124,8 @@ function finishReceive(skb: Skb): void {
   const route = routeOf(skb.dev, skb)
   if (route === undefined) return
   skb.route = route
+  // the route takes the place of what a tunnel device said of the packet (one skb_dst for both)
+  skb.tunnelKey = undefined
   if (!checkOptions(skb)) return
   countGroups(skb, route)
   if (route.error !== undefined) ipError(skb, route.error)

@@ -18,22 +18,31 @@ import { fragmentPacket6 } from './fragment.ts'
 const outputHook = { family: 6, hook: 'OUTPUT' } as const
 const postroutingHook = { family: 6, hook: 'POSTROUTING' } as const
 
+/** Whether a packet that is too big may be cut: `whole` for those of tunnels (ip6_fragment: neither a socket's nor ignore_df). */
+interface Output6Options {
+  readonly whole?: boolean
+}
+
 /**
  * ip6_local_out(): sends a packet that was built here. `skb.data` and `skb.networkHeader` stand at the IPv6 header and
  * `skb.route` is its route. Answers 0, a NET_XMIT code, or -EPERM when OUTPUT or POSTROUTING dropped it.
  */
-export function ip6LocalOut(ns: Namespace, skb: Skb): number {
+export function ip6LocalOut(ns: Namespace, skb: Skb, options: Output6Options = {}): number {
   const route = present(skb.route, 'a packet that is sent has a route')
   writeU16(skb.bytes, skb.networkHeader + ipv6At.payloadLength, skb.tail - skb.networkHeader - ipv6At.payload)
   skb.protocol = etherType.ipv6
   count(ns, 'Ip6OutRequests')
   const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
-  return ip6Output(ns, skb)
+  return ip6Output(ns, skb, options)
 }
 
 /** ip6_output(): POSTROUTING and on. `input` is the device a forwarded packet came by. */
-export function ip6Output(ns: Namespace, skb: Skb, options: { readonly input?: NetDevice } = {}): number {
+export function ip6Output(
+  ns: Namespace,
+  skb: Skb,
+  options: Output6Options & { readonly input?: NetDevice } = {},
+): number {
   const route = present(skb.route, 'a packet that is sent has a route')
   skb.dev = route.device
   skb.protocol = etherType.ipv6
@@ -44,13 +53,18 @@ export function ip6Output(ns: Namespace, skb: Skb, options: { readonly input?: N
   }
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
-  return finishOutput(ns, skb, skb.route ?? route)
+  return finishOutput(ns, skb, skb.route ?? route, options)
 }
 
 /** ip6_finish_output(): what was built here and is too big is cut now. */
-function finishOutput(ns: Namespace, skb: Skb, route: Route): number {
+function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Options): number {
   const mtu = Math.max(route.mtu, 1280)
   if (skb.length <= mtu || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  if (options.whole === true) {
+    count(ns, 'Ip6FragFails')
+    drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_PKT_TOO_BIG' })
+    return -errnoNumber.EMSGSIZE
+  }
   const identification = ns.machine.random('ip6-ident', ns.machine.packets)
   let result = 0
   for (const piece of fragmentPacket6(skb, mtu, identification)) {

@@ -109,6 +109,7 @@ function finishReceive(skb: Skb): void {
       return
     }
     skb.route = answer.route
+    skb.tunnelKey = undefined
   }
   const { route } = skb
   if (route?.type === 'multicast') {
