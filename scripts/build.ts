@@ -11,7 +11,7 @@ mkdirSync('dist')
 const common = {
   bundle: true,
   format: 'cjs',
-  external: ['koffi'], // native, and optional: scn verify says so when it is missing
+  external: ['koffi'] as string[], // native, and optional: scn verify says so when it is missing
   platform: 'node',
   target: 'node20',
   minify: true,

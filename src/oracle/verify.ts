@@ -9,7 +9,7 @@ import { compareDeliveries, compareFlows, compareFrames, compareMap, type Differ
 import { readCounters } from './counters.ts'
 import type { Reach } from './ground.ts'
 import { type CounterReading, type ModelRun, mapName, runModel } from './model-run.ts'
-import { KernelLacks, KernelRefused, openLibc } from './native.ts'
+import { KernelLacks, KernelRefused, type Libc, NotPossible, openLibc } from './native.ts'
 import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
 import { entriesOf } from './programs.ts'
 import { RealSteps } from './real-steps.ts'
@@ -32,7 +32,18 @@ export async function openOracle(clock: () => number): Promise<Oracle> {
   const libc = await openLibc()
   const abilities = probe(libc)
   const bpf = new Bpf(libc, possibleCpus())
+  tryBpf(libc, bpf)
   return { reach: { libc, bpf, memory: libc.allocate(4096), clock }, abilities }
+}
+
+/** Programs are part of nearly every case: without bpf(2) there is nothing to verify. */
+function tryBpf(libc: Libc, bpf: Bpf): void {
+  try {
+    libc.close(bpf.createMap({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 }))
+  } catch (problem) {
+    if (!(problem instanceof KernelRefused)) throw problem
+    throw new NotPossible(`bpf(2) is refused (${problem.errno}): CAP_BPF and CAP_NET_ADMIN are needed`)
+  }
 }
 
 /** Values of a per-CPU map: one for each possible CPU. */
