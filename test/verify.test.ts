@@ -18,23 +18,23 @@ import { openOracle } from '../src/oracle/verify.ts'
 
 const clock = (): number => performance.now()
 
-async function reach(): Promise<Bpf | string> {
+function reach(): Bpf | string {
   try {
-    return (await openOracle(clock)).reach.bpf
+    return openOracle(clock).reach.bpf
   } catch (problem) {
     if (problem instanceof NotPossible) return problem.message
     throw problem
   }
 }
 
-const bpf = await reach()
+const bpf = reach()
 
 test.runIf(typeof bpf === 'string')(`the real kernel cannot be asked: ${String(bpf)}`, () => {})
 
 /** Runs `scn verify --json`. */
-async function verified(paths: readonly string[]): Promise<{ code: number; report: Report }> {
+function verified(paths: readonly string[]): { readonly code: number; readonly report: Report } {
   let out = ''
-  const code = await verifyCommand(
+  const code = verifyCommand(
     {
       selection: { paths, keyword: undefined, tags: undefined, shard: undefined },
       slow: false,
@@ -67,8 +67,8 @@ describe.skipIf(typeof bpf === 'string')('scn verify agrees', () => {
     ['specs/redirect/each-helper-skips-its-own-part-of-the-stack.scn'],
     ['specs/route/a-router-says-why-it-cannot-forward.scn'],
     ['specs/socket/a-local-sender-is-told-at-once.scn'],
-  ])('%s', { timeout: 60_000 }, async (path) => {
-    const { code, report } = await verified([path])
+  ])('%s', { timeout: 60_000 }, (path) => {
+    const { code, report } = verified([path])
     expect(report.cases.filter(({ kind }) => kind === 'differs')).toEqual([])
     expect(report.verified).toBeGreaterThan(0)
     expect(code).toBe(0)

@@ -1,6 +1,7 @@
 // The few functions of libc through which the real kernel is reached: namespaces, sockets, bpf(2). What enters are
 // numbers and bytes; what leaves are results and errno names. Everything here acts on the thread that calls it, so it
 // must be called from the main thread only.
+import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { assert } from '../base/assert.ts'
 
@@ -101,11 +102,10 @@ interface Koffi {
   view(pointer: unknown, bytes: number): ArrayBuffer
 }
 
-async function loadKoffi(): Promise<Koffi> {
+/** Required, not imported: the command is one file compiled ahead of time, where an import of a package is not possible. */
+function loadKoffi(): Koffi {
   try {
-    const loaded: unknown = await import('koffi')
-    const { default: koffi } = loaded as { readonly default: Koffi }
-    return koffi
+    return createRequire(import.meta.url)('koffi') as Koffi
   } catch {
     throw new NotPossible(
       'the optional package `koffi` is not installed for this platform (`npm install koffi`); it reaches the kernel',
@@ -129,12 +129,12 @@ function memoryAt(koffi: Koffi, pointer: unknown, bytes: number): Memory {
 let known: Libc | undefined
 
 /** Opens libc. Throws NotPossible where there is none that we know. */
-export async function openLibc(): Promise<Libc> {
+export function openLibc(): Libc {
   if (known !== undefined) return known
   if (process.platform !== 'linux') throw new NotPossible(`this is ${process.platform}, not Linux`)
   const bpf = bpfNumber[process.arch]
   if (bpf === undefined) throw new NotPossible(`bpf(2) has no known number on ${process.arch}`)
-  const koffi = await loadKoffi()
+  const koffi = loadKoffi()
   let libc: ReturnType<Koffi['load']>
   try {
     libc = koffi.load('libc.so.6')

@@ -28,8 +28,8 @@ export interface Oracle {
 }
 
 /** Reaches the kernel. Throws NotPossible with a sentence for a person where it cannot be reached. */
-export async function openOracle(clock: () => number): Promise<Oracle> {
-  const libc = await openLibc()
+export function openOracle(clock: () => number): Oracle {
+  const libc = openLibc()
   const abilities = probe(libc)
   const bpf = new Bpf(libc, possibleCpus())
   tryBpf(libc, bpf)

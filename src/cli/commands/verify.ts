@@ -28,12 +28,12 @@ interface Row {
 }
 
 /** 0 when nothing differs, 1 when something does, 3 for a file that does not check, 4 when there is no kernel to ask. */
-export async function verifyCommand(args: VerifyArguments, console: Console): Promise<number> {
+export function verifyCommand(args: VerifyArguments, console: Console): number {
   const files = selectFiles(console.cwd, args.selection)
   if (files.length === 0) return exitCode.nothing
   let oracle: Oracle
   try {
-    oracle = await openOracle(args.clock)
+    oracle = openOracle(args.clock)
   } catch (problem) {
     if (!(problem instanceof NotPossible)) throw problem
     console.err(`scn: the real kernel cannot be asked: ${problem.message}\n`)
