@@ -181,13 +181,13 @@ function others(device: DeviceDraft, host: HostDraft, report: Report): void {
 function alone(device: DeviceDraft, mode: Word, host: HostDraft, report: Report): void {
   const lower = optionValue(device.options, 'dev')?.text
   const other = [...host.devices.values()].find(
-    (each) =>
-      each !== device && each.kind === 'macvlan' && optionValue(each.options, 'dev')?.text === lower,
+    (each) => each !== device && each.kind === 'macvlan' && optionValue(each.options, 'dev')?.text === lower,
   )
   if (other !== undefined) {
     const hint = `\`${other.name}\` stands on \`${lower}\` as well; use \`mode bridge\``
     report(mistakeIn('S125', mode, 'a passthru macvlan must be alone', { hint }))
   }
   const mac = optionOf(device.options, 'mac')
-  if (mac !== undefined) report(wrong(mac, 'a passthru macvlan has the address of its lower device', 'leave `mac` out'))
+  if (mac !== undefined)
+    report(wrong(mac, 'a passthru macvlan has the address of its lower device', 'leave `mac` out'))
 }

@@ -4,6 +4,7 @@ import type { Action } from '../../syntax/ast.ts'
 import { mistake } from '../diagnose.ts'
 import { hookFamily } from '../resolve/program.ts'
 import type { WorldDraft } from '../resolve/world.ts'
+import { redirectMapFlags } from '../words/map-flags.ts'
 
 /** What an action is called in the file, which helper it is, and where that helper exists. */
 interface Helper {
@@ -18,6 +19,7 @@ export function programActions({ programs }: WorldDraft, report: Report): void {
     const family = hookFamily(syntax.type)
     if (family === 'other') continue
     for (const action of uses.actions) {
+      redirectWords(action, report)
       const found = helperOf(action)
       if (found === undefined || found.only === family) continue
       report(
@@ -28,6 +30,23 @@ export function programActions({ programs }: WorldDraft, report: Report): void {
       )
     }
   }
+}
+
+/** Words that a redirect's helper has no argument for. */
+function redirectWords(action: Action, report: Report): void {
+  if (action.kind === 'redirect') {
+    const { helper, direction, via, span } = action
+    const takesDirection = helper === 'redirect' || helper === 'clone-redirect'
+    if (direction !== null && !takesDirection)
+      report(mistake('S134', span, `\`${helper}\` has no direction`, { hint: `leave \`${direction}\` out` }))
+    if (via !== null && helper !== 'redirect-neigh')
+      report(mistake('S134', via.span, `\`${helper}\` has no next hop`, { hint: 'use `redirect-neigh`' }))
+  }
+  if (action.kind !== 'redirect-map') return
+  const flag = action.options.find(({ name }) => name === 'flags')?.values[0]
+  if (flag === undefined || Object.hasOwn(redirectMapFlags, flag.text)) return
+  const hint = `one of ${Object.keys(redirectMapFlags).join(', ')}`
+  report(mistake('S137', flag.span, `there is no flag \`${flag.text}\``, { hint }))
 }
 
 function helperOf(action: Action): Helper | undefined {

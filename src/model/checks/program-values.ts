@@ -11,9 +11,10 @@ import { mistake, mistakeIn } from '../diagnose.ts'
 import { hookFamily, type ProgramDraft } from '../resolve/program.ts'
 import type { FieldUse } from '../resolve/program-uses.ts'
 import { readField } from '../resolve/test.ts'
+import { notYet } from '../resolve/unavailable.ts'
 import { readValue } from '../resolve/value.ts'
 import type { WorldDraft } from '../resolve/world.ts'
-import { fieldInfo } from '../words/fields.ts'
+import { fieldInfo, isInPrograms } from '../words/fields.ts'
 import { integerOf } from '../words/numbers.ts'
 import { addressesOf, type HostDraft } from '../world/entities.ts'
 
@@ -61,6 +62,8 @@ function field(
           ? 'it belongs to cgroup programs'
           : 'only an expectation can ask for it'
     report(mistake('S134', named.span, `an ${written} program cannot see \`${named.path}\``, { hint }))
+  } else if (!isInPrograms(info)) {
+    notYet(named.span, `the field \`${named.path}\` in a program`, report)
   } else if (how === 'set' && !info.writable) {
     report(
       mistake('S134', named.span, `\`${named.path}\` cannot be set`, {

@@ -13,7 +13,7 @@ import { icmpKindNames } from '../words/icmp-kinds.ts'
 import { durationIn } from '../words/numbers.ts'
 import { readPlace } from './place.ts'
 import type { Scope } from './scope.ts'
-import { readField, readTest } from './test.ts'
+import { readTest, readTracedField } from './test.ts'
 import { notYet } from './unavailable.ts'
 import { readEndpointValue, readValue } from './value.ts'
 import { checkVerdict } from './verdict.ts'
@@ -51,7 +51,7 @@ export function readBody(claim: ClaimSyntax, scope: Scope): ClaimBody | undefine
       return {
         kind: 'unchanged',
         fields: claim.fields.flatMap((field) => {
-          const info = readField(field, scope)
+          const info = readTracedField(field, scope)
           return info === undefined ? [] : [{ value: info.path, span: field.span }]
         }),
       }
@@ -138,7 +138,7 @@ function readOther(claim: Other, scope: Scope): ClaimBody | undefined {
     case 'counter':
       return readCounter(claim, scope)
     case 'capture':
-      return mapped(readField(claim.field, scope), (info) => ({
+      return mapped(readTracedField(claim.field, scope), (info) => ({
         kind: 'capture',
         variable: claim.variable.text,
         field: info.path,

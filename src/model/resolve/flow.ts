@@ -82,10 +82,7 @@ function hasPort(to: End, protocol: FlowStep['protocol'], { report }: Scope): bo
   return false
 }
 
-type FlowOptions = Pick<
-  FlowStep,
-  'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'connected'
->
+type FlowOptions = Pick<FlowStep, 'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'connected'>
 
 /** Options that not every protocol has. */
 const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protocol'][]>>> = {
@@ -146,7 +143,9 @@ export function readOperations(
     const known = abilities[protocol]
     if (known !== undefined && !known.includes(operation.name) && !absent.includes(operation.name)) {
       const hint = `it can ${known.join(', ')}`
-      scope.report(mistake('S136', operation.span, `a flow of ${protocol} cannot ${operation.name}`, { hint }))
+      scope.report(
+        mistake('S136', operation.span, `a flow of ${protocol} cannot ${operation.name}`, { hint }),
+      )
       return []
     }
     return readOperation(operation, flow, scope) ?? []
@@ -179,7 +178,12 @@ function readOperation(
       return { kind: name, span }
     case 'send':
     case 'recv':
-      return readTransfer(name, first ?? (name === 'send' ? flowOption(flow, 'size') : undefined), operation, scope)
+      return readTransfer(
+        name,
+        first ?? (name === 'send' ? flowOption(flow, 'size') : undefined),
+        operation,
+        scope,
+      )
     case 'request':
       return { kind: 'request', method: first?.text ?? 'GET', url: values[1]?.text ?? '/', span }
     case 'respond': {

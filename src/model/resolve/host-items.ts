@@ -34,7 +34,13 @@ export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): N
 /** One entry of the forwarding table of a bridge or vxlan device; static and local ones never age. */
 export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | undefined {
   const mac = macIn(item.mac, scope.report)
-  optionsNotYet(item.options, host.devices.get(optionValue(item.options, 'dev')?.text ?? '')?.kind === 'vxlan' ? ['vlan'] : ['vlan', 'self'], scope.report)
+  optionsNotYet(
+    item.options,
+    host.devices.get(optionValue(item.options, 'dev')?.text ?? '')?.kind === 'vxlan'
+      ? ['vlan']
+      : ['vlan', 'self'],
+    scope.report,
+  )
   const word = optionValue(item.options, 'dev')
   if (word === undefined) {
     scope.report(

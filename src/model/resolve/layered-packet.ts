@@ -11,6 +11,7 @@ import { optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import { destinationMacOf, type End, readHostWord, sourceMacOf } from './ends.ts'
 import { hexIn } from './hex-bytes.ts'
+import { checkLayerFields } from './layer-fields.ts'
 import { address4, address6, flag, mac, number, ports, type Reader, raw, value } from './layer-reader.ts'
 import type { Scope } from './scope.ts'
 import type { PacketDraft } from './short-packet.ts'
@@ -58,6 +59,7 @@ export function readLayers(
 
 function readLayer(reader: Reader): LayerSpec | undefined {
   const { layer, scope } = reader
+  checkLayerFields(layer, scope)
   switch (layer.name) {
     case 'eth':
       return defined({

@@ -2,7 +2,7 @@
 // is looked up with, the value from the entries and from what is written into it, the size from both.
 import { didYouMean } from '../../base/closest.ts'
 import type { MapDeclaration, MapType, Word } from '../../syntax/ast.ts'
-import { mistakeIn } from '../diagnose.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
 import type { MapModel } from '../program.ts'
 import { fieldInfo } from '../words/fields.ts'
 import { mapFlagIn } from '../words/map-flags.ts'
@@ -11,6 +11,7 @@ import { optionValue } from '../words/options.ts'
 import { fits, layoutBytes, layoutNames, layoutOf } from './layout.ts'
 import type { MapUse } from './program-uses.ts'
 import type { Scope } from './scope.ts'
+import { notYet } from './unavailable.ts'
 
 /** Types whose key is an index. */
 const indexed: ReadonlySet<MapType> = new Set([
@@ -119,7 +120,15 @@ function checkEntries(item: MapDeclaration, keyType: string, valueType: string, 
         hint: `its ${what}s are of type ${layout}`,
       }),
     )
+  if (item.type === 'cpumap') notYet(item.span, 'a cpumap', scope.report)
   for (const entry of item.entries) {
+    for (const expr of [entry.key, entry.value])
+      if (expr !== null && expr.kind !== 'word')
+        scope.report(
+          mistake('S135', expr.span, 'an entry is made of plain values', {
+            hint: 'a number, an address or a name',
+          }),
+        )
     if (entry.key.kind === 'word' && !fits(entry.key, keyType, scope)) wrong(entry.key, 'key', keyType)
     if (entry.value?.kind === 'word' && !fits(entry.value, valueType, scope))
       wrong(entry.value, 'value', valueType)

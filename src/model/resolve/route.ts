@@ -102,7 +102,9 @@ function legsAreLegs(item: Route, report: Report): void {
   const hops = item.options.filter(({ name }) => name === 'via' || name === 'dev' || name === 'onlink')
   const [extra] = leadsNowhere(item.type) ? [...hops, ...item.nexthops] : item.nexthops.length > 0 ? hops : []
   if (extra === undefined) return
-  const message = leadsNowhere(item.type) ? `a ${item.type} route has no next hop` : 'this next hop stands beside others'
+  const message = leadsNowhere(item.type)
+    ? `a ${item.type} route has no next hop`
+    : 'this next hop stands beside others'
   report(mistake('S126', extra.span, message, { hint: 'the kernel refuses such a route (EINVAL)' }))
 }
 

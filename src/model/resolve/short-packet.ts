@@ -19,6 +19,7 @@ import { isSet, optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import { destinationMacOf, type End, pairOf, readEnd, sourceMacOf } from './ends.ts'
 import { hexIn } from './hex-bytes.ts'
+import { checkPacketOptions } from './packet-options.ts'
 import type { Scope } from './scope.ts'
 
 const protocols = ['tcp', 'udp', 'sctp', 'icmp', 'icmp6', 'arp', 'ip', 'ip6', 'esp', 'gre', 'igmp'] as const
@@ -63,6 +64,7 @@ export function readShort(
     protocol === 'arp' || protocol === 'icmp' || protocol === 'igmp' || protocol === 'ip' ? 4 : undefined
   const pair = pairOf(from, to, protocol === 'icmp6' || protocol === 'ip6' ? 6 : family, scope)
   if (pair === undefined) return undefined
+  checkPacketOptions(packet, isIpv4(pair.source) ? 4 : 6, scope)
   const draft: Draft = { packet, protocol, from, to, ...pair, device, scope }
   const upper = protocol === 'arp' ? arpLayers(draft) : ipLayers(draft)
   return upper && { layers: [...frameLayers(draft), ...upper], sender: from.host?.name }

@@ -2,7 +2,7 @@
 import type { Compare, Field, Test } from '../../syntax/ast.ts'
 import type { FieldTest } from '../claim.ts'
 import { mistake } from '../diagnose.ts'
-import { type FieldInfo, fieldInfo, kindText } from '../words/fields.ts'
+import { type FieldInfo, fieldInfo, isInTraces, kindText } from '../words/fields.ts'
 import type { Scope } from './scope.ts'
 import { notYet } from './unavailable.ts'
 import { readValue } from './value.ts'
@@ -14,12 +14,20 @@ export function readField(field: Field, { report }: Scope): FieldInfo | undefine
   return info
 }
 
+/** A field that an expectation asks for; what no trace keeps says that it is not available. */
+export function readTracedField(field: Field, scope: Scope): FieldInfo | undefined {
+  const info = readField(field, scope)
+  if (info === undefined || isInTraces(info)) return info
+  notYet(field.span, `the field \`${field.path}\``, scope.report)
+  return undefined
+}
+
 /** A test with its values, or undefined after a message. */
 export function readTest(test: Test, scope: Scope): FieldTest | undefined {
   const { span } = test
   switch (test.kind) {
     case 'present': {
-      const info = readField(test.field, scope)
+      const info = readTracedField(test.field, scope)
       return info && { kind: 'present', field: info.path, span }
     }
     case 'not': {
@@ -47,7 +55,7 @@ function readCompare(test: Compare, scope: Scope): FieldTest | undefined {
     )
     return undefined
   }
-  const info = readField(left, scope)
+  const info = readTracedField(left, scope)
   if (info === undefined || !operatorFits(test, info, scope)) return undefined
   const value = readValue(right, info, operator, scope)
   return value && { kind: 'compare', field: info.path, operator, value, span }

@@ -100,6 +100,56 @@ const beside: Readonly<Record<string, Extra>> = {
   dns: ['layer', 0, 'trace'],
 }
 
+/** Whether an expectation can read a field: it is in the bytes of a packet, or a trace keeps it. */
+export function isInTraces({ path, kind }: FieldInfo): boolean {
+  if (keptInTraces.has(path)) return true
+  const parsed = parseFieldPath(path)
+  if (parsed !== undefined && specOfPath(parsed) !== undefined) return true
+  return kind === 'layer' && (fieldLayers as readonly string[]).includes(path.replace(/^outer\./, ''))
+}
+
+const keptInTraces: ReadonlySet<string> = new Set([
+  'mark',
+  'meta',
+  'packet.len',
+  'packet.type',
+  'hops',
+  'payload',
+  'packet.payload',
+])
+
+/** Header fields that need a walk through options, which small programs do not make. */
+const behindOptions: ReadonlySet<string> = new Set([
+  'ip.opt',
+  'ip.opt.dsr',
+  'ip6.frag',
+  'ip6.id',
+  'ip6.mf',
+  'ip6.opt.dsr',
+  'tcp.mss',
+  'tcp.wscale',
+  'tcp.sack',
+  'tcp.ts',
+  'tcp.len',
+  'sctp.chunk',
+  'icmp6.target',
+  'icmp6.lladdr',
+  'vxlan.group',
+  'geneve.opt',
+  'geneve.opt.dsr',
+  'geneve.flags',
+  'gre',
+  'gre.proto',
+  'gre.key',
+  'packet.head',
+  'packet.frame',
+])
+
+/** Whether small programs can read a field that their type can see. */
+export function isInPrograms({ path }: FieldInfo): boolean {
+  return !behindOptions.has(path)
+}
+
 const known = new Map<string, FieldInfo | undefined>()
 
 /** What is known of a field, or undefined for a name that there is not. */

@@ -11,7 +11,8 @@ export function inheritMacs(hosts: ReadonlyMap<string, HostDraft>): void {
     for (const kind of ['vlan', 'bridge', 'vlan'] as const) {
       for (const device of host.devices.values()) {
         const lower = device.kind === 'vlan' || isPassthru(device)
-        if ((lower ? 'vlan' : device.kind) !== kind || optionValue(device.options, 'mac') !== undefined) continue
+        if ((lower ? 'vlan' : device.kind) !== kind || optionValue(device.options, 'mac') !== undefined)
+          continue
         const mac = kind === 'vlan' ? lowerMac(device, host) : portMac(device, host)
         if (mac !== undefined) host.devices.set(device.name, { ...device, mac })
       }

@@ -48,6 +48,7 @@ function metaField(path: string, sight: Sight): FieldValue | undefined {
     case 'vlan.id':
     case 'vlan.vid':
       return sight.snapshot.vlanTci >= 0 ? number(sight.snapshot.vlanTci & 0xfff) : undefined
+    case 'packet.type':
     case 'pkt-type':
       return number(sight.snapshot.pktType)
     default:
@@ -65,7 +66,10 @@ export function readPath(path: string, dissection: Dissection): FieldValue | und
 export function fieldOf(path: string, sight: Sight): FieldValue | undefined {
   const meta = metaField(path, sight)
   if (meta !== undefined) return meta
-  return readPath(path, dissect(sight.snapshot.bytes, sight.snapshot.start))
+  const dissection = dissect(sight.snapshot.bytes, sight.snapshot.start)
+  if (path !== 'payload' && path !== 'packet.payload') return readPath(path, dissection)
+  const { start, end } = dissection.payload
+  return { kind: 'bytes', value: dissection.bytes.subarray(start, end) }
 }
 
 const addressOf = (value: FieldValue): IpAddress | undefined =>
@@ -176,8 +180,12 @@ export function patternMatches(pattern: string, text: string): boolean {
   return text.length - at >= last.length && text.endsWith(last)
 }
 
-/** A field's value in the words of a trace: names for addresses. */
+/** More of a payload is not compared with the text of a file. */
+const shownBytes = 4096
+
+/** A field's value in the words of a trace: names for addresses, characters for the bytes of a payload. */
 export function textOf(value: FieldValue, context: ClaimContext): string {
+  if (value.kind === 'bytes') return String.fromCharCode(...value.value.subarray(0, shownBytes))
   return formatFieldValue(value, { ip: context.nameOf, mac: formatMac })
 }
 
