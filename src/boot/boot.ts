@@ -86,14 +86,27 @@ function bootNamespace(machine: Machine, model: NamespaceModel): void {
 /** Creates the devices of a namespace in order; a veth pair is made by whichever end is listed first. */
 function bootDevices(machine: Machine, model: NamespaceModel): void {
   const ns = namespaceOf(machine, model.name)
-  for (const device of model.devices) {
-    if (!ns.devicesByName.has(device.name)) createDevice(machine, ns, device)
-    const made = deviceOf(ns, device.name)
-    if (made.mac !== device.mac && device.kind !== 'lo' && device.kind !== 'ipip')
-      mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
-    if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
-    for (const { key, value } of device.sysctls) ns.sysctls.set(key, value)
-  }
+  const done = new Set<string>()
+  for (const device of model.devices) bootDevice(machine, ns, { model, device, done })
+}
+
+/** A device that is listed in front of its lower device is made after it. */
+function bootDevice(
+  machine: Machine,
+  ns: Namespace,
+  what: { readonly model: NamespaceModel; readonly device: DeviceModel; readonly done: Set<string> },
+): void {
+  const { model, device, done } = what
+  if (done.has(device.name)) return
+  done.add(device.name)
+  const lower = model.devices.find((each) => each.name === device.lower)
+  if (lower !== undefined) bootDevice(machine, ns, { model, device: lower, done })
+  if (!ns.devicesByName.has(device.name)) createDevice(machine, ns, device)
+  const made = deviceOf(ns, device.name)
+  if (made.mac !== device.mac && device.kind !== 'lo' && device.kind !== 'ipip')
+    mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
+  if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
+  for (const { key, value } of device.sysctls) ns.sysctls.set(key, value)
 }
 
 /** Creates one device (both ends of a veth pair); also for `add dev` steps. */
