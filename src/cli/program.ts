@@ -313,6 +313,8 @@ export async function runCommandLine(argv: readonly string[], console: Console):
 /** The whole process. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.on('SIGINT', () => process.exit(exitCode.interrupted))
+  // Whoever reads may have seen enough (`scn trace ... | head`).
+  process.stdout.on('error', () => process.exit())
   process.exitCode = await runCommandLine(argv, processConsole())
 }
 

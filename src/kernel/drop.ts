@@ -55,12 +55,17 @@ export function deliverOutcome(
   endPacket(skb, { ...site, kind: 'delivered' })
 }
 
-/** Counts a hop of this copy. True when the packet has been going round too long: it has ended as `looped`. */
+/** Counts a hop of this copy. True when the packet has been going round, or multiplying, too long: it ended as `looped`. */
 export function hopLimitReached(skb: Skb, dev: NetDevice, stage: Stage): boolean {
   skb.hops += 1
   const { machine } = dev.ns
-  if (skb.hops <= machine.limits.hopsMax) return false
-  machine.reached.add('hopsMax')
-  endPacket(skb, { node: dev.ns.name, device: dev.name, stage, kind: 'looped' })
+  const { journey } = skb
+  if (journey !== undefined) journey.hops += 1
+  const alone = skb.hops > machine.limits.hopsMax
+  const together = journey !== undefined && journey.hops > machine.limits.journeyHopsMax
+  if (!alone && !together) return false
+  machine.reached.add(alone ? 'hopsMax' : 'journeyHopsMax')
+  if (journey?.over !== true) endPacket(skb, { node: dev.ns.name, device: dev.name, stage, kind: 'looped' })
+  if (together) journey.over = true
   return true
 }

@@ -21,11 +21,13 @@ export interface Limits {
   readonly packetsMax: number
   /** Hooks that one packet may pass before it counts as `looped`. */
   readonly hopsMax: number
+  /** Hooks that all copies of one packet may pass together: a packet that multiplies ends as `looped`. */
+  readonly journeyHopsMax: number
 }
 
 type LimitName = keyof Limits
 
-const defaultLimits: Limits = { tasksMax: 200_000, packetsMax: 20_000, hopsMax: 256 }
+const defaultLimits: Limits = { tasksMax: 200_000, packetsMax: 20_000, hopsMax: 256, journeyHopsMax: 4096 }
 
 /** Receives the packets of one ethertype (struct packet_type); `skb.data` stands at the network header. */
 type ProtocolHandler = (skb: Skb) => void

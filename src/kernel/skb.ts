@@ -22,6 +22,13 @@ export const pktType = {
 /** Headroom of a new packet: room for every header that may be pushed (NET_SKB_PAD and tunnels). */
 const headroomBytes = 128
 
+/** The way of a packet and of all its copies together. */
+export interface Journey {
+  hops: number
+  /** The limit was reached: the copies that are left end without a word. */
+  over: boolean
+}
+
 /**
  * One packet. `bytes[data..tail)` is what the current layer sees, as in Linux: at L3 `data` stands at the IP header,
  * at tc and on devices at the MAC header (`pushMac`/`pullMac` move between the two).
@@ -69,6 +76,8 @@ export class Skb implements SkbView, Recordable {
   fragmentMax = 0
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
+  /** What all copies of a packet share once there is more than one. */
+  journey: Journey | undefined
   record: PacketRecord | undefined
   seen: Snapshot | undefined
 
@@ -220,6 +229,8 @@ export class Skb implements SkbView, Recordable {
     copy.bridged = copyPassage(this.bridged)
     copy.fragmentMax = this.fragmentMax
     copy.hops = this.hops
+    this.journey ??= { hops: this.hops, over: false }
+    copy.journey = this.journey
     copy.record = this.record
     copy.seen = this.seen
     return copy

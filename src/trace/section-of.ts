@@ -63,9 +63,15 @@ function whereTexts(names: Names): string[] {
   return names.used().map(({ name, addresses, remarks }) => [name, ...addresses, ...remarks].join(' '))
 }
 
+/** One line for each way in which copies of the packet ended, with their number where there are several. */
 function outcomeTexts(packet: PacketTrace): string[] {
   if (packet.outcomes.length === 0) return [`${packet.name} unfinished`]
-  return packet.outcomes.map((outcome) => `${packet.name} ${outcomeText(outcome)}`)
+  const counts = new Map<string, number>()
+  for (const outcome of packet.outcomes) {
+    const text = outcomeText(outcome)
+    counts.set(text, (counts.get(text) ?? 0) + 1)
+  }
+  return [...counts].map(([text, count]) => `${packet.name} ${text}${count === 1 ? '' : ` x${count}`}`)
 }
 
 /** `delivered app`, `dropped app/eth0/rx SKB_DROP_REASON_OTHERHOST`. */

@@ -23,7 +23,7 @@ const sections: Readonly<Record<string, WordPage>> = {
   },
   outcome: {
     title: 'how a packet ended',
-    text: '`delivered NODE`, `dropped PLACE REASON`, `consumed PLACE` (a program took it: TC_ACT_STOLEN), `looped PLACE` (it went round until the hop limit), `unfinished` (nothing more happened and nobody had it). A packet that was copied has one line for each copy.',
+    text: '`delivered NODE`, `dropped PLACE REASON`, `consumed PLACE` (a program took it: TC_ACT_STOLEN), `looped PLACE` (it went round until the hop limit), `unfinished` (nothing more happened and nobody had it). A packet that was copied has one line for each way in which copies ended, with their number behind it (`x12`).',
     example: 'outcome p1 dropped app/eth0/rx SKB_DROP_REASON_OTHERHOST',
   },
   packet: {

@@ -154,8 +154,15 @@ describe('network cards on a segment', () => {
     send(cards[0]!, labFrame({ to: cards[1]!.mac, from: cards[0]!.mac }))
     const stages = packet(machine)
       .events.filter((event) => event.node === 'Y')
-      .map((event) => event.stage)
-    expect(stages).toEqual(['rx', 'nic', 'irq', 'napi', 'alloc'])
+      .map(({ stage, decision }) => [stage, decision?.code])
+    expect(stages).toEqual([
+      ['rx', undefined],
+      ['nic', 'DMA'],
+      ['irq', 'IRQ'],
+      ['napi', 'POLL'],
+      ['alloc', 'SKB'],
+      ['napi', 'COMPLETE'],
+    ])
   })
 
   test('a mute namespace takes what is addressed to it, and nothing else', () => {
