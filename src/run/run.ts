@@ -4,13 +4,13 @@ import { AssertionError } from '../base/assert.ts'
 import type { Source } from '../base/text.ts'
 import type { CaseModel, Model, ScenarioModel } from '../model/model.ts'
 import type { Level } from '../trace/event.ts'
-import { type Golden, parseGolden } from '../trace/golden.ts'
 import { sectionKey } from '../trace/section.ts'
 import { sectionOf } from '../trace/section-of.ts'
 import { evaluate } from './expect/evaluate.ts'
-import { compareGolden, obsoleteSections } from './golden.ts'
+import { needsFull } from './expect/recording.ts'
+import { compareAll, type Ran } from './golden.ts'
 import { simulate } from './simulate.ts'
-import type { CaseVerdict, Failure, FileVerdict } from './verdict.ts'
+import type { Failure, FileVerdict } from './verdict.ts'
 
 export interface RunOptions {
   readonly seed: number
@@ -24,22 +24,14 @@ export interface RunOptions {
 export function runFile(model: Model, goldenSource: Source | undefined, options: RunOptions): FileVerdict {
   const path = model.source.name
   if (model.unavailable.length > 0) return { kind: 'unavailable', path, diagnostics: model.unavailable }
-  const golden = goldenSource === undefined ? undefined : parseGolden(goldenSource)
   try {
-    const cases = model.scenarios.flatMap((scenario) =>
+    const ran = model.scenarios.flatMap((scenario) =>
       scenario.cases
         .filter((each) => options.wants(scenario, each))
-        .map((each) => runCase(path, scenario, each, golden, options.seed)),
+        .map((each) => runCase(path, scenario, each, options.seed)),
     )
-    return {
-      kind: 'run',
-      path,
-      source: model.source,
-      diagnostics: golden?.diagnostics ?? [],
-      cases,
-      obsolete: options.complete ? obsoleteSections(golden, goldenKeys(model)) : [],
-      golden: goldenSource,
-    }
+    const compared = compareAll(ran, goldenSource, options.complete ? goldenKeys(model) : undefined)
+    return { kind: 'run', path, source: model.source, golden: goldenSource, ...compared }
   } catch (problem) {
     if (problem instanceof AssertionError) return { kind: 'broken', path, message: problem.message }
     throw problem
@@ -56,15 +48,13 @@ function keyOf(scenario: string, id: string | undefined): string {
   return sectionKey(id === undefined ? { scenario } : { scenario, case: id })
 }
 
-function runCase(
-  path: string,
-  scenario: ScenarioModel,
-  model: CaseModel,
-  golden: Golden | undefined,
-  seed: number,
-): CaseVerdict {
+function runCase(path: string, scenario: ScenarioModel, model: CaseModel, seed: number): Ran {
   const level: Level = scenario.golden === 'off' ? 'hops' : scenario.golden
-  const result = simulate(model, { seed, scenario: scenario.name, full: level === 'full' })
+  const result = simulate(model, {
+    seed,
+    scenario: scenario.name,
+    full: level === 'full' || needsFull(model),
+  })
   const failures: Failure[] = [...result.failures]
   for (const expectation of model.expectations) {
     if (expectation.subject.kind === 'state') continue // asked at its step
@@ -79,7 +69,6 @@ function runCase(
     title: model.title,
     tags: scenario.tags,
     failures: failures.toSorted((a, b) => a.claim.start - b.claim.start),
-    golden: section === undefined ? { kind: 'off' } : compareGolden(golden, section),
     section,
     limit: result.limit,
   }

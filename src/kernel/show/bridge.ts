@@ -1,8 +1,10 @@
 // `bridge fdb` and `bridge [-d] link`, as iproute2 6.1 prints them. Multicast memberships of the devices themselves
 // (`33:33:... self permanent`) are not modelled and not listed.
+import { formatIp } from '../../net/address.ts'
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { type BridgeState, bridgeState } from '../device/bridge-state.ts'
 import type { NetDevice } from '../device/device.ts'
+import { vxlanState } from '../device/vxlan-state.ts'
 import type { Namespace } from '../namespace.ts'
 import { portState } from './link-detail.ts'
 import { flagsText } from './link-state.ts'
@@ -26,11 +28,27 @@ function entriesOf(state: BridgeState, bridge: NetDevice, dev: NetDevice): reado
   return lines
 }
 
+/** Entries of a vxlan: a line for each remote host. */
+function remotesOf(dev: NetDevice, named: boolean): readonly string[] {
+  return [...vxlanState(dev).fdb].flatMap(([mac, entry]) =>
+    entry.remotes.map((remote) => {
+      const via = remote.via === 0 ? '' : `via ${dev.ns.devices.get(remote.via)?.name ?? remote.via} `
+      const port = remote.port === undefined ? '' : `port ${remote.port} `
+      const vni = remote.vni === undefined ? '' : `vni ${remote.vni} `
+      const on = named ? `dev ${dev.name} ` : ''
+      const end = entry.fixed ? 'permanent' : ''
+      return `${formatMac(macFrom(mac))} ${on}dst ${formatIp(remote.address)} ${port}${vni}${via}self ${end}`
+    }),
+  )
+}
+
 /** `bridge fdb`: device after device, by index. */
 export function showFdb(ns: Namespace, options: FdbOptions): string {
   const lines: string[] = []
   for (const dev of ns.devices.values()) {
     const bridge = dev.kind === 'bridge' ? dev : dev.master
+    if (dev.kind === 'vxlan' && options.bridge === undefined && (options.device ?? dev.name) === dev.name)
+      lines.push(...remotesOf(dev, options.device === undefined))
     if (bridge === undefined || (options.bridge !== undefined && bridge.name !== options.bridge)) continue
     if (options.device !== undefined && dev.name !== options.device) continue
     const device = options.device === undefined ? `dev ${dev.name} ` : ''

@@ -1,9 +1,12 @@
 // What `-d` adds to `ip link`: limits of the device, its kind with its settings, its life as a bridge port. Timers of the
 // spanning tree, which this bridge does not run, print as zero.
-import { macvlanMode } from '../device/macvlan.ts'
+
+import { formatIp } from '../../net/address.ts'
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { bridgeState } from '../device/bridge-state.ts'
 import type { NetDevice } from '../device/device.ts'
+import { vxlanState } from '../device/vxlan-state.ts'
+import { macvlanMode } from '../device/macvlan.ts'
 
 /** The last words of the last detail line. */
 export const tailDetail =
@@ -13,6 +16,31 @@ export const tailDetail =
 function bridgeId(mac: number): string {
   const bytes = formatMac(macFrom(mac)).split(':')
   return `8000.${bytes.map((byte) => Number.parseInt(byte, 16).toString(16)).join(':')}`
+}
+
+/** Words of iproute2 ip/iplink_vxlan.c vxlan_print_opt(). */
+function vxlanDetail(dev: NetDevice): string {
+  const state = vxlanState(dev)
+  const { first, last } = state.srcport
+  const [low, high] = [first, last]
+  const words = [
+    '    vxlan',
+    ...(state.external ? ['external'] : [`id ${state.vni}`]),
+    ...(state.remote === undefined ? [] : [`remote ${formatIp(state.remote)}`]),
+    ...(state.local === undefined ? [] : [`local ${formatIp(state.local)}`]),
+    ...(dev.lower === undefined ? [] : [`dev ${dev.lower.name}`]),
+    `srcport ${low} ${high}`,
+    `dstport ${state.dstport}`,
+    ...(state.learning ? [] : ['nolearning']),
+    ...(state.proxy ? ['proxy'] : []),
+    ...(state.tos === 0 ? [] : [`tos ${state.tos === 'inherit' ? 'inherit' : `0x${state.tos.toString(16)}`}`]),
+    `ttl ${state.ttl === 0 ? 'auto' : state.ttl}`,
+    ...(state.df === 'unset' ? [] : [`df ${state.df}`]),
+    'ageing 300',
+    state.udpcsum ? 'udpcsum' : 'noudpcsum',
+    'noudp6zerocsumtx noudp6zerocsumrx ',
+  ]
+  return words.join(' ')
 }
 
 function kindDetail(dev: NetDevice): string | undefined {
@@ -32,6 +60,8 @@ function kindDetail(dev: NetDevice): string | undefined {
       const ageing = bridgeState(dev).ageingNanoseconds / 10_000_000
       return `    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time ${ageing} stp_state 0 priority 32768 vlan_filtering 0 bridge_id ${id} designated_root ${id} root_port 0 root_path_cost 0 topology_change 0 topology_change_detected 0 hello_timer    0.00 tcn_timer    0.00 topology_change_timer    0.00 gc_timer    0.00 group_fwd_mask 0 group_address 01:80:c2:00:00:00 mcast_snooping 1 no_linklocal_learn 0 mcast_vlan_snooping 0 mcast_router 1 mcast_query_use_ifaddr 0 mcast_querier 0 mcast_hash_elasticity 16 mcast_hash_max 4096 mcast_last_member_count 2 mcast_startup_query_count 2 mcast_last_member_interval 100 mcast_membership_interval 26000 mcast_querier_interval 25500 mcast_query_interval 12500 mcast_query_response_interval 1000 mcast_startup_query_interval 3124 mcast_stats_enabled 0 mcast_igmp_version 2 mcast_mld_version 1 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0 `
     }
+    case 'vxlan':
+      return vxlanDetail(dev)
     default:
       return undefined
   }

@@ -2,9 +2,9 @@
 // net/core/link_watch.c default_operstate(), iproute2 ip/ipaddress.c print_link_flags()
 import type { DeviceKind, NetDevice } from '../device/device.ts'
 
-/** IFLA_LINK: the far end of a pair, the device below; undefined for a device that stands alone. */
+/** IFLA_LINK: the far end of a pair, the device below a vlan; undefined for all others, tunnels among them. */
 export function linkedTo(dev: NetDevice): NetDevice | undefined {
-  return dev.peer ?? dev.lower
+  return dev.peer ?? (dev.kind === 'vlan' || dev.kind === 'macvlan' ? dev.lower : undefined)
 }
 
 function hasCarrier(dev: NetDevice): boolean {
@@ -53,6 +53,7 @@ export function qdiscName(dev: NetDevice): string {
 /** `veth0@if3`, `vlan5@eth0`, `eth0`. */
 export function nameWithLink(dev: NetDevice): string {
   const link = linkedTo(dev)
+  if (dev.kind === 'ipip') return `${dev.name}@NONE`
   if (link === undefined) return dev.name
   return `${dev.name}@${link.ns === dev.ns ? link.name : `if${link.ifindex}`}`
 }

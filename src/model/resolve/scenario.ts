@@ -13,7 +13,7 @@ import type { Scope } from './scope.ts'
 import { readShared } from './shared.ts'
 import { readStatement } from './statement.ts'
 import { readStep, type StepsDraft } from './step.ts'
-import { type WorldDraft, withMute } from './world.ts'
+import { type WorldDraft, withMute, withVoices } from './world.ts'
 
 /** What reading a case needs of its scenario and its world. */
 export interface CaseContext {
@@ -68,7 +68,7 @@ export function readCase(draft: CaseDraft, context: CaseContext): CaseModel {
     ...(draft.id === undefined ? {} : { id: draft.id }),
     span: draft.span,
     title,
-    world: withMute(world.world, steps.senders),
+    world: withMute(withVoices(world.world, steps.steps), steps.senders),
     steps: steps.steps,
     expectations,
   }

@@ -4,6 +4,7 @@ import { isLinkLocal, isLoopback } from '../../net/address.ts'
 import type { HostItem, Ruleset } from '../../syntax/ast.ts'
 import type { NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
 import type { RulesetModel } from '../ruleset.ts'
+import type { Step } from '../step.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { clusterCni } from '../world/cluster-devices.ts'
 import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
@@ -147,6 +148,24 @@ function neighboursOf(host: HostDraft, entities: Entities, defaults: Defaults): 
   const own = (items: readonly HostItem[]): 'warm' | 'cold' | undefined =>
     items.findLast((item) => item.kind === 'neighbours')?.state
   return own(host.items) ?? own(entities.hosts.get(host.node)?.items ?? []) ?? defaults.neighbours ?? 'warm'
+}
+
+const voiced = new WeakMap<World, Map<string, World>>()
+
+/** The same world in which an `external` that opens flows has sockets, though it listens nowhere. */
+export function withVoices(world: World, steps: readonly Step[]): World {
+  const speakers = new Set(steps.map((step) => (step.kind === 'flow' ? step.from.namespace : '')))
+  const mute = world.namespaces.filter((each) => each.mute && speakers.has(each.name))
+  if (mute.length === 0) return world
+  const key = mute.map((each) => each.name).join(' ')
+  const made = voiced.get(world) ?? new Map<string, World>()
+  voiced.set(world, made)
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const namespaces = world.namespaces.map((each) => (mute.includes(each) ? { ...each, mute: false } : each))
+  const changed: World = { ...world, namespaces }
+  made.set(key, changed)
+  return changed
 }
 
 const muted = new WeakMap<World, Map<string, World>>()

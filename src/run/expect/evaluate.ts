@@ -6,6 +6,7 @@ import type { Expectation } from '../../model/model.ts'
 import type { PacketTrace } from '../../trace/event.ts'
 import type { Failure } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
+import { visitedChains } from './chains.ts'
 import type { ClaimContext, FlowResult } from './context.ts'
 import * as fate from './fate.ts'
 import { fieldOf, fieldTest, type Sight, shownValue } from './fields.ts'
@@ -209,7 +210,7 @@ function chainAnswer(packet: PacketTrace, body: Extract<ClaimBody, { kind: 'chai
           expectedActual(body.matched ? 'matched' : 'unmatched', matched ? 'matched' : 'unmatched'),
         )
   }
-  const visited = events.map((event) => (event.chain ?? '').split('/').at(-1) ?? '')
+  const visited = events.flatMap(visitedChains)
   let at = 0
   for (const chain of body.chains) {
     const pattern = chain.value

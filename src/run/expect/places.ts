@@ -10,6 +10,7 @@ export function matches(
   if (place.nothing || place.node !== at.node) return false
   if (place.device !== undefined && place.device !== at.device) return false
   if (place.stage !== undefined && place.stage !== at.stage) return false
+  if (place.stage === undefined && at.stage === 'bridge' && place.device !== undefined) return false
   return place.chain === undefined || chainMatches(place.chain, at.chain ?? '')
 }
 
@@ -91,7 +92,9 @@ export interface Hop {
 export function hopsOf(packet: PacketTrace): Hop[] {
   const seen = new Set<string>()
   const hops: Hop[] = []
-  for (const { node, device } of packet.events) {
+  for (const { node, device, stage } of packet.events) {
+    // what a bridge decides is noted at level full only; the packet passes its ports, not the bridge device
+    if (stage === 'bridge') continue
     if (device === '' || seen.has(`${node}/${device}`)) continue
     seen.add(`${node}/${device}`)
     hops.push({ node, device })
