@@ -2,12 +2,12 @@
 
 import { check } from '../src/model/check.ts'
 import type { CaseModel, Model } from '../src/model/model.ts'
-import { compareGolden } from '../src/run/golden.ts'
+import { compareAll, type Ran } from '../src/run/golden.ts'
 import { simulate } from '../src/run/simulate.ts'
 import { parse } from '../src/syntax/parse.ts'
 import { formatSections } from '../src/trace/format.ts'
 import { parseGolden } from '../src/trace/golden.ts'
-import type { Section } from '../src/trace/section.ts'
+import { type Section, sectionKey } from '../src/trace/section.ts'
 import { sectionOf } from '../src/trace/section-of.ts'
 import { codesSpec, spoilt } from './fixtures.ts'
 import { measureWork } from './interleave.ts'
@@ -31,13 +31,23 @@ export function goldenRows(): Row[] {
     sectionOf(simulate(model, { seed: 0, scenario: scenario.name, full: false }).trace, { level: 'hops' })
   const sections = scenario.cases.map(sectionFor)
   const text = formatSections(sections)
-  const equal = parseGolden({ name: 'cases.trace', text })
-  const wrong = parseGolden({ name: 'cases.trace', text: spoilt(text) })
-  const compare = (golden: typeof equal, kind: string): void => {
-    for (const section of sections) {
-      if (compareGolden(golden, section).kind !== kind) throw new Error(`a section is not ${kind}`)
-    }
+  const keys = new Set(sections.map(sectionKey))
+  const ran = sections.map(
+    (section): Ran => ({
+      scenario: section.scenario,
+      selector: '',
+      title: '',
+      tags: [],
+      failures: [],
+      section,
+      limit: undefined,
+    }),
+  )
+  const compare = (golden: string, kind: string): void => {
+    const { cases: compared } = compareAll(ran, { name: 'cases.trace', text: golden }, keys)
+    if (compared.some((each) => each.golden.kind !== kind)) throw new Error(`a section is not ${kind}`)
   }
+  const wrong = spoilt(text)
   const times = measureWork(
     [
       {
@@ -45,7 +55,7 @@ export function goldenRows(): Row[] {
         run: () => scenario.cases.forEach((each) => void sectionFor(each)),
       },
       { name: 'golden: read', run: () => void parseGolden({ name: 'cases.trace', text }) },
-      { name: 'golden: compared, equal', run: () => compare(equal, 'equal') },
+      { name: 'golden: compared, equal', run: () => compare(text, 'equal') },
       { name: 'golden: compared, every line differs', run: () => compare(wrong, 'changed') },
     ],
     { rounds: 40, warm: 15 },

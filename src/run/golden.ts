@@ -1,37 +1,70 @@
-// Compares what a case did with its golden section. Equal text is the common case and costs one comparison of strings;
-// only a difference is aligned.
-
+// Compares what the cases of a file did with its golden. Where a whole file says what it said before, the comparison is
+// one of strings and the golden is not even read; only a difference is parsed and aligned.
+import type { Diagnostic } from '../base/diagnostic.ts'
+import type { Source } from '../base/text.ts'
 import { diffSections } from '../trace/diff.ts'
-import { formatSection } from '../trace/format.ts'
-import type { Golden, GoldenSection } from '../trace/golden.ts'
+import { formatSection, formatSections } from '../trace/format.ts'
+import { type Golden, type GoldenSection, parseGolden } from '../trace/golden.ts'
 import { type Section, sectionKey } from '../trace/section.ts'
-import type { GoldenVerdict, ObsoleteSection } from './verdict.ts'
+import type { CaseVerdict, GoldenVerdict, ObsoleteSection } from './verdict.ts'
 
-/** What one case's golden says of its section. `golden` is undefined when there is no file. */
-export function compareGolden(golden: Golden | undefined, section: Section): GoldenVerdict {
+/** A case that ran and was not compared yet. */
+export type Ran = Omit<CaseVerdict, 'golden'>
+
+export interface Compared {
+  readonly cases: readonly CaseVerdict[]
+  /** Mistakes in the golden file. */
+  readonly diagnostics: readonly Diagnostic[]
+  readonly obsolete: readonly ObsoleteSection[]
+}
+
+/**
+ * Compares all cases of a run with the golden. `keys` are those of all cases that keep a golden, when the run was a
+ * complete one: only then can a section be obsolete.
+ */
+export function compareAll(
+  ran: readonly Ran[],
+  source: Source | undefined,
+  keys: ReadonlySet<string> | undefined,
+): Compared {
+  if (keys !== undefined && source !== undefined && saysTheSame(ran, source)) {
+    const cases = ran.map(
+      (each): CaseVerdict => ({ ...each, golden: { kind: each.section === undefined ? 'off' : 'equal' } }),
+    )
+    return { cases, diagnostics: [], obsolete: [] }
+  }
+  const golden = source === undefined ? undefined : parseGolden(source)
+  const accepted = new Map(golden?.sections.map((section) => [section.key, section]))
+  return {
+    cases: ran.map((each) => ({ ...each, golden: compareOne(golden, accepted, each.section) })),
+    diagnostics: golden?.diagnostics ?? [],
+    obsolete: keys === undefined ? [] : obsoleteSections(golden, keys),
+  }
+}
+
+/** Whether the golden is, to the letter, what this run would write. */
+function saysTheSame(ran: readonly Ran[], source: Source): boolean {
+  const sections = ran.flatMap(({ section }) => (section === undefined ? [] : [section]))
+  return sections.length > 0 && formatSections(sections) === source.text
+}
+
+function compareOne(
+  golden: Golden | undefined,
+  accepted: ReadonlyMap<string, GoldenSection>,
+  section: Section | undefined,
+): GoldenVerdict {
+  if (section === undefined) return { kind: 'off' }
   if (golden === undefined) return { kind: 'missing' }
   if (golden.diagnostics.length > 0) return { kind: 'unreadable' }
-  const key = sectionKey(section)
-  const accepted = sectionsByKey(golden).get(key)
-  if (accepted === undefined) return { kind: 'missing' }
-  if (accepted.text === formatSection(section, golden.level)) return { kind: 'equal' }
-  const diff = diffSections(accepted.section, section)
+  const known = accepted.get(sectionKey(section))
+  if (known === undefined) return { kind: 'missing' }
+  if (known.text === formatSection(section, golden.level)) return { kind: 'equal' }
+  const diff = diffSections(known.section, section)
   return diff.differences.length === 0 ? { kind: 'equal' } : { kind: 'changed', diff }
 }
 
-const indexes = new WeakMap<Golden, ReadonlyMap<string, GoldenSection>>()
-
-/** The sections of a golden by key; the index is made once. */
-function sectionsByKey(golden: Golden): ReadonlyMap<string, GoldenSection> {
-  const known = indexes.get(golden)
-  if (known !== undefined) return known
-  const made = new Map(golden.sections.map((section) => [section.key, section]))
-  indexes.set(golden, made)
-  return made
-}
-
-/** Sections of a golden that no case of the file has; `known` are the keys of all cases that keep a golden. */
-export function obsoleteSections(golden: Golden | undefined, known: ReadonlySet<string>): ObsoleteSection[] {
+/** Sections of a golden that no case of the file has. */
+function obsoleteSections(golden: Golden | undefined, known: ReadonlySet<string>): ObsoleteSection[] {
   return (golden?.sections ?? [])
     .filter((each) => !known.has(each.key))
     .map(({ section, row }) => ({

@@ -3,7 +3,15 @@
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { peerName, udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from '../kernel/socket/udp.ts'
+import {
+  peerName,
+  udpBind,
+  udpClose,
+  udpConnect,
+  udpOpen,
+  udpReceive,
+  udpSend,
+} from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
