@@ -116,14 +116,20 @@ export class Ground {
     namespaces.sysctl(switchName, sysctlPath('net.ipv6.conf.default.disable_ipv6'), '1')
     for (const model of world.namespaces) this.defaults(model.name, ipv6)
     const made = new Set<string>()
-    for (const model of world.namespaces)
-      namespaces.batch(model.name, ['ip'], linkLines(this.around, model, made))
+    for (const which of ['alone', 'stacked'] as const)
+      for (const model of world.namespaces)
+        namespaces.batch(model.name, ['ip'], linkLines(this.around, model, made, which))
     const wires = switchLines(world)
     namespaces.batch(switchName, ['ip'], wires.ip)
     namespaces.batch(switchName, ['bridge'], wires.bridge)
     for (const model of world.namespaces) this.devices(model)
     for (const model of world.namespaces) this.attach(model)
     this.waitForCarriers()
+    // a port takes no entries before it forwards
+    for (const model of world.namespaces) {
+      const lines = model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device)))
+      namespaces.batch(model.name, ['bridge'], lines)
+    }
   }
 
   /** A carrier is noticed by a worker of the kernel: until then a device drops what it is given (net/core/link_watch.c). */
@@ -202,11 +208,6 @@ export class Ground {
       name,
       ['ip'],
       model.routes.map((route) => routeLine('add', route)),
-    )
-    this.namespaces.batch(
-      name,
-      ['bridge'],
-      model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device))),
     )
   }
 

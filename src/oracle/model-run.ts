@@ -3,6 +3,7 @@
 import { type Booted, boot } from '../boot/boot.ts'
 import { cpus } from '../boot/maps.ts'
 import { mapGet, mapKeys } from '../bpf/user.ts'
+import type { Machine } from '../kernel/machine.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
 import type { FlowResult } from '../run/expect/context.ts'
@@ -38,6 +39,8 @@ export interface CounterReading {
 export interface ModelRun {
   /** The world before the first step: another machine than the one that ran. */
   readonly start: Booted
+  /** The machine as it is at the end. */
+  readonly machine: Machine
   readonly frames: readonly TapFrame[]
   readonly atoms: readonly Atom[]
   readonly flows: ReadonlyMap<string, FlowResult>
@@ -100,6 +103,7 @@ export function runModel(model: CaseModel, seed: number): ModelRun {
   }
   return {
     start: boot(model.world, { seed }),
+    machine,
     frames,
     atoms,
     flows: run.flowResults(),

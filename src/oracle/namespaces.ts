@@ -67,6 +67,13 @@ export class Namespaces {
     if (said !== undefined) throw new KernelRefused(`${command.join(' ')} in ${name}`, said)
   }
 
+  /** What a command prints inside a namespace; undefined when it fails or is not installed. */
+  read(name: string, words: readonly string[]): string | undefined {
+    const [command = '', ...options] = words
+    const result = this.within(name, () => spawnSync(command, options, { encoding: 'utf8' }))
+    return result.error === undefined && result.status === 0 ? result.stdout : undefined
+  }
+
   /** What the tool said when it failed. */
   private run(name: string, words: readonly string[], input: string): string | undefined {
     const [command = '', ...options] = words

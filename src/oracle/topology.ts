@@ -124,10 +124,19 @@ function tunnelLine(device: DeviceModel, index: number): string {
   return words.join(' ')
 }
 
-/** The links of a namespace, in the order of the model. `made` collects ends of pairs. */
-export function linkLines(around: Surroundings, model: NamespaceModel, made: Set<string>): string[] {
+/**
+ * The links of a namespace, in the order of the model: first those that stand alone, then those on top of others (a
+ * lower device may be the second end of another namespace's pair). `made` collects ends of pairs.
+ */
+export function linkLines(
+  around: Surroundings,
+  model: NamespaceModel,
+  made: Set<string>,
+  which: 'alone' | 'stacked',
+): string[] {
   const lines: string[] = []
   for (const device of model.devices) {
+    if ((device.lower !== undefined) !== (which === 'stacked')) continue
     const line = linkLine(around, model.name, device, made)
     if (line === undefined) continue
     lines.push(line)

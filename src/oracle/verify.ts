@@ -13,6 +13,7 @@ import { KernelLacks, KernelRefused, type Libc, NotPossible, openLibc } from './
 import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
 import { entriesOf } from './programs.ts'
 import { RealSteps } from './real-steps.ts'
+import { compareTables } from './tables.ts'
 import { RealWorld } from './world.ts'
 
 /** What became of a case. */
@@ -79,7 +80,8 @@ export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOpti
   try {
     return verifyRun(oracle, model, run, world)
   } catch (problem) {
-    if (problem instanceof KernelLacks) return { kind: 'skipped', reason: problem.message }
+    if (problem instanceof KernelLacks || problem instanceof NotPossible)
+      return { kind: 'skipped', reason: problem.message }
     if (!(problem instanceof KernelRefused)) throw problem
     const { message } = problem
     return { kind: 'differs', differences: [{ subject: 'the set-up', model: 'accepted', kernel: message }] }
@@ -105,6 +107,8 @@ function verifyRun(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealW
     ...compareFlows(run, steps.flows),
     ...compareDeliveries(run, world.deliveries),
   )
+  const detail = run.elapsed > longestNs ? 'known' : 'names'
+  differences.push(...compareTables(run.machine, world.ground.namespaces, detail))
   for (const [node, { maps }] of world.ground.programs) {
     for (const map of maps) {
       const name = mapName(node, map.program, map.name)
