@@ -1,0 +1,93 @@
+// What a case leaves behind in the tables of each namespace: neighbours, tracked flows, hits of rules. Only what the model
+// has is asked for: the real kernel's tables also hold what the set-up put there.
+
+import { listNeighbours } from '../kernel/ip/list.ts'
+import type { Machine } from '../kernel/machine.ts'
+import type { Namespace } from '../kernel/namespace.ts'
+import { showConntrack } from '../kernel/show/conntrack.ts'
+import { formatIp } from '../net/address.ts'
+import type { Difference } from './compare.ts'
+import type { Namespaces } from './namespaces.ts'
+import { macText } from './topology.ts'
+
+/** States that only differ by time. */
+const known = new Set(['REACHABLE', 'STALE', 'DELAY', 'PROBE'])
+
+/** How exactly states of neighbours are compared: by name, or only whether the neighbour is known. */
+export type NeighbourDetail = 'names' | 'known'
+
+function stateWord(state: string, detail: NeighbourDetail): string {
+  return detail === 'known' && known.has(state) ? 'known' : state.toLowerCase()
+}
+
+/** `ip neigh`, as `ADDRESS DEVICE` -> `MAC state`. */
+function realNeighbours(namespaces: Namespaces, name: string, detail: NeighbourDetail): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const line of (namespaces.read(name, ['ip', 'neigh', 'show', 'nud', 'all']) ?? '').split('\n')) {
+    const words = line.trim().split(/\s+/)
+    const [address, , device] = words
+    const state = words.at(-1)
+    if (address === undefined || device === undefined || state === undefined || state === 'proxy') continue
+    const mac = words[words.indexOf('lladdr') + 1] ?? ''
+    const shown = words.includes('lladdr') ? `${mac} ` : ''
+    found.set(`${address} ${device}`, `${shown}${stateWord(state, detail)}`)
+  }
+  return found
+}
+
+function compareNeighbours(namespaces: Namespaces, ns: Namespace, detail: NeighbourDetail): Difference[] {
+  const model = [...listNeighbours(ns, 4), ...listNeighbours(ns, 6)].filter(({ state }) => state !== 'NONE')
+  if (model.length === 0) return []
+  const kernel = realNeighbours(namespaces, ns.name, detail)
+  const found: Difference[] = []
+  for (const { address, device, mac, state } of model) {
+    const key = `${formatIp(address)} ${device.name}`
+    const one = `${mac < 0 ? '' : `${macText(mac)} `}${stateWord(state, detail)}`
+    const two = kernel.get(key) ?? 'no entry'
+    if (one !== two) found.push({ subject: `neighbour ${key} of ${ns.name}`, model: one, kernel: two })
+  }
+  return found
+}
+
+/** The port that a VXLAN device sends from is a hash seeded at boot. */
+const toTunnel = /sport=\d+(?= dport=(?:4789|8472) )/
+const fromTunnel = /(?<= sport=(?:4789|8472) )dport=\d+/
+
+/** Flows without what a clock changes: one line each, sorted. */
+function flowLines(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/^(\S+ \d+) \d+ /, '$1 '))
+    .map((line) => line.replace(toTunnel, 'sport=*').replace(fromTunnel, 'dport=*'))
+}
+
+function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[] {
+  if (ns.netfilter.conntrack === undefined) return []
+  const found: Difference[] = []
+  for (const family of [4, 6] as const) {
+    const text = namespaces.read(ns.name, ['conntrack', '-L', '-f', `ipv${family}`])
+    if (text === undefined) continue // conntrack-tools are not installed
+    const kernel = flowLines(text)
+    for (const line of flowLines(showConntrack(ns, { family, protocol: undefined }))) {
+      const at = kernel.indexOf(line)
+      if (at === -1) found.push({ subject: `a flow in ${ns.name}`, model: line, kernel: 'not there' })
+      else kernel.splice(at, 1)
+    }
+    for (const line of kernel)
+      found.push({ subject: `a flow in ${ns.name}`, model: 'not there', kernel: line })
+  }
+  return found
+}
+
+/** Compares the tables of all namespaces as they are at the end. */
+export function compareTables(
+  machine: Machine,
+  namespaces: Namespaces,
+  detail: NeighbourDetail,
+): Difference[] {
+  return [...machine.namespaces.values()].flatMap((ns) => [
+    ...compareNeighbours(namespaces, ns, detail),
+    ...compareFlowsTracked(namespaces, ns),
+  ])
+}
