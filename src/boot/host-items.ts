@@ -125,5 +125,5 @@ export function addFdb(ns: Namespace, entry: FdbModel): void {
   const state = bridgeState(dev.master)
   const port = state.byDevice.get(dev)
   const updated = entry.permanent ? Number.POSITIVE_INFINITY : ns.machine.clock.now
-  if (port !== undefined) state.fdb.set(entry.mac, { port, local: false, updated })
+  if (port !== undefined) state.fdb.set(entry.mac, { port, local: entry.own === true, updated })
 }

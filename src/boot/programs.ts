@@ -123,10 +123,9 @@ function actionsOf(action: Action, build: Build): IrAction[] {
     case 'redirect':
       return [redirectOf(action, build)]
     case 'redirect-map': {
-      const preset = action.options.find(({ name }) => name === 'default')?.values[0]?.text
-      const behind = action.options.find(({ name }) => name === 'flags')?.values[0]?.text
-      const flags =
-        (preset === undefined ? 0 : codeOf(preset, build)) | (redirectMapFlags[behind ?? ''] ?? 0)
+      const preset = action.options.findLast(({ name }) => name === 'default')?.values[0]?.text
+      const behind = action.options.findLast(({ name }) => name === 'flags')?.values[0]?.text
+      const flags = (preset === undefined ? 0 : codeOf(preset, build)) | (redirectMapFlags[behind ?? ''] ?? 0)
       const { map, key } = action.entry
       return [{ kind: 'redirect-map', map: mapIndex(map.text, build), key: exprOf(key, build), flags }]
     }

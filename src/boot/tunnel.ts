@@ -13,7 +13,7 @@ export function tunnelKeyBytes(
   names: AddressesByName,
 ): { readonly key: Uint8Array; readonly flags: number } {
   const option = (name: string): ReturnType<typeof wordValue> => {
-    const text = action.options.find((each) => each.name === name)?.values[0]?.text
+    const text = action.options.findLast((each) => each.name === name)?.values[0]?.text
     return text === undefined ? undefined : wordValue(text, names)
   }
   const number = (name: string): number => {

@@ -3,7 +3,7 @@
 import { formatIp, type IpAddress, isIpv4 } from '../net/address.ts'
 import { formatMac } from '../net/mac.ts'
 import { broadcastOf, formatPrefix, isIpv4Prefix, networkOf, type Prefix } from '../net/prefix.ts'
-import { etherTypeName } from '../net/protocol.ts'
+import { etherType, etherTypeName } from '../net/protocol.ts'
 import type {
   AttachmentModel,
   CaseModel,
@@ -91,6 +91,10 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...(device.vlanId === undefined ? [] : [`id ${device.vlanId}`]),
     ...(device.macvlanMode === undefined ? [] : [`mode ${device.macvlanMode}`]),
     ...(device.master === undefined ? [] : [`master ${device.master}`]),
+    ...(device.flood === false ? ['flood off'] : []),
+    ...(device.learning === false ? ['nolearning'] : []),
+    ...(device.ageing === undefined ? [] : [`ageing ${device.ageing}ns`]),
+    ...(device.vlanProtocol === etherType.qinq ? ['protocol 802.1ad'] : []),
     ...(device.hairpin ? ['hairpin on'] : []),
     ...(device.isolated ? ['isolated on'] : []),
     ...(device.driver === undefined ? [] : [`driver ${device.driver}`]),
@@ -181,6 +185,7 @@ function routeLine(route: RouteModel): string {
     ...(route.scope === undefined ? [] : [`scope ${route.scope}`]),
     ...(route.source === undefined ? [] : [`src ${formatIp(route.source)}`]),
     ...(route.mtu === undefined ? [] : [`mtu ${route.mtu}`]),
+    ...(route.protocol === undefined ? [] : [`proto ${route.protocol}`]),
     ...(route.tos === 0 ? [] : [`tos ${route.tos}`]),
   ]
   const ways = hops.length > 1 ? [...options, ...hops.map((hop) => `nexthop ${hop}`)] : [...hops, ...options]
@@ -235,7 +240,7 @@ function fdbLine(entry: FdbModel): string {
     ...(remote?.port === undefined ? [] : [`port ${remote.port}`]),
     ...(remote?.vni === undefined ? [] : [`vni ${remote.vni}`]),
     ...(remote?.via === undefined ? [] : [`via ${remote.via}`]),
-    entry.permanent ? 'permanent' : 'dynamic',
+    entry.own === true ? 'local' : entry.permanent ? 'static' : 'dynamic',
   ]
   return words.join(' ')
 }
@@ -244,9 +249,17 @@ function warmLine(entry: WarmNeighbour): string {
   return `# neigh ${formatIp(entry.address)} ${formatMac(entry.mac)} dev ${entry.device} reachable`
 }
 
-function listenLine({ protocol, port, app, address }: ListenModel): string {
+function listenLine({ protocol, port, app, address, ...options }: ListenModel): string {
+  const { ttl, mark, backlog, v6only, reuseport } = options
+  const words = [
+    ...(ttl === undefined ? [] : [` ttl ${ttl}`]),
+    ...(mark === undefined ? [] : [` mark ${mark}`]),
+    ...(backlog === undefined ? [] : [` backlog ${backlog}`]),
+    ...(v6only === true ? [' v6only'] : []),
+    ...(reuseport === true ? [' reuseport'] : []),
+  ]
   const on = (at: IpAddress | undefined): string => (at === undefined ? '' : ` on ${formatIp(at)}`)
-  return `listen ${protocol} ${port}${app === 'accept' ? '' : ` ${app}`}${on(address)}`
+  return `listen ${protocol} ${port}${app === 'accept' ? '' : ` ${app}`}${on(address)}${words.join('')}`
 }
 
 function rulesetLines({ tool, text }: RulesetModel): readonly string[] {

@@ -245,6 +245,8 @@ export interface FdbModel {
   readonly mac: Mac
   readonly device: string
   readonly permanent: boolean
+  /** `local` or `permanent` at a bridge: an address of this host, frames for it go up. */
+  readonly own?: boolean
   /** vxlan: the remote host of the address, with what differs from the device's own. */
   readonly remote?: {
     readonly address: IpAddress

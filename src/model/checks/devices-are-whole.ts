@@ -113,6 +113,11 @@ function shape(device: DeviceDraft, report: Report): void {
 
 /** A tunnel has a VNI, or its packets bring one; Geneve has no forwarding table, so it needs its remote. */
 function tunnelShape({ kind, name, span, options: given }: DeviceDraft, report: Report): void {
+  const [, again] = given.filter(
+    (each) => each.name === 'id' || each.name === 'vni' || each.name === 'external',
+  )
+  if (again !== undefined)
+    report(wrong(again, 'its VNI is said already', 'one of `id`, `vni` and `external`'))
   if (optionOf(given, 'external') !== undefined) return
   if (optionValue(given, 'id') === undefined && optionValue(given, 'vni') === undefined) {
     const hint = `\`${kind} id 42\`, or \`external\` where programs set the tunnel key`

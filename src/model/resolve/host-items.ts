@@ -1,5 +1,5 @@
 // What else stands inside a host: neighbours, forwarding entries, sockets.
-import type { Fdb, Listen, ListenOptionName, Neighbour } from '../../syntax/ast.ts'
+import type { Fdb, FdbOptionName, Listen, ListenOptionName, Neighbour } from '../../syntax/ast.ts'
 import { mistake } from '../diagnose.ts'
 import type { FdbModel, ListenModel, NeighbourModel } from '../model.ts'
 import { addressIn, macIn } from '../words/addresses.ts'
@@ -49,6 +49,7 @@ export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | un
     return undefined
   }
   if (mac === undefined || deviceNamed(word, host, scope) === undefined) return undefined
+  fdbWordsFit(item, host, scope)
   const permanent = (['static', 'permanent', 'local'] as const).some((name) => isSet(item.options, name))
   const dynamic = optionOf(item.options, 'dynamic') !== undefined
   const remote = remoteOf(item, host, scope)
@@ -57,9 +58,37 @@ export function readFdb(item: Fdb, host: HostDraft, scope: Scope): FdbModel | un
     device: word.text,
     permanent: permanent || !dynamic,
     span: item.span,
+    ...(isOwn(item) && remote === undefined ? { own: true } : {}),
     ...(remote === undefined ? {} : { remote }),
   }
 }
+
+function isOwn({ options }: Fdb): boolean {
+  return isSet(options, 'permanent') || isSet(options, 'local')
+}
+
+/** Words of one kind of table in the other one, and states that contradict each other. */
+function fdbWordsFit({ options }: Fdb, host: HostDraft, { report }: Scope): void {
+  const device = host.devices.get(optionValue(options, 'dev')?.text ?? '')
+  const isRemote = optionOf(options, 'dst') !== undefined
+  const wrong: readonly FdbOptionName[] = isRemote ? ['master'] : ['via', 'vni', 'port']
+  for (const option of options) {
+    if (!wrong.includes(option.name) || device === undefined) continue
+    const hint = isRemote
+      ? "an entry with `dst` stands in the device's own table"
+      : 'it goes with `dst ADDRESS`'
+    report(mistake('S125', option.span, `this entry has no \`${option.name}\``, { hint }))
+  }
+  const [, second] = options.filter(({ name }) => states.includes(name))
+  if (second !== undefined)
+    report(
+      mistake('S125', second.span, `\`${second.name}\` is a second state`, {
+        hint: `one of ${states.join(', ')}`,
+      }),
+    )
+}
+
+const states: readonly FdbOptionName[] = ['static', 'dynamic', 'local', 'permanent']
 
 /** `dst ADDRESS` of a vxlan device's entry, with `port`, `vni` and `via`. */
 function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] {

@@ -9,6 +9,8 @@ const own: Readonly<Record<string, readonly string[]>> = {
   geneve: ['vni', 'proto', 'flags', 'options'],
   gre: ['proto', 'key', 'flags'],
   hop: ['nexthdr', 'len', 'options'],
+  icmp: ['type', 'code', 'id', 'seq', 'mtu', 'gateway', 'target', 'checksum'],
+  icmp6: ['type', 'code', 'id', 'seq', 'mtu', 'target', 'lladdr', 'checksum'],
   frag: ['nexthdr', 'offset', 'id', 'mf'],
 }
 
@@ -22,13 +24,21 @@ const later: Readonly<Record<string, readonly string[]>> = {
 /** Words that stand for the same four bytes of an ICMP header. */
 const restOfIcmp: readonly (readonly string[])[] = [['id', 'seq'], ['mtu'], ['gateway']]
 
+function article(word: string): string {
+  return /^[aeiou]/.test(word) ? 'an' : 'a'
+}
+
 /** Reports fields that a layer does not have, or that nothing puts into it yet. */
 export function checkLayerFields(layer: Layer, { report }: Scope): void {
   const names = own[layer.name]
   for (const field of layer.fields) {
     if (names === undefined || names.includes(field.name)) continue
     const hint = `it has ${names.map((name) => `\`${name}\``).join(', ')}`
-    report(mistake('S142', field.span, `a ${layer.name} header has no \`${field.name}\``, { hint }))
+    report(
+      mistake('S142', field.span, `${article(layer.name)} ${layer.name} header has no \`${field.name}\``, {
+        hint,
+      }),
+    )
   }
   optionsNotYet(layer.fields, later[layer.name] ?? [], report)
   if (layer.name !== 'icmp' && layer.name !== 'icmp6') return

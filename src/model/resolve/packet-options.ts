@@ -60,6 +60,13 @@ export function checkPacketOptions(packet: ShortPacket, family: 4 | 6, scope: Sc
     const message = `${article(protocol)} ${protocol} packet has no \`${option.name}\`${reasonOf(packet, option.name, family)}`
     scope.report(mistake('S142', option.span, message, { hint }))
   }
+  const again = packet.type === null ? undefined : packet.options.find(({ name }) => name === 'type')
+  if (again !== undefined && packet.type !== null)
+    scope.report(
+      mistake('S142', again.span, '`type` says it again', {
+        hint: `\`${packet.type.text}\` says it already`,
+      }),
+    )
   for (const group of rivals) {
     const [first, second] = packet.options.filter(({ name }) => group.includes(name))
     if (first === undefined || second === undefined || first.name === second.name) continue
