@@ -1,0 +1,176 @@
+// npm run fuzz:kernel -- [--runs N] [--seed S] [--only route,tc,...] [--keep DIR] [--jobs N]: random scenarios in the
+// model and on the real kernel of this machine. A disagreement is cut to the smallest file that shows it, and printed.
+import { spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { rulesetMistakes } from '../src/boot/rulesets.ts'
+import { check } from '../src/model/check.ts'
+import type { CaseModel } from '../src/model/model.ts'
+import type { Difference } from '../src/oracle/compare.ts'
+import { NotPossible } from '../src/oracle/native.ts'
+import { type Oracle, openOracle, verifyCase } from '../src/oracle/verify.ts'
+import { renderDiagnostics } from '../src/report/diagnostic.ts'
+import { parse } from '../src/syntax/parse.ts'
+import { areas, draftText } from './fuzz/draft.ts'
+import { noiseIn } from './fuzz/noise.ts'
+import { shrink } from './fuzz/shrink.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '100' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
+    keep: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
+    tries: { type: 'string', default: '150' },
+    print: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+})
+
+/** A text as a case, or why it is none. */
+function caseOf(text: string): CaseModel | string {
+  const parsed = parse({ name: 'draft.scn', text })
+  if (!parsed.ok) return renderDiagnostics(parsed.diagnostics)
+  const checked = check({ main: parsed.value, imports: new Map([['draft.scn', parsed.value]]) }, rulesetMistakes)
+  if (!checked.ok) return renderDiagnostics(checked.diagnostics)
+  return checked.value.scenarios[0]?.cases[0] ?? 'no case'
+}
+
+type Result =
+  | { readonly kind: 'agrees' | 'noise' }
+  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'differs'; readonly differences: readonly Difference[] }
+
+function tryOn(oracle: Oracle, model: CaseModel, text: string): Result {
+  const result = verifyCase(oracle, model, { seed: 1, slow: false })
+  if (result.kind === 'agrees') return { kind: 'agrees' }
+  if (result.kind === 'skipped') {
+    if (!result.reason.startsWith('the model stops')) return result
+    return { kind: 'differs', differences: [{ subject: 'the run', model: result.reason, kernel: 'goes on' }] }
+  }
+  return noiseIn(result.differences, text) === undefined ? result : { kind: 'noise' }
+}
+
+/** What a disagreement is about, roughly: cutting must not lead from one to another. */
+function kindOf(differences: readonly Difference[]): string {
+  const first = differences[0]
+  if (first === undefined) return ''
+  if (first.subject.startsWith('counter')) return first.subject.split(' ').slice(2).join(' ')
+  if (first.subject === 'the set-up') return first.kernel.split('\n')[0] ?? ''
+  const side = first.model === 'nothing' ? 'kernel' : first.kernel === 'nothing' ? 'model' : 'both'
+  return `${first.subject.startsWith('counter') ? '' : 'frame'} ${side}`
+}
+
+function textOf({ subject, model, kernel }: Difference): string {
+  return `  ${subject}\n    model:  ${model}\n    kernel: ${kernel}`
+}
+
+interface Tally {
+  agrees: number
+  noise: number
+  rejected: number
+  unstable: number
+  readonly skipped: Map<string, number>
+  readonly found: number[]
+}
+
+function report(seed: number, text: string, differences: readonly Difference[]): void {
+  console.log(`\n==== seed ${seed}\n${text}\n${differences.slice(0, 4).map(textOf).join('\n')}`)
+  if (options.keep === undefined) return
+  mkdirSync(options.keep, { recursive: true })
+  const remarks = differences.map(textOf).join('\n').replaceAll(/^/gm, '# ')
+  writeFileSync(join(options.keep, `seed-${seed}.scn`), `${text}\n${remarks}\n`)
+}
+
+function runSeed(oracle: Oracle, seed: number, only: ReadonlySet<string>, tally: Tally): void {
+  const text = draftText(seed, only)
+  if (options.print) console.log(text)
+  const model = caseOf(text)
+  if (typeof model === 'string') {
+    tally.rejected += 1
+    if (options.verbose) console.log(`seed ${seed} is rejected\n${model}`)
+    return
+  }
+  const result = tryOn(oracle, model, text)
+  if (result.kind === 'skipped') tally.skipped.set(result.reason, (tally.skipped.get(result.reason) ?? 0) + 1)
+  else if (result.kind !== 'differs') tally[result.kind] += 1
+  else settle(oracle, { seed, text, model, first: result.differences }, tally)
+}
+
+interface Suspicion {
+  readonly seed: number
+  readonly text: string
+  readonly model: CaseModel
+  readonly first: readonly Difference[]
+}
+
+/** A disagreement counts when it shows three times; then it is cut. */
+function settle(oracle: Oracle, { seed, text, model, first }: Suspicion, tally: Tally): void {
+  const again = [1, 2].map(() => tryOn(oracle, model, text))
+  if (again.some(({ kind }) => kind !== 'differs')) {
+    tally.unstable += 1
+    console.log(`\nseed ${seed} differs only sometimes\n${first.slice(0, 2).map(textOf).join('\n')}`)
+    return
+  }
+  tally.found.push(seed)
+  let differences = first
+  const wanted = kindOf(first)
+  const small = shrink(
+    text,
+    (candidate) => {
+      const tried = caseOf(candidate)
+      if (typeof tried === 'string') return undefined
+      const result = tryOn(oracle, tried, candidate)
+      if (result.kind !== 'differs' || kindOf(result.differences) !== wanted) return false
+      differences = result.differences
+      return true
+    },
+    Number(options.tries),
+  )
+  report(seed, small, differences)
+}
+
+async function runAll(): Promise<number> {
+  const only = new Set((options.only ?? '').split(',').filter((word) => word !== ''))
+  const unknown = [...only].find((word) => !areas.some((area) => area === word))
+  if (unknown !== undefined) {
+    console.error(`unknown area \`${unknown}\`; there are ${areas.join(', ')}`)
+    return 3
+  }
+  const oracle = await openOracle(() => performance.now())
+  const tally: Tally = { agrees: 0, noise: 0, rejected: 0, unstable: 0, skipped: new Map(), found: [] }
+  const [first, runs] = [Number(options.seed), Number(options.runs)]
+  for (let seed = first; seed < first + runs; seed += 1) runSeed(oracle, seed, only, tally)
+  const skipped = [...tally.skipped].map(([reason, count]) => `${count} ${reason}`).join('; ')
+  console.log(
+    `\nseeds ${first} to ${first + runs - 1}: ${tally.agrees} agree, ${tally.found.length} differ (${tally.found.join(' ')}), ${tally.unstable} differ only sometimes, ${tally.noise} known noise, ${tally.rejected} rejected by the checks, skipped: ${skipped || 'none'}`,
+  )
+  return tally.found.length > 0 ? 1 : 0
+}
+
+/** The same command in several processes, each with its part of the seeds. */
+async function runJobs(jobs: number): Promise<number> {
+  const [first, runs] = [Number(options.seed), Number(options.runs)]
+  const share = Math.ceil(runs / jobs)
+  const codes = Array.from({ length: jobs }, (_each, index) => {
+    const own = Math.min(share, runs - index * share)
+    const args = ['--runs', String(own), '--seed', String(first + index * share), '--tries', options.tries]
+    if (options.only !== '') args.push('--only', options.only)
+    if (options.keep !== undefined) args.push('--keep', options.keep)
+    if (options.verbose) args.push('--verbose')
+    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], { stdio: 'inherit' })
+    return new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 4)))
+  })
+  return Math.max(...(await Promise.all(codes)))
+}
+
+try {
+  const jobs = Number(options.jobs)
+  process.exitCode = await (jobs > 1 ? runJobs(jobs) : runAll())
+} catch (problem) {
+  if (!(problem instanceof NotPossible)) throw problem
+  console.error(`the real kernel cannot be asked: ${problem.message}`)
+  process.exitCode = 4
+}

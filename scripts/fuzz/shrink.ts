@@ -1,0 +1,93 @@
+// A disagreement is made small by cutting its text: blocks, lines, words. What does not check any more costs nothing; every
+// other try is a run of the kernel, so their number has a bound.
+
+/** Whether a text still shows the disagreement; undefined when it does not check. */
+export type Shows = (text: string) => boolean | undefined
+
+interface Budget {
+  tries: number
+}
+
+/** Line ranges that may go: blocks with everything in them, then single lines; the last first. */
+function ranges(lines: readonly string[]): (readonly [number, number])[] {
+  const found: [number, number][] = []
+  const open: number[] = []
+  let quoted = -1
+  for (const [index, line] of lines.entries()) {
+    if (line.includes('"""')) {
+      if (quoted === -1 && line.split('"""').length === 2) quoted = index
+      else if (quoted !== -1) {
+        found.push([quoted, index])
+        quoted = -1
+      }
+    } else if (quoted !== -1) found.push([index, index])
+    else if (line.trimEnd().endsWith('{')) open.push(index)
+    else if (line.trim() === '}') found.push([open.pop() ?? index, index])
+    else if (line.trim() !== '') found.push([index, index])
+  }
+  return found.sort((a, b) => b[1] - b[0] - (a[1] - a[0]) || b[0] - a[0])
+}
+
+function without(lines: readonly string[], [first, last]: readonly [number, number]): string {
+  return lines.filter((_line, index) => index < first || index > last).join('\n')
+}
+
+function attempt(text: string, shows: Shows, budget: Budget): boolean {
+  if (budget.tries <= 0) return false
+  const answer = shows(text)
+  if (answer !== undefined) budget.tries -= 1
+  return answer === true
+}
+
+/** All counters at once: they are most of the lines. */
+function withoutClaims(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !/^ {2}counter /.test(line))
+    .join('\n')
+}
+
+function cutLines(text: string, shows: Shows, budget: Budget): string {
+  let now = text
+  for (let changed = true; changed && budget.tries > 0; ) {
+    changed = false
+    for (const range of ranges(now.split('\n'))) {
+      const cut = without(now.split('\n'), range)
+      if (!attempt(cut, shows, budget)) continue
+      now = cut
+      changed = true
+      break
+    }
+  }
+  return now
+}
+
+function cutWords(text: string, shows: Shows, budget: Budget): string {
+  let now = text
+  const count = now.split('\n').length
+  for (let line = count - 1; line > 2; line -= 1) {
+    for (let length = 3; length > 0; length -= 1) {
+      for (let at = 1; ; at += 1) {
+        const lines = now.split('\n')
+        const words = (lines[line] ?? '').trim().split(' ')
+        if (at + length > words.length) break
+        const indent = /^ */.exec(lines[line] ?? '')?.[0] ?? ''
+        lines[line] = indent + words.filter((_word, index) => index < at || index >= at + length).join(' ')
+        const cut = lines.join('\n')
+        if (attempt(cut, shows, budget)) {
+          now = cut
+          at -= 1
+        }
+      }
+    }
+  }
+  return now
+}
+
+/** The smallest text found that still shows the disagreement, within so many runs of the kernel. */
+export function shrink(text: string, shows: Shows, tries: number): string {
+  const budget = { tries }
+  const bare = withoutClaims(text)
+  const start = bare !== text && attempt(bare, shows, budget) ? bare : text
+  return cutWords(cutLines(start, shows, budget), shows, budget)
+}
