@@ -96,10 +96,10 @@ export interface HookEvent {
   readonly device: string
   readonly stage: Stage
   /** Netfilter `table/CHAIN`, or a cgroup hook's name. */
-  readonly chain?: string
+  readonly chain?: string | undefined
   /** `kernel`, `socket`, or the program's name; '' where a device merely sent or received. */
   readonly actor: string
-  readonly decision?: Decision
+  readonly decision?: Decision | undefined
   /** The packet as it entered, and as it left. Equal objects when nothing changed. */
   readonly before: Snapshot
   readonly after: Snapshot

@@ -39,6 +39,25 @@ interface OpenHook {
 
 const nothing: readonly never[] = []
 
+interface EventParts {
+  readonly site: Site
+  readonly actor: string
+  readonly decision: Decision | undefined
+  readonly facts: readonly Fact[]
+  readonly nested: readonly HookEvent[]
+}
+
+/** An event; always of one shape, because one is made for every hook of every packet. */
+function eventOf(
+  { site, actor, decision, facts, nested }: EventParts,
+  before: Snapshot,
+  after: Snapshot,
+  time: number,
+): HookEvent {
+  const { node, device, stage, chain } = site
+  return { node, device, stage, chain, actor, decision, before, after, facts, nested, time }
+}
+
 /**
  * Collects packet records in the order of their birth. `begin`/`end` bracket a program's run, so that facts that maps
  * and helpers report in between belong to it; runs inside runs nest.
@@ -86,32 +105,16 @@ export class Recorder {
     if (record === undefined) return
     const before = this.before(packet)
     const after = this.after(packet, before)
-    this.place(record, {
-      ...site,
-      actor: what.actor ?? '',
-      ...(what.decision === undefined ? {} : { decision: what.decision }),
-      before,
-      after,
-      facts: what.facts ?? nothing,
-      nested: nothing,
-      time: this.now(),
-    })
+    const { actor = '', decision, facts = nothing } = what
+    this.place(record, eventOf({ site, actor, decision, facts, nested: nothing }, before, after, this.now()))
   }
 
   /** Records a stage of the machine itself behind a packet that has gone on: the packet is not looked at again. */
   aside(packet: Recordable, site: Site, decision: Decision): void {
     const { record, seen } = packet
     if (record === undefined || seen === undefined) return
-    this.place(record, {
-      ...site,
-      actor: 'kernel',
-      decision,
-      before: seen,
-      after: seen,
-      facts: nothing,
-      nested: nothing,
-      time: this.now(),
-    })
+    const what = { site, actor: 'kernel', decision, facts: nothing, nested: nothing }
+    this.place(record, eventOf(what, seen, seen, this.now()))
   }
 
   /** Opens the run of a program (or of any hook that others report facts to). Must be followed by `end`. */
@@ -130,16 +133,8 @@ export class Recorder {
     const record = packet.record
     if (hook === undefined || record === undefined) return
     const after = this.after(packet, hook.before)
-    this.place(record, {
-      ...hook.site,
-      actor: hook.actor,
-      ...(decision === undefined ? {} : { decision }),
-      before: hook.before,
-      after,
-      facts: hook.facts,
-      nested: hook.nested,
-      time: this.now(),
-    })
+    const { site, actor, facts, nested } = hook
+    this.place(record, eventOf({ site, actor, decision, facts, nested }, hook.before, after, this.now()))
   }
 
   /** Says how a copy of a packet ended. */
