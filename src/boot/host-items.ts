@@ -44,10 +44,14 @@ export function addRouteModel(
 
 /** `ip route del`. */
 export function removeRouteModel(ns: Namespace, route: RouteModel): AdminResult {
+  const [hop] = route.nexthops
   return removeRoute(ns, {
     prefix: route.prefix,
-    type: route.type,
     table: route.table,
+    // a plain `del route PREFIX` takes a route of any type
+    ...(route.type === 'unicast' ? {} : { type: route.type }),
+    ...(hop?.device === undefined ? {} : { device: deviceOf(ns, hop.device) }),
+    ...(hop?.via === undefined ? {} : { gateway: hop.via }),
     ...(route.metric === 0 ? {} : { metric: route.metric }),
   })
 }

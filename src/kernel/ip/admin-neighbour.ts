@@ -1,6 +1,6 @@
 // `ip neigh`: entries that a person puts in, and warm ones that a derived topology starts with.
 import type { IpAddress } from '../../net/address.ts'
-import { isIpv4 } from '../../net/address.ts'
+import { isIpv4, sameIp } from '../../net/address.ts'
 import { type AdminResult, adminDone, refused } from '../device/change.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
@@ -38,6 +38,12 @@ export function deleteNeighbour(dev: NetDevice, address: IpAddress): AdminResult
   const found = findNeighbour(dev, address)
   if (found === undefined) return refused('ENOENT')
   removeNeighbour(found)
+  const { ip } = dev.ns
+  const { warm } = ip
+  // what was known from the start is not known again by itself
+  if (warm !== undefined) {
+    ip.warm = (at, other) => (at === dev && sameIp(other, address) ? undefined : warm(at, other))
+  }
   return adminDone
 }
 

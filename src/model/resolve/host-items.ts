@@ -12,14 +12,25 @@ import { addressOrHost } from './tunnel.ts'
 import { optionsNotYet } from './unavailable.ts'
 
 /** One neighbour entry; permanent unless a state is given, as `ip neigh add` makes it. */
-export function readNeighbour(item: Neighbour, host: HostDraft, scope: Scope): NeighbourModel | undefined {
+export function readNeighbour(
+  item: Neighbour,
+  host: HostDraft,
+  scope: Scope,
+  purpose: 'add' | 'del' = 'add',
+): NeighbourModel | undefined {
   const address = addressIn(item.address, scope.report)
   const device = deviceNamed(item.device, host, scope)
   const mac = item.mac === null ? undefined : macIn(item.mac, scope.report)
   if (address === undefined || device === undefined || (item.mac !== null && mac === undefined))
     return undefined
   const state = item.form === 'proxy' ? 'proxy' : (item.state ?? 'permanent')
-  if (mac === undefined && state !== 'proxy' && state !== 'failed' && state !== 'incomplete') {
+  if (
+    purpose === 'add' &&
+    mac === undefined &&
+    state !== 'proxy' &&
+    state !== 'failed' &&
+    state !== 'incomplete'
+  ) {
     scope.report(
       mistake('S125', item.span, 'a neighbour needs a MAC address', {
         hint: `only \`failed\` and \`incomplete\` entries are without one`,

@@ -47,8 +47,16 @@ function named(
   return undefined
 }
 
-/** One route. IPv6 routes have metric 1024 unless one is given (IP6_RT_PRIO_USER), IPv4 routes 0. */
-export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteModel | undefined {
+/**
+ * One route. IPv6 routes have metric 1024 unless one is given (IP6_RT_PRIO_USER), IPv4 routes 0. A route that is to be
+ * deleted needs no next hop: `ip route del` takes the first that fits what is said.
+ */
+export function readRoute(
+  item: Route,
+  host: HostDraft,
+  scope: Scope,
+  purpose: 'add' | 'del' = 'add',
+): RouteModel | undefined {
   const { report } = scope
   optionsNotYet(item.options, ['advmss', 'encap'], report)
   legsAreLegs(item, report)
@@ -65,7 +73,11 @@ export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteMode
   const nexthops = readNexthops(item, host, scope)
   if (prefix === undefined || nexthops === undefined) return undefined
   const needsHop = !leadsNowhere(item.type)
-  if (needsHop && nexthops.every((hop) => hop.via === undefined && hop.device === undefined)) {
+  if (
+    purpose === 'add' &&
+    needsHop &&
+    nexthops.every((hop) => hop.via === undefined && hop.device === undefined)
+  ) {
     report(
       mistake('S126', item.span, 'this route leads nowhere', {
         hint: 'it needs `via ADDRESS` or `dev DEVICE`',
@@ -76,7 +88,7 @@ export function readRoute(item: Route, host: HostDraft, scope: Scope): RouteMode
     type: item.type,
     prefix,
     table: table ?? (item.type === 'local' || item.type === 'broadcast' ? 255 : 254),
-    metric: metric ?? (isIpv4(prefix.address) ? 0 : 1024),
+    metric: metric ?? (isIpv4(prefix.address) || purpose === 'del' ? 0 : 1024),
     tos: tos ?? 0,
     nexthops: needsHop ? nexthops : [],
     span: item.span,

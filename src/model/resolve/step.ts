@@ -307,13 +307,14 @@ function readChange(change: Change, host: HostDraft, scope: Scope): readonly Cha
   }
   const one = <T>(value: T | undefined, make: (value: T) => ChangeItem): readonly ChangeItem[] =>
     value === undefined ? [] : [make(value)]
+  const purpose = verb === 'del' ? 'del' : 'add'
   switch (item.kind) {
     case 'route':
-      return one(readRoute(item, host, scope), (route) => ({ kind: 'route', route }))
+      return one(readRoute(item, host, scope, purpose), (route) => ({ kind: 'route', route }))
     case 'rule':
       return one(readRule(item, host, scope), (rule) => ({ kind: 'rule', rule }))
     case 'neigh':
-      return one(readNeighbour(item, host, scope), (neighbour) => ({ kind: 'neigh', neighbour }))
+      return one(readNeighbour(item, host, scope, purpose), (neighbour) => ({ kind: 'neigh', neighbour }))
     case 'fdb':
       return one(readFdb(item, host, scope), (fdb) => ({ kind: 'fdb', fdb }))
     case 'sysctl':
