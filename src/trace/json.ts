@@ -90,10 +90,12 @@ export function traceToJson(trace: Trace, options: { readonly decoders?: Decoder
         return index
       }
       const eventToJson = (event: HookEvent): EventJson => {
-        const { before, after, facts, nested, ...rest } = event
+        const { before, after, facts, nested, chain, decision, ...rest } = event
         const hook = lines.get(event)
         return {
           ...rest,
+          ...(chain === undefined ? {} : { chain }),
+          ...(decision === undefined ? {} : { decision }),
           before: indexOf(before),
           after: indexOf(after),
           facts: facts.map(factToJson),
