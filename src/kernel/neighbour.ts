@@ -271,11 +271,15 @@ export function confirmNeighbour(dev: NetDevice, address: IpAddress): void {
   if (found !== undefined && isValid(found.state)) found.confirmed = now(found)
 }
 
-/** Forgets the neighbours of a device that went down (neigh_ifdown); permanent ones too. Waiting packets are dropped. */
-export function forgetNeighbours(dev: NetDevice, family: 4 | 6): void {
+/**
+ * Forgets the neighbours of a device that went down (neigh_ifdown), permanent ones too, or only those that were learned
+ * (neigh_carrier_down). Waiting packets are dropped.
+ */
+export function forgetNeighbours(dev: NetDevice, family: 4 | 6, which: 'all' | 'learned' = 'all'): void {
   const table = familyState(dev.ns, family).neighbours
   for (const neighbour of [...table.entries.values()]) {
-    if (neighbour.device === dev) removeNeighbour(neighbour)
+    if (neighbour.device !== dev || (which === 'learned' && neighbour.state === 'PERMANENT')) continue
+    removeNeighbour(neighbour)
   }
 }
 

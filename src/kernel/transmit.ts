@@ -17,7 +17,7 @@ import { runEgress } from './tc/run.ts'
 const recursionMax = 8
 
 /** After this long without carrier the link watcher has stopped the queues (facts: linux 15). */
-const linkWatchNanoseconds = 1_000_000_000
+export const linkWatchNanoseconds = 1_000_000_000
 
 /**
  * __dev_queue_xmit(): sends `skb` out of `skb.dev`; `skb.data` stands at the MAC header. Answers 0 when it was sent or

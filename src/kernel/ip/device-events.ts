@@ -4,6 +4,7 @@ import { ipv4From, linkLocalOf } from '../../net/address.ts'
 import { macFrom } from '../../net/mac.ts'
 import type { DeviceChange, NetDevice } from '../device/device.ts'
 import { forgetNeighbours } from '../neighbour.ts'
+import { linkWatchNanoseconds } from '../transmit.ts'
 import { addMulticastRoute, addSubnetRoutes } from './address-routes.ts'
 import { addAddress, flushAddresses } from './admin-address.ts'
 import { dropRoute } from './admin-route.ts'
@@ -62,7 +63,22 @@ function forgetExceptions(dev: NetDevice, family: 4 | 6): void {
   if (exceptions.size > 0) exceptions.removeIf((exception) => exception.device === dev)
 }
 
+/** A device that starts warm knows its link only until it has lost it. */
+function chill(dev: NetDevice): void {
+  const { ip } = dev.ns
+  const { warm } = ip
+  if (warm !== undefined) ip.warm = (at, address) => (at === dev ? undefined : warm(at, address))
+}
+
+/** neigh_carrier_down(), when the link watcher tells of it (arp_evict_nocarrier, ndisc_evict_nocarrier): all but permanent ones. */
+function evict(dev: NetDevice): void {
+  if (dev.carrier || !dev.up) return
+  chill(dev)
+  for (const family of [4, 6] as const) forgetNeighbours(dev, family, 'learned')
+}
+
 function goDown(dev: NetDevice): void {
+  chill(dev)
   flushAddresses(dev, 6)
   for (const family of [4, 6] as const) {
     removeRoutes(dev, family)
@@ -73,6 +89,7 @@ function goDown(dev: NetDevice): void {
 
 /** RTNH_F_LINKDOWN: such routes are shown as `linkdown` and used all the same. */
 function followCarrier(dev: NetDevice): void {
+  if (!dev.carrier && dev.up) dev.ns.machine.clock.after(linkWatchNanoseconds, () => evict(dev))
   for (const family of [4, 6] as const) {
     for (const route of routesOver(dev, family)) {
       for (const nextHop of route.nextHops) {
