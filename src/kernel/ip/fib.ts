@@ -21,11 +21,25 @@ interface Level {
 
 const noRoutes: readonly FibRoute[] = []
 
+/** A table of so many routes is quicker scanned than indexed. */
+const scannedMax = 64
+
+function index(overDevices: Map<NetDevice, Set<FibRoute>>, route: FibRoute): void {
+  for (const { device } of route.nextHops) {
+    if (device === undefined) continue
+    const known = overDevices.get(device)
+    if (known === undefined) overDevices.set(device, new Set([route]))
+    else known.add(route)
+  }
+}
+
 export class FibTable {
   readonly id: number
   /** Longest first. */
   private readonly levels: Level[] = []
   private count = 0
+  /** Routes by the devices of their next hops, once a large table was asked for them: a device event then costs what it changes. */
+  private overDevices: Map<NetDevice, Set<FibRoute>> | undefined
 
   constructor(id: number) {
     this.id = id
@@ -48,6 +62,7 @@ export class FibTable {
     const level = this.level(route.prefix.length)
     const list = level.prefixes.get(route.prefix.address)
     this.count += 1
+    if (this.overDevices !== undefined) index(this.overDevices, route)
     if (list === undefined) {
       level.prefixes.set(route.prefix.address, 0, [route])
       return
@@ -70,6 +85,9 @@ export class FibTable {
     if (at === -1) return false
     list.splice(at, 1)
     this.count -= 1
+    if (this.overDevices !== undefined)
+      for (const { device } of route.nextHops)
+        if (device !== undefined) this.overDevices.get(device)?.delete(route)
     if (list.length === 0) level.prefixes.delete(route.prefix.address)
     if (level.prefixes.size === 0) this.levels.splice(index, 1)
     return true
@@ -77,6 +95,11 @@ export class FibTable {
 
   /** Adds to `found` the routes that have a next hop over a device, in the order of `routes`. */
   routesOver(device: NetDevice, found: FibRoute[]): void {
+    if (this.count > scannedMax) {
+      const routes = [...(this.indexed().get(device) ?? noRoutes)]
+      found.push(...routes.sort((left, right) => right.prefix.length - left.prefix.length))
+      return
+    }
     const gather = (list: readonly FibRoute[]): void => {
       for (const route of list)
         for (const nextHop of route.nextHops)
@@ -86,6 +109,14 @@ export class FibTable {
           }
     }
     for (const level of this.levels) level.prefixes.forEach(gather)
+  }
+
+  private indexed(): Map<NetDevice, Set<FibRoute>> {
+    if (this.overDevices === undefined) {
+      this.overDevices = new Map()
+      for (const route of this.routes()) index(this.overDevices, route)
+    }
+    return this.overDevices
   }
 
   /** Every route, longest prefixes first, in order of insertion. */

@@ -156,9 +156,9 @@ const modes: readonly string[] = ['bridge', 'private', 'vepa', 'passthru']
 const tags: readonly string[] = ['802.1q', '802.1ad']
 
 function others(device: DeviceDraft, host: HostDraft, report: Report): void {
-  const bridges = [...host.devices.values()].filter((each) => each.kind === 'bridge').map((each) => each.name)
   const master = optionValue(device.options, 'master')
-  if (master !== undefined && !bridges.includes(master.text)) {
+  if (master !== undefined && host.devices.get(master.text)?.kind !== 'bridge') {
+    const bridges = [...host.devices.values()].filter(({ kind }) => kind === 'bridge').map(({ name }) => name)
     const hint = didYouMean(master.text, bridges) ?? `declare it with \`dev ${master.text} bridge\``
     report(mistakeIn('S103', master, `\`${host.name}\` has no bridge \`${master.text}\``, { hint }))
   }
