@@ -1,3 +1,4 @@
+// The catalogue of the checks: what `scn explain S1xx` says. Codes are stable; a retired one is never given again.
 import { nameCodes } from './catalogue/names.ts'
 import { thingCodes } from './catalogue/things.ts'
 import { valueCodes } from './catalogue/values.ts'
