@@ -28,8 +28,10 @@ function ranges(lines: readonly string[]): (readonly [number, number])[] {
   return found.sort((a, b) => b[1] - b[0] - (a[1] - a[0]) || b[0] - a[0])
 }
 
-function without(lines: readonly string[], [first, last]: readonly [number, number]): string {
-  return lines.filter((_line, index) => index < first || index > last).join('\n')
+function without(lines: readonly string[], cut: readonly (readonly [number, number])[]): string {
+  return lines
+    .filter((_line, index) => !cut.some(([first, last]) => index >= first && index <= last))
+    .join('\n')
 }
 
 function attempt(text: string, shows: Shows, budget: Budget): boolean {
@@ -47,19 +49,25 @@ function withoutClaims(text: string): string {
     .join('\n')
 }
 
+/** Many ranges at once, then fewer and fewer. */
 function cutLines(text: string, shows: Shows, budget: Budget): string {
   let now = text
-  for (let changed = true; changed && budget.tries > 0; ) {
-    changed = false
-    for (const range of ranges(now.split('\n'))) {
-      const cut = without(now.split('\n'), range)
-      if (!attempt(cut, shows, budget)) continue
-      now = cut
-      changed = true
-      break
+  let size = Math.ceil(ranges(now.split('\n')).length / 3)
+  for (;;) {
+    let changed = false
+    for (let at = 0; budget.tries > 0; ) {
+      const lines = now.split('\n')
+      const all = ranges(lines)
+      if (at >= all.length) break
+      const cut = without(lines, all.slice(at, at + size))
+      if (attempt(cut, shows, budget)) {
+        now = cut
+        changed = true
+      } else at += size
     }
+    if (budget.tries <= 0 || (size === 1 && !changed)) return now
+    size = Math.max(1, Math.floor(size / 2))
   }
-  return now
 }
 
 function cutWords(text: string, shows: Shows, budget: Budget): string {

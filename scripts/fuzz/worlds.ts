@@ -65,11 +65,19 @@ function bridged(dice: Dice, ipv6: boolean): Draft {
     if (dice.once(4)) port.options.push('hairpin on')
     if (dice.once(6)) port.options.push('isolated on')
   }
+  // Reports of multicast groups, which only the kernel sends, would teach the bridge where A and C are.
+  if (ipv6)
+    for (const [end, port] of [[2, 'r0'], [3, 'r2']] as const)
+      r.lines.push(`fdb 02:00:00:00:01:0${end} dev ${port} master static`)
   if (dice.once(2)) r.lines.push(`sysctl net.bridge.bridge-nf-call-iptables = ${dice.number(0, 1)}`)
+  const a = device('a0', 'peer R/r0', ...both(ipv6, 1, 2))
+  const c = device('c0', 'peer R/r2', ...both(ipv6, 1, 3))
+  a.options.push('mac 02:00:00:00:01:02')
+  c.options.push('mac 02:00:00:00:01:03')
   draft.hosts.push(
-    host('A', [device('a0', 'peer R/r0', ...both(ipv6, 1, 2))], ...gateway(ipv6, 1, 1)),
+    host('A', [a], ...gateway(ipv6, 1, 1)),
     r,
-    host('C', [device('c0', 'peer R/r2', ...both(ipv6, 1, 3))], ...gateway(ipv6, 1, 1)),
+    host('C', [c], ...gateway(ipv6, 1, 1)),
     host('B', [device('b0', 'peer R/r1', ...both(ipv6, 2, 2))], ...gateway(ipv6, 2, 1)),
   )
   return draft

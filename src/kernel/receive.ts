@@ -89,8 +89,9 @@ function tooShort(dev: NetDevice, skb: Skb): 'done' {
   return 'done'
 }
 
+/** packet_rcv(): a host's own multicast that comes back (PACKET_LOOPBACK) is shown to no tap. */
 function showTaps(dev: NetDevice, skb: Skb): void {
-  if (dev.taps.length === 0) return
+  if (dev.taps.length === 0 || skb.pktType === pktType.loopback) return
   for (const tap of dev.taps) tap(dev, skb, 'in')
   noteFull(dev, skb, 'tap-in')
 }

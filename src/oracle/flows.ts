@@ -81,9 +81,11 @@ export class UdpFlow extends Flow {
     const socket = this.socket()
     if (socket === undefined) return
     if (operation.kind === 'open') this.established = this.note('connect', socket.connect(this.to))
-    else if (operation.kind === 'send')
+    else if (operation.kind === 'send') {
+      if (this.step.connected === true && !this.established)
+        this.established = this.note('connect', socket.connect(this.to))
       this.note('send', socket.send(payload(operation.bytes), this.established ? undefined : this.to))
-    else if (operation.kind === 'recv') this.reply(socket, operation.bytes, patience)
+    } else if (operation.kind === 'recv') this.reply(socket, operation.bytes, patience)
   }
 
   private socket(): RealSocket | undefined {

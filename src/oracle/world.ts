@@ -62,7 +62,10 @@ export class RealWorld {
     const socket = this.injectors.get(key) ?? this.openInjector(name, device)
     this.injectors.set(key, socket)
     const sent = Number(libc.sendto(socket, frame, frame.length, 0, null, 0))
-    if (sent < 0) throw new Error(`a frame cannot be injected at ${key}: ${libc.errno()}`)
+    if (sent >= 0) return
+    const errno = libc.errno()
+    if (errno === 'ENOBUFS' || errno === 'ENETDOWN') return // lost on the way: the device is down, or takes no such size
+    throw new Error(`a frame cannot be injected at ${key}: ${errno}`)
   }
 
   private openInjector(name: string, device: string): number {

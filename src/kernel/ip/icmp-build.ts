@@ -64,9 +64,9 @@ const countedTypes = new Map<number, string>([
   [18, 'AddrMaskReps'],
 ])
 
-/** ICMPMSGIN_INC_STATS, ICMPMSGOUT_INC_STATS: the counter of a type, if it has a name. */
+/** ICMPMSGIN_INC_STATS, icmp_out_count(): the counter of a type, if it has a name. Sending counts the message with it. */
 export function countIcmp(ns: Namespace, direction: 'In' | 'Out', type: number): void {
-  count(ns, direction === 'In' ? 'IcmpInMsgs' : 'IcmpOutMsgs')
+  if (direction === 'Out') count(ns, 'IcmpOutMsgs')
   const name = countedTypes.get(type)
   if (name !== undefined) count(ns, `Icmp${direction}${name}`)
 }

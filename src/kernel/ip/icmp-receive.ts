@@ -168,6 +168,7 @@ function dispatch(skb: Skb, type: number): void {
 /** icmp_rcv(): `skb.data` stands at the ICMP header. */
 function icmpReceive(skb: Skb): void {
   const { ns } = skb.dev
+  count(ns, 'IcmpInMsgs') // before anything is looked at
   if (checksumOf(skb.bytes, skb.data, skb.tail) !== 0) {
     count(ns, 'IcmpInCsumErrors')
     refuse(skb, 'SKB_DROP_REASON_ICMP_CSUM')

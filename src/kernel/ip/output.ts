@@ -101,14 +101,17 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOpti
 function sendFragments(ns: Namespace, skb: Skb, route: Route): number {
   // what came in pieces leaves in pieces that are no larger
   const mtu = skb.fragmentMax > 0 ? Math.min(route.mtu, skb.fragmentMax) : route.mtu
-  let result = 0
   for (const piece of fragmentPacket(skb, mtu)) {
-    count(ns, 'IpFragCreates')
     const sent = sendPacket(ns, piece, route)
-    if (result === 0) result = sent
+    if (sent !== 0) {
+      // ip_do_fragment(): what cannot be sent takes the pieces behind it along
+      count(ns, 'IpFragFails')
+      return sent
+    }
+    count(ns, 'IpFragCreates')
   }
   count(ns, 'IpFragOKs')
-  return result
+  return 0
 }
 
 /** ip_finish_output2(). */

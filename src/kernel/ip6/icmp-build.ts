@@ -53,9 +53,9 @@ const countedTypes = new Map<number, string>([
   [icmpv6Type.redirect, 'Redirects'],
 ])
 
-/** ICMP6MSGIN_INC_STATS, ICMP6MSGOUT_INC_STATS. */
+/** ICMP6MSGIN_INC_STATS, ICMP6MSGOUT_INC_STATS: the counter of a type. Sending counts the message with it. */
 export function countIcmp6(ns: Namespace, direction: 'In' | 'Out', type: number): void {
-  count(ns, direction === 'In' ? 'Icmp6InMsgs' : 'Icmp6OutMsgs')
+  if (direction === 'Out') count(ns, 'Icmp6OutMsgs')
   const name = countedTypes.get(type)
   if (name !== undefined) count(ns, `Icmp6${direction}${name}`)
 }

@@ -104,6 +104,7 @@ function quotedIcmp6(skb: Skb, error: IcmpError): boolean {
 function icmp6Receive(skb: Skb): void {
   const { ns } = skb.dev
   const place = { l3: skb.networkHeader, l4: skb.data, end: skb.tail, protocol: ipProtocol.icmp6 }
+  count(ns, 'Icmp6InMsgs') // before anything is looked at
   if (skb.length < 4 || !segmentChecksumIsRight(skb.bytes, place)) {
     count(ns, 'Icmp6InCsumErrors')
     refuse(skb, 'SKB_DROP_REASON_ICMP_CSUM')

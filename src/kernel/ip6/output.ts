@@ -66,14 +66,17 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Opt
     return -errnoNumber.EMSGSIZE
   }
   const identification = ns.machine.random('ip6-ident', ns.machine.packets)
-  let result = 0
   for (const piece of fragmentPacket6(skb, mtu, identification)) {
-    count(ns, 'Ip6FragCreates')
     const sent = sendPacket(ns, piece, route)
-    if (result === 0) result = sent
+    if (sent !== 0) {
+      // ip6_fragment(): what cannot be sent takes the pieces behind it along
+      count(ns, 'Ip6FragFails')
+      return sent
+    }
+    count(ns, 'Ip6FragCreates')
   }
   count(ns, 'Ip6FragOKs')
-  return result
+  return 0
 }
 
 /** ip6_finish_output2(). */
