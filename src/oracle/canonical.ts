@@ -122,6 +122,7 @@ export class Canonical {
 
   /** A sequence number as its distance from the start of its stream. */
   private number(sequence: number): number {
+    if (sequence === 0) return 0 // an RST that answers a SYN has no number of its own
     for (const [index, start] of this.starts.entries()) {
       const distance = (sequence - start) >>> 0
       if (distance < windowBytes) return ((index + 1) * numberStep + distance) >>> 0
@@ -185,4 +186,12 @@ export function isNoise(bytes: Uint8Array): boolean {
   if ((type >= 130 && type <= 134) || type === 143) return true
   const unspecified = bytes.subarray(22, 38).every((byte) => byte === 0)
   return type === 135 && unspecified
+}
+
+/** ARP, and the solicitations and advertisements of IPv6. */
+export function isNeighbourTalk(bytes: Uint8Array): boolean {
+  if (bytes.length < 14) return false
+  const type = readU16(bytes, 12)
+  if (type === etherType.ipv6) return bytes[20] === protocol.icmp6 && (bytes[54] === 135 || bytes[54] === 136)
+  return type === 0x0806
 }
