@@ -1,4 +1,5 @@
-// What a larger world costs: booting it, and the same packet in it.
+// What a larger world costs: booting it, and the same packet in it; and a host with very many devices.
+import { deviceRows } from './devices.ts'
 import { measureWork } from './interleave.ts'
 import { bootWorld, sceneOf, worldOf } from './scene.ts'
 import { estimate, ratio } from './statistics.ts'
@@ -40,5 +41,6 @@ export function growthRows(): Row[] {
     unit: 'x',
     target: 1.5,
   })
+  rows.push(...deviceRows())
   return rows
 }

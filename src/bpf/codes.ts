@@ -65,14 +65,6 @@ export function codeNumber(type: ProgramType, name: string): number | undefined 
   return undefined
 }
 
-/** The first name of a number (`TC_ACT_SHOT` for 2); undefined for a number that means nothing to this type. */
-export function codeName(type: ProgramType, value: number): string | undefined {
-  for (const table of tables[type]) {
-    for (const name of Object.keys(table)) if (table[name] === value) return name
-  }
-  return undefined
-}
-
 /**
  * The code of a program that faulted: it stops the packet at every hook. Only the hook's treatment counts
  * (PROGRAM_FAULT_SCN); the number is what the kernel would use for "no".

@@ -5,7 +5,6 @@ import { closest } from '../base/closest.ts'
 import { type Console, inCi, processConsole } from './console.ts'
 import { exitCode } from './exit-code.ts'
 import { UsageError } from './usage.ts'
-import { version } from './version.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -318,4 +317,3 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await runCommandLine(argv, processConsole())
 }
 
-export { version }

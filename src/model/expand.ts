@@ -6,7 +6,6 @@ import { broadcastOf, formatPrefix, isIpv4Prefix, networkOf, type Prefix } from 
 import { etherType, etherTypeName } from '../net/protocol.ts'
 import type {
   AttachmentModel,
-  CaseModel,
   DeviceModel,
   FdbModel,
   ListenModel,
@@ -14,19 +13,12 @@ import type {
   NeighbourModel,
   RouteModel,
   RuleModel,
-  ScenarioModel,
   TunnelModel,
   World,
 } from './model.ts'
 import type { ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import { type WarmNeighbour, warmNeighbours } from './warm.ts'
-
-/** The topology of one case, derived and written out: every device, address, route, neighbour and setting. */
-export function expandCase(scenario: ScenarioModel, one: CaseModel): string {
-  const name = one.id === undefined ? scenario.name : `${scenario.name}[${one.id}]`
-  return `# ${name}: ${one.title}\n${expandWorld(one.world)}`
-}
 
 /** A world as text; equal worlds give equal text. */
 export function expandWorld(world: World): string {

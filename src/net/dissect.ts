@@ -16,8 +16,8 @@ import { checkTcp, tcpHeaderLength } from './tcp.ts'
 import { udpAt } from './udp.ts'
 import { vxlanAt, vxlanFlag } from './vxlan.ts'
 
-export type { Dissection, FieldLayer, Layer, LayerKind } from './layer.ts'
-export { ipLayerAt, layerAt, transportLayerAt } from './layer.ts'
+export type { Dissection } from './layer.ts'
+export { ipLayerAt, transportLayerAt } from './layer.ts'
 
 const limits = { layers: 32 } as const
 
