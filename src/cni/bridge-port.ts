@@ -52,7 +52,7 @@ export function bridgeHosts(
       })),
     ],
     fdb: pods.map((pod) => ({ mac: pod.mac, device: pod.hostDevice })),
-    sysctls: [{ key: 'net.ipv4.ip_forward', value: 1 }],
+    sysctls: [{ key: 'net.ipv4.conf.all.forwarding', value: 1 }],
     tables: options.masquerade ? pods.map((pod) => masqueradeTable(pod, formatPrefix(range))) : [],
   }
   return [
@@ -70,8 +70,8 @@ export function bridgeHosts(
           },
         ],
         routes: [
-          { prefix: prefixOf(ipv4From(0), 0), type: 'unicast', via: gateway },
-          ...options.podRoutes.map((route) => ({ ...route, via: gateway })),
+          { prefix: prefixOf(ipv4From(0), 0), type: 'unicast', via: gateway, device: 'eth0' },
+          ...options.podRoutes.map((route) => ({ ...route, via: gateway, device: 'eth0' })),
         ],
       }),
     ),

@@ -155,7 +155,7 @@ export function planCalico(cluster: CniCluster): readonly CniHost[] {
     const rules: CniHost = {
       ...emptyHost(node.name),
       routes: node.blocks.map((prefix) => ({ prefix, type: 'blackhole' as const, protocol: felix })),
-      sysctls: [{ key: 'net.ipv4.ip_forward', value: 1 }],
+      sysctls: [{ key: 'net.ipv4.conf.all.forwarding', value: 1 }],
       tables: [
         ...(pods.length === 0 ? [] : [policyTable(pods)]),
         ...(cluster.masquerade ? [natTable(formatPrefix(cluster.podCidr))] : []),

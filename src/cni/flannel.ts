@@ -108,7 +108,7 @@ export function planFlannel(cluster: CniCluster): readonly CniHost[] {
     const mtu = underlayMtu(node) - (isVxlan && node.underlay !== undefined ? vxlanBytes : 0)
     const tables: CniHost = {
       ...emptyHost(node.name),
-      sysctls: [{ key: 'net.ipv4.ip_forward', value: 1 }],
+      sysctls: [{ key: 'net.ipv4.conf.all.forwarding', value: 1 }],
       tables: [...(cluster.masquerade ? [masqueradeTable(all, own)] : []), forwardTable(all)],
     }
     const ports = portmapHost(node.name, pods, { device: () => bridgeName, range: () => own })
