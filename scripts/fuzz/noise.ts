@@ -13,6 +13,10 @@ export const knownNoise: readonly Noise[] = [
     applies: ({ model, kernel }, text) =>
       /proxy/.test(text) && /\barp\b/.test(`${model} ${kernel}`) && (model === 'nothing' || kernel === 'nothing'),
   },
+  {
+    reason: 'gap, not noise: the model sends no ND redirects yet (ndisc_send_redirect)',
+    applies: ({ kernel }) => kernel.startsWith('nd redirect') || /^(?:kernel )?.* redirect .* via fd00|fe80/.test(kernel),
+  },
 ]
 
 /** Why all differences are noise; undefined when one is not. */

@@ -18,7 +18,7 @@ interface Where {
   readonly each: DraftHost
 }
 
-function matches(dice: Dice, { chain, six, each }: Where): string[] {
+function matches(dice: Dice, { table, chain, six, each }: Where): string[] {
   const { name } = dice.pick(each.devices)
   const not = dice.once(5) ? '! ' : ''
   const early = chain === 'PREROUTING' || chain === 'INPUT' || chain === 'FORWARD'
@@ -38,7 +38,7 @@ function matches(dice: Dice, { chain, six, each }: Where): string[] {
       [`-m statistic --mode nth --every ${dice.number(2, 3)} --packet ${dice.number(0, 1)}`],
       [`-m comment --comment "x"`],
       six ? [] : [`${not}-f`],
-      chain === 'PREROUTING' && !six ? [`-m rpfilter${dice.pick(['', ' --loose', ' --invert', ' --validmark'])}`] : [],
+      chain === 'PREROUTING' && !six && (table === 'raw' || table === 'mangle') ? [`-m rpfilter${dice.pick(['', ' --loose', ' --invert', ' --validmark'])}`] : [],
     ])
   return [...protocolMatch(dice, six), ...one(), ...(dice.once(3) ? one() : [])].filter(
     (text, index, all) => all.findIndex((other) => key(other) === key(text)) === index,
@@ -83,7 +83,8 @@ function target(dice: Dice, { table, chain, six }: Where, match: readonly string
       `CONNMARK ${dice.pick(['--save-mark', '--restore-mark', '--set-xmark 0x1/0xffffffff'])}`,
       tcp && chain !== 'PREROUTING' && chain !== 'INPUT' && match.some((text) => text.includes('SYN SYN') || text.includes('ACK SYN')) ? `TCPMSS ${dice.pick(['--set-mss 500', '--clamp-mss-to-pmtu'])}` : 'ACCEPT',
     ])
-  return natTarget(dice, { chain, six }, common, port)
+  const harmless = common.filter((action) => action !== 'DROP') // iptables refuses to filter in nat
+  return natTarget(dice, { chain, six }, harmless, port)
 }
 
 function natTarget(dice: Dice, { chain, six }: Pick<Where, 'chain' | 'six'>, common: readonly string[], port: boolean): string {
@@ -109,7 +110,7 @@ function tableText(dice: Dice, table: Table, six: boolean, each: DraftHost): str
     const match = matches(dice, where)
     let action = target(dice, where, match)
     // A chain of one's own may call X2 from X1 only: the kernel refuses loops; and what only some hooks allow stays out.
-    if (chain.startsWith('X')) action = dice.pick(['ACCEPT', 'DROP', 'RETURN', ...(chain === 'X1' ? ['X2'] : [])])
+    if (chain.startsWith('X')) action = dice.pick(['ACCEPT', table === 'nat' ? 'ACCEPT' : 'DROP', 'RETURN', ...(chain === 'X1' ? ['X2'] : [])])
     lines.push(`-A ${chain} ${[...match, action.startsWith('-g') ? action : `-j ${action}`].join(' ')}`)
   }
   const policy = table !== 'nat' && dice.once(8) ? [`:${dice.pick(chains[table])} DROP [0:0]`] : []

@@ -186,7 +186,7 @@ export class Ground {
     const { name } = model
     this.namespaces.batch(name, ['ip'], deviceLines(model))
     for (const device of model.devices) {
-      if (device.kind === 'veth' || device.kind === 'phys') this.finishChecksums(name, device.name)
+      if (['veth', 'phys', 'bridge'].includes(device.kind)) this.finishChecksums(name, device.name)
       for (const { key, value } of device.sysctls) this.sysctl(name, key, value)
     }
     for (const { key, value } of model.sysctls) this.sysctl(name, key, value)

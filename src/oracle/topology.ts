@@ -243,7 +243,7 @@ function knownAddresses(world: World): readonly IpAddress[] {
 /** `ip route`. */
 export function routeLine(verb: 'add' | 'replace' | 'del', route: RouteModel): string {
   const words = [`route ${verb} ${route.type} ${prefixText(route.prefix)} table ${route.table}`]
-  if (route.tos !== 0) words.push(`tos ${route.tos}`)
+  if (route.tos !== 0) words.push(`tos 0x${route.tos.toString(16)}`) // iproute2 reads hexadecimal digits
   if (route.metric !== 0) words.push(`metric ${route.metric}`)
   if (verb !== 'del') {
     if (route.scope !== undefined) words.push(`scope ${route.scope}`)
@@ -277,7 +277,7 @@ export function ruleLine(verb: 'add' | 'del', rule: RuleModel): string {
   if (rule.mark !== undefined) put('fwmark', `${rule.mark.value}/${rule.mark.mask}`)
   put('iif', rule.inDevice)
   put('oif', rule.outDevice)
-  put('tos', rule.tos)
+  put('tos', rule.tos === undefined ? undefined : `0x${rule.tos.toString(16)}`)
   put('ipproto', rule.protocol)
   if (rule.sport !== undefined) put('sport', `${rule.sport.first}-${rule.sport.last}`)
   if (rule.dport !== undefined) put('dport', `${rule.dport.first}-${rule.dport.last}`)
@@ -300,5 +300,6 @@ export function fdbLine(verb: 'add' | 'del', entry: FdbModel, bridge: boolean): 
     return `${head} dst ${formatIp(remote.address)}${port}${vni}${via} self ${entry.permanent ? 'permanent' : 'dynamic'}`
   }
   if (bridge) return `${head} self permanent`
-  return `${head} master ${entry.permanent ? 'static' : 'dynamic'}`
+  const written = verb === 'add' ? head.replace('fdb add', 'fdb replace') : head // it may be learned already
+  return `${written} master ${entry.permanent ? 'static' : 'dynamic'}`
 }

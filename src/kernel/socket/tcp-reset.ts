@@ -1,6 +1,7 @@
 // The answer to a segment that belongs to no connection: tcp_ipv4.c tcp_v4_send_reset(), tcp_ipv6.c tcp_v6_send_reset().
 // Before changing this file, read RFC 9293 section 3.10.7.1 (CLOSED state) and section 3.5.2.
 import { isMulticast } from '../../net/address.ts'
+import { readU8, readU16 } from '../../net/bytes.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
 import { bornFrom } from '../birth.ts'
@@ -25,6 +26,7 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
   const acknowledges = (segment.flags & tcpFlag.ack) !== 0
   const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
   const mark = reflect ? skb.mark : 0
+  const tos = serviceOf(skb, family) & ~ecnMask
   const bytes = writeSegment({
     sport: portAt(segment, 2),
     dport: portAt(segment, 0),
@@ -43,8 +45,10 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
     dport: portAt(segment, 0),
     oif: needsDevice(family, destination) ? skb.dev.ifindex : 0,
     mark,
-    tos: 0,
+    tos,
   })
+  count(ns, 'TcpOutSegs') // counted whether a route is found or not
+  count(ns, 'TcpOutRsts')
   if (answer.kind === 'error') return
   const reply = buildPacket({
     socket: undefined,
@@ -53,16 +57,22 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
     destination,
     protocol: ipProtocol.tcp,
     ttl: hopsFor(ns, answer.route, { destination, asked: undefined }),
-    tos: 0,
+    tos,
     mark,
     dontFragment: true,
     identification: 0,
     segment: bytes,
   })
   bornFrom(skb, reply, 'rst')
-  count(ns, 'TcpOutSegs')
-  count(ns, 'TcpOutRsts')
   localOut(ns, reply)
+}
+
+const ecnMask = 3
+
+/** The TOS byte or traffic class of a packet: the answer has the same, without the ECN bits. */
+function serviceOf({ bytes, networkHeader }: Skb, family: 4 | 6): number {
+  if (family === 4) return readU8(bytes, networkHeader + 1)
+  return (readU16(bytes, networkHeader) >>> 4) & 0xff
 }
 
 function portAt(segment: Arrived, offset: number): number {

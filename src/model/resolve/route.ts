@@ -3,7 +3,7 @@
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
 import type { IpAddress } from '../../net/address.ts'
-import { anyIpv4, anyIpv6, isIpv4, isLinkLocal } from '../../net/address.ts'
+import { anyIpv4, anyIpv6, isIpv4, isLinkLocal, sameIp } from '../../net/address.ts'
 import { covers, networkOf, type Prefix, parsePrefix, prefixOf } from '../../net/prefix.ts'
 import type { Option, Route, RouteOptionName, RoutingRule, RuleOptionName, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
@@ -180,6 +180,17 @@ function readNexthop(
   const out = deviceWord?.text
   if (via === undefined || word === undefined)
     return { weight, onlink, ...(out === undefined ? {} : { device: out }) }
+  const own = [...host.devices.values()].some(({ addresses }) =>
+    addresses.some(({ prefix }) => sameIp(prefix.address, via)),
+  )
+  if (own) {
+    report(
+      mistakeIn('S126', word, `\`${word.text}\` is an address of \`${host.name}\` itself`, {
+        hint: 'a gateway is somebody else: `ip route` answers EINVAL',
+      }),
+    )
+    return undefined
+  }
   const way = onlink && out !== undefined ? out : wayTo(via, out, host)
   if (way === undefined) {
     report(
