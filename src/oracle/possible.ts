@@ -96,7 +96,8 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
         return `no frame can be made to arrive at a device of kind ${kind ?? 'lo'}`
       if (step.frame.length < 14) return 'a frame without a whole Ethernet header cannot be sent'
     }
-    if (step.kind === 'delete') return 'what is deleted only falls silent in the model'
+    if (step.kind === 'delete') return 'deletions are not tried yet'
+    if (step.kind === 'add-pod') return 'pods that come later are not tried yet'
     if (step.kind === 'change' && step.change.item.kind === 'dev')
       return 'devices that come later are not tried yet'
   }
