@@ -79,6 +79,9 @@ export type Step =
       readonly device: string
       readonly mtu?: number
       readonly mac?: number
+      /** Flags of a bridge's port. */
+      readonly hairpin?: boolean
+      readonly isolated?: boolean
       readonly span: Span
     }
   | { readonly kind: 'change'; readonly change: HostChange; readonly span: Span }

@@ -40,6 +40,11 @@ export class RealSteps {
         if (step.mtu !== undefined) this.ip(step.namespace, `link set ${step.device} mtu ${step.mtu}`)
         if (step.mac !== undefined)
           this.ip(step.namespace, `link set ${step.device} address ${macText(step.mac)}`)
+        for (const flag of ['hairpin', 'isolated'] as const) {
+          const on = step[flag]
+          if (on === undefined) continue
+          this.ip(step.namespace, `link set ${step.device} type bridge_slave ${flag} ${on ? 'on' : 'off'}`)
+        }
         return
       case 'delete':
         return

@@ -15,6 +15,7 @@ import { startListener, stopListeners } from '../boot/listeners.ts'
 import { withoutPod, withPod } from '../boot/pods.ts'
 import { deviceOf, namespaceOf } from '../boot/resolved.ts'
 import { born } from '../kernel/birth.ts'
+import { setPortFlags } from '../kernel/device/bridge.ts'
 import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import { emptyNamespace, removeDevice } from '../kernel/device/remove.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
@@ -65,6 +66,9 @@ export function takeStep(run: Run, step: Step): void {
       const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
       if (step.mtu !== undefined) setMtu(dev, step.mtu)
       if (step.mac !== undefined) setMac(dev, step.mac)
+      const { hairpin, isolated } = step
+      if (hairpin !== undefined) setPortFlags(dev, { hairpin })
+      if (isolated !== undefined) setPortFlags(dev, { isolated })
       break
     }
     case 'change':

@@ -262,6 +262,9 @@ function setDevice(
   } else if (option.name === 'mac') {
     const mac = macIn(word, scope.report)
     if (mac !== undefined) draft.steps.push({ ...base, mac })
+  } else if (option.name === 'hairpin' || option.name === 'isolated') {
+    const on = word.text === 'on' || word.text === 'true'
+    draft.steps.push({ ...base, [option.name]: on })
   } else notYet(option.span, `setting \`${option.name}\` of a running device`, scope.report)
 }
 
