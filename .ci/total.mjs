@@ -13,9 +13,11 @@ const cases = read('examples.json')
 const vitest = read('vitest.json')
 const passed = (cases?.totals.passed ?? 0) + (vitest?.numPassedTests ?? 0)
 // A command that failed without saying what failed counts as one failure, so that the total cannot look green.
-const silent = (report, code, failed) => (code !== '0' && !(failed > 0) ? 1 : 0) + (report === undefined && code === '0' ? 1 : 0)
+const silent = (report, code, failed) =>
+  (code !== '0' && !(failed > 0) ? 1 : 0) + (report === undefined && code === '0' ? 1 : 0)
 const failedCases = cases?.totals.failed ?? 0
-const failedTests = (vitest?.numFailedTests ?? 0)
-const failed = failedCases + failedTests + silent(cases, examples, failedCases) + silent(vitest, tests, failedTests)
+const failedTests = vitest?.numFailedTests ?? 0
+const failed =
+  failedCases + failedTests + silent(cases, examples, failedCases) + silent(vitest, tests, failedTests)
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 && passed > 0 ? 0 : 1)

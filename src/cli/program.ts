@@ -316,4 +316,3 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', () => process.exit())
   process.exitCode = await runCommandLine(argv, processConsole())
 }
-

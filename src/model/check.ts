@@ -20,6 +20,7 @@ import { hostsAndNets } from './checks/hosts-and-nets.ts'
 import { listensFit } from './checks/listens-fit.ts'
 import { namesAreUnique } from './checks/names-are-unique.ts'
 import { pinsAgree } from './checks/pins-agree.ts'
+import { plainClusters } from './checks/plain-clusters.ts'
 import { programActions } from './checks/program-actions.ts'
 import { programCodes } from './checks/program-codes.ts'
 import { programMaps } from './checks/program-maps.ts'
@@ -69,6 +70,7 @@ const worldChecks: readonly WorldCheck[] = [
   programValues,
   clusterWords,
   listensFit,
+  plainClusters,
   engineMissing,
 ]
 

@@ -22,9 +22,6 @@ export interface BpfObjects {
   readonly maps: readonly LoadedMap[]
 }
 
-/** A kernel without programs. */
-export const noBpfObjects: BpfObjects = { programs: [], maps: [] }
-
 /** The id of an attached program; 0 when nobody told of it. */
 export function programId(objects: BpfObjects, program: Program): number {
   return objects.programs.find((each) => each.program === program)?.id ?? 0

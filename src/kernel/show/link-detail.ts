@@ -5,8 +5,8 @@ import { formatIp } from '../../net/address.ts'
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { bridgeState } from '../device/bridge-state.ts'
 import type { NetDevice } from '../device/device.ts'
-import { vxlanState } from '../device/vxlan-state.ts'
 import { macvlanMode } from '../device/macvlan.ts'
+import { vxlanState } from '../device/vxlan-state.ts'
 
 /** The last words of the last detail line. */
 export const tailDetail =
@@ -33,7 +33,9 @@ function vxlanDetail(dev: NetDevice): string {
     `dstport ${state.dstport}`,
     ...(state.learning ? [] : ['nolearning']),
     ...(state.proxy ? ['proxy'] : []),
-    ...(state.tos === 0 ? [] : [`tos ${state.tos === 'inherit' ? 'inherit' : `0x${state.tos.toString(16)}`}`]),
+    ...(state.tos === 0
+      ? []
+      : [`tos ${state.tos === 'inherit' ? 'inherit' : `0x${state.tos.toString(16)}`}`]),
     `ttl ${state.ttl === 0 ? 'auto' : state.ttl}`,
     ...(state.df === 'unset' ? [] : [`df ${state.df}`]),
     'ageing 300',
