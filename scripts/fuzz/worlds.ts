@@ -94,7 +94,7 @@ export function plainWorld(dice: Dice, only: ReadonlySet<string>): Draft {
       if (ipv6) each.lines.push('sysctl net.ipv6.conf.all.forwarding = 1')
     }
     if (!dice.once(4)) each.lines.push('sysctl net.ipv4.conf.all.send_redirects = 0', ...quiet(each))
-    each.lines.push('listen udp 7000 echo', 'listen udp 7001', 'listen tcp 80 echo')
+    each.lines.push('listen udp 7000 echo', 'listen udp 7001', 'listen tcp 80')
   }
   return draft
 }

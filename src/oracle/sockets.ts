@@ -20,6 +20,9 @@ const levelOf = { 4: 0, 6: 41 } as const
 const option = { error: 4, linger: 13, mark: 36, ttl: 2, tos: 1, discover: 10, receiveErrors: 11 } as const
 const option6 = { ttl: 16, tos: 67, discover: 23, receiveErrors: 25, only: 26 } as const
 const discover = { dont: 0, want: 1, do: 2 } as const
+const levelTcp = 6
+const tcpInfo = 11
+const tcpSynSent = 2
 const noSignal = 0x4000
 
 /** sockaddr_in, sockaddr_in6; an IPv4 address for a socket of family 6 is mapped. */
@@ -136,6 +139,9 @@ export class RealSocket {
 
   /** Whether a connect is over: the error that it ended with, or `connected`, or `pending`. */
   connectState(): string {
+    const info = new Uint8Array(8)
+    this.libc.getsockopt(this.descriptor, levelTcp, tcpInfo, info, intBytes(8))
+    if (info[0] === tcpSynSent) return 'pending' // SO_ERROR would tell of an ICMP error that TCP only remembers
     const value = new Uint8Array(4)
     this.libc.getsockopt(this.descriptor, solSocket, option.error, value, intBytes(4))
     const errno = intOf(value)

@@ -69,7 +69,7 @@ function reply(skb: Skb, type: number): void {
     tos,
     mark,
     type,
-    code: 0,
+    code: readU8(bytes, skb.data + icmpAt.code), // icmp_echo() changes nothing but the type
     rest: readU32(bytes, skb.data + icmpAt.rest),
     payload: bytes.slice(skb.data + icmpAt.payload, skb.tail),
   })

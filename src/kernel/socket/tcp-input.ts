@@ -3,7 +3,7 @@
 import { readU16 } from '../../net/bytes.ts'
 import { segmentChecksumIsRight } from '../../net/checksum.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { checkTcp, tcpAt, tcpFlag } from '../../net/tcp.ts'
+import { checkTcp, tcpAt, tcpFlag, tcpHeaderLength } from '../../net/tcp.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -36,7 +36,8 @@ export function tcpArrives(skb: Skb, family: 4 | 6): void {
   }
   count(ns, 'TcpInSegs')
   if (checkTcp(skb.bytes, skb.data, skb.tail) !== undefined) {
-    count(ns, 'TcpInErrs')
+    // only an impossible data offset counts; what is cut off is discarded without a count (tcp_v4_rcv)
+    if (skb.length >= tcpAt.options && tcpHeaderLength(skb.bytes, skb.data) < tcpAt.options) count(ns, 'TcpInErrs')
     dropped(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
     return
   }
