@@ -34,13 +34,13 @@ export function selectIdent(
     readonly dontFragment: boolean
     /** skb->ignore_df: DF is wished for (IP_PMTUDISC_WANT), not demanded. */
     readonly ignoreDontFragment: boolean
-    readonly connected?: { ident: number }
+    readonly connected?: { identification: number } | undefined
   },
 ): number {
   if (packet.connected !== undefined) {
-    const { ident } = packet.connected
-    packet.connected.ident = (ident + 1) & 0xffff
-    return ident
+    const { identification } = packet.connected
+    packet.connected.identification = (identification + 1) & 0xffff
+    return identification
   }
   if (packet.dontFragment && !packet.ignoreDontFragment) return 0
   return nextIdent(ns, packet)

@@ -6,6 +6,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { udpAt } from '../../net/udp.ts'
 import { born } from '../birth.ts'
 import { count } from '../counters.ts'
+import { selectIdent } from '../ip/ident.ts'
 import type { RouteAnswer } from '../ip/route.ts'
 import { isOwnAddress } from '../ip/source.ts'
 import {
@@ -177,12 +178,21 @@ function dontFragment(socket: UdpSocket, packetBytes: number, mtu: number): bool
   return mtuDiscover === 'do' || (mtuDiscover === 'want' && packetBytes <= mtu)
 }
 
-function nextIdentification(socket: UdpSocket, withoutFragment: boolean): number {
-  const connected = socket.state === socketState.established
-  if (withoutFragment && !connected && socket.options.mtuDiscover === 'do') return 0
-  const value = socket.identification
-  socket.identification = (value + 1) & 0xffff
-  return value
+/** A connected socket counts for itself, any other one by the addresses (ip_select_ident_segs). IPv6 has none. */
+function nextIdentification(
+  socket: UdpSocket,
+  ends: { readonly source: IpAddress; readonly destination: IpAddress; readonly dontFragment: boolean },
+): number {
+  const { source, destination, dontFragment: withoutFragment } = ends
+  if (!isIpv4(source) || !isIpv4(destination)) return 0
+  return selectIdent(socket.ns, {
+    source,
+    destination,
+    protocol: ipProtocol.udp,
+    dontFragment: withoutFragment,
+    ignoreDontFragment: socket.options.mtuDiscover !== 'do',
+    connected: socket.state === socketState.established ? socket : undefined,
+  })
 }
 
 /** What `ip_send_skb` and `udp_send_skb` make of the way the packet went. */
@@ -243,7 +253,11 @@ export function udpSend(
     tos: socket.options.tos,
     mark: socket.options.mark,
     dontFragment: whole,
-    identification: nextIdentification(socket, whole),
+    identification: nextIdentification(socket, {
+      source: answer.source,
+      destination: answer.destination,
+      dontFragment: whole,
+    }),
     segment: udpSegment(socket, to, data),
   })
   socket.sent += 1
