@@ -33,7 +33,10 @@ const { values: options } = parseArgs({
 function caseOf(text: string): CaseModel | string {
   const parsed = parse({ name: 'draft.scn', text })
   if (!parsed.ok) return renderDiagnostics(parsed.diagnostics)
-  const checked = check({ main: parsed.value, imports: new Map([['draft.scn', parsed.value]]) }, rulesetMistakes)
+  const checked = check(
+    { main: parsed.value, imports: new Map([['draft.scn', parsed.value]]) },
+    rulesetMistakes,
+  )
   if (!checked.ok) return renderDiagnostics(checked.diagnostics)
   return checked.value.scenarios[0]?.cases[0] ?? 'no case'
 }
@@ -117,18 +120,21 @@ function settle(oracle: Oracle, { seed, text, model, first }: Suspicion, tally: 
   tally.found.push(seed)
   let differences = first
   const wanted = kindOf(first)
-  const small = options.tries === '0' ? text : shrink(
-    text,
-    (candidate) => {
-      const tried = caseOf(candidate)
-      if (typeof tried === 'string') return undefined
-      const result = tryOn(oracle, tried, candidate)
-      if (result.kind !== 'differs' || kindOf(result.differences) !== wanted) return false
-      differences = result.differences
-      return true
-    },
-    Number(options.tries),
-  )
+  const small =
+    options.tries === '0'
+      ? text
+      : shrink(
+          text,
+          (candidate) => {
+            const tried = caseOf(candidate)
+            if (typeof tried === 'string') return undefined
+            const result = tryOn(oracle, tried, candidate)
+            if (result.kind !== 'differs' || kindOf(result.differences) !== wanted) return false
+            differences = result.differences
+            return true
+          },
+          Number(options.tries),
+        )
   report(seed, small, differences)
 }
 
@@ -160,7 +166,9 @@ async function runJobs(jobs: number): Promise<number> {
     if (options.only !== '') args.push('--only', options.only)
     if (options.keep !== undefined) args.push('--keep', options.keep)
     if (options.verbose) args.push('--verbose')
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], { stdio: 'inherit' })
+    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
+      stdio: 'inherit',
+    })
     return new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 4)))
   })
   return Math.max(...(await Promise.all(codes)))

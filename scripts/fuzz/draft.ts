@@ -8,7 +8,17 @@ import { counterClaims, traffic } from './traffic.ts'
 import { plainWorld, settings } from './worlds.ts'
 
 /** What `--only` may name. Without it every draft has some of everything. */
-export const areas = ['route', 'sysctl', 'netfilter', 'xdp', 'tc', 'bridge', 'chain', 'ip6', 'change'] as const
+export const areas = [
+  'route',
+  'sysctl',
+  'netfilter',
+  'xdp',
+  'tc',
+  'bridge',
+  'chain',
+  'ip6',
+  'change',
+] as const
 
 /** Makes the text of the scenario of a seed. */
 export function draftText(seed: number, only: ReadonlySet<string>): string {

@@ -35,9 +35,7 @@ export function host(name: string, devices: readonly DraftDevice[], ...lines: re
 /** All addresses of a draft without their lengths, by family. */
 export function addressesOf(draft: Draft, family: 4 | 6): string[] {
   const all = draft.hosts.flatMap(({ devices }) => devices.flatMap(({ addresses }) => addresses))
-  return all
-    .map((text) => text.replace(/\/.*/, ''))
-    .filter((text) => text.includes(':') === (family === 6))
+  return all.map((text) => text.replace(/\/.*/, '')).filter((text) => text.includes(':') === (family === 6))
 }
 
 function deviceLines({ name, kind, addresses, options, inner }: DraftDevice): string[] {

@@ -11,11 +11,14 @@ export const knownNoise: readonly Noise[] = [
   {
     reason: 'proxy ARP answers after a random delay of up to proxy_delay',
     applies: ({ model, kernel }, text) =>
-      /proxy/.test(text) && /\barp\b/.test(`${model} ${kernel}`) && (model === 'nothing' || kernel === 'nothing'),
+      /proxy/.test(text) &&
+      /\barp\b/.test(`${model} ${kernel}`) &&
+      (model === 'nothing' || kernel === 'nothing'),
   },
   {
     reason: 'gap, not noise: the model sends no ND redirects yet (ndisc_send_redirect)',
-    applies: ({ kernel }) => kernel.startsWith('nd redirect') || /^(?:kernel )?.* redirect .* via fd00|fe80/.test(kernel),
+    applies: ({ kernel }) =>
+      kernel.startsWith('nd redirect') || /^(?:kernel )?.* redirect .* via fd00|fe80/.test(kernel),
   },
 ]
 

@@ -3,7 +3,16 @@ import type { Dice } from './dice.ts'
 import { addressesOf, type Draft, type DraftHost } from './host.ts'
 
 /** Prefixes without a host behind them, and some that shadow hosts. */
-const prefixes4 = ['10.9.1.0/24', '10.9.2.0/24', '10.9.0.0/16', '10.9.1.7/32', '10.2.0.2/32', '10.3.0.0/25', '10.0.0.0/8', 'default']
+const prefixes4 = [
+  '10.9.1.0/24',
+  '10.9.2.0/24',
+  '10.9.0.0/16',
+  '10.9.1.7/32',
+  '10.2.0.2/32',
+  '10.3.0.0/25',
+  '10.0.0.0/8',
+  'default',
+]
 const prefixes6 = ['fd00:9:1::/64', 'fd00:9::/32', 'fd00:9:1::7/128', 'fd00:2::2/128', 'default']
 
 /** Addresses that share a link with a host; the checks refuse other gateways. */
@@ -23,7 +32,13 @@ function route(dice: Dice, draft: Draft, each: DraftHost): string {
   if (type !== 'unicast') return `route ${type} ${table}${prefix}${metric}`
   const { name } = dice.pick(each.devices)
   const hop = dice.pick(onLink(draft, each, six))
-  const way = dice.pick([`via ${hop}`, `via ${hop}`, `via ${hop} dev ${name}`, `dev ${name}`, `via ${hop} dev ${name} onlink`])
+  const way = dice.pick([
+    `via ${hop}`,
+    `via ${hop}`,
+    `via ${hop} dev ${name}`,
+    `dev ${name}`,
+    `via ${hop} dev ${name} onlink`,
+  ])
   const mtu = dice.once(5) ? ` mtu ${dice.pick([600, 1000, 1280])}` : ''
   const tos = !six && dice.once(8) ? ' tos 16' : ''
   const own = each.devices.flatMap(({ addresses }) => addresses).filter((text) => text.includes(':') === six)
@@ -36,19 +51,47 @@ function rule(dice: Dice, draft: Draft, each: DraftHost): string {
   if (dice.once(8)) words.push('not')
   const { name } = dice.pick(each.devices)
   const selectors = [
-    'from 10.1.0.0/24', 'from 10.1.0.2/32', 'to 10.9.0.0/16', 'to 10.2.0.2/32', 'fwmark 1', 'fwmark 0x2/0xf',
-    `iif ${name}`, `oif ${name}`, 'tos 16', 'ipproto udp', 'ipproto tcp', 'ipproto udp dport 7000', 'iif lo',
+    'from 10.1.0.0/24',
+    'from 10.1.0.2/32',
+    'to 10.9.0.0/16',
+    'to 10.2.0.2/32',
+    'fwmark 1',
+    'fwmark 0x2/0xf',
+    `iif ${name}`,
+    `oif ${name}`,
+    'tos 16',
+    'ipproto udp',
+    'ipproto tcp',
+    'ipproto udp dport 7000',
+    'iif lo',
     ...(draft.ipv6 ? ['from fd00:1::/64', 'to fd00:2::2/128'] : []),
   ]
   const chosen = dice.some(selectors, 2)
   words.push(...(chosen.length === 0 ? ['from all'] : chosen))
-  words.push(dice.pick(['lookup 100', 'lookup 200', 'lookup 100', 'lookup main', 'lookup 100 suppress_prefixlength 0', 'blackhole', 'unreachable', 'prohibit', 'goto 32766']))
+  words.push(
+    dice.pick([
+      'lookup 100',
+      'lookup 200',
+      'lookup 100',
+      'lookup main',
+      'lookup 100 suppress_prefixlength 0',
+      'blackhole',
+      'unreachable',
+      'prohibit',
+      'goto 32766',
+    ]),
+  )
   return words.join(' ')
 }
 
 function neighbour(dice: Dice, draft: Draft, each: DraftHost): string {
   const { name } = dice.pick(each.devices)
-  const address = dice.pick([...addressesOf(draft, 4), '10.1.0.77', '10.2.0.77', ...(draft.ipv6 ? ['fd00:2::77'] : [])])
+  const address = dice.pick([
+    ...addressesOf(draft, 4),
+    '10.1.0.77',
+    '10.2.0.77',
+    ...(draft.ipv6 ? ['fd00:2::77'] : []),
+  ])
   if (dice.once(4)) return `neigh proxy ${address} dev ${name}`
   if (dice.once(5)) return `neigh ${address} dev ${name} failed`
   const state = dice.pick(['permanent', 'permanent', 'reachable', 'noarp'])

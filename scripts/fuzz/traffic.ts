@@ -2,7 +2,21 @@
 import type { Dice } from './dice.ts'
 import { addressesOf, type Draft, type DraftHost } from './host.ts'
 
-const odd4 = ['10.9.1.7', '10.9.2.1', '10.99.0.1', '255.255.255.255', '10.1.0.255', '10.2.0.255', '224.0.0.1', '224.0.0.251', '127.0.0.1', '0.0.0.0', '240.0.0.1', '169.254.1.1', '10.1.0.77']
+const odd4 = [
+  '10.9.1.7',
+  '10.9.2.1',
+  '10.99.0.1',
+  '255.255.255.255',
+  '10.1.0.255',
+  '10.2.0.255',
+  '224.0.0.1',
+  '224.0.0.251',
+  '127.0.0.1',
+  '0.0.0.0',
+  '240.0.0.1',
+  '169.254.1.1',
+  '10.1.0.77',
+]
 const odd6 = ['fd00:9:1::7', 'fd00:99::1', 'ff02::1', '::1', '::', 'fd00:2::77', 'fe80::99', 'ff05::2']
 
 function destination(dice: Dice, draft: Draft, six: boolean): string {
@@ -27,7 +41,7 @@ function flow(dice: Dice, draft: Draft, label: string): string {
   const kind = dice.pick(['udp', 'udp', 'udp', 'ping', 'tcp'])
   if (kind === 'ping') return `${label}: ping ${from} > ${target}${options} { ping ${dice.number(1, 2)} }`
   if (kind === 'tcp')
-    return `${label}: tcp ${from}:${port} > ${withPort(target, dice.pick([80, 80, 81]))}${options} { ${dice.pick(['open', 'open send 20', 'open send 20 recv 30 close', 'open close', 'open send 2000 reset'])} }`
+    return `${label}: tcp ${from}:${port} > ${withPort(target, dice.pick([80, 80, 81]))}${options} { ${dice.pick(['open', 'open send 20', 'open send 20 recv 30 close', 'open close', 'open send 1200 reset'])} }`
   const df = !six && dice.once(5) ? ' df' : ''
   const connected = dice.once(4) ? ' connected' : ''
   const sizes = [0, 5, 20, 600, 1472, 1473, 3000]
@@ -40,7 +54,9 @@ function entry(dice: Dice, draft: Draft): { readonly place: string; readonly sen
   const devices = at.devices.filter(({ kind }) => /peer|on /.test(kind))
   const device = dice.pick(devices)
   const peer = /peer (\w+)\//.exec(device.kind)?.[1]
-  const others = draft.hosts.filter(({ name, devices: [first] }) => name !== at.name && first?.kind === 'on lan')
+  const others = draft.hosts.filter(
+    ({ name, devices: [first] }) => name !== at.name && first?.kind === 'on lan',
+  )
   return { place: `${at.name}/${device.name}`, sender: peer ?? (dice.pick(others).name || 'A') }
 }
 
@@ -59,12 +75,18 @@ function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
     dice.once(14) ? ' eth.dst ff:ff:ff:ff:ff:ff' : '',
   ].join('')
   const port = dice.pick([7000, 7001, 53, 80])
-  if (kind === 'udp') return `udp ${withPort(source, 4000)} > ${withPort(target, port)}${options}${!six && dice.once(10) ? ' checksum none' : ''}`
-  if (kind === 'tcp') return `tcp ${withPort(source, 4000)} > ${withPort(target, port)} flags ${dice.pick(['syn', 'ack', 'rst', 'fin+ack', 'syn+ack', 'psh+ack', 'rst+ack', 'syn+fin'])}${options}`
+  if (kind === 'udp')
+    return `udp ${withPort(source, 4000)} > ${withPort(target, port)}${options}${!six && dice.once(10) ? ' checksum none' : ''}`
+  if (kind === 'tcp')
+    return `tcp ${withPort(source, 4000)} > ${withPort(target, port)} flags ${dice.pick(['syn', 'ack', 'rst', 'fin+ack', 'syn+ack', 'psh+ack', 'rst+ack', 'syn+fin'])}${options}`
   const icmp = six ? 'icmp6' : 'icmp'
-  if (kind === 'icmp') return `${icmp} ${dice.pick(['echo-request', 'echo-request', 'echo-reply'])} ${source} > ${target} id 7 seq 1${options}`
-  if (kind === 'icmp-any') return `${icmp} ${source} > ${target} type ${dice.pick(six ? [1, 3, 4, 128, 129, 200] : [0, 3, 8, 11, 12, 17, 42])} code ${dice.pick([0, 0, 1, 3])}${options}`
-  return six ? `ip6 ${source} > ${target}${options}` : `${dice.pick(['ip', 'esp', 'gre', 'igmp'])} ${source} > ${target}${options}`
+  if (kind === 'icmp')
+    return `${icmp} ${dice.pick(['echo-request', 'echo-request', 'echo-reply'])} ${source} > ${target} id 7 seq 1${options}`
+  if (kind === 'icmp-any')
+    return `${icmp} ${source} > ${target} type ${dice.pick(six ? [1, 3, 4, 128, 129, 200] : [0, 3, 8, 11, 12, 17, 42])} code ${dice.pick([0, 0, 1, 3])}${options}`
+  return six
+    ? `ip6 ${source} > ${target}${options}`
+    : `${dice.pick(['ip', 'esp', 'gre', 'igmp'])} ${source} > ${target}${options}`
 }
 
 function layered(dice: Dice, draft: Draft, sender: string, to: string): string {
@@ -110,7 +132,7 @@ function change(dice: Dice, draft: Draft): string {
   return dice.pick([
     'wait 50ms',
     `link ${each.name}/${name} up`,
-    `on ${each.name} { route blackhole 10.9.1.0/24 }`,
+    `on ${each.name} { replace route blackhole 10.9.1.0/24 }`,
     `on ${each.name} { replace neigh 10.2.0.2 02:00:00:00:00:78 dev ${name} }`,
     `on ${each.name} { add sysctl net.ipv4.ip_forward = ${dice.number(0, 1)} }`,
     `set ${each.name}/${name} mtu 1400`,
@@ -126,9 +148,49 @@ export function traffic(dice: Dice, draft: Draft, only: ReadonlySet<string>): vo
   }
 }
 
-const counters = ['IpInReceives', 'IpInHdrErrors', 'IpInAddrErrors', 'IpForwDatagrams', 'IpInUnknownProtos', 'IpInDiscards', 'IpInDelivers', 'IpOutRequests', 'IpOutDiscards', 'IpOutNoRoutes', 'IpReasmReqds', 'IpReasmFails', 'IpFragFails', 'IpFragCreates', 'IcmpInMsgs', 'IcmpInErrors', 'IcmpInCsumErrors', 'IcmpOutMsgs', 'UdpInDatagrams', 'UdpNoPorts', 'UdpInErrors', 'UdpInCsumErrors', 'IpExtInNoRoutes', 'IpExtInTruncatedPkts', 'IpExtInCsumErrors', 'TcpInErrs', 'TcpOutRsts', 'TcpInCsumErrors', 'TcpExtIPReversePathFilter']
+const counters = [
+  'IpInReceives',
+  'IpInHdrErrors',
+  'IpInAddrErrors',
+  'IpForwDatagrams',
+  'IpInUnknownProtos',
+  'IpInDiscards',
+  'IpInDelivers',
+  'IpOutRequests',
+  'IpOutDiscards',
+  'IpOutNoRoutes',
+  'IpReasmReqds',
+  'IpReasmFails',
+  'IpFragFails',
+  'IpFragCreates',
+  'IcmpInMsgs',
+  'IcmpInErrors',
+  'IcmpInCsumErrors',
+  'IcmpOutMsgs',
+  'UdpInDatagrams',
+  'UdpNoPorts',
+  'UdpInErrors',
+  'UdpInCsumErrors',
+  'IpExtInNoRoutes',
+  'IpExtInTruncatedPkts',
+  'IpExtInCsumErrors',
+  'TcpInErrs',
+  'TcpOutRsts',
+  'TcpInCsumErrors',
+  'TcpExtIPReversePathFilter',
+]
 // Not Ip6InReceives, Ip6OutRequests: reports of multicast groups count there, which only the kernel sends.
-const counters6 = ['Ip6InHdrErrors', 'Ip6InAddrErrors', 'Ip6InNoRoutes', 'Ip6InTruncatedPkts', 'Ip6InDiscards', 'Ip6OutForwDatagrams', 'Ip6OutNoRoutes', 'Ip6FragFails', 'Udp6NoPorts']
+const counters6 = [
+  'Ip6InHdrErrors',
+  'Ip6InAddrErrors',
+  'Ip6InNoRoutes',
+  'Ip6InTruncatedPkts',
+  'Ip6InDiscards',
+  'Ip6OutForwDatagrams',
+  'Ip6OutNoRoutes',
+  'Ip6FragFails',
+  'Udp6NoPorts',
+]
 
 /** Claims that make both sides read the counters; whether they hold does not matter. */
 export function counterClaims(draft: Draft): void {

@@ -12,7 +12,10 @@ function both(ipv6: boolean, link: number, end: number, lengths = true): string[
 }
 
 function gateway(ipv6: boolean, link: number, end: number): string[] {
-  return [`route default via 10.${link}.0.${end}`, ...(ipv6 ? [`route default via fd00:${link}::${end}`] : [])]
+  return [
+    `route default via 10.${link}.0.${end}`,
+    ...(ipv6 ? [`route default via fd00:${link}::${end}`] : []),
+  ]
 }
 
 /** A - R - B, or A - R - S - B, by veth pairs. */
@@ -67,7 +70,10 @@ function bridged(dice: Dice, ipv6: boolean): Draft {
   }
   // Reports of multicast groups, which only the kernel sends, would teach the bridge where A and C are.
   if (ipv6)
-    for (const [end, port] of [[2, 'r0'], [3, 'r2']] as const)
+    for (const [end, port] of [
+      [2, 'r0'],
+      [3, 'r2'],
+    ] as const)
       r.lines.push(`fdb 02:00:00:00:01:0${end} dev ${port} master static`)
   if (dice.once(2)) r.lines.push(`sysctl net.bridge.bridge-nf-call-iptables = ${dice.number(0, 1)}`)
   const a = device('a0', 'peer R/r0', ...both(ipv6, 1, 2))

@@ -141,7 +141,8 @@ export class RealSocket {
   connectState(): string {
     const info = new Uint8Array(8)
     this.libc.getsockopt(this.descriptor, levelTcp, tcpInfo, info, intBytes(8))
-    if (info[0] === tcpSynSent) return 'pending' // SO_ERROR would tell of an ICMP error that TCP only remembers
+    // SO_ERROR would tell of an error that TCP only remembers; over IPv4 the queued error wakes whoever polls (tcp_v4_err)
+    if (info[0] === tcpSynSent && this.family === 6) return 'pending'
     const value = new Uint8Array(4)
     this.libc.getsockopt(this.descriptor, solSocket, option.error, value, intBytes(4))
     const errno = intOf(value)

@@ -20,6 +20,8 @@ import { selectAddress } from './source.ts'
 import type { IcmpError, TransportHandler } from './state.ts'
 
 const typeMax = 18
+const extendedEcho = 42
+const extendedEchoReply = 43
 
 function refuse(skb: Skb, reason: KernelDropReason): void {
   count(skb.dev.ns, 'IcmpInErrors')
@@ -180,6 +182,10 @@ function icmpReceive(skb: Skb): void {
   }
   const type = readU8(skb.bytes, skb.data + icmpAt.type)
   countIcmp(ns, 'In', type)
+  if (type === extendedEcho || type === extendedEchoReply) {
+    done(skb) // PROBE (RFC 8335), which nobody has switched on
+    return
+  }
   if (type > typeMax) {
     refuse(skb, 'SKB_DROP_REASON_UNHANDLED_PROTO')
     return

@@ -1,5 +1,6 @@
 // IPv4 and ARP as a machine's protocols (inet_init, arp_init): called once, before the first namespace.
 import { etherType, ipProtocol } from '../../net/protocol.ts'
+import { deliverOutcome } from '../drop.ts'
 import type { Machine } from '../machine.ts'
 import { arpReceive } from './arp.ts'
 import { arpOps } from './arp-send.ts'
@@ -15,6 +16,12 @@ export function installIp(machine: Machine): void {
   machine.notifiers.push(ipDeviceChanged)
   const stack = machine.ipStack
   stack.transports.set(ipProtocol.icmp, icmpTransport)
+  // igmp_rcv() takes every message; what a querier asks is not answered here
+  stack.transports.set(ipProtocol.igmp, {
+    receive: (skb) =>
+      deliverOutcome(skb, { device: skb.dev.name, stage: 'rx', actor: 'kernel', target: 'igmp' }),
+    error: () => true,
+  })
   stack.neighbourOps.set(4, arpOps)
   stack.sendError = icmpSend
 }

@@ -153,7 +153,8 @@ function toProtocol(skb: Skb, protocol: number, nextAt: number): void {
     endPacket(skb, { device: skb.dev.name, stage: 'rx', kind: 'consumed' })
     return
   }
-  const handler = protocol === ipProtocol.icmp ? undefined : ns.ip.transports.get(protocol)
+  const ofIpv4 = protocol === ipProtocol.icmp || protocol === ipProtocol.igmp
+  const handler = ofIpv4 ? undefined : ns.ip.transports.get(protocol)
   if (handler === undefined) {
     unknownHeader(skb, nextAt)
     return

@@ -37,7 +37,8 @@ export function tcpArrives(skb: Skb, family: 4 | 6): void {
   count(ns, 'TcpInSegs')
   if (checkTcp(skb.bytes, skb.data, skb.tail) !== undefined) {
     // only an impossible data offset counts; what is cut off is discarded without a count (tcp_v4_rcv)
-    if (skb.length >= tcpAt.options && tcpHeaderLength(skb.bytes, skb.data) < tcpAt.options) count(ns, 'TcpInErrs')
+    if (skb.length >= tcpAt.options && tcpHeaderLength(skb.bytes, skb.data) < tcpAt.options)
+      count(ns, 'TcpInErrs')
     dropped(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
     return
   }

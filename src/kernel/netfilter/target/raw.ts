@@ -40,8 +40,7 @@ const ct: TargetKind = {
   hooks: ['PREROUTING', 'OUTPUT'],
   options: [flag('--notrack'), withValue('--zone'), withValue('--zone-orig'), withValue('--zone-reply')],
   read: (given, scope): TargetSpec | undefined => {
-    if (find(given, '--notrack') !== undefined)
-      return { text: '--notrack', need: 'conntrack', bind: () => notrack }
+    if (find(given, '--notrack') !== undefined) return { text: '--notrack', bind: () => notrack } // xt_ct_tg_check(): switches nothing on
     const option = find(given, '--zone')
     const directed = find(given, '--zone-orig') ?? find(given, '--zone-reply')
     if (directed !== undefined)
@@ -58,7 +57,7 @@ const noTrackTarget: TargetKind = {
   tables: ['raw'],
   hooks: ['PREROUTING', 'OUTPUT'],
   options: [],
-  read: (): TargetSpec => ({ text: '', need: 'conntrack', bind: () => notrack }),
+  read: (): TargetSpec => ({ text: '', bind: () => notrack }),
 }
 
 interface Proxy {
