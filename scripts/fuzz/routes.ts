@@ -15,12 +15,13 @@ const prefixes4 = [
 ]
 const prefixes6 = ['fd00:9:1::/64', 'fd00:9::/32', 'fd00:9:1::7/128', 'fd00:2::2/128', 'default']
 
-/** Addresses that share a link with a host; the checks refuse other gateways. */
+/** Addresses of others that share a link with a host; the checks refuse other gateways. */
 function onLink(draft: Draft, each: DraftHost, six: boolean): string[] {
   const link = (text: string): string => text.split(six ? '::' : '.0.')[0] ?? ''
   const own = each.devices.flatMap(({ addresses }) => addresses).map(link)
   const all = addressesOf(draft, six ? 6 : 4)
-  return all.filter((text) => own.includes(link(text)))
+  const mine = each.devices.flatMap(({ addresses }) => addresses.map((text) => text.replace(/\/.*/, '')))
+  return all.filter((text) => own.includes(link(text)) && !mine.includes(text))
 }
 
 function route(dice: Dice, draft: Draft, each: DraftHost): string {
