@@ -17,8 +17,7 @@ export const knownNoise: readonly Noise[] = [
   },
   {
     reason: 'gap, not noise: the model sends no ND redirects yet (ndisc_send_redirect)',
-    applies: ({ kernel }) =>
-      kernel.startsWith('nd redirect') || /^(?:kernel )?.* redirect .* via fd00|fe80/.test(kernel),
+    applies: ({ model, kernel }) => model === 'nothing' && kernel.startsWith('nd redirect'),
   },
 ]
 
