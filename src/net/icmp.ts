@@ -114,6 +114,11 @@ export function isIcmpEcho(type: number): boolean {
 /** The header at `offset`; malformed when fewer than 8 bytes are left. */
 export function decodeIcmp(bytes: Uint8Array, offset = 0, end = bytes.length): IcmpHeader | Malformed {
   if (end - offset < icmpAt.payload) return malformed('icmp: shorter than its header')
+  return readIcmpHeader(bytes, offset)
+}
+
+/** The eight bytes that ICMP and ICMPv6 messages begin with; they must be there. */
+export function readIcmpHeader(bytes: Uint8Array, offset: number): IcmpHeader {
   return {
     type: readU8(bytes, offset + icmpAt.type),
     code: readU8(bytes, offset + icmpAt.code),

@@ -1,7 +1,7 @@
 // ICMPv6: the shape of ICMP, other numbers, and a checksum with a pseudo header. Neighbour discovery is in nd.ts.
 // Before changing this file, read RFC 4443.
-import { readU8, readU16, readU32, writeU8, writeU16, writeU32 } from './bytes.ts'
-import { type IcmpKind, icmpNameIn } from './icmp.ts'
+
+import { encodeIcmp, type IcmpKind, icmpNameIn, readIcmpHeader } from './icmp.ts'
 import { type Malformed, malformed } from './malformed.ts'
 
 export const icmpv6At = {
@@ -95,22 +95,12 @@ export function isNeighbourDiscovery(type: number): boolean {
 /** The header at `offset`; malformed when fewer than 8 bytes are left. */
 export function decodeIcmpv6(bytes: Uint8Array, offset = 0, end = bytes.length): Icmpv6Header | Malformed {
   if (end - offset < icmpv6At.payload) return malformed('icmp6: shorter than its header')
-  return {
-    type: readU8(bytes, offset + icmpv6At.type),
-    code: readU8(bytes, offset + icmpv6At.code),
-    checksum: readU16(bytes, offset + icmpv6At.checksum),
-    rest: readU32(bytes, offset + icmpv6At.rest),
-  }
+  return readIcmpHeader(bytes, offset)
 }
 
 /** The eight bytes of a header. */
 export function encodeIcmpv6(header: Icmpv6Header): Uint8Array {
-  const bytes = new Uint8Array(icmpv6At.payload)
-  writeU8(bytes, icmpv6At.type, header.type)
-  writeU8(bytes, icmpv6At.code, header.code)
-  writeU16(bytes, icmpv6At.checksum, header.checksum)
-  writeU32(bytes, icmpv6At.rest, header.rest)
-  return bytes
+  return encodeIcmp(header)
 }
 
 /** What the second word says, with a leading blank: ` id 1 seq 2`, ` mtu 1280`; often nothing. */

@@ -6,21 +6,17 @@
 //
 //   9a 08 80 75 01 0a 00 0a      10.0.10.1:30080  (30080 is 0x7580)
 import type { Ipv4 } from './address.ts'
-import { isPadding, readU8, readU16, readU32, writeU8 } from './bytes.ts'
+import { readU8, readU16, readU32, writeU8 } from './bytes.ts'
+import { decodeOptionList, type ListOption } from './option-list.ts'
 
 export const ipv4OptionType = { end: 0, nop: 1, recordRoute: 7, routerAlert: 148, dsr: 0x9a } as const
 
 const dsrLength = 8
 
 export type Ipv4Option =
-  | { readonly kind: 'nop' }
   | { readonly kind: 'dsr'; readonly address: Ipv4; readonly port: number }
   | { readonly kind: 'other'; readonly type: number; readonly data: Uint8Array }
-  /** the end of the list with what stands behind it, kept where that is more than the usual zero padding */
-  | { readonly kind: 'end'; readonly data: Uint8Array }
-  /** an option whose length is below 2 or reaches past the header, and everything behind it; routers answer with
-   * parameter-problem (net/ipv4/ip_options.c __ip_options_compile) */
-  | { readonly kind: 'invalid'; readonly data: Uint8Array }
+  | ListOption
 
 function swap16(value: number): number {
   return ((value & 0xff) << 8) | (value >>> 8)
@@ -32,28 +28,7 @@ function swap32(value: number): number {
 
 /** The options between `start` and `end`; padding with at most three zeros is not kept. */
 export function decodeIpv4Options(bytes: Uint8Array, start: number, end: number): readonly Ipv4Option[] {
-  const options: Ipv4Option[] = []
-  let offset = start
-  while (offset < end) {
-    const type = readU8(bytes, offset)
-    if (type === ipv4OptionType.end) {
-      if (!isPadding(bytes, offset, end)) options.push({ kind: 'end', data: bytes.slice(offset + 1, end) })
-      break
-    }
-    if (type === ipv4OptionType.nop) {
-      options.push({ kind: 'nop' })
-      offset += 1
-      continue
-    }
-    const length = offset + 1 < end ? readU8(bytes, offset + 1) : 0
-    if (length < 2 || length > end - offset) {
-      options.push({ kind: 'invalid', data: bytes.slice(offset, end) })
-      break
-    }
-    options.push(decodeOption(bytes, offset, length))
-    offset += length
-  }
-  return options
+  return decodeOptionList(bytes, { start, end }, decodeOption)
 }
 
 function decodeOption(bytes: Uint8Array, offset: number, length: number): Ipv4Option {

@@ -1,6 +1,7 @@
 // TCP options: kind, length, data, padded with zeros to a multiple of four.
 // Before changing this file, read RFC 9293 section 3.2 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK).
-import { isPadding, readU8, readU16, readU32, writeU16, writeU32 } from './bytes.ts'
+import { readU8, readU16, readU32, writeU16, writeU32 } from './bytes.ts'
+import { decodeOptionList, type ListOption } from './option-list.ts'
 
 export const tcpOptionKind = {
   end: 0,
@@ -19,42 +20,17 @@ export interface SackBlock {
 }
 
 export type TcpOption =
-  | { readonly kind: 'nop' }
   | { readonly kind: 'mss'; readonly value: number }
   | { readonly kind: 'window-scale'; readonly shift: number }
   | { readonly kind: 'sack-permitted' }
   | { readonly kind: 'sack'; readonly blocks: readonly SackBlock[] }
   | { readonly kind: 'timestamps'; readonly value: number; readonly echo: number }
   | { readonly kind: 'other'; readonly type: number; readonly data: Uint8Array }
-  /** the end of the list with what stands behind it, kept where that is more than the usual zero padding */
-  | { readonly kind: 'end'; readonly data: Uint8Array }
-  /** an option of impossible length, and everything behind it; a receiver ignores it (Linux: tcp_parse_options) */
-  | { readonly kind: 'invalid'; readonly data: Uint8Array }
+  | ListOption
 
 /** The options between `start` and `end`; padding with at most three zeros is not kept. */
 export function decodeTcpOptions(bytes: Uint8Array, start: number, end: number): readonly TcpOption[] {
-  const options: TcpOption[] = []
-  let offset = start
-  while (offset < end) {
-    const type = readU8(bytes, offset)
-    if (type === tcpOptionKind.end) {
-      if (!isPadding(bytes, offset, end)) options.push({ kind: 'end', data: bytes.slice(offset + 1, end) })
-      break
-    }
-    if (type === tcpOptionKind.nop) {
-      options.push({ kind: 'nop' })
-      offset += 1
-      continue
-    }
-    const length = offset + 1 < end ? readU8(bytes, offset + 1) : 0
-    if (length < 2 || length > end - offset) {
-      options.push({ kind: 'invalid', data: bytes.slice(offset, end) })
-      break
-    }
-    options.push(decodeOption(bytes, offset, length))
-    offset += length
-  }
-  return options
+  return decodeOptionList(bytes, { start, end }, decodeOption)
 }
 
 function decodeOption(bytes: Uint8Array, offset: number, length: number): TcpOption {
