@@ -6,8 +6,10 @@ import { startRows, suiteRows } from './commands.ts'
 import type * as Golden from './golden.ts'
 import type * as Growth from './growth.ts'
 import type * as Parse from './parse.ts'
+import type * as Services from './services.ts'
 import { type Row, table } from './table.ts'
 import { traceRows } from './trace.ts'
+import type * as Verify from './verify.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -17,6 +19,8 @@ const parts: Readonly<Record<string, () => readonly Row[] | Promise<readonly Row
   parse: async () => (await bundled<typeof Parse>('parse.ts')).parseRows(root, await plainParser()),
   growth: async () => (await bundled<typeof Growth>('growth.ts')).growthRows(),
   trace: traceRows,
+  services: async () => (await bundled<typeof Services>('services.ts')).serviceRows(),
+  verify: async () => (await bundled<typeof Verify>('verify.ts')).verifyRows(root),
   golden: async () => (await bundled<typeof Golden>('golden.ts')).goldenRows(),
 }
 

@@ -53,9 +53,13 @@ export function worldSpec(namespaces: number): string {
   return lines.join('\n')
 }
 
-/** The same, checked. The largest is longer than a file may be, so it goes to the grammar directly. */
+/** The same, checked. */
 export function worldOf(namespaces: number): World {
-  const text = worldSpec(namespaces)
+  return checkedWorld(worldSpec(namespaces))
+}
+
+/** The world of a text, which may be longer than a file may be: it goes to the grammar directly. */
+export function checkedWorld(text: string): World {
   const parsed = attempt({ name: 'world.scn', text }, text)
   if (!parsed.ok) throw new Error(`the world does not parse at ${text.slice(parsed.at, parsed.at + 40)}`)
   const checked = check({ main: parsed.file, imports: new Map() })

@@ -1,5 +1,8 @@
-// Texts of iptables, ip6tables and ipset: read for their mistakes while a file is checked, attached when its world boots.
+// Texts of iptables, ip6tables, ipset and ipvsadm: read for their mistakes while a file is checked, attached when its world boots.
 import { assert, present } from '../base/assert.ts'
+import { attachServices } from '../kernel/ipvs/hooks.ts'
+import { parseIpvs } from '../kernel/ipvs/parse.ts'
+import type { IpvsServiceSpec } from '../kernel/ipvs/service.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { attachIptables } from '../kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../kernel/netfilter/parse.ts'
@@ -30,14 +33,24 @@ function readSets(texts: readonly RulesetModel[]): {
   return { sets, mistakes }
 }
 
+/** The mistakes of one ipvs text; its services are added to those that are there. */
+function ipvsMistakes({ text }: RulesetModel, before: IpvsServiceSpec[]): readonly RulesetMistake[] {
+  const parsed = parseIpvs(text, before)
+  if (!parsed.ok) return parsed.problems
+  before.push(...parsed.services)
+  return nothing
+}
+
 /** The mistakes in the texts of one host, for `check`. */
 export const rulesetMistakes: RulesetReader = (texts) => {
   const { sets, mistakes } = readSets(texts)
   const names = new Set(sets.keys())
   // a set whose text has a mistake is not missed by the rules
   const lenient = mistakes.size > 0
+  const services: IpvsServiceSpec[] = []
   return texts.map((text) => {
     if (text.tool === 'ipset') return mistakes.get(text) ?? nothing
+    if (text.tool === 'ipvs') return ipvsMistakes(text, services)
     const parsed = parseRuleset(text.text, familyOf(text), { sets: names })
     if (parsed.ok) return nothing
     return lenient ? parsed.problems.filter(({ message }) => !message.includes('set')) : parsed.problems
@@ -56,6 +69,16 @@ function rulesetOf(model: RulesetModel, sets: ReadonlySet<string>): Ruleset {
   return ruleset
 }
 
+function servicesOf({ text }: RulesetModel): readonly IpvsServiceSpec[] {
+  const parsed = parseIpvs(text)
+  return present(parsed.ok ? parsed.services : undefined, 'a checked ipvs text can be parsed')
+}
+
+/** `ipvsadm-restore`. */
+function attachServicesOf(ns: Namespace, model: RulesetModel): void {
+  assert(attachServices(ns, servicesOf(model)) === 'ok', 'a checked service is new')
+}
+
 /** `ipset restore`, then `iptables-restore` and `ip6tables-restore`, in the order of the file. */
 export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): void {
   if (models.length === 0) return
@@ -64,6 +87,7 @@ export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): 
   if (sets.size > 0) ns.netfilter.sets = sets
   const names = new Set(sets.keys())
   for (const model of models) {
-    if (model.tool !== 'ipset') attachIptables(ns, familyOf(model), rulesetOf(model, names))
+    if (model.tool === 'ipvs') attachServicesOf(ns, model)
+    else if (model.tool !== 'ipset') attachIptables(ns, familyOf(model), rulesetOf(model, names))
   }
 }

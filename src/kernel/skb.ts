@@ -66,6 +66,8 @@ export class Skb implements SkbView, Recordable {
   nfct: Connection | undefined
   /** enum ip_conntrack_info: what the packet is to its flow; `untracked` without one. */
   nfctInfo = 0
+  /** skb->ipvs_property: IPVS has seen this packet and leaves it alone. */
+  ipvs = false
   /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
   sk: Socket | undefined
   /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
@@ -224,6 +226,7 @@ export class Skb implements SkbView, Recordable {
     copy.route = this.route
     copy.nfct = this.nfct
     copy.nfctInfo = this.nfctInfo
+    copy.ipvs = this.ipvs
     copy.sk = this.sk
     copy.skAssigned = this.skAssigned
     copy.bridged = copyPassage(this.bridged)

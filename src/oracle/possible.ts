@@ -73,6 +73,8 @@ function worldReason(world: World, abilities: Abilities): string | undefined {
   for (const namespace of world.namespaces) {
     if (namespace.kernel !== undefined && !abilities.release.startsWith(`${namespace.kernel}.`))
       return `it asks for kernel ${namespace.kernel}`
+    if (namespace.rulesets?.some(({ tool }) => tool === 'ipvs') === true)
+      return 'virtual services of IPVS are not tried'
     for (const device of namespace.devices) {
       const reason = deviceReason(device, abilities)
       if (reason !== undefined) return reason

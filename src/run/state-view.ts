@@ -10,6 +10,7 @@ import type { NetDevice } from '../kernel/device/device.ts'
 import { vxlanState } from '../kernel/device/vxlan-state.ts'
 import { formatNeighbour, formatRoute, listNeighbours, listRoutes, listRules } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { connectionLines } from '../kernel/show/ipvsadm.ts'
 import type { Value } from '../model/claim.ts'
 import type { MapModel } from '../model/program.ts'
 import { formatIp } from '../net/address.ts'
@@ -56,8 +57,9 @@ function tableLines(ns: Namespace, table: string): string[] | undefined {
       return conntrackLines(ns).map(({ text }) => text)
     case 'nat':
       return natLines(ns).map(({ text }) => text)
-    case 'affinity':
     case 'ipvs':
+      return connectionLines(ns).map((line) => line.trim().replace(/ +/g, ' '))
+    case 'affinity':
       return [] // nothing of this kernel keeps such entries yet
     default:
       return undefined

@@ -17,6 +17,7 @@ export function scrub(skb: Skb): void {
  * so do the words of cb (tried on 6.18). */
 export function leaveNamespace(skb: Skb): void {
   scrub(skb)
+  skb.ipvs = false
   skb.mark = 0
   skb.tstamp = 0
   skb.priority = 0

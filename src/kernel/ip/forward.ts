@@ -25,7 +25,7 @@ function dropAtRoute(skb: Skb, reason: KernelDropReason): void {
 }
 
 /** ip_decrease_ttl(), with the checksum kept right. */
-function decreaseTtl(skb: Skb): void {
+export function decreaseTtl(skb: Skb): void {
   const at = skb.networkHeader + ipv4At.ttl
   replaceU16(skb.bytes, at, readU16(skb.bytes, at) - 0x100, skb.networkHeader + ipv4At.checksum)
 }

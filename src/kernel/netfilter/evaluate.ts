@@ -44,9 +44,12 @@ export function evaluate(base: BoundChain, packet: ChainPacket, facts: Fact[] | 
   const word = quickWord(packet)
   let chain = base
   let at = 0
+  const { netfilter } = packet.ns
   for (;;) {
+    const from = at
     at = passOver(chain, at, word)
     const rule = chain.rules[at]
+    netfilter.rulesEvaluated += at - from + (rule === undefined ? 0 : 1)
     let verdict: ActionVerdict = actionVerdict.return
     if (rule !== undefined) {
       at += 1

@@ -2,6 +2,7 @@
 // (iptables, nftables, conntrack) are clients that register here.
 import type { ConntrackTable } from '../conntrack/table.ts'
 import type { NetDevice } from '../device/device.ts'
+import type { Ipvs } from '../ipvs/service.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import type { BoundTables } from './bound.ts'
@@ -44,6 +45,10 @@ export class NetfilterHooks {
   conntrack: ConntrackTable | undefined
   /** The tables of iptables and ip6tables that have rules. */
   tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
+  /** IPVS; undefined until there is a virtual service. */
+  ipvs: Ipvs | undefined
+  /** Rules of iptables and ip6tables that packets were held against, as the kernel goes through them: one by one. */
+  rulesEvaluated = 0
   /** ipsets, by name. */
   sets: SetTable | undefined
   private readonly lists = new Map<number, HookEntry[]>()

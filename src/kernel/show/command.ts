@@ -13,6 +13,7 @@ import {
   tcCommand,
 } from './command-tools.ts'
 import type { ShowContext, Shown } from './command-words.ts'
+import { ipvsadmCommand } from './ipvsadm.ts'
 
 type Command = (words: readonly string[], context: ShowContext) => Shown
 
@@ -37,6 +38,7 @@ export const knownCommands: readonly string[] = [
   'iptables-save [-c] [-t TABLE] | ip6tables-save',
   'iptables [-t TABLE] -S | ip6tables -S',
   'conntrack -L [-f ipv6] [-p PROTOCOL]',
+  'ipvsadm -Ln [--stats] | ipvsadm -Lnc | ipvsadm-save -n',
   'sysctl KEY',
 ]
 
@@ -61,6 +63,8 @@ const tools: Readonly<Record<string, Command>> = {
   iptables: iptablesCommand,
   ip6tables: iptablesCommand,
   conntrack: conntrackCommand,
+  ipvsadm: ipvsadmCommand,
+  'ipvsadm-save': ipvsadmCommand,
   sysctl: sysctlCommand,
 }
 

@@ -63,9 +63,6 @@ function hostItem(item: HostItem, report: Report): void {
       if (!rulesets.includes(item.tool))
         notYet(keyword(item.span, item.tool), `a ruleset of ${item.tool}`, report)
       return
-    case 'ipvs':
-      notYet(keyword(item.span, 'ipvs'), 'an ipvs service', report)
-      return
     case 'hostport':
       notYet(item.span, 'a host port', report)
       return
@@ -82,7 +79,7 @@ function hostItem(item: HostItem, report: Report): void {
 
 const missing: readonly string[] = ['netkit', 'wireguard']
 
-const rulesets: readonly string[] = ['iptables', 'ip6tables', 'ipset']
+const rulesets: readonly string[] = ['iptables', 'ip6tables', 'ipset', 'ipvs']
 
 function programType({ syntax }: ProgramDraft, report: Report): void {
   if (syntax.body.kind === 'object') {

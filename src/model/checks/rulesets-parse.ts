@@ -1,4 +1,4 @@
-// The texts of iptables, ip6tables and ipset are right by their own tools' rules. Each mistake stands at its word inside
+// The texts of iptables, ip6tables, ipset and ipvsadm are right by their own tools' rules. Each mistake stands at its word inside
 // the block.
 import type { Report } from '../../base/diagnostic.ts'
 import type { Span } from '../../base/text.ts'
@@ -16,7 +16,9 @@ function contentStart({ source, start }: Span): number {
 
 /** The words that a mistake is about. */
 function place(ruleset: RulesetModel, { line, column, length }: RulesetMistake): Span {
-  const { source, end } = ruleset.span
+  const { source, start: first, end } = ruleset.span
+  // a block of the language has no lines of a text
+  if (!source.text.startsWith('"""', first)) return ruleset.span
   let at = contentStart(ruleset.span)
   for (let passed = 1; passed < line; passed += 1) {
     const next = source.text.indexOf('\n', at)

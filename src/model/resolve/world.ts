@@ -11,6 +11,7 @@ import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts
 import { readCluster } from './cluster.ts'
 import { readDeviceModel } from './device.ts'
 import { readFdb, readListen, readNeighbour } from './host-items.ts'
+import { readIpvs } from './ipvs.ts'
 import { type ProgramDraft, readProgram } from './program.ts'
 import { readRoute, readRule } from './route.ts'
 import type { Scope } from './scope.ts'
@@ -67,6 +68,7 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
     else if (item.kind === 'neigh') entries.push(...some(readNeighbour(item, host, scope)))
     else if (item.kind === 'fdb') fdb.push(...some(readFdb(item, host, scope)))
     else if (item.kind === 'ruleset') rulesets.push(...some(readRuleset(item)))
+    else if (item.kind === 'ipvs') rulesets.push(readIpvs(item, scope.report))
     else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
     else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
   }
@@ -92,7 +94,7 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
 
 /** Rule sets of tools whose texts can be carried out. */
 function readRuleset({ tool, text }: Ruleset): RulesetModel | undefined {
-  if (tool !== 'iptables' && tool !== 'ip6tables' && tool !== 'ipset') return undefined
+  if (tool === 'nft' || tool === 'arptables' || tool === 'ebtables') return undefined
   return { tool, text: text.text, span: text.span }
 }
 

@@ -26,6 +26,9 @@ const ipv4 = [
   'ip_nonlocal_bind',
   'tcp_fwmark_accept',
   'fwmark_reflect',
+  'vs.conntrack',
+  'vs.conn_reuse_mode',
+  'vs.expire_quiescent_template',
 ]
 
 const ipv4Device = [
