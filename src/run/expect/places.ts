@@ -5,7 +5,12 @@ import type { HookEvent, Outcome, PacketTrace, Stage } from '../../trace/event.t
 /** Whether something that stands at node, device and stage is meant by a place. A missing part of the place matches all. */
 export function matches(
   place: PlaceRef,
-  at: { readonly node: string; readonly device: string; readonly stage: Stage; readonly chain?: string | undefined },
+  at: {
+    readonly node: string
+    readonly device: string
+    readonly stage: Stage
+    readonly chain?: string | undefined
+  },
 ): boolean {
   if (place.nothing || place.node !== at.node) return false
   if (place.device !== undefined && place.device !== at.device) return false
