@@ -117,4 +117,3 @@ function unreachable(_neighbour: Neighbour, skb: Skb): void {
 
 /** What neighbour discovery does for the neighbour state machine. */
 export const ndiscOps: NeighbourOps = { family: 6, solicit, unreachable }
-
