@@ -4,52 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { example3 } from '../src/model/example-3.test-helper.ts'
 
 /** The built command. */
 export const scn = join(process.cwd(), 'dist', 'scn.cjs')
 
-const world = `scn 1
-
-doc "Return codes of one XDP and one tc program on a hand-made host."
-
-topology {
-  net lan 10.1.0.0/24
-  external friend   on lan 10.1.0.50
-  external attacker on lan 10.1.0.66
-
-  node host {
-    dev eth0 on lan 10.1.0.1 {
-      xdp   native blocklist
-      tc-in classify
-    }
-    dev veth0 10.2.0.1/24 peer app/eth0
-    sysctl net.ipv4.ip_forward = 1
-  }
-
-  netns app on host {
-    dev eth0 10.2.0.2/24 peer host/veth0
-    route default via 10.2.0.1
-    listen tcp 80
-  }
-}
-
-prog blocklist xdp {
-  map deny lpm-trie [10.1.0.66/32, 192.0.2.0/24]
-  ip.src in deny        => XDP_DROP
-  udp.dport == 7        => XDP_TX { swap eth ip udp }
-  ip.ttl == 0           => XDP_ABORTED
-  otherwise             => XDP_PASS
-}
-
-prog classify tc {
-  tcp.dport == 22       => TC_ACT_SHOT
-  udp.dport == 53       => TC_ACT_STOLEN
-  tcp.dport == 8080     => TC_ACT_OK { set tcp.dport = 80 }
-  tcp.dport == 80       => TC_ACT_REDIRECT { redirect-neigh veth0 }
-  tcp.dport == 81       => TC_ACT_REDIRECT { redirect veth0 egress }
-  otherwise             => TC_ACT_UNSPEC
-}
-`
+/** The topology and the programs of the language's third example. */
+const world = example3.slice(0, example3.indexOf('scenario codes'))
 
 /** Kinds of cases: everything but id and source port. */
 const kinds = [
@@ -69,8 +30,7 @@ export function codesSpec(cases: number): string {
     { length: cases },
     (_, index) => `    | c${index} | ${4000 + index} | ${kinds[index % kinds.length]!} |`,
   )
-  return `${world}
-scenario codes "port decides the code" {
+  return `${world}scenario codes "port decides the code" {
   cases {
     | id | sport | src | l4 | dport | ttl | xdp | tc | end | where |
 ${rows.join('\n')}

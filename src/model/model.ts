@@ -8,6 +8,7 @@ import type { Source, Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
+import type { NeighbourState } from '../syntax/ast.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
 import type { ClusterModel } from './cluster.ts'
@@ -228,16 +229,7 @@ export interface NeighbourModel {
   /** Absent for a proxy entry. */
   readonly mac?: Mac
   readonly device: string
-  readonly state:
-    | 'permanent'
-    | 'reachable'
-    | 'stale'
-    | 'delay'
-    | 'probe'
-    | 'failed'
-    | 'incomplete'
-    | 'noarp'
-    | 'proxy'
+  readonly state: NeighbourState | 'proxy'
   readonly span: Span
 }
 

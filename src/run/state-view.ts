@@ -8,8 +8,9 @@ import { mapGet, mapKeys } from '../bpf/user.ts'
 import { bridgeState } from '../kernel/device/bridge-state.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { vxlanState } from '../kernel/device/vxlan-state.ts'
-import { formatNeighbour, formatRoute, listNeighbours, listRoutes, listRules } from '../kernel/ip/list.ts'
+import { formatNeighbour, formatRoute, listNeighbours, listRoutes } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { ruleLines } from '../kernel/show/ip-rule.ts'
 import { connectionLines } from '../kernel/show/ipvsadm.ts'
 import type { Value } from '../model/claim.ts'
 import type { MapModel } from '../model/program.ts'
@@ -42,7 +43,7 @@ function tableLines(ns: Namespace, table: string): string[] | undefined {
     case 'route':
       return [...listRoutes(ns, { family: 4 }), ...listRoutes(ns, { family: 6 })].map(formatRoute)
     case 'rule':
-      return [...listRules(ns, 4), ...listRules(ns, 6)]
+      return [...ruleLines(ns, 4), ...ruleLines(ns, 6)].map((line) => line.replace('\t', ' '))
     case 'fdb':
       return fdbLines(ns)
     case 'link':

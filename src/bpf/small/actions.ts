@@ -9,21 +9,11 @@ import { cloneRedirect, redirect, redirectMap, redirectNeigh, redirectPeer } fro
 import { updateFlag } from '../maps/map.ts'
 import { RingBuf } from '../maps/record-maps.ts'
 import { bytesOf, keyOf, mapAt, numberOf, readNumber, writeNumber } from './expr.ts'
-import { layers } from './fields.ts'
+import { layers, type SwapLayer, swapped } from './fields.ts'
 import type { SmallRun } from './headers.ts'
-import type { IrAction, IrExpr, MapShape, SmallShape, SwapLayer } from './ir.ts'
+import type { IrAction, IrExpr, MapShape, SmallShape } from './ir.ts'
 import { resize } from './resize.ts'
 import { type ActionOf, setField } from './set-field.ts'
-
-/** Where source and destination of a layer lie, and how long each is. Sums do not change when two words change places. */
-const swapped: Readonly<Record<SwapLayer, { readonly at: number; readonly bytes: number }>> = {
-  eth: { at: 0, bytes: 6 },
-  ip: { at: 12, bytes: 4 },
-  ip6: { at: 8, bytes: 16 },
-  tcp: { at: 0, bytes: 2 },
-  udp: { at: 0, bytes: 2 },
-  sctp: { at: 0, bytes: 2 },
-}
 
 function swap(layer: SwapLayer): ActionOf {
   const { at, bytes } = swapped[layer]

@@ -30,16 +30,8 @@ import {
 } from './bytecode-frame.ts'
 import { emitSet } from './bytecode-set.ts'
 import { mapAt } from './expr.ts'
-import type { IrAction, IrExpr, SwapLayer } from './ir.ts'
-
-const swapped: Readonly<Record<SwapLayer, { readonly at: number; readonly bytes: number }>> = {
-  eth: { at: 0, bytes: 6 },
-  ip: { at: 12, bytes: 4 },
-  ip6: { at: 8, bytes: 16 },
-  tcp: { at: 0, bytes: 2 },
-  udp: { at: 0, bytes: 2 },
-  sctp: { at: 0, bytes: 2 },
-}
+import { type SwapLayer, swapped } from './fields.ts'
+import type { IrAction, IrExpr } from './ir.ts'
 
 function emitSwap(emit: Emit, layer: SwapLayer, end: Label): void {
   const { at: first, bytes } = swapped[layer]

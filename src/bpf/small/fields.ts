@@ -28,6 +28,19 @@ export const layers = {
 
 export type LayerName = keyof typeof layers
 
+/** Where source and destination of a layer lie, and how long each is. Sums do not change when two words change places. */
+export const swapped = {
+  eth: { at: 0, bytes: 6 },
+  ip: { at: 12, bytes: 4 },
+  ip6: { at: 8, bytes: 16 },
+  tcp: { at: 0, bytes: 2 },
+  udp: { at: 0, bytes: 2 },
+  sctp: { at: 0, bytes: 2 },
+} as const
+
+/** The layers that `swap` knows. */
+export type SwapLayer = keyof typeof swapped
+
 /** Bits of a word in a header: `bytes` long (1, 2, 3, 4, 6 or 16), then `>>> shift`, then `& mask`. */
 export interface HeaderField {
   readonly layer: LayerName

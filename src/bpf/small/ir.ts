@@ -4,7 +4,7 @@
 import type { Ipv6 } from '../../net/address.ts'
 import type { AnyMap } from '../maps/create.ts'
 import type { MapSpec } from '../maps/map.ts'
-import type { FieldName, LayerName } from './fields.ts'
+import type { FieldName, LayerName, SwapLayer } from './fields.ts'
 
 export interface SmallIr {
   readonly name: string
@@ -77,8 +77,6 @@ export type IrExpr =
     }
 
 export type IrOperator = '+' | '-' | '&' | '|' | '^' | '<<' | '>>'
-
-export type SwapLayer = 'eth' | 'ip' | 'ip6' | 'tcp' | 'udp' | 'sctp'
 
 /** What a rule does, in order. A resize, VLAN or tunnel helper that fails ends the run: XDP_ABORTED or TC_ACT_SHOT. */
 export type IrAction =

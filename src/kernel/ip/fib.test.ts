@@ -6,11 +6,12 @@ import { type IpAddress, ipv4From, parseIp } from '../../net/address.ts'
 import { covers, networkOf, type Prefix, prefixOf } from '../../net/prefix.ts'
 import { setUp } from '../device/change.ts'
 import { addDummy } from '../device/dummy.ts'
+import { ruleLines } from '../show/ip-rule.ts'
 import { addAddress, removeAddress } from './admin-address.ts'
 import { addRoute, removeRoute } from './admin-route.ts'
 import { addRule, removeRule } from './admin-rule.ts'
 import { FibTable } from './fib.ts'
-import { formatRoute, listRoutes, listRules } from './list.ts'
+import { formatRoute, listRoutes } from './list.ts'
 import { lookupRoute } from './lookup.ts'
 import { type FibRoute, type Flow, type NextHop, routeTable } from './route.ts'
 import { plainFlow } from './source.ts'
@@ -123,10 +124,10 @@ describe('routes that addresses bring', () => {
       'local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1',
       'broadcast 127.255.255.255 dev lo proto kernel scope link src 127.0.0.1',
     ])
-    expect(listRules(a, 4)).toEqual([
-      '0: from all lookup local',
-      '32766: from all lookup main',
-      '32767: from all lookup default',
+    expect(ruleLines(a, 4)).toEqual([
+      '0:\tfrom all lookup local',
+      '32766:\tfrom all lookup main',
+      '32767:\tfrom all lookup default',
     ])
   })
 
@@ -249,7 +250,7 @@ describe('rules', () => {
   test('the first rule without a priority gets 32765', () => {
     const { a } = ipLab()
     addRule(a, { family: 4, action: { kind: 'lookup', table: 7 } })
-    expect(listRules(a, 4)[1]).toBe('32765: from all lookup 7')
+    expect(ruleLines(a, 4)[1]).toBe('32765:\tfrom all lookup 7')
   })
 })
 

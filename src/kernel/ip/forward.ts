@@ -2,7 +2,7 @@
 // net/ipv4/route.c ip_error(). Facts: linux 8 (routing table), 4.3.
 
 import { present } from '../../base/assert.ts'
-import { formatIp, readIpv4 } from '../../net/address.ts'
+import { readIpv4 } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
 import { replaceU16 } from '../../net/checksum.ts'
 import { icmpRedirect, icmpTimeExceeded, icmpType, icmpUnreachable } from '../../net/icmp.ts'
@@ -13,6 +13,7 @@ import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
+import { noteForward } from './note-forward.ts'
 import { hasOptions, recordRoute } from './options.ts'
 import { ipOutput } from './output.ts'
 import { redirectAllowed, routeErrorAllowed } from './rate-limit.ts'
@@ -47,27 +48,6 @@ function sendRedirect(skb: Skb, route: Route): void {
     code: icmpRedirect.host,
     info: nextHopOf(skb, route),
   })
-}
-
-function noteForward(skb: Skb, route: Route): void {
-  const { ns } = route.device
-  const via = route.gateway
-  ns.machine.trace?.note(
-    skb,
-    { node: ns.name, device: '', stage: 'route' },
-    {
-      actor: 'kernel',
-      decision: { code: 'FORWARD', target: route.device.name },
-      facts: [
-        {
-          kind: 'fib',
-          device: route.device.name,
-          ...(via === undefined ? {} : { via: formatIp(via) }),
-          ...(route.table === 0 ? {} : { table: route.table }),
-        },
-      ],
-    },
-  )
 }
 
 /** ip_exceeds_mtu(): too big for the way out, and not to be cut. */

@@ -1,13 +1,11 @@
-// The tables in the words of `ip route`, `ip rule`, `ip neigh` and `ip addr`: for people, for `state` sections of traces and for tests.
+// The tables in the words of `ip route`, `ip neigh` and `ip addr`: for people, for `state` sections of traces and for tests.
 import { formatIp, type IpAddress, isIpv4, isUnspecified } from '../../net/address.ts'
 import { formatMac, macFrom } from '../../net/mac.ts'
 import { formatPrefix, type Prefix } from '../../net/prefix.ts'
 import type { Namespace } from '../namespace.ts'
 import { settle } from '../neighbour-entry.ts'
 import type { Neighbour } from '../neighbour-table.ts'
-import { rulesOf } from './admin-rule.ts'
 import { type FibRoute, type NextHop, routeScope, routeTable } from './route.ts'
-import type { Rule } from './rule.ts'
 import { familyState } from './state.ts'
 
 /** /etc/iproute2/rt_scopes. */
@@ -99,45 +97,6 @@ export function listRoutes(
   const table = familyState(ns, options.family).tables.get(options.table ?? routeTable.main)
   const routes = [...(table?.routes() ?? [])]
   return routes.sort((left, right) => compareAddresses(left.prefix.address, right.prefix.address))
-}
-
-function ruleActionText(rule: Rule): string {
-  const { action } = rule
-  switch (action.kind) {
-    case 'lookup':
-      return `lookup ${tableNames.get(action.table) ?? action.table}`
-    case 'goto':
-      return `goto ${action.priority}`
-    case 'nop':
-    case 'blackhole':
-    case 'unreachable':
-    case 'prohibit':
-      return action.kind
-  }
-}
-
-/** One line as `ip rule show` prints it. */
-function formatRule(rule: Rule): string {
-  const mark = rule.fwmark === undefined ? '' : `fwmark 0x${rule.fwmark.toString(16)}`
-  const mask = rule.fwmask === undefined ? '' : `/0x${rule.fwmask.toString(16)}`
-  const words = [
-    `${rule.priority}:`,
-    rule.invert === true ? 'not' : '',
-    `from ${rule.from === undefined ? 'all' : destinationText(rule.from)}`,
-    rule.to === undefined ? '' : `to ${destinationText(rule.to)}`,
-    rule.tos === undefined ? '' : `tos 0x${rule.tos.toString(16)}`,
-    mark === '' ? '' : `${mark}${mask}`,
-    rule.iif === undefined ? '' : `iif ${rule.iif}`,
-    rule.oif === undefined ? '' : `oif ${rule.oif}`,
-    ruleActionText(rule),
-    rule.suppressPrefixLength === undefined ? '' : `suppress_prefixlength ${rule.suppressPrefixLength}`,
-  ]
-  return words.filter((word) => word !== '').join(' ')
-}
-
-/** `ip rule show`. */
-export function listRules(ns: Namespace, family: 4 | 6): readonly string[] {
-  return rulesOf(ns, family).map(formatRule)
 }
 
 /** Every neighbour of a family except those that need none (NOARP), by device and address. */

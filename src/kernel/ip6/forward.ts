@@ -1,7 +1,7 @@
 // An IPv6 packet for somebody else: net/ipv6/ip6_output.c ip6_forward(), and the answers when there is no way:
 // net/ipv6/route.c ip6_pkt_drop(). Facts: linux 9.5.
 import { present } from '../../base/assert.ts'
-import { formatIp, isLinkLocal, isLoopback, isMulticast, isUnspecified, readIpv6 } from '../../net/address.ts'
+import { isLinkLocal, isLoopback, isMulticast, isUnspecified, readIpv6 } from '../../net/address.ts'
 import { readU8, writeU8 } from '../../net/bytes.ts'
 import { icmpv6Type, icmpv6Unreachable } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
@@ -10,6 +10,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { isProxied } from '../ip/admin-neighbour.ts'
+import { noteForward } from '../ip/note-forward.ts'
 import type { Route } from '../ip/route.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
@@ -22,27 +23,6 @@ const forwardHook = { family: 6, hook: 'FORWARD' } as const
 
 function dropAtRoute(skb: Skb, reason: KernelDropReason): void {
   drop(skb, { device: '', stage: 'route', reason })
-}
-
-function noteForward(skb: Skb, route: Route): void {
-  const { ns } = route.device
-  const via = route.gateway
-  ns.machine.trace?.note(
-    skb,
-    { node: ns.name, device: '', stage: 'route' },
-    {
-      actor: 'kernel',
-      decision: { code: 'FORWARD', target: route.device.name },
-      facts: [
-        {
-          kind: 'fib',
-          device: route.device.name,
-          ...(via === undefined ? {} : { via: formatIp(via) }),
-          ...(route.table === 0 ? {} : { table: route.table }),
-        },
-      ],
-    },
-  )
 }
 
 /** Whether this namespace forwards at all (devconf_all), which ends as an address error where it does not. */

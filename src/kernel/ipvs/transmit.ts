@@ -1,6 +1,6 @@
 // Sending a packet to its real server: ip_vs_nat_xmit(), ip_vs_dr_xmit(), __ip_vs_get_out_rt() of
 // net/netfilter/ipvs/ip_vs_xmit.c. A packet for another host passes OUTPUT as if it were made here; FORWARD never sees it.
-import { anyIpv4, isLoopback, readIpv4 } from '../../net/address.ts'
+import { isLoopback, readIpv4 } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
 import { icmpTimeExceeded, icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { ipv4At, ipv4Flag } from '../../net/ipv4.ts'
@@ -10,7 +10,8 @@ import { count } from '../counters.ts'
 import { decreaseTtl } from '../ip/forward.ts'
 import { ipOutput } from '../ip/output.ts'
 import { routeOutput } from '../ip/output-route.ts'
-import { type Route, routeScope } from '../ip/route.ts'
+import type { Route } from '../ip/route.ts'
+import { plainFlow } from '../ip/source.ts'
 import type { HookVerdict } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
 import type { IpvsConnection } from './connection.ts'
@@ -18,19 +19,7 @@ import { connectionFact, endIpvs, type IpvsPacket, noteIpvs } from './packet.ts'
 
 /** do_output_route4(): by the server's address alone, without mark and source. */
 export function serverRoute(packet: IpvsPacket, { server }: IpvsConnection): Route | undefined {
-  const answer = routeOutput(packet.ns, {
-    family: 4,
-    destination: server.address,
-    source: anyIpv4,
-    oif: 0,
-    iif: 1,
-    mark: 0,
-    tos: 0,
-    protocol: 0,
-    sport: 0,
-    dport: 0,
-    scope: routeScope.universe,
-  })
+  const answer = routeOutput(packet.ns, plainFlow(server.address))
   return answer.kind === 'route' ? answer.route : undefined
 }
 

@@ -49,10 +49,17 @@ function ruleText(rule: Rule): string {
       ? []
       : [`suppress_prefixlength ${rule.suppressPrefixLength}`]),
   ]
-  return `${rule.priority}:\t${words.join(' ')}\n`
+  return `${rule.priority}:\t${words.join(' ')}`
+}
+
+/** The rules of a family by priority, a line each. */
+export function ruleLines(ns: Namespace, family: 4 | 6): readonly string[] {
+  return rulesOf(ns, family).map(ruleText)
 }
 
 /** `ip rule`. */
 export function showRules(ns: Namespace, family: 4 | 6): string {
-  return rulesOf(ns, family).map(ruleText).join('')
+  return ruleLines(ns, family)
+    .map((line) => `${line}\n`)
+    .join('')
 }

@@ -67,9 +67,9 @@ interface Collecting {
   readonly tails: Word[]
 }
 
-/** Collects what the rules of a program mention, in the order of the text. */
-export function usesOf(body: SmallProgram): ProgramUses {
-  const uses: Collecting = {
+/** Nothing is mentioned (yet). */
+export function noUses(): Collecting {
+  return {
     codes: [],
     actions: [],
     fields: [],
@@ -80,6 +80,11 @@ export function usesOf(body: SmallProgram): ProgramUses {
     redirects: [],
     tails: [],
   }
+}
+
+/** Collects what the rules of a program mention, in the order of the text. */
+export function usesOf(body: SmallProgram): ProgramUses {
+  const uses = noUses()
   const declared = new Set<string>()
   for (const item of body.items) {
     if (item.kind !== 'map') continue

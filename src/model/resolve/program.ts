@@ -2,7 +2,7 @@
 import type { Program } from '../../syntax/ast.ts'
 import type { MapModel, ProgramModel } from '../program.ts'
 import { readMap } from './map.ts'
-import { type ProgramUses, usesOf } from './program-uses.ts'
+import { noUses, type ProgramUses, usesOf } from './program-uses.ts'
 import type { Scope } from './scope.ts'
 
 /** A small program with everything it mentions. */
@@ -20,22 +20,10 @@ export function hookFamily(type: string): 'xdp' | 'tc' | 'other' {
   return type === 'tc' || type === 'tcx' ? 'tc' : 'other'
 }
 
-const noUses: ProgramUses = {
-  codes: [],
-  actions: [],
-  fields: [],
-  maps: [],
-  values: [],
-  operands: [],
-  misplaced: [],
-  redirects: [],
-  tails: [],
-}
-
 /** Reads one program. Objects and types without an engine have no model. */
 export function readProgram(name: string, syntax: Program, scope: Scope): ProgramDraft {
   const { body } = syntax
-  if (body.kind === 'object') return { name, syntax, uses: noUses, maps: new Map(), model: undefined }
+  if (body.kind === 'object') return { name, syntax, uses: noUses(), maps: new Map(), model: undefined }
   const uses = usesOf(body)
   const maps = new Map<string, MapModel>()
   for (const item of body.items) {

@@ -22,6 +22,7 @@ import type {
   Word,
 } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
+import type { DeviceModelKind } from '../model.ts'
 import { macIn, prefixIn } from '../words/addresses.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { optionValue } from '../words/options.ts'
@@ -43,19 +44,7 @@ export interface AddressDraft {
   readonly word: Word
 }
 
-export type DraftKind =
-  | 'phys'
-  | 'veth'
-  | 'bridge'
-  | 'lo'
-  | 'dummy'
-  | 'vlan'
-  | 'macvlan'
-  | 'vxlan'
-  | 'geneve'
-  | 'ipip'
-  | 'unavailable'
-  | 'unknown'
+export type DraftKind = DeviceModelKind | 'unavailable' | 'unknown'
 
 export interface DeviceDraft {
   readonly host: string
