@@ -60,8 +60,6 @@ function tableLines(ns: Namespace, table: string): string[] | undefined {
       return natLines(ns).map(({ text }) => text)
     case 'ipvs':
       return connectionLines(ns).map((line) => line.trim().replace(/ +/g, ' '))
-    case 'affinity':
-      return [] // nothing of this kernel keeps such entries yet
     default:
       return undefined
   }

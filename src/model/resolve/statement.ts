@@ -47,6 +47,10 @@ function readState(item: StateClaim, scope: Scope): ClaimBody | undefined {
     scope.report(mistake('S121', item.value.span, 'a table is compared with one word'))
     return undefined
   }
+  if (item.table === 'affinity') {
+    notYet(item.span, '`state NODE affinity`', scope.report)
+    return undefined
+  }
   if (node === undefined) return undefined
   const entry = item.entry.map((word) => given(word, word.text))
   return defined({ kind: 'state' as const, node, table: item.table, entry, claim: item.claim, value })
