@@ -53,6 +53,9 @@ function compareNeighbours(namespaces: Namespaces, ns: Namespace, detail: Neighb
 const toTunnel = /sport=\d+(?= dport=(?:4789|8472) )/
 const fromTunnel = /(?<= sport=(?:4789|8472) )dport=\d+/
 
+/** How many packets and sockets hold a flow at this moment. */
+const references = / use=\d+$/
+
 /** Flows without what a clock changes: one line each, sorted. */
 function flowLines(text: string): string[] {
   const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
@@ -60,6 +63,7 @@ function flowLines(text: string): string[] {
     .filter((line) => line !== '')
     .map((line) => line.replace(/^(\S+ \d+) \d+ /, '$1 '))
     .map((line) => line.replace(toTunnel, 'sport=*').replace(fromTunnel, 'dport=*'))
+    .map((line) => line.replace(references, ''))
 }
 
 function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[] {
