@@ -76,6 +76,8 @@ export class Skb implements SkbView, Recordable {
   bridged: BridgePassage | undefined
   /** IPCB(skb)->frag_max_size: the largest fragment (bytes) this packet was put together from; 0 when it came whole. */
   fragmentMax = 0
+  /** skb_shinfo(skb)->frag_list: the payload bytes of each of those fragments, by which it may be cut again. */
+  fragmentSizes: readonly number[] | undefined
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   /** What all copies of a packet share once there is more than one. */

@@ -1,8 +1,10 @@
 // Conntrack in the hooks of a namespace: defragmentation before raw, look-up after it, confirmation at the very end
-// (nf_conntrack_proto.c, nf_defrag_ipv4.c). Registered when the first rule needs it (facts: linux 4.8, 4.11).
+// (nf_conntrack_proto.c, nf_defrag_ipv4.c, nf_defrag_ipv6_hooks.c). Registered when the first rule needs it (facts: linux 4.8, 4.11).
 import { ipv4IsFragment } from '../../net/ipv4.ts'
 import { endPacket } from '../drop.ts'
-import { fragmentUser, reassemble } from '../ip/reassembly.ts'
+import { fragmentUser } from '../ip/fragment-queue.ts'
+import { reassemble } from '../ip/reassembly.ts'
+import { gather6 } from '../ip6/defrag.ts'
 import type { Namespace } from '../namespace.ts'
 import { type HookEntry, type HookName, type HookVerdict, priority } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
@@ -21,14 +23,20 @@ function become(skb: Skb, whole: Skb): void {
   skb.networkHeader = whole.networkHeader
   skb.mark = whole.mark
   skb.fragmentMax = whole.fragmentMax
+  skb.fragmentSizes = whole.fragmentSizes
   skb.seen = whole.seen
   skb.route = whole.route
 }
 
+/** Seen before (on lo), or not to be tracked. */
+function needsNoWhole(skb: Skb): boolean {
+  if (skb.nfct !== undefined && !skb.nfct.template) return true
+  return skb.nfctInfo === connInfo.untracked && skb.nfct === undefined
+}
+
 /** ipv4_conntrack_defrag(). */
 function defragment(ns: Namespace, skb: Skb): HookVerdict {
-  if (skb.nfct !== undefined && !skb.nfct.template) return 'accept'
-  if (skb.nfctInfo === connInfo.untracked && skb.nfct === undefined) return 'accept'
+  if (needsNoWhole(skb)) return 'accept'
   if (!ipv4IsFragment(skb.bytes, skb.networkHeader)) return 'accept'
   const whole = reassemble(ns, skb, fragmentUser.conntrackIn)
   if (whole === undefined) return 'stolen'
@@ -36,7 +44,30 @@ function defragment(ns: Namespace, skb: Skb): HookVerdict {
   return 'accept'
 }
 
-/** A packet that conntrack itself drops: the table is full, or no tuple was free for it. */
+/** ipv6_defrag(). */
+function defragment6(ns: Namespace, skb: Skb, hook: HookName): HookVerdict {
+  if (needsNoWhole(skb)) return 'accept'
+  const gathered = gather6(ns, skb)
+  if (gathered === 'waits') return 'stolen'
+  if (gathered === 'drop') return gone(ns, skb, hook)
+  if (gathered !== skb) become(skb, gathered)
+  return 'accept'
+}
+
+function defragEntry(family: 4 | 6, hook: HookName): HookEntry {
+  const run: HookEntry['run'] = family === 4 ? defragment : (ns, skb) => defragment6(ns, skb, hook)
+  return { family, hook, priority: priority.conntrackDefrag, run }
+}
+
+/** nf_defrag_ipv4_enable(), nf_defrag_ipv6_enable(): whole packets from raw on; again does nothing. */
+export function enableDefrag(ns: Namespace, family: 4 | 6): void {
+  const { netfilter } = ns
+  if (netfilter.defragmented.has(family)) return
+  netfilter.defragmented.add(family)
+  for (const hook of ['PREROUTING', 'OUTPUT'] as const) netfilter.register(defragEntry(family, hook))
+}
+
+/** A packet that conntrack itself drops: the table is full, no tuple was free for it, or its pieces contradict. */
 function gone(ns: Namespace, skb: Skb, hook: HookName): HookVerdict {
   const site = { node: ns.name, device: '', stage: 'nf' } as const
   ns.machine.trace?.note(
@@ -76,9 +107,8 @@ export function enableConntrack(ns: Namespace, family: 4 | 6): ConntrackTable {
   netfilter.conntrack = table
   if (table.active.has(family)) return table
   table.active.add(family)
+  enableDefrag(ns, family)
   for (const hook of ['PREROUTING', 'OUTPUT'] as const) {
-    if (family === 4)
-      netfilter.register({ family, hook, priority: priority.conntrackDefrag, run: defragment })
     netfilter.register(trackEntry(table, family, hook))
   }
   for (const hook of ['INPUT', 'POSTROUTING'] as const) netfilter.register(confirmEntry(table, family, hook))

@@ -6,7 +6,8 @@ import { ipv4At, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
 import { count } from '../counters.ts'
 import { drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
-import { fragmentUser, reassemble } from './reassembly.ts'
+import { fragmentUser } from './fragment-queue.ts'
+import { reassemble } from './reassembly.ts'
 
 const inputHook = { family: 4, hook: 'INPUT' } as const
 

@@ -11,6 +11,9 @@ export interface Fragment {
   readonly skb: Skb
 }
 
+/** IP_DEFRAG_*, IP6_DEFRAG_*: who asks. */
+export const fragmentUser = { localDeliver: 0, conntrackIn: 1 } as const
+
 export interface FragmentQueue {
   readonly family: 4 | 6
   readonly source: IpAddress

@@ -56,6 +56,26 @@ function cut(
 }
 
 /**
+ * How many payload bytes go into each piece, `total` in all and at most `room` in one. A packet that was put together from
+ * fragments is cut where it was joined, if they fit (the frag_list of ip_do_fragment() and ip6_fragment()); else all
+ * pieces but the last are as large as they may be, in units of eight bytes.
+ */
+export function pieceLengths(skb: Skb, total: number, room: number): readonly number[] {
+  const joined = skb.fragmentSizes
+  if (joined?.every((length) => length <= room) === true) {
+    if (joined.reduce((sum, length) => sum + length, 0) === total) return joined
+  }
+  const lengths: number[] = []
+  for (let left = total; left > 0; ) {
+    const length = left > room ? room & ~7 : left
+    if (length <= 0) break
+    lengths.push(length)
+    left -= length
+  }
+  return lengths
+}
+
+/**
  * The fragments of a packet for an MTU in bytes, in order; `skb.data` stands at the IP header. Each but the last carries
  * a multiple of 8 bytes. DF is cleared (the caller has seen to it that the packet may be cut).
  */
@@ -63,13 +83,10 @@ export function fragmentPacket(skb: Skb, mtu: number): Skb[] {
   const headerLength = ipv4HeaderLength(skb.bytes, skb.data)
   const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
   const offset = (flags & ipv4Flag.offsetMask) << 3
-  const room = mtu - headerLength
   const total = skb.length - headerLength
   const pieces: Skb[] = []
-  for (let start = 0; start < total; ) {
-    const left = total - start
-    const length = left > room ? room & ~7 : left
-    if (length <= 0) break
+  let start = 0
+  for (const length of pieceLengths(skb, total, mtu - headerLength)) {
     const piece = cut(skb, { headerLength, start, length })
     const more = start + length < total || (flags & ipv4Flag.moreFragments) !== 0
     writeU16(piece.bytes, piece.data + ipv4At.totalLength, headerLength + length)

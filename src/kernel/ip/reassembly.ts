@@ -10,15 +10,13 @@ import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
-import type { Fragment, FragmentQueue } from './fragment-queue.ts'
+import { type Fragment, type FragmentQueue, fragmentUser } from './fragment-queue.ts'
+import { routeInput } from './input-route.ts'
 
 /** ipfrag_time. */
 const timeout = 30 * second
 const headroom = 128
 const lengthMax = 65_535
-
-/** IP_DEFRAG_*: who asks. */
-export const fragmentUser = { localDeliver: 0, conntrackIn: 1 } as const
 
 interface Piece {
   readonly source: Ipv4
@@ -75,13 +73,35 @@ function dropPiece(skb: Skb, reason: KernelDropReason): void {
   drop(skb, { device: skb.dev.name, stage: 'rx', reason })
 }
 
+/**
+ * Whether the sender of a datagram may be told that it is unfinished: the end of its way alone does so (RFC 792), no
+ * router that puts it together for conntrack. The piece has its route afterwards, which an answer needs.
+ */
+function isForUs(queue: FragmentQueue, skb: Skb): boolean {
+  if (queue.user === fragmentUser.localDeliver && skb.route !== undefined) return true
+  const { bytes, networkHeader: l3 } = skb
+  const answer = routeInput(skb.dev, {
+    source: readIpv4(bytes, l3 + ipv4At.source),
+    destination: readIpv4(bytes, l3 + ipv4At.destination),
+    tos: readU8(bytes, l3 + ipv4At.tos),
+    mark: skb.mark,
+    protocol: queue.protocol,
+    sport: 0,
+    dport: 0,
+    isIp: true,
+  })
+  if (answer.kind === 'drop') return false
+  skb.route = answer.route
+  return answer.route.type === 'local'
+}
+
 /** ip_expire(): the sender of an unfinished datagram learns of it, when its first piece is here. */
 function expire(ns: Namespace, queue: FragmentQueue, key: number): void {
   forget(ns, queue, key)
   count(ns, 'IpReasmTimeout')
   count(ns, 'IpReasmFails')
   const first = queue.pieces[0]
-  if (first?.offset === 0) {
+  if (first?.offset === 0 && isForUs(queue, first.skb)) {
     ns.ip.stack.sendError(first.skb, {
       type: icmpType.timeExceeded,
       code: icmpTimeExceeded.reassembly,
@@ -169,6 +189,7 @@ function join(queue: FragmentQueue, arrival: Skb): Skb | undefined {
   whole.macHeader = -1
   whole.mark = skb.mark
   whole.fragmentMax = queue.largest
+  whole.fragmentSizes = queue.pieces.map((piece) => piece.end - piece.offset)
   whole.route = skb.route ?? arrival.route
   writeU16(bytes, headroom + ipv4At.totalLength, total)
   // ip_frag_reasm(): the largest piece had DF, so the whole has it again

@@ -63,11 +63,20 @@ export interface IpStack {
   ping: TransportHandler | undefined
   /** icmp_send(); output.ts reaches it through here, because it sends by output.ts. */
   sendError: (skb: Skb, spec: IcmpErrorSpec) => void
+  /** icmpv6_send(), for the same reason. */
+  sendError6: (skb: Skb, spec: IcmpErrorSpec) => void
 }
 
 /** A stack that speaks no protocol yet: one for all namespaces of a machine. */
 export function createIpStack(): IpStack {
-  return { transports: new Map(), neighbourOps: new Map(), ping: undefined, sendError: () => undefined }
+  const nothing = (): void => undefined
+  return {
+    transports: new Map(),
+    neighbourOps: new Map(),
+    ping: undefined,
+    sendError: nothing,
+    sendError6: nothing,
+  }
 }
 
 /** A learned property of one destination (struct fib_nh_exception): path MTU (600 s) or another gateway (300 s). */

@@ -11,8 +11,8 @@ import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
 import type { Skb } from '../skb.ts'
 import { inspectOptions6 } from './extension.ts'
+import { isAtomicFragment, reassemble6 } from './fragment-receive.ts'
 import { icmp6Send } from './icmp-send.ts'
-import { isAtomicFragment, reassemble6 } from './reassembly.ts'
 
 const inputHook = { family: 6, hook: 'INPUT' } as const
 
@@ -133,6 +133,7 @@ function routing(skb: Skb): Step | undefined {
 function fragment(skb: Skb): Step | undefined {
   if (checkExtension(skb.bytes, skb.data, skb.tail, ipProtocol.fragment) !== undefined)
     return headerError(skb)
+  count(skb.dev.ns, 'Ip6ReasmReqds')
   if (isAtomicFragment(skb, skb.data)) {
     count(skb.dev.ns, 'Ip6ReasmOKs')
     return skip(skb, ipProtocol.fragment)

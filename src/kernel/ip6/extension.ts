@@ -15,8 +15,17 @@ export interface Transport {
 
 /** The first header that is no extension header, or undefined when the packet ends before it. */
 export function transportOf(bytes: Uint8Array, l3: number, end: number): Transport | undefined {
-  let protocol = readU8(bytes, l3 + ipv6At.nextHeader)
-  let offset = l3 + ipv6At.payload
+  const protocol = readU8(bytes, l3 + ipv6At.nextHeader)
+  return transportBehind(bytes, { at: l3 + ipv6At.payload, protocol, end })
+}
+
+/** The same from the header at `at` on, which the number before it calls `protocol`. */
+export function transportBehind(
+  bytes: Uint8Array,
+  from: { readonly at: number; readonly protocol: number; readonly end: number },
+): Transport | undefined {
+  const { end } = from
+  let { protocol, at: offset } = from
   while (isExtension(protocol)) {
     if (checkExtension(bytes, offset, end, protocol) !== undefined) return undefined
     if (protocol === ipProtocol.fragment && (readU16(bytes, offset + 2) & 0xfff8) !== 0) {

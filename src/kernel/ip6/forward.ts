@@ -17,7 +17,7 @@ import type { Errno } from '../socket/errno.ts'
 import { deliverLocally6 } from './deliver.ts'
 import { transportOf } from './extension.ts'
 import { icmp6Send } from './icmp-send.ts'
-import { ip6Output } from './output.ts'
+import { ip6Output, ipv6MtuMin } from './output.ts'
 
 const forwardHook = { family: 6, hook: 'FORWARD' } as const
 
@@ -53,6 +53,12 @@ function sourceStaysHere(skb: Skb): boolean {
   return isUnspecified(source) || isMulticast(source) || isLoopback(source) || isLinkLocal(source)
 }
 
+/** ip6_pkt_too_big(): what was put together here may be cut again, unless a piece of it was too big already. */
+function isTooBig(skb: Skb, mtu: number): boolean {
+  if (skb.length <= mtu || skb.gsoSize > 0) return false
+  return skb.fragmentMax === 0 || skb.fragmentMax > mtu
+}
+
 /** What stops a packet before it is changed; true when it is gone. */
 function refused(skb: Skb, route: Route): boolean {
   const { ns } = skb.dev
@@ -71,8 +77,9 @@ function refused(skb: Skb, route: Route): boolean {
     dropAtRoute(skb, 'SKB_DROP_REASON_IP_INADDRERRORS')
     return true
   }
-  if (skb.length > route.mtu && skb.gsoSize === 0) {
-    icmp6Send(skb, { type: icmpv6Type.packetTooBig, code: 0, info: route.mtu })
+  const mtu = Math.max(route.mtu, ipv6MtuMin)
+  if (isTooBig(skb, mtu)) {
+    icmp6Send(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })
     count(ns, 'Ip6InTooBigErrors')
     count(ns, 'Ip6FragFails')
     dropAtRoute(skb, 'SKB_DROP_REASON_PKT_TOO_BIG')

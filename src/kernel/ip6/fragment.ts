@@ -1,8 +1,10 @@
-// Cutting an IPv6 packet at its source: net/ipv6/ip6_output.c ip6_fragment(). Routers never do this (RFC 8200 section 4.5).
+// Cutting an IPv6 packet: net/ipv6/ip6_output.c ip6_fragment(). Only its source does this (RFC 8200 section 4.5), and a
+// router that has put it together for conntrack.
 import { readU8, writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { extensionLength } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import { pieceLengths } from '../ip/fragment.ts'
 import { Skb } from '../skb.ts'
 
 const headroom = 128
@@ -25,11 +27,10 @@ export function fragmentPacket6(skb: Skb, mtu: number, identification: number): 
   const { end, nextAt } = unfragmentable(skb)
   const header = end - skb.data
   const nextHeader = readU8(skb.bytes, nextAt)
-  const room = (mtu - header - fragmentHeader) & ~7
   const total = skb.tail - end
   const pieces: Skb[] = []
-  for (let start = 0; start < total && room > 0; start += room) {
-    const length = Math.min(room, total - start)
+  let start = 0
+  for (const length of pieceLengths(skb, total, mtu - header - fragmentHeader)) {
     const bytes = new Uint8Array(headroom + header + fragmentHeader + length)
     bytes.set(skb.bytes.subarray(skb.data, end), headroom)
     const at = headroom + header
@@ -51,6 +52,7 @@ export function fragmentPacket6(skb: Skb, mtu: number, identification: number): 
     piece.ingressIfindex = skb.ingressIfindex
     piece.record = skb.record
     pieces.push(piece)
+    start += length
   }
   return pieces
 }

@@ -31,10 +31,10 @@ const headers = ipv6At.payload + icmpv6At.payload
 /** Code 2 of a parameter problem: an unknown option, which is reported even for a group. */
 const unknownOption = 2
 
-/** is_ineligible(): errors, and what is no whole first fragment, are never answered. */
+/** is_ineligible(): errors are never answered. Later fragments are, unlike those of IPv4. */
 function ineligible(skb: Skb): boolean {
   const transport = transportOf(skb.bytes, skb.networkHeader, skb.tail)
-  if (transport === undefined || transport.laterFragment) return true
+  if (transport === undefined || transport.laterFragment) return false
   if (transport.protocol !== ipProtocol.icmp6) return false
   return transport.offset >= skb.tail || readU8(skb.bytes, transport.offset) < 128
 }

@@ -2,6 +2,7 @@
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import type { Machine } from '../machine.ts'
 import { icmp6Transport } from './icmp-receive.ts'
+import { icmp6Send } from './icmp-send.ts'
 import { ndiscOps } from './ndisc-send.ts'
 import { ip6Receive } from './receive.ts'
 
@@ -11,4 +12,5 @@ export function installIp6(machine: Machine): void {
   const stack = machine.ipStack
   stack.transports.set(ipProtocol.icmp6, icmp6Transport)
   stack.neighbourOps.set(6, ndiscOps)
+  stack.sendError6 = icmp6Send
 }

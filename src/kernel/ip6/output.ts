@@ -3,6 +3,7 @@
 import { present } from '../../base/assert.ts'
 import { isIpv4, readIpv6 } from '../../net/address.ts'
 import { writeU16 } from '../../net/bytes.ts'
+import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
@@ -14,6 +15,9 @@ import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { errnoNumber } from '../socket/errno.ts'
 import { fragmentPacket6 } from './fragment.ts'
+
+/** IPV6_MIN_MTU, in bytes (RFC 8200 section 5). */
+export const ipv6MtuMin = 1280
 
 const outputHook = { family: 6, hook: 'OUTPUT' } as const
 const postroutingHook = { family: 6, hook: 'POSTROUTING' } as const
@@ -56,15 +60,26 @@ export function ip6Output(
   return finishOutput(ns, skb, skb.route ?? route, options)
 }
 
-/** ip6_finish_output(): what was built here and is too big is cut now. */
+/** ip6_finish_output(): what was built here and is too big is cut now, and what was put together here in any case. */
 function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Options): number {
-  const mtu = Math.max(route.mtu, 1280)
-  if (skb.length <= mtu || skb.gsoSize > 0) return sendPacket(ns, skb, route)
-  if (options.whole === true) {
+  const mtu = Math.max(route.mtu, ipv6MtuMin)
+  const { fragmentMax } = skb
+  const fits = skb.length <= mtu && (fragmentMax === 0 || skb.length <= fragmentMax)
+  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  if (options.whole === true || fragmentMax > mtu) {
+    if (fragmentMax > mtu) {
+      ns.ip.stack.sendError6(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })
+    }
     count(ns, 'Ip6FragFails')
     drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_PKT_TOO_BIG' })
     return -errnoNumber.EMSGSIZE
   }
+  // no piece is larger than those that came
+  return sendFragments(ns, skb, route, fragmentMax > 0 ? Math.max(fragmentMax, ipv6MtuMin) : mtu)
+}
+
+/** ip6_fragment(). */
+function sendFragments(ns: Namespace, skb: Skb, route: Route, mtu: number): number {
   const identification = ns.machine.random('ip6-ident', ns.machine.packets)
   for (const piece of fragmentPacket6(skb, mtu, identification)) {
     const sent = sendPacket(ns, piece, route)

@@ -1,5 +1,6 @@
-// Putting IPv6 fragments together: net/ipv6/reassembly.c ipv6_frag_rcv(). Overlaps end the datagram (RFC 5722), exact
-// copies are ignored, sixty seconds are the limit. What leaves is the whole packet without its fragment header.
+// Putting IPv6 fragments together, for the receiver (net/ipv6/reassembly.c) and for conntrack
+// (net/ipv6/netfilter/nf_conntrack_reasm.c), whose queues do not mix. Sixty seconds are the limit. What leaves is the whole
+// packet without its fragment header; what a piece that does not fit means is the business of who asked.
 import { type Ipv6, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16, readU32, writeU8, writeU16 } from '../../net/bytes.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
@@ -41,7 +42,8 @@ function pieceOf(skb: Skb, at: number): Piece {
   }
 }
 
-function dropPiece(skb: Skb, reason: KernelDropReason): void {
+/** Ends a fragment on the device it came by. */
+export function dropPiece6(skb: Skb, reason: KernelDropReason): void {
   drop(skb, { device: skb.dev.name, stage: 'rx', reason })
 }
 
@@ -60,15 +62,18 @@ function expire(ns: Namespace, queue: FragmentQueue): void {
   count(ns, 'Ip6ReasmFails')
   const first = queue.pieces[0]
   if (first?.offset === 0) icmp6Send(first.skb, { type: icmpv6Type.timeExceeded, code: 1, info: 0 })
-  for (const { skb } of queue.pieces) dropPiece(skb, 'SKB_DROP_REASON_FRAG_REASM_TIMEOUT')
+  for (const { skb } of queue.pieces) dropPiece6(skb, 'SKB_DROP_REASON_FRAG_REASM_TIMEOUT')
 }
 
-function queueOf(ns: Namespace, skb: Skb, piece: Piece): FragmentQueue {
+function queueOf(ns: Namespace, skb: Skb, piece: Piece, user: number): FragmentQueue {
   const { fragments } = ns.ip.v6
   const list = fragments.get(piece.identification) ?? []
   fragments.set(piece.identification, list)
   const found = list.find(
-    (queue) => sameIp(queue.source, piece.source) && sameIp(queue.destination, piece.destination),
+    (queue) =>
+      queue.user === user &&
+      sameIp(queue.source, piece.source) &&
+      sameIp(queue.destination, piece.destination),
   )
   if (found !== undefined) return found
   const queue: FragmentQueue = {
@@ -77,7 +82,7 @@ function queueOf(ns: Namespace, skb: Skb, piece: Piece): FragmentQueue {
     destination: piece.destination,
     identification: piece.identification,
     protocol: 0,
-    user: 0,
+    user,
     pieces: [],
     received: 0,
     length: -1,
@@ -90,15 +95,30 @@ function queueOf(ns: Namespace, skb: Skb, piece: Piece): FragmentQueue {
   return queue
 }
 
-/** Whether a piece is new, there already, or contradicts the others. */
-function placeOf(queue: FragmentQueue, piece: Piece): 'ok' | 'duplicate' | 'overlap' {
-  if (piece.end > lengthMax || (queue.length >= 0 && piece.end > queue.length)) return 'overlap'
-  if (piece.last && queue.pieces.some((other) => other.end > piece.end)) return 'overlap'
+/**
+ * What became of a piece: it waits, it was the last one missing, or it does not fit. `tooFar`: beyond 65,535 bytes;
+ * `uneven`: no multiple of eight though more follow; `contradiction`: behind the end, another end, or empty; `duplicate`:
+ * there already; `overlap`: with others.
+ */
+export type Placing6 =
+  | { readonly kind: 'waits' | 'tooFar' | 'uneven' | 'contradiction' | 'duplicate' | 'overlap' }
+  | { readonly kind: 'complete'; readonly whole: Skb }
+
+type Misfit = Exclude<Placing6['kind'], 'waits' | 'complete'>
+
+/** ip6_frag_queue() and nf_ct_frag6_queue(): the checks in their order. */
+function misfit(queue: FragmentQueue, piece: Piece): Misfit | undefined {
+  const { offset, end, last } = piece
+  if (end > lengthMax) return 'tooFar'
+  const furthest = queue.pieces.at(-1)?.end ?? 0
+  if (last && (end < furthest || (queue.length >= 0 && end !== queue.length))) return 'contradiction'
+  if (!last && (end & 7) !== 0) return 'uneven'
+  if ((queue.length >= 0 && end > queue.length) || end === offset) return 'contradiction'
   for (const other of queue.pieces) {
-    if (piece.end <= other.offset || piece.offset >= other.end) continue
-    return piece.offset >= other.offset && piece.end <= other.end ? 'duplicate' : 'overlap'
+    if (end <= other.offset || offset >= other.end) continue
+    return offset >= other.offset && end <= other.end ? 'duplicate' : 'overlap'
   }
-  return 'ok'
+  return undefined
 }
 
 function insert(queue: FragmentQueue, fragment: Fragment): void {
@@ -106,6 +126,7 @@ function insert(queue: FragmentQueue, fragment: Fragment): void {
   if (at === -1) queue.pieces.push(fragment)
   else queue.pieces.splice(at, 0, fragment)
   queue.received += fragment.end - fragment.offset
+  queue.largest = Math.max(queue.largest, fragment.skb.tail - fragment.skb.networkHeader)
 }
 
 /** Offset in a packet of the byte that announces its fragment header, counted from the IPv6 header. */
@@ -143,55 +164,44 @@ function join(queue: FragmentQueue, arrival: Skb, starts: ReadonlyMap<Skb, numbe
   whole.tail = bytes.length
   whole.macHeader = -1
   whole.mark = skb.mark
+  whole.fragmentMax = queue.largest
+  whole.fragmentSizes = queue.pieces.map((piece) => piece.end - piece.offset)
+  // what follows is compared with the whole packet, not with its last piece
+  if (whole.record !== undefined) whole.seen = whole.snapshot()
   return whole
 }
 
 /** Where the fragment header of a waiting packet stands. */
 const headerOffsets = new WeakMap<FragmentQueue, Map<Skb, number>>()
 
+/** inet_frag_kill(): the datagram is given up, its pieces with it. */
+export function abandon6(ns: Namespace, skb: Skb, at: number, user: number): void {
+  const queue = queueOf(ns, skb, pieceOf(skb, at), user)
+  forget(ns, queue)
+  for (const { skb: other } of queue.pieces) dropPiece6(other, 'SKB_DROP_REASON_NOT_SPECIFIED')
+}
+
 /**
- * Takes a fragment whose fragment header is at `at`. Answers the whole packet, its `data` at the header behind the
- * removed one, once all pieces are here; otherwise the piece waits or has been dropped.
+ * Takes a fragment whose fragment header is at `at`. The whole packet has its `data` at the header behind the removed
+ * one. A piece that does not fit stays the caller's, and so does its queue.
  */
-export function reassemble6(ns: Namespace, skb: Skb, at: number): Skb | undefined {
-  count(ns, 'Ip6ReasmReqds')
+export function placePiece6(ns: Namespace, skb: Skb, at: number, user: number): Placing6 {
   const piece = pieceOf(skb, at)
-  if (!piece.last && (piece.end & 7) !== 0) {
-    count(ns, 'Ip6InHdrErrors')
-    const info = ipv6At.payloadLength
-    icmp6Send(skb, { type: icmpv6Type.parameterProblem, code: 0, info })
-    dropPiece(skb, 'SKB_DROP_REASON_IP_INHDR')
-    return undefined
-  }
-  const queue = queueOf(ns, skb, piece)
-  const place = placeOf(queue, piece)
-  if (place !== 'ok') {
-    if (place === 'overlap') {
-      forget(ns, queue)
-      count(ns, 'Ip6ReasmFails')
-      for (const other of queue.pieces) dropPiece(other.skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
-    }
-    dropPiece(skb, place === 'duplicate' ? 'SKB_DROP_REASON_DUP_FRAG' : 'SKB_DROP_REASON_NOT_SPECIFIED')
-    return undefined
-  }
+  const queue = queueOf(ns, skb, piece, user)
+  const wrong = misfit(queue, piece)
+  if (wrong !== undefined) return { kind: wrong }
   if (piece.last) queue.length = piece.end
   insert(queue, { offset: piece.offset, end: piece.end, skb })
   const starts = headerOffsets.get(queue) ?? new Map<Skb, number>()
   headerOffsets.set(queue, starts)
   starts.set(skb, at)
-  if (queue.received !== queue.length) return undefined
+  if (queue.received !== queue.length) return { kind: 'waits' }
   forget(ns, queue)
   const whole = join(queue, skb, starts)
-  if (whole === undefined) return undefined
-  count(ns, 'Ip6ReasmOKs')
+  if (whole === undefined) return { kind: 'waits' }
   for (const other of queue.pieces) {
     if (other.skb === skb || other.skb.record === whole.record) continue
     endPacket(other.skb, { device: other.skb.dev.name, stage: 'rx', kind: 'consumed' })
   }
-  return whole
-}
-
-/** Whether a fragment header says "all of it": no offset and nothing more (an atomic fragment, RFC 6946). */
-export function isAtomicFragment(skb: Skb, at: number): boolean {
-  return (readU16(skb.bytes, at + 2) & 0xfff9) === 0
+  return { kind: 'complete', whole }
 }

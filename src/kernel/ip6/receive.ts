@@ -55,6 +55,7 @@ function checkHeader(skb: Skb): boolean {
   if (end > skb.tail) return refuse(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL', 'Ip6InTruncatedPkts')
   skb.tail = end
   skb.networkHeader = l3
+  skb.fragmentMax = 0
   return readU8(bytes, l3 + ipv6At.nextHeader) !== ipProtocol.hopByHop || hopByHop(skb)
 }
 

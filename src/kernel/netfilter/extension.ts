@@ -49,8 +49,11 @@ export interface Binding {
   readonly sets: SetTable
 }
 
-/** What an extension needs to be on: rules with it switch connection tracking on (facts: linux 4.8). */
-export type Need = 'conntrack'
+/**
+ * What an extension needs to be on: rules with it switch connection tracking on (facts: linux 4.8), or only that packets
+ * are whole from raw on.
+ */
+export type Need = 'conntrack' | 'defrag'
 
 /** A match with its options read. */
 export interface MatchSpec {

@@ -43,6 +43,8 @@ export interface HookEntry {
 export class NetfilterHooks {
   /** The namespace's flows; undefined until a rule needs them (facts: linux 4.8). */
   conntrack: ConntrackTable | undefined
+  /** Families whose fragments are put together before raw. */
+  readonly defragmented = new Set<4 | 6>()
   /** The tables of iptables and ip6tables that have rules. */
   tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
   /** IPVS; undefined until there is a virtual service. */

@@ -1,21 +1,24 @@
 // Rule sets and a namespace: attaching them as hook functions, and reading them back as iptables-save does.
-import { enableConntrack } from '../conntrack/hooks.ts'
+import { enableConntrack, enableDefrag } from '../conntrack/hooks.ts'
 import type { Namespace } from '../namespace.ts'
 import { bindTable } from './bind.ts'
 import type { BoundTables } from './bound.ts'
+import type { Need } from './extension.ts'
 import { chainEntry } from './filter-hook.ts'
 import { natEntry } from './nat-hook.ts'
 import { printTables } from './print.ts'
 import { builtInChains, type Ruleset, type TableName, type TableSpec } from './ruleset.ts'
 
-function needsConntrack(table: TableSpec): boolean {
+/** What the rules of a table need to be on. */
+function needsOf(table: TableSpec): ReadonlySet<Need> {
+  const needs = new Set<Need>()
   for (const chain of table.chains.values()) {
     for (const { matches, target } of chain.rules) {
-      if (matches.some(({ spec }) => spec.need === 'conntrack')) return true
-      if (target.kind === 'extension' && target.spec.need === 'conntrack') return true
+      for (const { spec } of matches) if (spec.need !== undefined) needs.add(spec.need)
+      if (target.kind === 'extension' && target.spec.need !== undefined) needs.add(target.spec.need)
     }
   }
-  return false
+  return needs
 }
 
 function registerHooks(ns: Namespace, family: 4 | 6, name: TableName): void {
@@ -38,7 +41,9 @@ function tablesOf(ns: Namespace, family: 4 | 6): BoundTables {
 export function attachIptables(ns: Namespace, family: 4 | 6, ruleset: Ruleset): void {
   const tables = tablesOf(ns, family)
   for (const spec of ruleset.tables) {
-    if (needsConntrack(spec)) enableConntrack(ns, family)
+    const needs = needsOf(spec)
+    if (needs.has('conntrack')) enableConntrack(ns, family)
+    if (needs.has('defrag')) enableDefrag(ns, family)
     const previous = tables.get(spec.name)
     tables.set(spec.name, bindTable(ns, family, spec, previous))
     if (previous === undefined) registerHooks(ns, family, spec.name)

@@ -47,6 +47,7 @@ const socket: MatchKind = {
     )
     return {
       text: names.join(' '),
+      need: 'defrag',
       bind: () => (packet) => {
         const found = socketOf(packet)
         if (found === undefined || (!nowildcard && isWildcard(found))) return false

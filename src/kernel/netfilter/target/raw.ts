@@ -134,7 +134,7 @@ const tproxy: TargetKind = {
     const proxy = readProxy(given, scope, word)
     if (proxy?.address === undefined) return undefined
     const text = `--on-port ${proxy.port} --on-ip ${formatIp(proxy.address)} --tproxy-mark ${hex(proxy.value)}/${hex(proxy.mask)}`
-    return { text, bind: () => proxyAction(proxy) }
+    return { text, need: 'defrag', bind: () => proxyAction(proxy) }
   },
 }
 
