@@ -119,10 +119,12 @@ const values: Readonly<Record<string, string>> = {
   value: 'u64',
   key: '3',
   ecn: '2',
+  'max-pacing-rate': '1mbit',
+  txtime: '2ms',
   dscp: '10',
 }
 const flagLike: ReadonlySet<string> = new Set(
-  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport onlink not blackhole unreachable prohibit self static dynamic local permanent append classic first last df mf connected from-host open close reset shutdown getpeername sack'.split(
+  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport onlink not blackhole unreachable prohibit self static dynamic local permanent append horizon_drop horizon_cap pacing nopacing classic first last df mf connected from-host open close reset shutdown getpeername sack'.split(
     ' ',
   ),
 )
@@ -203,6 +205,11 @@ const lists: readonly List[] = [
       geneve: dev('geneve id 5 remote 10.1.0.8'),
       ipip: dev('ipip'),
     },
+  },
+  {
+    rule: 'QdiscOption',
+    own: { maxrate: '1mbit', horizon: '2s' },
+    contexts: { fq: (option) => file(`dev t0 dummy { qdisc fq ${option} }`) },
   },
   {
     rule: 'ListenOption',

@@ -13,6 +13,8 @@ import { addVlan } from '../kernel/device/vlan.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
 import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
 import { addNamespace, type Namespace } from '../kernel/namespace.ts'
+import { Fq, fqDefaults } from '../kernel/tc/fq.ts'
+import { setQdisc } from '../kernel/transmit.ts'
 import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
@@ -161,12 +163,30 @@ export function joinBridge(dev: NetDevice, model: DeviceModel): void {
   mustDo(setMaster(dev, deviceOf(dev.ns, master), flags), `${dev.ns.name}/${dev.name} becomes a port`)
 }
 
+/** `tc qdisc replace dev DEV root fq ...`. */
+export function bootQdisc(dev: NetDevice, { qdisc }: DeviceModel): void {
+  if (qdisc === undefined) return
+  const usual = fqDefaults(dev.mtu, dev.headerBytes)
+  const settings = {
+    limit: qdisc.limit ?? usual.limit,
+    flowLimit: qdisc.flowLimit ?? usual.flowLimit,
+    quantum: qdisc.quantum ?? usual.quantum,
+    initialQuantum: qdisc.initialQuantum ?? usual.initialQuantum,
+    maxRate: qdisc.maxRate ?? usual.maxRate,
+    horizon: qdisc.horizon ?? usual.horizon,
+    horizonDrop: qdisc.horizonDrop ?? usual.horizonDrop,
+    pacing: qdisc.pacing ?? usual.pacing,
+  }
+  setQdisc(dev, new Fq(settings))
+}
+
 /** Ports, link state and addresses: what needs all devices of the machine to exist. */
 function bootLinks(ns: Namespace, model: NamespaceModel): void {
   for (const { key, value } of model.sysctls) ns.sysctls.set(key, value)
   for (const device of model.devices) {
     const dev = deviceOf(ns, device.name)
     joinBridge(dev, device)
+    bootQdisc(dev, device)
     if (device.up) setUp(dev)
   }
   for (const device of model.devices) {

@@ -40,6 +40,8 @@ export function exprOf(expr: Expr, build: Build): IrExpr {
       return { kind: 'number', value: 0 }
     case 'word': {
       const device = build.surroundings.deviceIndex(expr.text)
+      const isField = isSmallField(expr.text) && !build.surroundings.names.has(expr.text)
+      if (device <= 0 && isField) return { kind: 'field', field: expr.text }
       const value =
         device > 0
           ? ({ kind: 'number', value: device } as const)

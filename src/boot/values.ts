@@ -1,5 +1,6 @@
 // The words of a small program as numbers and bytes: names of hosts become addresses, `syn+ack` becomes flags.
 import { present } from '../base/assert.ts'
+import { durationNanoseconds } from '../model/words/numbers.ts'
 import { type IpAddress, isIpv4, parseIp, writeIpv4, writeIpv6 } from '../net/address.ts'
 import { writeU48 } from '../net/bytes.ts'
 import { parseMac } from '../net/mac.ts'
@@ -25,6 +26,8 @@ function numberOf(text: string): number | undefined {
 export function wordValue(text: string, names: AddressesByName): WordValue | undefined {
   const number = numberOf(text)
   if (number !== undefined) return { kind: 'number', value: number }
+  const duration = durationNanoseconds(text)
+  if (duration !== undefined) return { kind: 'number', value: duration }
   const address = parseIp(text) ?? names.get(text)?.[0]
   if (address !== undefined) return { kind: 'address', address }
   const prefix = parsePrefix(text)

@@ -91,6 +91,8 @@ export interface SkbView {
   readonly cb: Uint32Array
   /** Delivery time in nanoseconds, 0 = none. */
   tstamp: number
+  /** The clock of `tstamp`: 0 for none in particular, 1 monotonic, 2 TAI. */
+  tstampType: number
   readonly gsoSegs: number
   readonly gsoSize: number
   tunnelKey: TunnelKey | undefined

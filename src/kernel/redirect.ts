@@ -4,7 +4,7 @@ import type { Redirect } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { countReceived } from './counters.ts'
-import { scrub } from './device/crossing.ts'
+import { clearTstamp, scrub } from './device/crossing.ts'
 import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
 import { drop } from './drop.ts'
 import { ethTypeTrans } from './eth-type.ts'
@@ -77,7 +77,7 @@ function sendFrom(target: NetDevice, skb: Skb): number {
     return transmitDown
   }
   skb.dev = target
-  skb.tstamp = 0
+  clearTstamp(skb)
   machine.transmitDepth += 1
   const result = queueTransmit(skb)
   machine.transmitDepth -= 1

@@ -53,7 +53,10 @@ export class Skb implements SkbView, Recordable {
   tcIndex = 0
   tcClassid = 0
   readonly cb = new Uint32Array(5)
+  /** skb->tstamp: when the packet may leave (nanoseconds), 0 for at once. */
   tstamp = 0
+  /** skb->tstamp_type: `realtime` 0, `monotonic` 1, `tai` 2. Anything but 0 is a departure time that survives forwarding. */
+  tstampType = 0
   vlanTci = -1
   vlanProtocol = 0
   metaBytes = 0
@@ -68,6 +71,8 @@ export class Skb implements SkbView, Recordable {
   nfctInfo = 0
   /** skb->ipvs_property: IPVS has seen this packet and leaves it alone. */
   ipvs = false
+  /** Bytes that it is charged to its socket's send buffer with while it waits in a queue. */
+  sendCharge = 0
   /** The socket that owns the packet; survives a veth, orphaned by the IP receive function. */
   sk: Socket | undefined
   /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
@@ -219,6 +224,7 @@ export class Skb implements SkbView, Recordable {
     copy.tcClassid = this.tcClassid
     copy.cb.set(this.cb)
     copy.tstamp = this.tstamp
+    copy.tstampType = this.tstampType
     copy.vlanTci = this.vlanTci
     copy.vlanProtocol = this.vlanProtocol
     copy.metaBytes = this.metaBytes

@@ -11,6 +11,7 @@ import {
 } from './device/device.ts'
 import { drop, endPacket, hopLimitReached } from './drop.ts'
 import { pktType, type Skb } from './skb.ts'
+import { attachQdisc, type Qdisc, throughQdisc } from './tc/qdisc.ts'
 import { runEgress } from './tc/run.ts'
 
 /** include/linux/netdevice.h XMIT_RECURSION_LIMIT. */
@@ -35,7 +36,7 @@ export function queueTransmit(skb: Skb): number {
   return enqueue(dev, skb)
 }
 
-/** The queue: none on virtual devices, one that is always empty on real ones. */
+/** The queue: a discipline that was attached, or none; a card's own is always empty. */
 function enqueue(dev: NetDevice, skb: Skb): number {
   const { machine } = dev.ns
   if (!dev.up) {
@@ -49,6 +50,7 @@ function enqueue(dev: NetDevice, skb: Skb): number {
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc', reason: 'NO_CARRIER_SCN' })
     return transmitCongested
   }
+  if (dev.qdisc !== undefined) return throughQdisc(dev, dev.qdisc, skb)
   if (machine.transmitDepth > recursionMax) return recursionEnd(dev, skb)
   if (machine.trace?.full)
     machine.trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc' }, { actor: 'kernel' })
@@ -56,6 +58,11 @@ function enqueue(dev: NetDevice, skb: Skb): number {
   const result = startTransmit(dev, skb)
   machine.transmitDepth -= 1
   return result
+}
+
+/** `tc qdisc replace dev DEV root ...` */
+export function setQdisc(dev: NetDevice, discipline: Qdisc): void {
+  attachQdisc(dev, discipline, startTransmit)
 }
 
 /** dev_hard_start_xmit(): the taps, then the driver. */

@@ -11,6 +11,7 @@ import type {
   ListenModel,
   NamespaceModel,
   NeighbourModel,
+  QdiscModel,
   RouteModel,
   RuleModel,
   TunnelModel,
@@ -95,6 +96,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...(device.up ? [] : ['down']),
   ]
   const inside = [
+    ...(device.qdisc === undefined ? [] : [qdiscLine(device.qdisc)]),
     ...device.attachments.map(attachmentLine),
     ...device.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
   ]
@@ -121,6 +123,21 @@ function tunnelWords(kind: DeviceModel['kind'], tunnel: TunnelModel): readonly s
     ...(tunnel.udpcsum ? [] : ['noudpcsum']),
     ...(tunnel.pathMtu ? [] : ['nopmtudisc']),
   ]
+}
+
+function qdiscLine(qdisc: QdiscModel): string {
+  const { limit, flowLimit, quantum, initialQuantum, maxRate, horizon, horizonDrop, pacing } = qdisc
+  return [
+    `qdisc ${qdisc.kind}`,
+    ...(limit === undefined ? [] : [`limit ${limit}`]),
+    ...(flowLimit === undefined ? [] : [`flow_limit ${flowLimit}`]),
+    ...(quantum === undefined ? [] : [`quantum ${quantum}`]),
+    ...(initialQuantum === undefined ? [] : [`initial_quantum ${initialQuantum}`]),
+    ...(maxRate === undefined ? [] : [`maxrate ${maxRate}bps`]),
+    ...(horizon === undefined ? [] : [`horizon ${horizon}ns`]),
+    ...(horizonDrop === undefined ? [] : [horizonDrop ? 'horizon_drop' : 'horizon_cap']),
+    ...(pacing === undefined ? [] : [pacing ? 'pacing' : 'nopacing']),
+  ].join(' ')
 }
 
 function attachmentLine(item: AttachmentModel): string {

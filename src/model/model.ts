@@ -126,6 +126,21 @@ export interface TunnelModel {
   readonly df: 'unset' | 'set' | 'inherit'
 }
 
+/** `qdisc fq ...`: what is said of it; the kernel's defaults hold for the rest. */
+export interface QdiscModel {
+  readonly kind: 'fq'
+  readonly limit?: number
+  readonly flowLimit?: number
+  readonly quantum?: number
+  readonly initialQuantum?: number
+  /** Bytes a second. */
+  readonly maxRate?: number
+  /** Nanoseconds. */
+  readonly horizon?: number
+  readonly horizonDrop?: boolean
+  readonly pacing?: boolean
+}
+
 export interface DeviceModel {
   readonly name: string
   readonly kind: DeviceModelKind
@@ -154,6 +169,8 @@ export interface DeviceModel {
   readonly macvlanMode?: 'bridge' | 'private' | 'vepa' | 'passthru'
   readonly tunnel?: TunnelModel
   readonly attachments: readonly AttachmentModel[]
+  /** The root queueing discipline; absent: the kernel's own. */
+  readonly qdisc?: QdiscModel
   readonly sysctls: readonly { readonly key: string; readonly value: number; readonly span: Span }[]
   readonly span: Span
 }

@@ -57,6 +57,12 @@ export type Step =
       readonly size?: number
       /** tcp: TCP_MAXSEG of the client's socket. */
       readonly mss?: number
+      /** SO_SNDBUF as asked for (bytes). */
+      readonly sendBuffer?: number
+      /** SO_MAX_PACING_RATE (bytes a second). */
+      readonly maxPacingRate?: number
+      /** udp: SO_TXTIME, each datagram asks to leave this long after it was sent (nanoseconds). */
+      readonly departAfter?: number
       /** udp: the socket is connected before it sends. */
       readonly connected?: boolean
       readonly operations: readonly FlowOperation[]

@@ -66,6 +66,7 @@ function isIpv6Frame(frame: Uint8Array): boolean {
 function deviceReason(device: DeviceModel, { missing }: Abilities): string | undefined {
   if (missing.has(device.kind)) return `this kernel has no ${device.kind} devices`
   if (device.attachments.some(({ mode }) => mode === 'offload')) return 'no card here runs XDP offloaded'
+  if (device.qdisc !== undefined) return 'queueing disciplines are not tried'
   return undefined
 }
 
@@ -98,6 +99,7 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
         return `no frame can be made to arrive at a device of kind ${kind ?? 'lo'}`
       if (step.frame.length < 14) return 'a frame without a whole Ethernet header cannot be sent'
     }
+    if (step.kind === 'flow' && step.departAfter !== undefined) return 'SO_TXTIME is not tried'
     if (step.kind === 'delete') return 'deletions are not tried yet'
     if (step.kind === 'add-pod') return 'pods that come later are not tried yet'
     if (step.kind === 'change' && step.change.item.kind === 'dev')

@@ -17,7 +17,17 @@ const nonBlocking = 0x800 | 0x80000
 const type = { stream: 1, datagram: 2, raw: 3 } as const
 const solSocket = 1
 const levelOf = { 4: 0, 6: 41 } as const
-const option = { error: 4, linger: 13, mark: 36, ttl: 2, tos: 1, discover: 10, receiveErrors: 11 } as const
+const option = {
+  error: 4,
+  sendBuffer: 7,
+  linger: 13,
+  mark: 36,
+  maxPacingRate: 47,
+  ttl: 2,
+  tos: 1,
+  discover: 10,
+  receiveErrors: 11,
+} as const
 const option6 = { ttl: 16, tos: 67, discover: 23, receiveErrors: 25, only: 26 } as const
 const discover = { dont: 0, want: 1, do: 2 } as const
 const levelTcp = 6
@@ -52,6 +62,8 @@ export interface FlowOptions {
   readonly tos?: number
   readonly mark?: number
   readonly dontFragment?: 'want' | 'do' | 'dont'
+  readonly sendBuffer?: number
+  readonly maxPacingRate?: number
 }
 
 /** One socket. */
@@ -74,7 +86,9 @@ export class RealSocket {
     return new RealSocket(libc, family, descriptor)
   }
 
-  configure({ ttl, tos, mark, dontFragment }: FlowOptions): void {
+  configure({ ttl, tos, mark, dontFragment, sendBuffer, maxPacingRate }: FlowOptions): void {
+    if (sendBuffer !== undefined) this.set(solSocket, option.sendBuffer, sendBuffer)
+    if (maxPacingRate !== undefined) this.set(solSocket, option.maxPacingRate, maxPacingRate)
     const names = this.family === 4 ? option : option6
     if (ttl !== undefined) this.set(levelOf[this.family], names.ttl, ttl)
     if (tos !== undefined) this.set(levelOf[this.family], names.tos, tos)

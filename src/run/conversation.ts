@@ -1,5 +1,6 @@
 // A flow between two sockets: `open send 100 recv 200 close`. One class for what the steps and claims see, one file for
 // each protocol behind it.
+import type { SocketOptions } from '../kernel/socket/socket.ts'
 import type { FlowOperation } from '../model/step.ts'
 import type { FlowResult } from './expect/context.ts'
 
@@ -20,6 +21,25 @@ export function payload(bytes: number): Uint8Array {
   const data = new Uint8Array(bytes)
   for (let at = 0; at < bytes; at += 1) data[at] = 97 + (at % 26)
   return data
+}
+
+/** SOCK_MIN_SNDBUF, and net.core.wmem_max. */
+const sendBuffer = { least: 4608, most: 212_992 } as const
+
+/** SO_SNDBUF (doubled, as setsockopt does), SO_MAX_PACING_RATE and SO_TXTIME of a flow. */
+export function sendOptions(step: {
+  readonly sendBuffer?: number
+  readonly maxPacingRate?: number
+  readonly departAfter?: number
+}): Partial<SocketOptions> {
+  const { sendBuffer: asked, maxPacingRate, departAfter } = step
+  return {
+    ...(asked === undefined
+      ? {}
+      : { sendBufferBytes: Math.max(sendBuffer.least, 2 * Math.min(asked, sendBuffer.most)) }),
+    ...(maxPacingRate === undefined ? {} : { maxPacingRate }),
+    ...(departAfter === undefined ? {} : { departAfter }),
+  }
 }
 
 /** The most virtual time that an operation waits: longer than the kernel tries to connect (about 131 s). */

@@ -1,6 +1,6 @@
 // Carrying out the steps of a case, one after the other.
 
-import { createDevice, joinBridge } from '../boot/boot.ts'
+import { bootQdisc, createDevice, joinBridge } from '../boot/boot.ts'
 import {
   addEntry,
   addFdb,
@@ -145,6 +145,7 @@ function takeChange(run: Run, change: HostChange): void {
       const dev = deviceOf(ns, item.device.name)
       for (const { key, value } of item.device.sysctls) ns.sysctls.set(key, value)
       joinBridge(dev, item.device)
+      bootQdisc(dev, item.device)
       if (item.device.up) setUp(dev)
       for (const prefix of item.device.addresses) addAddress(dev, prefix)
       return

@@ -19,7 +19,7 @@ import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
 import { peerName } from '../kernel/socket/udp.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, dataOf, patience, receivePatience } from './conversation.ts'
+import { type Conversation, dataOf, patience, receivePatience, sendOptions } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -115,6 +115,7 @@ export class TcpConversation implements Conversation {
       ...(tos === undefined ? {} : { tos }),
       ...(mark === undefined ? {} : { mark }),
       ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+      ...sendOptions(this.step),
       ...(mss === undefined ? {} : { maxSegment: mss }),
     }
   }

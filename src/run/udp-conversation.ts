@@ -4,6 +4,7 @@ import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import {
+  hasSendSpace,
   peerName,
   udpBind,
   udpClose,
@@ -15,7 +16,7 @@ import {
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, dataOf, receivePatience } from './conversation.ts'
+import { type Conversation, dataOf, receivePatience, sendOptions } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -106,6 +107,7 @@ export class UdpConversation implements Conversation {
         ...(tos === undefined ? {} : { tos }),
         ...(mark === undefined ? {} : { mark }),
         ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+        ...sendOptions(this.step),
       },
     })
     if (failed(opened)) {
@@ -126,6 +128,8 @@ export class UdpConversation implements Conversation {
     if (socket === undefined) return
     if (this.step.connected === true && !this.connected) this.connect()
     const { address, port } = this.step.to
+    // a blocking socket waits until its packets have left this host
+    if (!hasSendSpace(socket)) this.run.waitFor(() => hasSendSpace(socket), receivePatience)
     this.note('send', udpSend(socket, data, this.connected ? {} : { to: { address, port } }))
     this.run.settle()
   }

@@ -91,7 +91,28 @@ export interface Device {
   readonly addresses: readonly Word[]
   readonly options: readonly Option<DeviceOptionName>[]
   readonly attachments: readonly Attachment[]
+  readonly qdiscs: readonly Qdisc[]
   readonly sysctls: readonly Sysctl[]
+}
+
+export type QdiscOptionName =
+  | 'limit'
+  | 'flow_limit'
+  | 'quantum'
+  | 'initial_quantum'
+  | 'maxrate'
+  | 'horizon'
+  | 'horizon_drop'
+  | 'horizon_cap'
+  | 'pacing'
+  | 'nopacing'
+
+/** `qdisc fq limit 100 horizon 2s`: the root queueing discipline, in the words of `tc qdisc add dev DEV root`. */
+export interface Qdisc {
+  readonly kind: 'qdisc'
+  readonly span: Span
+  readonly discipline: Word
+  readonly options: readonly Option<QdiscOptionName>[]
 }
 
 export type DeviceHook = 'xdp' | 'tc-in' | 'tc-out' | 'tcx-in' | 'tcx-out' | 'netkit-primary' | 'netkit-peer'

@@ -25,6 +25,9 @@ export type FlowOptionName =
   | 'uid'
   | 'count'
   | 'size'
+  | 'sndbuf'
+  | 'max-pacing-rate'
+  | 'txtime'
 
 export type OperationName =
   | 'open'

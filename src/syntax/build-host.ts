@@ -9,13 +9,14 @@ export function device(
   net: ast.Word | null,
   addresses: readonly ast.Word[],
   head: readonly ast.Option<ast.DeviceOptionName>[],
-  block: readonly (ast.Attachment | ast.Option<ast.DeviceOptionName> | ast.Sysctl)[] | null,
+  block: readonly (ast.Attachment | ast.Qdisc | ast.Option<ast.DeviceOptionName> | ast.Sysctl)[] | null,
 ): ast.Device {
   const items = block ?? []
   const attachments = items.filter((item) => item.kind === 'attachment')
   const options = [...head, ...items.filter((item) => item.kind === 'option')]
+  const qdiscs = items.filter((item) => item.kind === 'qdisc')
   const sysctls = items.filter((item) => item.kind === 'sysctl')
-  return { kind: 'dev', span, name, type, net, addresses, options, attachments, sysctls }
+  return { kind: 'dev', span, name, type, net, addresses, options, attachments, qdiscs, sysctls }
 }
 
 export function deviceOption(
@@ -23,6 +24,18 @@ export function deviceOption(
   name: ast.DeviceOptionName,
   value: OptionValue,
 ): ast.Option<ast.DeviceOptionName> {
+  return makeOption(span, name, value)
+}
+
+export function qdisc(span: ast.Span, discipline: ast.Word, options: ast.Qdisc['options']): ast.Qdisc {
+  return { kind: 'qdisc', span, discipline, options }
+}
+
+export function qdiscOption(
+  span: ast.Span,
+  name: ast.QdiscOptionName,
+  value: OptionValue,
+): ast.Option<ast.QdiscOptionName> {
   return makeOption(span, name, value)
 }
 

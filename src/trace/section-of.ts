@@ -157,7 +157,12 @@ function isShown(
   level: Level,
 ): boolean {
   if (level === 'full' || effects.length > 0 || ends.has(event)) return true
-  return level === 'hops' && !bookkeeping.has(event.stage)
+  return level === 'hops' && (!bookkeeping.has(event.stage) || isHeld(event))
+}
+
+/** A queueing discipline that kept the packet, or let it go: unlike a queue that it only passes, this takes time. */
+function isHeld({ stage, actor }: HookEvent): boolean {
+  return stage === 'qdisc' && actor !== 'kernel'
 }
 
 /** For each event the next one at the same node: copies of a packet may be on several nodes at once. */

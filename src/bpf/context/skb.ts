@@ -55,13 +55,14 @@ function fieldValue(skb: SkbView, at: number): number {
       return -skb.metaBytes
     case skbAt.tstamp:
       return skb.tstamp
+    case skbAt.tstamp_type:
+      return skb.tstampType
     case skbAt.gso_segs:
       return skb.gsoSegs
     case skbAt.gso_size:
       return skb.gsoSize
     case skbAt.data:
     case skbAt.napi_id:
-    case skbAt.tstamp_type:
     case skbAt.hwtstamp:
       return 0
     default:
@@ -74,10 +75,19 @@ function notModelled(at: number): never {
   return fault(`__sk_buff.${skbFieldAt(at) ?? at} is not modelled`)
 }
 
+/**
+ * bpf_convert_tstamp_read(): a program at ingress that does not ask for the clock expects a time of arrival, and sees no
+ * time of departure.
+ */
+function isDeparture(context: RunContext, skb: SkbView): boolean {
+  return context.direction === 'ingress' && skb.tstampType !== 0
+}
+
 /** The value at an offset; narrow loads give the bytes that lie there, little endian. Faults where the type may not read. */
 export function loadSkb(context: RunContext, offset: number, size: number): number {
   const skb = skbOf(context)
   if (((skbAccess(context.type)[offset] ?? 0) & mayRead) === 0) refuse('read', offset, size)
+  if (offset === skbAt.tstamp && isDeparture(context, skb)) return 0
   const base = offset & ~3
   if (size === 4 && base === offset) return fieldValue(skb, offset)
   const field = skbFieldAt(offset)
@@ -114,6 +124,7 @@ export function storeSkb(context: RunContext, offset: number, size: number, valu
       return
     case skbAt.tstamp:
       skb.tstamp = value
+      if (context.direction === 'ingress') skb.tstampType = 0
       return
     case skbAt.queue_mapping:
       // a value that means "no mapping" is ignored

@@ -25,6 +25,23 @@ export function skbChangeTail(context: RunContext, length: number, flags = 0): n
   return 0
 }
 
+/** enum: BPF_SKB_CLOCK_REALTIME, BPF_SKB_CLOCK_MONOTONIC, BPF_SKB_CLOCK_TAI. */
+const clocks = { realtime: 0, tai: 2 } as const
+
+/**
+ * bpf_skb_set_tstamp: a departure time on a clock, which then survives forwarding; clock 0 with time 0 takes it away. IP
+ * only: -EOPNOTSUPP; -EINVAL for a time without a clock, a clock without a time, or an unknown clock.
+ */
+export function skbSetTstamp(context: RunContext, tstamp: number, clock: number): number {
+  const skb = skbOf(context)
+  if (skb.protocol !== etherType.ipv4 && skb.protocol !== etherType.ipv6) return -errno.EOPNOTSUPP
+  if (clock < clocks.realtime || clock > clocks.tai) return -errno.EINVAL
+  if ((clock === clocks.realtime) !== (tstamp === 0)) return -errno.EINVAL
+  skb.tstamp = tstamp
+  skb.tstampType = clock
+  return 0
+}
+
 /** bpf_skb_change_type: among HOST, BROADCAST, MULTICAST, OTHERHOST; otherwise -EINVAL. */
 export function skbChangeType(context: RunContext, type: number): number {
   const skb = skbOf(context)

@@ -107,6 +107,7 @@ export const helperTable = {
   xdp_get_buff_len: helper(188, xdpOnly, xdp.xdpGetBuffLen),
   xdp_load_bytes: helper(189, xdpOnly, xdp.xdpLoadBytes),
   xdp_store_bytes: helper(190, xdpOnly, xdp.xdpStoreBytes),
+  skb_set_tstamp: helper(192, tc, shape.skbSetTstamp),
   map_lookup_percpu_elem: helper(195, 'all', maps.lookupPerCpu),
 } as const
 

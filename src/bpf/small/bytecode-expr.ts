@@ -19,7 +19,7 @@ import {
   loadPacket,
   recall,
 } from './bytecode-frame.ts'
-import { isWide, mapAt } from './expr.ts'
+import { isLong, isWide, mapAt } from './expr.ts'
 import {
   type FieldName,
   type HeaderField,
@@ -168,7 +168,11 @@ function readTunnel(emit: Emit, field: { readonly at: number; readonly width: 1 
 function readMeta(emit: Emit, name: MetaFieldName, absent: Label): void {
   const { asm, xdp } = emit
   const tunnel = tunnelFields[name]
-  if (name === 'meta') {
+  if (name === 'now') asm.call('ktime_get_ns')
+  else if (name === 'tstamp') {
+    if (xdp) return always(emit, absent)
+    asm.load(8, 0, context, skbAt.tstamp)
+  } else if (name === 'meta') {
     pointAtMeta(emit, absent)
     asm.load(4, 0, 1, 0)
   } else if (name === 'protocol') {
@@ -291,7 +295,8 @@ export function emitNumber(emit: Emit, expr: IrExpr, absent: Label, depth = 4): 
       keep(emit, depth)
       emitNumber(emit, expr.right, absent, depth + 1)
       recall(emit, depth, 1)
-      asm.aluReg(operators[expr.operator], 1, 0, 32)
+      if (isLong(emit.maps, expr)) asm.aluReg(operators[expr.operator], 1, 0)
+      else asm.aluReg(operators[expr.operator], 1, 0, 32)
       return asm.move(0, 1)
   }
 }

@@ -264,6 +264,7 @@ function setContext(emit: Emit, name: MetaFieldName, value: IrExpr, end: Label):
   keep(emit, temporary.value)
   const offset = skbFields[name]
   if (name === 'meta') setMetadata(emit, end)
+  else if (name === 'tstamp') asm.store(8, context, skbAt.tstamp, 0)
   else if (offset !== undefined) asm.store(4, context, offset, 0)
   else if (name === 'hash' || name === 'packet.type') {
     asm.move(2, 0)

@@ -4,7 +4,7 @@ import { writeU16, writeU32, writeU48 } from '../../net/bytes.ts'
 import { readLe16, readLe32, readLe64, writeLe16, writeLe32, writeLe64 } from '../context/byte-order.ts'
 import { fault } from '../fault.ts'
 import { lookupValue } from '../helpers/map.ts'
-import { fieldBytes, headerFields, isHeaderField, layers } from './fields.ts'
+import { fieldBytes, headerFields, isHeaderField, isLongField, layers } from './fields.ts'
 import type { SmallRun } from './headers.ts'
 import type { IrExpr, IrOperator, MapShape } from './ir.ts'
 import { absent, type NumberOf, reader, readField } from './read.ts'
@@ -15,6 +15,38 @@ export type BytesOf = (run: SmallRun, into: Uint8Array, at?: number) => boolean
 /** Whether an expression is an IPv6 address rather than a number. */
 export function isWide(expr: IrExpr): boolean {
   return expr.kind === 'ip6' || (expr.kind === 'field' && fieldBytes(expr.field) === 16)
+}
+
+/** Whether an expression is a number of 64 bits: a time, the value of a map that has eight bytes, or a sum with one. */
+export function isLong(maps: readonly MapShape[], expr: IrExpr): boolean {
+  switch (expr.kind) {
+    case 'field':
+      return isLongField(expr.field)
+    case 'entry':
+      return mapAt(maps, expr.map).map.spec.valueSize === 8
+    case 'arithmetic':
+      return isLong(maps, expr.left) || isLong(maps, expr.right)
+    default:
+      return false
+  }
+}
+
+/** 64-bit arithmetic, unsigned. Times fit into 53 bits, so a sum of them is exact. */
+function appliedLong(operator: IrOperator, left: number, right: number): number {
+  if (operator === '+') return left + right
+  if (operator === '-' && left >= right) return left - right
+  const [first, second] = [BigInt(left), BigInt(right)]
+  return Number(BigInt.asUintN(64, bigOperations[operator](first, second)))
+}
+
+const bigOperations: Readonly<Record<IrOperator, (left: bigint, right: bigint) => bigint>> = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '&': (left, right) => left & right,
+  '|': (left, right) => left | right,
+  '^': (left, right) => left ^ right,
+  '<<': (left, right) => left << (right & 63n),
+  '>>': (left, right) => left >> (right & 63n),
 }
 
 function applied(operator: IrOperator, left: number, right: number): number {
@@ -95,10 +127,11 @@ export function numberOf(maps: readonly MapShape[], expr: IrExpr): NumberOf {
       const left = numberOf(maps, expr.left)
       const right = numberOf(maps, expr.right)
       const { operator } = expr
+      const apply = isLong(maps, expr) ? appliedLong : applied
       return (run) => {
         const first = left(run)
         const second = right(run)
-        return Number.isNaN(first) || Number.isNaN(second) ? absent : applied(operator, first, second)
+        return Number.isNaN(first) || Number.isNaN(second) ? absent : apply(operator, first, second)
       }
     }
   }

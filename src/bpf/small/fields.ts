@@ -138,6 +138,8 @@ export type HeaderFieldName = keyof typeof headerFields
 const metaFields = [
   'mark',
   'meta',
+  'tstamp',
+  'now',
   'ifindex',
   'iif',
   'hash',
@@ -178,7 +180,13 @@ export function isSmallLayer(name: string): name is LayerName {
   return Object.hasOwn(layers, name)
 }
 
+/** Whether a field is a number of 64 bits: a time in nanoseconds. */
+export function isLongField(name: FieldName): boolean {
+  return name === 'tstamp' || name === 'now'
+}
+
 /** Bytes of a field: 16 for an IPv6 address, which is no number. */
 export function fieldBytes(name: FieldName): number {
+  if (isLongField(name)) return 8
   return isHeaderField(name) ? headerFields[name].bytes : 4
 }

@@ -61,14 +61,14 @@ export type IrItem =
   | { readonly kind: 'prefix4'; readonly address: number; readonly length: number }
   | { readonly kind: 'prefix6'; readonly address: Ipv6; readonly length: number }
 
-/** A number of up to 48 bits, or an IPv6 address. An absent field or map entry makes a test false and an action do nothing. */
+/** A number of up to 48 bits, a time of 64, or an IPv6 address. An absent field or map entry makes a test false and an action do nothing. */
 export type IrExpr =
   | { readonly kind: 'number'; readonly value: number }
   | { readonly kind: 'ip6'; readonly value: Ipv6 }
   | { readonly kind: 'field'; readonly field: FieldName }
   /** The value of a map's entry as a number. */
   | { readonly kind: 'entry'; readonly map: number; readonly key: IrExpr }
-  /** 32-bit arithmetic. */
+  /** 32-bit arithmetic; 64-bit where one side has 64 bits (`isLong`). */
   | {
       readonly kind: 'arithmetic'
       readonly operator: IrOperator

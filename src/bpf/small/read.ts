@@ -5,6 +5,8 @@ import { loadSkb } from '../context/skb.ts'
 import { skbAt } from '../context/skb-fields.ts'
 import type { TunnelKey } from '../contract.ts'
 import { fault } from '../fault.ts'
+import { ktimeGetNs } from '../helpers/general.ts'
+import { tracedCall } from '../helpers/note.ts'
 import {
   type FieldName,
   type HeaderField,
@@ -93,6 +95,8 @@ function readEtherType(run: SmallRun): number {
 
 const metaReaders: Readonly<Record<MetaFieldName, NumberOf>> = {
   mark: fromSkb(skbAt.mark),
+  tstamp: (run) => (run.context.skb === undefined ? absent : loadSkb(run.context, skbAt.tstamp, 8)),
+  now: (run) => tracedCall(run.context, 'ktime_get_ns', ktimeGetNs),
   meta: readMeta,
   ifindex: readIfindex,
   iif: readIif,

@@ -35,6 +35,7 @@ function putMeta(run: SmallRun, value: number): void {
 
 const writers: Readonly<Partial<Record<MetaFieldName, Put>>> = {
   mark: toSkb(skbAt.mark),
+  tstamp: (run, value) => storeSkb(run.context, skbAt.tstamp, 8, value),
   priority: toSkb(skbAt.priority),
   queue: toSkb(skbAt.queue_mapping),
   tc_index: toSkb(skbAt.tc_index),

@@ -57,6 +57,7 @@ export class TestSkb implements SkbView {
   vlanProtocol = 0
   readonly ifindex = 2
   readonly ingressIfindex = 2
+  tstampType = 0
   hash = 0
   tcIndex = 0
   tcClassid = 0

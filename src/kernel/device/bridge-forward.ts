@@ -3,6 +3,7 @@ import { drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
 import { bridgeForwardHook, bridgePostroutingHook } from './bridge-netfilter.ts'
 import type { BridgePort, BridgeState } from './bridge-state.ts'
+import { clearTstamp } from './crossing.ts'
 import type { NetDevice } from './device.ts'
 
 /** Where a frame came from (undefined: the bridge device itself) and whether the caller still needs it. */
@@ -51,6 +52,7 @@ function push(port: BridgePort, skb: Skb, from: BridgePort | undefined): void {
     })
     return
   }
+  clearTstamp(skb)
   port.dev.ns.machine.wiring.transmit(skb)
 }
 

@@ -1,4 +1,5 @@
 // What an administrator does to any device: up and down, MTU, MAC address, carrier. Everybody who depends on it is told.
+import { resetQdisc } from '../tc/qdisc.ts'
 import type { DeviceChange, NetDevice, Tap } from './device.ts'
 
 /** The answer of an administrative call: done, or the errno that `ip link` prints. */
@@ -36,6 +37,7 @@ export function setUp(dev: NetDevice): void {
 export function setDown(dev: NetDevice): void {
   if (!dev.up) return
   dev.up = false
+  if (dev.qdisc !== undefined) resetQdisc(dev, dev.qdisc)
   notify(dev, 'down')
 }
 

@@ -58,6 +58,7 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     xdp: undefined,
     tcIngress: undefined,
     tcEgress: undefined,
+    qdisc: undefined,
     taps: [],
     vlans: undefined,
     macvlans: undefined,

@@ -13,13 +13,18 @@ export function scrub(skb: Skb): void {
   skb.bridged = undefined
 }
 
-/** Into another namespace: the mark and the departure time go too. The owning socket stays (facts: linux 13), and
+/** skb_clear_tstamp(): a time of arrival goes, a departure time on a clock of its own stays (tried on 6.18 with TCP). */
+export function clearTstamp(skb: Skb): void {
+  if (skb.tstampType === 0) skb.tstamp = 0
+}
+
+/** Into another namespace: the mark goes too, and a time that is not marked as a departure. The owning socket stays (facts: linux 13), and
  * so do the words of cb (tried on 6.18). */
 export function leaveNamespace(skb: Skb): void {
   scrub(skb)
   skb.ipvs = false
   skb.mark = 0
-  skb.tstamp = 0
+  clearTstamp(skb)
   skb.priority = 0
   skb.metaBytes = 0
 }

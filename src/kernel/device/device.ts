@@ -2,6 +2,7 @@
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import type { TcHook } from '../tc/hook.ts'
+import type { RootQdisc } from '../tc/qdisc.ts'
 import type { XdpAttachment } from '../xdp.ts'
 
 export type DeviceKind =
@@ -108,6 +109,8 @@ export interface NetDevice {
   /** tcx and clsact programs; undefined until something is attached. */
   tcIngress: TcHook | undefined
   tcEgress: TcHook | undefined
+  /** The root queueing discipline that keeps packets (`tc qdisc`); undefined: they are sent at once. */
+  qdisc: RootQdisc | undefined
   readonly taps: Tap[]
   /** vlan devices on top of this one, by VLAN id. */
   vlans: Map<number, NetDevice> | undefined

@@ -31,6 +31,7 @@ function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
   const destination = readMac(skb.bytes, skb.data)
   learn(segment, readMac(skb.bytes, skb.data + 6), dev)
   leaveNamespace(skb)
+  newAtTheFarEnd(skb)
   const owner = isMulticastMac(destination) ? undefined : portOf(segment, destination)
   if (owner !== undefined) {
     if (owner !== dev && owner.carrier) arrive(owner, skb)
@@ -45,6 +46,14 @@ function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
   }
   if (last === undefined) lost(dev, skb)
   else arrive(last, skb)
+}
+
+/** What arrives by a wire is a new sk_buff: nobody's, and without a time. */
+function newAtTheFarEnd(skb: Skb): void {
+  skb.sk = undefined
+  skb.skAssigned = false
+  skb.tstamp = 0
+  skb.tstampType = 0
 }
 
 function lost(dev: NetDevice, skb: Skb): void {

@@ -9,6 +9,7 @@ import { icmpRedirect, icmpTimeExceeded, icmpType, icmpUnreachable } from '../..
 import { ipv4At, ipv4Flag } from '../../net/ipv4.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
+import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -97,6 +98,7 @@ export function ipForward(skb: Skb): void {
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
   if (hasOptions(skb.bytes, skb.networkHeader)) recordRoute(skb, route)
+  clearTstamp(skb)
   ipOutput(ns, skb, { input })
 }
 

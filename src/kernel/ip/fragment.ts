@@ -34,6 +34,7 @@ function inherit(piece: Skb, from: Skb): void {
   piece.hash = from.hash
   piece.tcIndex = from.tcIndex
   piece.tstamp = from.tstamp
+  piece.tstampType = from.tstampType
   piece.route = from.route
   piece.sk = from.sk
   piece.bridged = from.bridged

@@ -6,6 +6,7 @@ import { type Ipv4, isIpv4, readIpv4 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { etherType } from '../../net/protocol.ts'
+import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Skb } from '../skb.ts'
 import { neighbourOutput } from './neighbour-output.ts'
@@ -47,7 +48,7 @@ function nextHopOf(skb: Skb, dev: NetDevice): Ipv4 | undefined {
 export function redirectNeigh(skb: Skb, dev: NetDevice, nextHop: IpAddress | undefined): boolean {
   if (skb.protocol !== etherType.ipv4) return false
   skb.data = skb.networkHeader
-  skb.tstamp = 0
+  clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
   if (target === undefined) return false
   neighbourOutput(skb, dev, target)

@@ -8,6 +8,7 @@ import { ipv6At } from '../../net/ipv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
+import { clearTstamp } from '../device/crossing.ts'
 import { drop } from '../drop.ts'
 import { isProxied } from '../ip/admin-neighbour.ts'
 import { noteForward } from '../ip/note-forward.ts'
@@ -105,6 +106,7 @@ export function ip6Forward(skb: Skb): void {
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
   count(ns, 'Ip6OutForwDatagrams')
+  clearTstamp(skb)
   ip6Output(ns, skb, { input })
 }
 

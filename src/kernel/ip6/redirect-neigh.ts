@@ -3,6 +3,7 @@
 import { type IpAddress, type Ipv6, isIpv4, readIpv6 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import { routeScope } from '../ip/route.ts'
@@ -37,7 +38,7 @@ function nextHopOf(skb: Skb, dev: NetDevice): Ipv6 | undefined {
  */
 export function redirectNeigh6(skb: Skb, dev: NetDevice, nextHop: IpAddress | undefined): boolean {
   skb.data = skb.networkHeader
-  skb.tstamp = 0
+  clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
   if (target === undefined) return false
   neighbourOutput(skb, dev, target)

@@ -47,6 +47,7 @@ export function operationalState(dev: NetDevice): string {
 /** The root qdisc: software devices have none; a network card gets net.core.default_qdisc when it comes up. */
 export function qdiscName(dev: NetDevice): string {
   if (!dev.up) return 'noop'
+  if (dev.qdisc !== undefined) return dev.qdisc.discipline.kind
   return dev.kind === 'phys' ? 'pfifo_fast' : 'noqueue'
 }
 

@@ -5,6 +5,7 @@ import type { NetDevice } from '../device/device.ts'
 import type { TcAction, TcDirection, TcProgram } from '../tc/hook.ts'
 import { type BpfObjects, objectName, programId, programTag } from './bpf-objects.ts'
 import { qdiscName } from './link-state.ts'
+import { fqLines } from './tc-fq.ts'
 
 /** `1:10` of 0x10010. */
 function classText(classid: number): string {
@@ -72,10 +73,12 @@ const noStatistics = [
 
 function qdiscLines(dev: NetDevice, options: QdiscOptions): readonly string[] {
   const on = options.named ? '' : `dev ${dev.name} `
+  const fq = fqLines(dev, options)
   const root = qdiscName(dev)
   const bands = root === 'pfifo_fast' ? ' bands 3 priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1' : ' '
-  const lines = root === 'noop' ? [] : [`qdisc ${root} 0: ${on}root refcnt 2${bands}`]
-  if (options.statistics && root !== 'noop') lines.push(...noStatistics)
+  const lines =
+    fq !== undefined ? [...fq] : root === 'noop' ? [] : [`qdisc ${root} 0: ${on}root refcnt 2${bands}`]
+  if (fq === undefined && options.statistics && root !== 'noop') lines.push(...noStatistics)
   const { tcIngress, tcEgress } = dev
   if ((tcIngress?.filters.length ?? 0) + (tcEgress?.filters.length ?? 0) === 0) return lines
   lines.push(`qdisc clsact ffff: ${on}parent ffff:fff1 `)

@@ -64,6 +64,9 @@ export class Base implements BaseSocket {
   remotePort = 0
   readonly options: SocketOptions
   readonly order: number
+  sendMemory = 0
+  sendSpace: (() => void) | undefined = undefined
+  pacing: Socket['pacing'] = 'none'
   readonly transparent = false
   error: Errno | undefined
   softError: Errno | undefined
@@ -81,6 +84,7 @@ export class Base implements BaseSocket {
     this.localAddress = anyAddress(open.family)
     this.remoteAddress = anyAddress(open.family)
     this.options = { ...defaultOptions(), ...open.options }
+    if (this.options.maxPacingRate !== Number.POSITIVE_INFINITY) this.pacing = 'needed'
     this.order = sockets.created
   }
 

@@ -42,6 +42,12 @@ export interface SocketOptions {
   v6only: boolean
   /** TCP_MAXSEG: the largest segment to offer and to send (88 to 32767), 0 for none. */
   maxSegment: number
+  /** SO_SNDBUF: how much of its packets may wait on this host (bytes, as charged). */
+  sendBufferBytes: number
+  /** SO_MAX_PACING_RATE (bytes a second); `Infinity` for none. Kept by fq, and by TCP itself where no fq is. */
+  maxPacingRate: number
+  /** SO_TXTIME: each packet asks to leave this long after it was sent (nanoseconds); undefined: at once. */
+  departAfter: number | undefined
   /** SO_RCVBUF as charged (bytes of queued payload), a limit that drops. */
   receiveBufferBytes: number
 }
@@ -60,6 +66,9 @@ export function defaultOptions(): SocketOptions {
     broadcast: false,
     v6only: false,
     maxSegment: 0,
+    sendBufferBytes: 212_992,
+    maxPacingRate: Number.POSITIVE_INFINITY,
+    departAfter: undefined,
     receiveBufferBytes: 212_992,
   }
 }
@@ -85,6 +94,12 @@ export interface Socket {
   readonly options: SocketOptions
   /** Order of creation in the namespace: decides among the sockets of a reuseport group. */
   readonly order: number
+  /** sk_wmem_alloc: bytes of its packets that wait in queues of this host. */
+  sendMemory: number
+  /** Called once when some of them have left. */
+  sendSpace: (() => void) | undefined
+  /** sk_pacing_status: nobody keeps a rate, TCP itself should, or an fq that its packets pass does. */
+  pacing: 'none' | 'needed' | 'fq'
   /** sk_lookup and TPROXY may hand a packet to a socket that does not match its addresses. */
   readonly transparent: boolean
 }

@@ -48,9 +48,11 @@ export function stopTimers(socket: TcpSocket): void {
   cancel(socket.retransmitTimer)
   cancel(socket.ackTimer)
   cancel(socket.lifeTimer)
+  cancel(socket.pacingTimer)
   socket.retransmitTimer = undefined
   socket.ackTimer = undefined
   socket.lifeTimer = undefined
+  socket.pacingTimer = undefined
 }
 
 /** tcp_done(): the connection is over; whoever waits is told, with `error` if there is one. */

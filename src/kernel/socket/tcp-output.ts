@@ -6,11 +6,12 @@ import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import { findNeighbour } from '../neighbour-entry.ts'
 import type { Errno } from './errno.ts'
+import { sendTruesize } from './send-memory.ts'
 import { socketState } from './socket.ts'
 import { tcpDone, tcpTimer } from './tcp-life.ts'
 import { seqAdd, seqAfter, seqDiff } from './tcp-sequence.ts'
 import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { currentMss, currentRoute, noData, transmit } from './tcp-transmit.ts'
+import { currentMss, currentRoute, noData, pacingRate, transmit } from './tcp-transmit.ts'
 
 /** Sequence number behind a piece. */
 export function pieceEnd(piece: SendPiece): number {
@@ -119,6 +120,28 @@ function heldByNagle(socket: TcpSocket, piece: SendPiece, mss: number): boolean 
   return seqAfter(socket.sndSmall, socket.sndUna) && !seqAfter(socket.sndSmall, socket.sndNxt)
 }
 
+/** tcp_pacing_check(): without an fq the connection itself waits for the time of its next segment. */
+function heldByPacing(socket: TcpSocket): boolean {
+  const { clock } = socket.ns.machine
+  if (socket.departure <= clock.now) return false
+  if (socket.pacingTimer?.run === undefined) {
+    socket.pacingTimer = clock.after(socket.departure - clock.now, () => pushPending(socket))
+  }
+  return true
+}
+
+/** tcp_limit_output_bytes of 6.18, and the millisecond of data that sk_pacing_shift stands for. */
+const smallQueue = { most: 4_194_304, shift: 1024 } as const
+
+/** tcp_small_queue_check(): enough of this connection waits on this host; it goes on when some of that has left. */
+function heldBySmallQueue(socket: TcpSocket): boolean {
+  const two = 2 * sendTruesize(currentMss(socket))
+  const limit = Math.min(smallQueue.most, Math.max(two, pacingRate(socket) / smallQueue.shift))
+  if (socket.sendMemory <= limit) return false
+  socket.sendSpace = () => pushPending(socket)
+  return true
+}
+
 /** tcp_write_xmit(): sends what the window, the congestion window and Nagle allow. */
 export function pushPending(socket: TcpSocket): void {
   if (isOpening(socket) || socket.state === socketState.close) return
@@ -129,6 +152,8 @@ export function pushPending(socket: TcpSocket): void {
     if (piece.sentAt >= 0) continue
     if (flying >= socket.cwnd || heldByNagle(socket, piece, mss)) break
     if (seqDiff(pieceEnd(piece), socket.sndUna) > socket.sndWnd + (piece.fin ? 1 : 0)) break
+    if (socket.pacing === 'needed' && heldByPacing(socket)) break
+    if (socket.sendMemory > 0 && flying > 1 && heldBySmallQueue(socket)) break
     const sending = sendPiece(socket, piece)
     if (piece.data.length < mss) socket.sndSmall = pieceEnd(piece)
     flying += 1

@@ -94,6 +94,12 @@ export interface TcpSocket extends BaseSocket {
   probing: boolean
   retransmitTimer: Timer | undefined
   retransmitKind: 'rto' | 'probe'
+  /** tcp_wstamp_ns: when the last segment was to leave; segments of a paced connection leave one after the other. */
+  departure: Nanoseconds
+  /** Runs while the connection paces itself (pacing_timer). */
+  pacingTimer: Timer | undefined
+  /** Segments with data sent so far (data_segs_out). */
+  dataSegments: number
   // --- acknowledgements
   ackScheduled: boolean
   quickAcks: number
@@ -163,6 +169,9 @@ class Tcp extends Base implements TcpSocket {
   probing = false
   retransmitTimer: Timer | undefined = undefined
   retransmitKind: 'rto' | 'probe' = 'rto'
+  departure = 0
+  pacingTimer: Timer | undefined = undefined
+  dataSegments = 0
   ackScheduled = false
   quickAcks = 0
   pingpong = 0

@@ -3,10 +3,11 @@
 import { isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
-import { cancel } from '../clock.ts'
+import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import type { Route } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
+import type { Skb } from '../skb.ts'
 import { familyOf } from './base.ts'
 import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
 import { hopsFor } from './names.ts'
@@ -135,6 +136,42 @@ function nextIdentification(socket: TcpSocket, flags: number): number {
   return value
 }
 
+/** SKB_CLOCK_MONOTONIC */
+const monotonic = 1
+
+/** skb_set_delivery_time(): every segment has its time, which is now unless the connection is paced. */
+function stamp(socket: TcpSocket, skb: Skb): number {
+  const before = socket.departure
+  socket.departure = Math.max(before, socket.ns.machine.clock.now)
+  skb.tstamp = socket.departure
+  skb.tstampType = monotonic
+  return before
+}
+
+/** The first ten segments of a connection are not paced. */
+const unpacedSegments = 10
+
+/** tcp_update_skb_after_send(): the next segment leaves when this one is through at the connection's rate. */
+function advanceDeparture(socket: TcpSocket, bytes: number, before: number): void {
+  socket.dataSegments += 1
+  if (socket.pacing === 'none' || socket.dataSegments < unpacedSegments) return
+  const rate = pacingRate(socket)
+  if (rate === Number.POSITIVE_INFINITY) return
+  const length = Math.floor((bytes * second) / rate)
+  socket.departure += length - Math.min(Math.floor(length / 2), socket.departure - before)
+}
+
+/**
+ * tcp_update_pacing_rate() in bytes a second: twice the window a round trip in slow start, 1.2 times later, at most
+ * SO_MAX_PACING_RATE. `Infinity` while the round trip takes no time.
+ */
+export function pacingRate(socket: TcpSocket): number {
+  const most = socket.options.maxPacingRate
+  if (socket.srtt <= 0) return most
+  const gain = socket.cwnd < socket.ssthresh / 2 ? 2 : 1.2
+  return Math.min(most, (currentMss(socket) * socket.cwnd * gain * second) / socket.srtt)
+}
+
 /**
  * Sends one segment. Answers what `localOut` does: 0, a positive NET_XMIT_* after a drop on this host, a negative errno
  * number (-1 EPERM, -113 without a route).
@@ -176,7 +213,10 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
   const end = seqAdd(what.sequence, what.data.length + (syn || (flags & tcpFlag.fin) !== 0 ? 1 : 0))
   if (seqBefore(socket.sndNxt, end)) socket.sndNxt = end
   bornAs(skb, socket.label, what.name)
-  return localOut(socket.ns, skb)
+  const before = stamp(socket, skb)
+  const sent = localOut(socket.ns, skb)
+  if (sent === 0 && what.data.length > 0) advanceDeparture(socket, what.data.length, before)
+  return sent
 }
 
 /** tcp_send_ack(): an empty segment that says how far we are. */

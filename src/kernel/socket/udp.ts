@@ -210,10 +210,18 @@ function afterSend(socket: UdpSocket, status: number, family: 4 | 6): Errno | un
   return undefined
 }
 
+/** SKB_CLOCK_MONOTONIC: the clock of SO_TXTIME here. */
+const monotonic = 1
+
+/** sock_alloc_send_pskb(): whether the socket may have another packet on this host; a blocking send waits until it may. */
+export function hasSendSpace(socket: Socket): boolean {
+  return socket.sendMemory < socket.options.sendBufferBytes
+}
+
 /**
  * send(2), and sendto(2) with `to`. Answers the bytes taken. EDESTADDRREQ, EMSGSIZE (longer than the path with
  * IP_PMTUDISC_DO, or than a datagram can be), the route's errno, a pending error of the socket, EPERM (OUTPUT, or a
- * program), ENOBUFS (dropped by the queue, with IP_RECVERR only). `name` overrides the packet's name.
+ * program), ENOBUFS (dropped by the queue, with IP_RECVERR only), EAGAIN (the send buffer is full). `name` overrides the packet's name.
  */
 export function udpSend(
   socket: UdpSocket,
@@ -237,6 +245,7 @@ export function udpSend(
     return { errno: 'EMSGSIZE' }
   }
   const pending = takeError(socket)
+  if (pending === undefined && !hasSendSpace(socket)) return { errno: 'EAGAIN' }
   if (pending !== undefined) {
     // sock_alloc_send_skb() reports it in the middle of __ip_append_data(), which counts a lost packet
     count(socket.ns, route.family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
@@ -260,6 +269,10 @@ export function udpSend(
     }),
     segment: udpSegment(socket, to, data),
   })
+  if (socket.options.departAfter !== undefined) {
+    skb.tstamp = socket.ns.machine.clock.now + socket.options.departAfter
+    skb.tstampType = monotonic
+  }
   socket.sent += 1
   if (options.name === undefined) bornAs(skb, socket.label, `data${socket.sent}`)
   else born(skb, options.name)

@@ -14,8 +14,8 @@ import { readField } from '../resolve/test.ts'
 import { notYet } from '../resolve/unavailable.ts'
 import { readValue } from '../resolve/value.ts'
 import type { WorldDraft } from '../resolve/world.ts'
-import { fieldInfo, isInPrograms } from '../words/fields.ts'
-import { integerOf } from '../words/numbers.ts'
+import { fieldInfo, isBesideWord, isInPrograms } from '../words/fields.ts'
+import { durationNanoseconds, integerOf } from '../words/numbers.ts'
 import { addressesOf, type HostDraft } from '../world/entities.ts'
 
 /** Fields, values, redirect targets and tail calls of every program. */
@@ -86,6 +86,18 @@ function operands(program: ProgramDraft, world: WorldDraft, report: Report): voi
     const host = hosts.get(text)
     if (host !== undefined && addressesOf(host).length > 0) continue
     if (devicesOf.length > 0 && devicesOf.every((devices) => devices.has(text))) continue
+    if (durationNanoseconds(text) !== undefined) continue
+    if (isBesideWord(text)) {
+      const named = { kind: 'field', span: word.span, path: text } as const
+      field(
+        { field: named, how: 'read' },
+        hookFamily(program.syntax.type),
+        program.syntax.type,
+        world,
+        report,
+      )
+      continue
+    }
     const known = [...hosts.keys(), ...devicesOf.flatMap((devices) => [...devices.keys()])]
     const hint = didYouMean(text, known) ?? 'a number, an address, a name of a host or a device'
     report(mistakeIn('S121', word, `\`${text}\` is no value`, { hint }))

@@ -10,6 +10,7 @@ import { durationIn, integerOf, numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import type { DeviceDraft, HostDraft } from '../world/entities.ts'
+import { qdiscOf } from './qdisc.ts'
 import type { Scope } from './scope.ts'
 import { isTunnel, readTunnel, tunnelMtu } from './tunnel.ts'
 import { optionsNotYet } from './unavailable.ts'
@@ -40,6 +41,7 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     hairpin: isSet(draft.options, 'hairpin'),
     isolated: isSet(draft.options, 'isolated'),
     ...bridgeSettings(draft, report),
+    ...qdiscOf(draft.syntax?.qdiscs ?? [], report),
     attachments: (draft.syntax?.attachments ?? []).flatMap((each) => readAttachment(each, scope) ?? []),
     sysctls: sysctlsOf(draft, host, report),
     span: draft.span,

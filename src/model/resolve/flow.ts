@@ -5,7 +5,7 @@ import { mistake, mistakeIn } from '../diagnose.ts'
 import type { FlowOperation, Step } from '../step.ts'
 import { defined } from '../words/defined.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
-import { bytesIn, durationIn, numberIn, type Range, ranges } from '../words/numbers.ts'
+import { bytesIn, durationIn, numberIn, type Range, ranges, rateIn } from '../words/numbers.ts'
 import { isSet, optionValue } from '../words/options.ts'
 import { derivePort } from '../world/derive.ts'
 import { type End, pairOf, readEnd } from './ends.ts'
@@ -82,12 +82,27 @@ function hasPort(to: End, protocol: FlowStep['protocol'], { report }: Scope): bo
   return false
 }
 
-type FlowOptions = Pick<FlowStep, 'ttl' | 'tos' | 'mark' | 'dontFragment' | 'size' | 'mss' | 'connected'>
+type FlowOptions = Pick<
+  FlowStep,
+  | 'ttl'
+  | 'tos'
+  | 'mark'
+  | 'dontFragment'
+  | 'size'
+  | 'mss'
+  | 'sendBuffer'
+  | 'maxPacingRate'
+  | 'departAfter'
+  | 'connected'
+>
 
 /** Options that not every protocol has. */
 const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protocol'][]>>> = {
   mss: ['tcp'],
   connected: ['udp'],
+  sndbuf: ['udp'],
+  'max-pacing-rate': ['tcp', 'udp'],
+  txtime: ['udp'],
   size: ['udp', 'icmp'],
   count: ['icmp'],
 }
@@ -98,6 +113,8 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
     return word === undefined ? undefined : numberIn(word, range, scope.report)
   }
   const size = optionValue(flow.options, 'size')
+  const rate = optionValue(flow.options, 'max-pacing-rate')
+  const departure = optionValue(flow.options, 'txtime')
   optionsNotYet(flow.options, ['from-host', 'uid'], scope.report)
   for (const option of flow.options) {
     const whose = owners[option.name]
@@ -110,6 +127,9 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
     tos: number('tos', ranges.u8),
     mark: number('mark', ranges.u32),
     mss: number('mss', { what: 'an MSS', min: 88, max: 32_767 }),
+    sendBuffer: number('sndbuf', { what: 'a send buffer', min: 1, max: 0x3fff_ffff }),
+    maxPacingRate: rate && rateIn(rate, scope.report),
+    departAfter: departure && durationIn(departure, scope.report),
     dontFragment: isSet(flow.options, 'df') ? ('do' as const) : undefined,
     connected: isSet(flow.options, 'connected') || undefined,
     size: size === undefined ? undefined : bytesIn(size, scope.report),

@@ -13,6 +13,7 @@ import type {
   Word,
 } from '../../syntax/ast.ts'
 import { looksLikeAddress } from '../words/addresses.ts'
+import { isBesideWord, isLongField } from '../words/fields.ts'
 import { integerOf } from '../words/numbers.ts'
 
 export interface MapUse {
@@ -151,7 +152,10 @@ function inList(expr: Expr, uses: Collecting): void {
 
 /** A value beside a field is read as that field's; every other expression by itself. */
 function inValue(field: Field, operator: CompareOperator, value: Expr, uses: Collecting): void {
-  if (value.kind === 'word') uses.values.push({ field, operator, value })
+  // beside a time a duration is a number; and a word may be what lies beside the packet
+  const reads = value.kind === 'word' && (isLongField(field.path) || isBesideWord(value.text))
+  if (reads) uses.operands.push(value)
+  else if (value.kind === 'word') uses.values.push({ field, operator, value })
   else if (value.kind === 'list' && operator === 'in') uses.values.push({ field, operator, value })
   else inExpr(value, uses)
 }

@@ -33,6 +33,8 @@ type Extra = readonly [kind: FieldKind, max: number, where: FieldInfo['where'], 
 const beside: Readonly<Record<string, Extra>> = {
   mark: ['number', u32, 'skb', 'set'],
   meta: ['number', u32, 'any', 'set'],
+  tstamp: ['number', Number.MAX_SAFE_INTEGER, 'skb', 'set'],
+  now: ['number', Number.MAX_SAFE_INTEGER, 'any'],
   ifindex: ['number', u32, 'any'],
   iif: ['number', u32, 'any'],
   hash: ['number', u32, 'skb'],
@@ -117,6 +119,17 @@ const keptInTraces: ReadonlySet<string> = new Set([
   'payload',
   'packet.payload',
 ])
+
+/** Fields of 64 bits: beside them a duration is a number of nanoseconds, and sums have 64 bits too. */
+export function isLongField(path: string): boolean {
+  return path === 'tstamp' || path === 'now'
+}
+
+/** The name of something beside a packet that a program can compute with, as a word: `mark`, `now`. */
+export function isBesideWord(text: string): boolean {
+  const extra = Object.hasOwn(beside, text) ? beside[text] : undefined
+  return extra?.[0] === 'number' && extra[2] !== 'trace' && !text.includes('.')
+}
 
 /** Header fields that need a walk through options, which small programs do not make. */
 const behindOptions: ReadonlySet<string> = new Set([

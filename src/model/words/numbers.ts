@@ -63,6 +63,13 @@ const nanoseconds: Readonly<Record<string, number>> = {
   h: 3600e9,
 }
 
+/** The nanoseconds of a duration with its unit; undefined for anything else. */
+export function durationNanoseconds(text: string): number | undefined {
+  const [, digits, unit = ''] = /^([0-9]+)([a-z]+)$/.exec(text) ?? []
+  const scale = nanoseconds[unit]
+  return digits === undefined || scale === undefined ? undefined : Number(digits) * scale
+}
+
 /** A duration with its unit, in nanoseconds. */
 export function durationIn(word: Word, report: Report): number | undefined {
   const [, digits, unit] = /^([0-9]+)([a-z]*)$/.exec(word.text) ?? []
@@ -77,6 +84,35 @@ export function durationIn(word: Word, report: Report): number | undefined {
   }
   const hint = digits === undefined ? 'write it as `30s` or `1500ms`' : `did you mean \`${digits}s\`?`
   report(mistakeIn('S144', word, `\`${word.text}\` is not a duration`, { hint }))
+  return undefined
+}
+
+/** Bits a second of a unit of tc(8); `bps` and its kin are bytes. */
+const bitsPerUnit: Readonly<Record<string, number>> = Object.fromEntries(
+  ['', 'k', 'm', 'g', 't'].flatMap((prefix, power) => [
+    [`${prefix}bit`, 1000 ** power],
+    [`${prefix}bps`, 8 * 1000 ** power],
+    ...(prefix === ''
+      ? []
+      : [
+          [`${prefix}ibit`, 1024 ** power],
+          [`${prefix}ibps`, 8 * 1024 ** power],
+        ]),
+  ]),
+)
+
+/** A rate as tc(8) writes it, `10mbit` or `1mbps` (bytes), in bytes a second; a bare number counts bits. */
+export function rateIn(word: Word, report: Report): number | undefined {
+  const [, digits, unit = ''] = /^([0-9]+)([A-Za-z]*)$/.exec(word.text) ?? []
+  const scale = unit === '' ? 1 : bitsPerUnit[unit.toLowerCase()]
+  if (digits === undefined || scale === undefined) {
+    report(mistakeIn('S144', word, `\`${word.text}\` is not a rate`, { hint: 'write it as `10mbit`' }))
+    return undefined
+  }
+  const value = Math.floor((Number(digits) * scale) / 8)
+  if (value >= 1 && value < 0xffff_ffff) return value
+  const hint = 'a rate lies between 8bit and 34gbit'
+  report(mistakeIn('S108', word, `\`${word.text}\` is out of range`, { hint }))
   return undefined
 }
 
