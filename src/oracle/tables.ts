@@ -1,10 +1,10 @@
 // What a case leaves behind in the tables of each namespace: neighbours, tracked flows, hits of rules. Only what the model
 // has is asked for: the real kernel's tables also hold what the set-up put there.
 
+import { conntrackText } from '../kernel/conntrack/text.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
-import { showConntrack } from '../kernel/show/conntrack.ts'
 import { formatIp } from '../net/address.ts'
 import type { Difference } from './compare.ts'
 import type { Namespaces } from './namespaces.ts'
@@ -56,14 +56,39 @@ const fromTunnel = /(?<= sport=(?:4789|8472) )dport=\d+/
 /** How many packets and sockets hold a flow at this moment. */
 const references = / use=\d+$/
 
-/** Flows without what a clock changes: one line each, sorted. */
-function flowLines(text: string): string[] {
+interface FlowLine {
+  /** The line without what a clock changes. */
+  readonly text: string
+  readonly secondsLeft: number
+}
+
+/** The two halves do not look at the same moment. */
+const clockSlack = 2
+
+function flowLines(text: string): FlowLine[] {
   const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
   return lines
     .filter((line) => line !== '')
-    .map((line) => line.replace(/^(\S+ \d+) \d+ /, '$1 '))
-    .map((line) => line.replace(toTunnel, 'sport=*').replace(fromTunnel, 'dport=*'))
-    .map((line) => line.replace(references, ''))
+    .map((line) => ({
+      text: line
+        .replace(/^(\S+ \d+) \d+ /, '$1 ')
+        .replace(toTunnel, 'sport=*')
+        .replace(fromTunnel, 'dport=*')
+        .replace(references, ''),
+      secondsLeft: Number(/^\S+ \d+ (\d+) /.exec(line)?.[1] ?? 0),
+    }))
+}
+
+function shownFlow({ text, secondsLeft }: FlowLine): string {
+  return text.replace(/^\S+ \d+ /, (ends) => `${ends}${secondsLeft} `)
+}
+
+/** The first of these flows that is the wanted one, left for as long. */
+function sameFlow(lines: readonly FlowLine[], wanted: FlowLine): number {
+  return lines.findIndex(
+    ({ text, secondsLeft }) =>
+      text === wanted.text && Math.abs(secondsLeft - wanted.secondsLeft) <= clockSlack,
+  )
 }
 
 function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[] {
@@ -73,13 +98,14 @@ function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[
     const text = namespaces.read(ns.name, ['conntrack', '-L', '-f', `ipv${family}`])
     if (text === undefined) continue // conntrack-tools are not installed
     const kernel = flowLines(text)
-    for (const line of flowLines(showConntrack(ns, { family, protocol: undefined }))) {
-      const at = kernel.indexOf(line)
-      if (at === -1) found.push({ subject: `a flow in ${ns.name}`, model: line, kernel: 'not there' })
+    for (const line of flowLines(conntrackText(ns, family))) {
+      const at = sameFlow(kernel, line)
+      if (at === -1)
+        found.push({ subject: `a flow in ${ns.name}`, model: shownFlow(line), kernel: 'not there' })
       else kernel.splice(at, 1)
     }
     for (const line of kernel)
-      found.push({ subject: `a flow in ${ns.name}`, model: 'not there', kernel: line })
+      found.push({ subject: `a flow in ${ns.name}`, model: 'not there', kernel: shownFlow(line) })
   }
   return found
 }

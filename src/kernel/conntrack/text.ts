@@ -1,6 +1,7 @@
 // Flows as `conntrack -L` prints them, and deleting them as `conntrack -D` does.
 import { formatIp, isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import { familyState } from '../ip/state.ts'
 import type { Namespace } from '../namespace.ts'
 import { type Connection, connStatus } from './connection.ts'
 import { sctpStateNames } from './sctp.ts'
@@ -34,12 +35,23 @@ export function protocolOf(connection: Connection): string {
 function tupleText({ source, destination, protocol, sport, dport }: Tuple): string {
   const ends = `src=${formatIp(source)} dst=${formatIp(destination)}`
   if (isIcmp(protocol)) return `${ends} type=${dport >>> 8} code=${dport & 0xff} id=${sport}`
+  if (protocol === ipProtocol.gre) return `${ends} srckey=0x${sport.toString(16)} dstkey=0x${dport.toString(16)}`
   return hasPorts(protocol) ? `${ends} sport=${sport} dport=${dport}` : ends
 }
 
+/** ct_general.use: the table's reference, and one for each packet that waits for the MAC of its next hop. */
+function usesOf(ns: Namespace, connection: Connection): number {
+  let uses = 1
+  familyState(ns, connection.original.family).neighbours.entries.forEach(({ queue }) => {
+    for (const skb of queue) if (skb.nfct === connection) uses += 1
+  })
+  return uses
+}
+
 /** One line of `conntrack -L`, as `udp      17 29 src=... [UNREPLIED] src=... mark=0 use=1`. */
-export function connectionText(connection: Connection, now: number): string {
+export function connectionText(ns: Namespace, connection: Connection): string {
   const { original, reply, status, mark, zone } = connection
+  const { now } = ns.machine.clock
   const state = stateOf(connection)
   const words = [
     `${protocolOf(connection).padEnd(8)} ${original.protocol} ${secondsLeft(connection.expires, now)}`,
@@ -48,9 +60,9 @@ export function connectionText(connection: Connection, now: number): string {
     ...((status & connStatus.seenReply) === 0 ? ['[UNREPLIED]'] : []),
     tupleText(reply),
     ...((status & connStatus.assured) === 0 ? [] : ['[ASSURED]']),
-    `mark=${mark}`,
+    `mark=${mark >>> 0}`,
     ...(zone === 0 ? [] : [`zone=${zone}`]),
-    'use=1',
+    `use=${usesOf(ns, connection)}`,
   ]
   return words.join(' ')
 }
@@ -61,11 +73,14 @@ export function conntrackEntries(ns: Namespace, family?: 4 | 6): readonly Connec
   return family === undefined ? all : all.filter(({ original }) => isIpv4(original.source) === (family === 4))
 }
 
-/** What `conntrack -L` prints (`-f ipv6` for 6), without its last line. */
-export function conntrackText(ns: Namespace, family: 4 | 6 = 4): string {
-  const { now } = ns.machine.clock
+/**
+ * What `conntrack -L [-f ipv6] [-p PROTOCOL]` of conntrack-tools 1.4.7 prints, without its last line: in the order of
+ * confirmation, which the real hash table does not keep.
+ */
+export function conntrackText(ns: Namespace, family: 4 | 6 = 4, protocol?: string): string {
   return conntrackEntries(ns, family)
-    .map((connection) => `${connectionText(connection, now)}\n`)
+    .filter((connection) => protocol === undefined || protocolOf(connection) === protocol)
+    .map((connection) => `${connectionText(ns, connection)}\n`)
     .join('')
 }
 

@@ -7,6 +7,8 @@ import type { Connection } from './connection.ts'
 export const timeoutSeconds = {
   generic: 600,
   icmp: 30,
+  greUnreplied: 30,
+  greStream: 180,
   udpUnreplied: 30,
   udpStream: 120,
   tcp: [0, 120, 60, 432_000, 120, 60, 30, 120, 10, 120],

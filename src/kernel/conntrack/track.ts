@@ -4,6 +4,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
 import { type Connection, connInfo, connStatus, directionOf, isConfirmed } from './connection.ts'
+import { trackGre } from './gre.ts'
 import { icmpError, trackIcmp } from './icmp.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { trackSctp } from './sctp.ts'
@@ -26,6 +27,8 @@ function handle(connection: Connection, packet: TrackedPacket, info: number): Tr
     case ipProtocol.icmp:
     case ipProtocol.icmp6:
       return trackIcmp(connection, packet)
+    case ipProtocol.gre:
+      return trackGre(connection, packet)
     case ipProtocol.sctp:
       return trackSctp(connection, packet, info)
     default:

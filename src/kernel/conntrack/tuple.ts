@@ -6,6 +6,7 @@ import { ipv4At, ipv4Flag, ipv4HeaderLength } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { extensionLength, isExtension } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import { greKey } from './gre.ts'
 
 export interface Tuple {
   readonly family: 4 | 6
@@ -107,7 +108,7 @@ export function readTuple(
     if (l4 + 4 > end) return undefined
     sport = readU16(bytes, l4)
     dport = readU16(bytes, l4 + 2)
-  }
+  } else if (protocol === ipProtocol.gre) dport = greKey(bytes, l4, end)
   return { family, source, destination, protocol, sport, dport }
 }
 

@@ -31,7 +31,10 @@ export function bridgedFrameIsSound(port: BridgePort, skb: Skb, family: 4 | 6): 
   if (header < minimum || readU8(bytes, l3) >>> 4 !== 4 || header > room) {
     return refuse(port, skb, 'IpInHdrErrors')
   }
-  if (!ipv4ChecksumIsRight(bytes, l3)) return refuse(port, skb, 'IpInHdrErrors')
+  if (!ipv4ChecksumIsRight(bytes, l3)) {
+    count(port.dev.ns, 'IpExtInCsumErrors')
+    return refuse(port, skb, 'IpInHdrErrors')
+  }
   const length = readU16(bytes, l3 + ipv4At.totalLength)
   if (length > room) return refuse(port, skb, 'IpExtInTruncatedPkts')
   if (length < header) return refuse(port, skb, 'IpInHdrErrors')

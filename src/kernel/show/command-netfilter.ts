@@ -1,6 +1,6 @@
 // `iptables-save`, `iptables -S`, `conntrack -L` and their IPv6 forms: the words behind each.
+import { conntrackText } from '../conntrack/text.ts'
 import { isStray, type ShowContext, type Shown, shown, unknown, Words } from './command-words.ts'
-import { showConntrack } from './conntrack.ts'
 import { showIptables, showRuleCommands } from './iptables.ts'
 
 /** `iptables-save [-c] [-t T]`, `iptables [-t T] -S`; ip6tables alike. */
@@ -29,7 +29,5 @@ export function conntrackCommand(words: readonly string[], { ns }: ShowContext):
   if (flags.size === 0) return unknown(rest.next() ?? 'conntrack')
   const options = rest.pairs(['-f', '-p'])
   if (isStray(options)) return unknown(options.word)
-  return shown(
-    showConntrack(ns, { family: options.get('-f') === 'ipv6' ? 6 : 4, protocol: options.get('-p') }),
-  )
+  return shown(conntrackText(ns, options.get('-f') === 'ipv6' ? 6 : 4, options.get('-p')))
 }

@@ -12,7 +12,7 @@ import { icmpSend } from '../ip/icmp-send.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import type { IcmpError } from '../ip/state.ts'
 import { icmp6Send } from '../ip6/icmp-send.ts'
-import { pktType, type Skb } from '../skb.ts'
+import type { Skb } from '../skb.ts'
 import { delivered, destinationOf, dropped, flowOf, sourceOf } from './arrival.ts'
 import { wake } from './base.ts'
 import { icmpQuoteTuple, queueIcmpError } from './icmp-quote.ts'
@@ -99,7 +99,7 @@ function deliverToGroup(
 function isGroupPacket(skb: Skb, tuple: Tuple): boolean {
   if (isMulticast(tuple.local)) return true
   if (!isIpv4(tuple.local)) return false
-  return tuple.local === 0xffff_ffff || skb.route?.type === 'broadcast' || skb.pktType === pktType.broadcast
+  return tuple.local === 0xffff_ffff || skb.route?.type === 'broadcast'
 }
 
 /** __udp4_lib_rcv, __udp6_lib_rcv. Owns the packet. */
