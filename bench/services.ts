@@ -8,6 +8,7 @@ import type { Namespace } from '../src/kernel/namespace.ts'
 import { attachIptables } from '../src/kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../src/kernel/netfilter/parse.ts'
 import { parseSets } from '../src/kernel/netfilter/set/parse-set.ts'
+import type { SetTable } from '../src/kernel/netfilter/set/set-table.ts'
 import { failed } from '../src/kernel/socket/errno.ts'
 import { udpOpen, udpReceive, udpSend } from '../src/kernel/socket/udp.ts'
 import { ipv4From } from '../src/net/address.ts'
@@ -71,7 +72,7 @@ function serviceRules(service: number): string {
 -A KUBE-SEP-${service} -p udp -m udp -j DNAT --to-destination ${serverText(service)}:5353`
 }
 
-function attachRules(ns: Namespace, text: string, sets: ReadonlySet<string>): void {
+function attachRules(ns: Namespace, text: string, sets: SetTable): void {
   const parsed = parseRuleset(`*nat\n${text}\nCOMMIT\n`, 4, { sets })
   if (!parsed.ok) throw new Error(parsed.problems[0]?.message)
   attachIptables(ns, 4, parsed.ruleset)
@@ -79,7 +80,7 @@ function attachRules(ns: Namespace, text: string, sets: ReadonlySet<string>): vo
 
 function byIptables(ns: Namespace, services: number): void {
   const rules = Array.from({ length: services }, (_, service) => serviceRules(service))
-  attachRules(ns, [common, ...rules].join('\n'), new Set())
+  attachRules(ns, [common, ...rules].join('\n'), new Map())
 }
 
 function byIpvs(ns: Namespace, services: number): void {
@@ -104,7 +105,7 @@ function byIpvs(ns: Namespace, services: number): void {
     '-A KUBE-SERVICES ! -s 10.244.0.0/16 -m set --match-set KUBE-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ',
     '-A KUBE-SERVICES -m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT',
   ]
-  attachRules(ns, [common, ...rules].join('\n'), new Set(sets.sets.keys()))
+  attachRules(ns, [common, ...rules].join('\n'), sets.sets)
   attachServices(ns, parsed.services)
 }
 

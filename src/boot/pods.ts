@@ -99,7 +99,7 @@ function changeRules(machine: Machine, cluster: ClusterModel, node: string): voi
   const found = cluster.nodes.find(({ name }) => name === node)
   if (found === undefined) return
   const [host] = deployCluster(cluster, [found.bare])
-  const sets = new Set(ns.netfilter.sets?.keys() ?? [])
+  const sets = ns.netfilter.sets ?? new Map()
   const text = host?.rulesets?.find(({ tool }) => tool === 'iptables')?.text ?? ''
   const parsed = parseRuleset(text, 4, { sets })
   if (parsed.ok) attachIptables(ns, 4, keeping(ns, parsed.ruleset))

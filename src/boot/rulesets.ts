@@ -44,14 +44,13 @@ function ipvsMistakes({ text }: RulesetModel, before: IpvsServiceSpec[]): readon
 /** The mistakes in the texts of one host, for `check`. */
 export const rulesetMistakes: RulesetReader = (texts) => {
   const { sets, mistakes } = readSets(texts)
-  const names = new Set(sets.keys())
   // a set whose text has a mistake is not missed by the rules
   const lenient = mistakes.size > 0
   const services: IpvsServiceSpec[] = []
   return texts.map((text) => {
     if (text.tool === 'ipset') return mistakes.get(text) ?? nothing
     if (text.tool === 'ipvs') return ipvsMistakes(text, services)
-    const parsed = parseRuleset(text.text, familyOf(text), { sets: names })
+    const parsed = parseRuleset(text.text, familyOf(text), { sets })
     if (parsed.ok) return nothing
     return lenient ? parsed.problems.filter(({ message }) => !message.includes('set')) : parsed.problems
   })
@@ -60,7 +59,7 @@ export const rulesetMistakes: RulesetReader = (texts) => {
 /** Parsed once for all cases that share a world: rules are not changed by packets. */
 const known = new WeakMap<RulesetModel, Ruleset>()
 
-function rulesetOf(model: RulesetModel, sets: ReadonlySet<string>): Ruleset {
+function rulesetOf(model: RulesetModel, sets: SetTable): Ruleset {
   const found = known.get(model)
   if (found !== undefined) return found
   const parsed = parseRuleset(model.text, familyOf(model), { sets })
@@ -85,9 +84,8 @@ export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): 
   const { sets, mistakes } = readSets(models)
   assert(mistakes.size === 0, 'a checked ipset text can be parsed')
   if (sets.size > 0) ns.netfilter.sets = sets
-  const names = new Set(sets.keys())
   for (const model of models) {
     if (model.tool === 'ipvs') attachServicesOf(ns, model)
-    else if (model.tool !== 'ipset') attachIptables(ns, familyOf(model), rulesetOf(model, names))
+    else if (model.tool !== 'ipset') attachIptables(ns, familyOf(model), rulesetOf(model, sets))
   }
 }

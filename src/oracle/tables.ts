@@ -5,6 +5,7 @@ import { conntrackText } from '../kernel/conntrack/text.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { iptablesSave } from '../kernel/netfilter/iptables.ts'
 import { formatIp } from '../net/address.ts'
 import type { Difference } from './compare.ts'
 import type { Namespaces } from './namespaces.ts'
@@ -110,6 +111,36 @@ function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[
   return found
 }
 
+/** Rules of `iptables-save -c` that packets can have met; the tables in the order of their names. */
+function ruleLines(text: string): string[] {
+  const tables: string[][] = []
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) tables.push([line])
+    else if (/^\[|^:[A-Z]/.test(line) && !line.includes(' - [')) tables.at(-1)?.push(line)
+  }
+  return tables.toSorted(([a = ''], [b = '']) => a.localeCompare(b)).flat()
+}
+
+/** IPv6: the kernel's own reports and solicitations are counted too, so only rules for these protocols can be compared. */
+const quiet6 = / -p (?:tcp|udp|sctp|gre|esp) /
+
+/** Which rules and policies of IPv4 matched how often and how many bytes; see `quiet6` for IPv6. */
+function compareRuleCounters(namespaces: Namespaces, ns: Namespace): Difference[] {
+  const found: Difference[] = []
+  for (const family of [4, 6] as const) {
+    if ((ns.netfilter.tables?.[family].size ?? 0) === 0) continue
+    const tool = family === 4 ? 'iptables' : 'ip6tables'
+    const model = ruleLines(iptablesSave(ns, family, { counters: true }))
+    const kernel = ruleLines(namespaces.read(ns.name, [`${tool}-legacy-save`, '-c']) ?? '')
+    for (const [index, line] of model.entries()) {
+      const other = kernel[index] ?? 'no rule'
+      if (line === other || (family === 6 && !quiet6.test(line))) continue
+      found.push({ subject: `a rule of ${tool} in ${ns.name}`, model: line, kernel: other })
+    }
+  }
+  return found
+}
+
 /** Compares the tables of all namespaces as they are at the end. */
 export function compareTables(
   machine: Machine,
@@ -119,5 +150,6 @@ export function compareTables(
   return [...machine.namespaces.values()].flatMap((ns) => [
     ...compareNeighbours(namespaces, ns, detail),
     ...compareFlowsTracked(namespaces, ns),
+    ...compareRuleCounters(namespaces, ns),
   ])
 }

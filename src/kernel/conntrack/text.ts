@@ -35,7 +35,8 @@ export function protocolOf(connection: Connection): string {
 function tupleText({ source, destination, protocol, sport, dport }: Tuple): string {
   const ends = `src=${formatIp(source)} dst=${formatIp(destination)}`
   if (isIcmp(protocol)) return `${ends} type=${dport >>> 8} code=${dport & 0xff} id=${sport}`
-  if (protocol === ipProtocol.gre) return `${ends} srckey=0x${sport.toString(16)} dstkey=0x${dport.toString(16)}`
+  if (protocol === ipProtocol.gre)
+    return `${ends} srckey=0x${sport.toString(16)} dstkey=0x${dport.toString(16)}`
   return hasPorts(protocol) ? `${ends} sport=${sport} dport=${dport}` : ends
 }
 

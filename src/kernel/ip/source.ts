@@ -84,13 +84,15 @@ export function plainFlow(destination: Ipv4): Flow {
 
 /**
  * inet_addr_type(): what kind of address this is for the namespace, asked of table local only. 0.0.0.0 and
- * 255.255.255.255 are broadcast, 224.0.0.0/4 multicast, everything unknown unicast.
+ * 255.255.255.255 are broadcast, 224.0.0.0/4 multicast, everything unknown unicast; with `dev` (inet_dev_addr_type) also
+ * what another device has.
  */
-export function addressType(ns: Namespace, address: Ipv4): RouteType {
+export function addressType(ns: Namespace, address: Ipv4, dev?: NetDevice): RouteType {
   if (address === 0 || address === 0xffff_ffff) return 'broadcast'
   if (address >>> 28 === 14) return 'multicast'
   const found = lookupInTable(ns, routeTable.local, plainFlow(address))
-  return typeof found === 'string' ? 'unicast' : found.route.type
+  if (typeof found === 'string' || (dev !== undefined && found.nextHop.device !== dev)) return 'unicast'
+  return found.route.type
 }
 
 /** inet_addr_onlink(): whether `address` (and `with`, unless 0) lies in a subnet of the device. */

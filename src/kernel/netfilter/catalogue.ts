@@ -1,5 +1,6 @@
 // Every match and target that is modelled, by name: what the parser looks words up in.
 import type { MatchKind, TargetKind } from './extension.ts'
+import { addressTypeMatches } from './match/addrtype.ts'
 import { bpfMatches } from './match/bpf.ts'
 import { chanceMatches } from './match/chance.ts'
 import { conntrackMatches } from './match/conntrack.ts'
@@ -10,6 +11,7 @@ import { markMatches } from './match/mark.ts'
 import { placeMatches } from './match/place.ts'
 import { portMatches } from './match/ports.ts'
 import { recentMatches } from './match/recent.ts'
+import { reversePathMatches } from './match/rpfilter.ts'
 import { setMatches } from './match/set.ts'
 import { socketMatches } from './match/socket.ts'
 import { fieldTargets } from './target/fields.ts'
@@ -29,6 +31,8 @@ const matches: readonly MatchKind[] = [
   ...hashlimitMatches,
   ...recentMatches,
   ...placeMatches,
+  ...reversePathMatches,
+  ...addressTypeMatches,
   ...setMatches,
   ...socketMatches,
   ...bpfMatches,

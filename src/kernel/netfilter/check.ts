@@ -1,10 +1,11 @@
 // What a rule set must satisfy as a whole: chains that are jumped to exist, no chain reaches itself, targets stand where
 // they may, sets exist (mark_source_chains(), check_target() of ip_tables.c).
 import { didYouMean } from '../../base/closest.ts'
-import { targetKinds } from './catalogue.ts'
-import type { SetUse } from './extension.ts'
+import { matchKinds, targetKinds } from './catalogue.ts'
+import type { OptionStanding, SetUse, Standing } from './extension.ts'
 import type { HookName } from './hook.ts'
 import { builtInChains, type RuleSpec, type Ruleset, type TableSpec } from './ruleset.ts'
+import { type KnownSets, setFits } from './set/set-table.ts'
 import type { Place, ReportProblem } from './words.ts'
 
 const verdictWords = ['ACCEPT', 'DROP', 'RETURN'] as const
@@ -29,7 +30,10 @@ function jumpsOf(table: TableSpec, chain: string): { readonly chain: string; rea
   return rules.flatMap(({ target }) => (target.kind === 'chain' ? [target] : []))
 }
 
-/** Depth-first over jumps; the jump that closes a circle is reported, once for each chain. */
+/**
+ * mark_source_chains(): depth-first over the jumps from built-in chains; the jump that closes a circle is reported, once for
+ * each chain. A circle that no packet can come into does no harm.
+ */
 function checkLoops(table: TableSpec, report: ReportProblem): boolean {
   const done = new Set<string>()
   const path: string[] = []
@@ -49,7 +53,7 @@ function checkLoops(table: TableSpec, report: ReportProblem): boolean {
     path.pop()
     done.add(chain)
   }
-  for (const chain of table.chains.keys()) visit(chain)
+  for (const hook of builtInChains[table.name]) visit(hook)
   return sound
 }
 
@@ -67,23 +71,49 @@ function hooksInto(table: TableSpec): ReadonlyMap<string, ReadonlySet<HookName>>
   return into
 }
 
-function checkTarget(
+interface Position {
+  readonly table: TableSpec
+  /** The hooks from which packets come to the rule. */
+  readonly hooks: ReadonlySet<HookName>
+  readonly place: Place
+  readonly report: ReportProblem
+}
+
+/** xt_check_match(), xt_check_target(): the table and the hooks. False after a report. */
+function checkStanding({ what, tables, hooks }: OptionStanding, at: Position): boolean {
+  if (tables !== undefined && !tables.includes(at.table.name)) {
+    at.report(at.place, `${what} is only valid in table ${tables.join(' or ')}`)
+    return false
+  }
+  const wrong = [...at.hooks].find((hook) => hooks !== undefined && !hooks.includes(hook))
+  if (wrong === undefined || hooks === undefined) return true
+  at.report(at.place, `${what} is only valid in ${hooks.join(', ')}, but packets come here from ${wrong}`)
+  return false
+}
+
+function checkPlace(
   table: TableSpec,
   rule: RuleSpec,
-  hooks: ReadonlySet<HookName>,
+  into: ReadonlySet<HookName>,
   report: ReportProblem,
 ): void {
-  const { target } = rule
-  if (target.kind !== 'extension') return
-  const kind = targetKinds.get(target.name)
-  if (kind?.tables !== undefined && !kind.tables.includes(table.name)) {
-    report(target.place, `target \`${target.name}\` is only valid in table ${kind.tables.join(' or ')}`)
-    return
+  const { matches, target } = rule
+  for (const { name, spec, place } of matches) {
+    const at = { table, hooks: into, place, report }
+    const sound = checkStanding({ what: `match \`${name}\``, ...standingOf(matchKinds.get(name)) }, at)
+    if (sound && spec.standing !== undefined) checkStanding(spec.standing, at)
   }
-  const wrong = [...hooks].find((hook) => kind?.hooks !== undefined && !kind.hooks.includes(hook))
-  if (wrong !== undefined && kind?.hooks !== undefined) {
-    const message = `target \`${target.name}\` is only valid in ${kind.hooks.join(', ')}, but packets come here from ${wrong}`
-    report(target.place, message)
+  if (target.kind !== 'extension') return
+  const { name, spec, place } = target
+  const at = { table, hooks: into, place, report }
+  const sound = checkStanding({ what: `target \`${name}\``, ...standingOf(targetKinds.get(name)) }, at)
+  if (sound && spec.standing !== undefined) checkStanding(spec.standing, at)
+}
+
+function standingOf(kind: Standing | undefined): Standing {
+  return {
+    ...(kind?.tables === undefined ? {} : { tables: kind.tables }),
+    ...(kind?.hooks === undefined ? {} : { hooks: kind.hooks }),
   }
 }
 
@@ -92,27 +122,28 @@ function setsOfRule(rule: RuleSpec): readonly SetUse[] {
   return [...rule.matches.flatMap(({ spec }) => spec.sets ?? []), ...target]
 }
 
-function checkSets(rule: RuleSpec, sets: ReadonlySet<string>, report: ReportProblem): void {
+function checkSets(rule: RuleSpec, family: 4 | 6, sets: KnownSets, report: ReportProblem): void {
   for (const { name, place } of setsOfRule(rule)) {
-    if (sets.has(name)) continue
-    report(
-      place,
-      `there is no set \`${name}\``,
-      didYouMean(name, sets) ?? 'sets are made by ipset, before the rules',
-    )
+    const set = sets.get(name)
+    if (set === undefined) {
+      const hint = didYouMean(name, sets.keys()) ?? 'sets are made by ipset, before the rules'
+      report(place, `there is no set \`${name}\``, hint)
+    } else if (!setFits(set, family)) {
+      report(place, `set \`${name}\` holds IPv${set.family} addresses, which no packet of this rule has`)
+    }
   }
 }
 
 /** Reports everything about a rule set that no single line is to blame for. */
-export function checkRuleset(ruleset: Ruleset, sets: ReadonlySet<string>, report: ReportProblem): void {
+export function checkRuleset(ruleset: Ruleset, sets: KnownSets, report: ReportProblem): void {
   for (const table of ruleset.tables) {
     const sound = checkJumps(table, report) && checkLoops(table, report)
     const into = sound ? hooksInto(table) : new Map<string, ReadonlySet<HookName>>()
     for (const chain of table.chains.values()) {
       const hooks = into.get(chain.name) ?? new Set<HookName>()
       for (const rule of chain.rules) {
-        checkTarget(table, rule, hooks, report)
-        checkSets(rule, sets, report)
+        checkPlace(table, rule, hooks, report)
+        checkSets(rule, ruleset.family, sets, report)
       }
     }
   }

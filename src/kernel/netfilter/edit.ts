@@ -15,6 +15,7 @@ import {
   type TableSpec,
   tableNames,
 } from './ruleset.ts'
+import type { KnownSets } from './set/set-table.ts'
 import { type ReportProblem, type RulesetProblem, type Word, wordsOf } from './words.ts'
 
 const zero = { packets: 0, bytes: 0 }
@@ -58,7 +59,14 @@ function ruleOf(edit: Edit, chain: ChainSpec, words: readonly Word[]): RuleSpec 
     edit.report(place, message, hint)
     return undefined
   }
-  const scope = { family: edit.family, table: edit.table.name, chain: chain.name, protocol: -1, report }
+  const scope: RuleScope = {
+    family: edit.family,
+    table: edit.table.name,
+    chain: chain.name,
+    protocol: -1,
+    onlySyn: false,
+    report,
+  }
   return parseRule(words, scope, words[0]?.line ?? 1, zero)
 }
 
@@ -172,7 +180,7 @@ function splitCommand(
 export function editRuleset(
   ruleset: Ruleset,
   text: string,
-  options: { readonly sets?: ReadonlySet<string> } = {},
+  options: { readonly sets?: KnownSets } = {},
 ): ParsedRuleset {
   const problems: RulesetProblem[] = []
   const report: ReportProblem = ({ line, column, length }, message, hint) => {
@@ -187,6 +195,6 @@ export function editRuleset(
   const at = ruleset.tables.findIndex(({ name }) => name === changed.name)
   tables.splice(at === -1 ? tables.length : at, 0, changed)
   const result: Ruleset = { family: ruleset.family, tables }
-  checkRuleset(result, options.sets ?? new Set(), report)
+  checkRuleset(result, options.sets ?? new Map(), report)
   return problems.length === 0 ? { ok: true, ruleset: result } : { ok: false, problems }
 }

@@ -55,10 +55,26 @@ export interface Binding {
  */
 export type Need = 'conntrack' | 'defrag'
 
+/** Where in a rule set something may stand (struct xt_match, struct xt_target: table, hooks); undefined: anywhere. */
+export interface Standing {
+  readonly tables?: readonly TableName[]
+  /** Hooks from which packets may come to the rule. */
+  readonly hooks?: readonly HookName[]
+}
+
+/** What some options of an extension ask for beyond it (checkentry). */
+export interface OptionStanding extends Standing {
+  /** The options, as they are named in a message. */
+  readonly what: string
+}
+
 /** A match with its options read. */
 export interface MatchSpec {
   /** The options as iptables-save prints them, without `-m NAME`; '' for none. */
   readonly text: string
+  readonly standing?: OptionStanding
+  /** Only segments with SYN match: what TCPMSS insists on. */
+  readonly onlySyn?: boolean
   readonly need?: Need
   /** Names of ipsets that must exist. */
   readonly sets?: readonly SetUse[]
@@ -74,6 +90,7 @@ export interface SetUse {
 export interface TargetSpec {
   /** The options as iptables-save prints them, without `-j NAME`. */
   readonly text: string
+  readonly standing?: OptionStanding
   readonly need?: Need
   readonly sets?: readonly SetUse[]
   readonly bind: (binding: Binding) => Action
@@ -104,11 +121,13 @@ export interface RuleScope {
   readonly chain: string
   /** -1 without `-p`, or with a negated one. */
   readonly protocol: number
+  /** A match of the rule lets only segments with SYN pass; known to targets. */
+  readonly onlySyn: boolean
   /** Writes a mistake; the spec that is being read is given up. */
   readonly report: (place: Place, message: string, hint?: string) => undefined
 }
 
-interface Extension<Spec> {
+interface Extension<Spec> extends Standing {
   readonly name: string
   readonly families?: readonly (4 | 6)[]
   readonly options: readonly OptionShape[]
@@ -118,7 +137,4 @@ interface Extension<Spec> {
 
 export type MatchKind = Extension<MatchSpec>
 
-export interface TargetKind extends Extension<TargetSpec> {
-  readonly tables?: readonly TableName[]
-  readonly hooks?: readonly HookName[]
-}
+export type TargetKind = Extension<TargetSpec>

@@ -36,21 +36,31 @@ export const protocolNumbers: ReadonlyMap<string, number> = new Map([
   ['icmp', 1],
   ['igmp', 2],
   ['ipencap', 4],
-  ['ipip', 4],
   ['tcp', 6],
+  ['egp', 8],
   ['udp', 17],
   ['dccp', 33],
   ['ipv6', 41],
+  ['ipv6-route', 43],
+  ['ipv6-frag', 44],
+  ['rsvp', 46],
   ['gre', 47],
   ['esp', 50],
   ['ah', 51],
   ['ipv6-icmp', 58],
   ['icmpv6', 58],
   ['icmp6', 58],
+  ['ipv6-nonxt', 59],
+  ['ipv6-opts', 60],
+  ['eigrp', 88],
   ['ospf', 89],
+  ['ipip', 94],
+  ['pim', 103],
   ['vrrp', 112],
+  ['l2tp', 115],
   ['sctp', 132],
   ['udplite', 136],
+  ['mobility-header', 135],
   ['mh', 135],
   ['ipv6-mh', 135],
 ])
@@ -79,8 +89,10 @@ export function printHeader(header: HeaderMatch): string {
   const { source, destination, protocol } = header
   if (source) text += `${bang(source.inverted)}-s ${formatMaskedAddress(source.value)} `
   if (destination) text += `${bang(destination.inverted)}-d ${formatMaskedAddress(destination.value)} `
-  if (header.in) text += `${bang(header.in.inverted)}-i ${deviceText(header.in.value)} `
-  if (header.out) text += `${bang(header.out.inverted)}-o ${deviceText(header.out.value)} `
+  if (header.in && deviceText(header.in.value) !== '+')
+    text += `${bang(header.in.inverted)}-i ${deviceText(header.in.value)} `
+  if (header.out && deviceText(header.out.value) !== '+')
+    text += `${bang(header.out.inverted)}-o ${deviceText(header.out.value)} `
   if (protocol && protocol.value !== 0)
     text += `${bang(protocol.inverted)}-p ${protocolText(protocol.value)} `
   if (header.fragment) text += `${bang(header.fragment.inverted)}-f `

@@ -32,7 +32,9 @@ test('sets are printed as they were written', () => {
 function forward(rule: string): ReturnType<typeof ipLab> {
   const lab = ipLab()
   attachIpset(lab.r, 'create seen hash:ip family inet timeout 5')
-  const parsed = parseRuleset(`*mangle\n-A FORWARD -i ra ${rule}\nCOMMIT`, 4, { sets: new Set(['seen']) })
+  const parsed = parseRuleset(`*mangle\n-A FORWARD -i ra ${rule}\nCOMMIT`, 4, {
+    sets: lab.r.netfilter.sets ?? new Map(),
+  })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
   attachIptables(lab.r, 4, parsed.ruleset)
   return lab

@@ -41,7 +41,7 @@ function quietLab(options: Parameters<typeof ipLab>[0] = {}): IpLab {
 
 function attach(lab: IpLab, rules: string, sets?: string): void {
   if (sets !== undefined) expect(attachIpset(lab.r, sets)).toEqual([])
-  const parsed = parseRuleset(rules, 4, { sets: new Set(lab.r.netfilter.sets?.keys() ?? []) })
+  const parsed = parseRuleset(rules, 4, { sets: lab.r.netfilter.sets ?? new Map() })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
   attachIptables(lab.r, 4, parsed.ruleset)
 }

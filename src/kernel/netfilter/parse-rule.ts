@@ -1,6 +1,7 @@
 // One rule: the words behind `-A CHAIN`. Options go to the header, to the matches loaded so far, or to the target, as
 // iptables itself hands them out; the protocol's own match is loaded when one of its options appears.
 import { didYouMean } from '../../base/closest.ts'
+import { isUnspecified } from '../../net/address.ts'
 import { matchKinds, targetKinds } from './catalogue.ts'
 import type { Given, MatchKind, OptionShape, RuleScope, TargetKind } from './extension.ts'
 import { type HeaderMatch, protocolNumbers, protocolText } from './header-match.ts'
@@ -23,6 +24,8 @@ interface Draft {
   target: Loaded<TargetKind> | undefined
   jump: { readonly word: Word; readonly goto: boolean } | undefined
   counters: Counters
+  /** Parts of the header that were given. */
+  readonly seen: Set<keyof HeaderMatch>
   failed: boolean
 }
 
@@ -54,6 +57,12 @@ const headerOptions: ReadonlyMap<string, keyof HeaderMatch> = new Map([
   ['--proto', 'protocol'],
 ])
 
+/** Built-in chains whose packets have no such device: iptables refuses the option there. */
+const deviceless: Partial<Record<keyof HeaderMatch, readonly string[]>> = {
+  in: ['OUTPUT', 'POSTROUTING'],
+  out: ['PREROUTING', 'INPUT'],
+}
+
 function fail(draft: Draft, word: Word, message: string, hint?: string): void {
   draft.failed = true
   draft.scope.report(word, message, hint)
@@ -84,7 +93,7 @@ function readHeaderValue(draft: Draft, part: keyof HeaderMatch, value: Word, inv
         return
       }
       // 0.0.0.0/0 without `!` says nothing and is not printed
-      if (inverted || !value.text.endsWith('/0')) header[part] = { value: address, inverted }
+      if (inverted || !isUnspecified(address.mask)) header[part] = { value: address, inverted }
       return
     }
     case 'in':
@@ -102,6 +111,7 @@ function readHeaderValue(draft: Draft, part: keyof HeaderMatch, value: Word, inv
         fail(draft, value, `there is no protocol \`${value.text}\``, hint)
         return
       }
+      if (protocol === 0 && inverted) fail(draft, value, 'a rule without any protocol matches nothing')
       header.protocol = { value: protocol, inverted }
       scope.protocol = inverted || protocol === 0 ? -1 : protocol
       return
@@ -124,15 +134,30 @@ function loadMatch(draft: Draft, name: Word): Loaded<MatchKind> | undefined {
 }
 
 function readJump(draft: Draft, value: Word, goto: boolean): void {
+  if (draft.jump !== undefined) {
+    fail(draft, value, 'a rule has one target')
+    return
+  }
   draft.jump = { word: value, goto }
+  const { family, table } = draft.scope
+  if (table === 'nat' && value.text === 'DROP' && !goto) {
+    fail(draft, value, 'table `nat` is not for filtering: iptables refuses `DROP` in it')
+    return
+  }
   const kind = goto ? undefined : targetKinds.get(value.text)
-  if (kind !== undefined) draft.target = { kind, word: value, given: [] }
+  if (kind?.families?.includes(family) === false)
+    fail(draft, value, `there is no target \`${value.text}\` for IPv${family}`)
+  else if (kind !== undefined) draft.target = { kind, word: value, given: [] }
 }
 
 /** Options of the rule itself; false when the word is none of them. */
 function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean): boolean {
   const part = headerOptions.get(option.text)
   if (part !== undefined) {
+    if (deviceless[part]?.includes(draft.scope.chain) === true)
+      fail(draft, option, `\`${option.text}\` cannot be used with ${draft.scope.chain}`)
+    if (draft.seen.has(part)) fail(draft, option, `\`${option.text}\` is given twice`)
+    draft.seen.add(part)
     const value = next(draft, cursor, option)
     if (value !== undefined) readHeaderValue(draft, part, value, inverted)
     return true
@@ -140,6 +165,7 @@ function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean)
   switch (option.text) {
     case '-f':
     case '--fragment':
+      if (draft.scope.family === 6) fail(draft, option, '`-f` is of IPv4')
       draft.header.fragment = { inverted }
       return true
     case '-m':
@@ -160,6 +186,8 @@ function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean)
     case '--set-counters': {
       const packets = next(draft, cursor, option)
       const bytes = packets === undefined ? undefined : next(draft, cursor, option)
+      for (const word of [packets, bytes])
+        if (word !== undefined && !/^[0-9]+$/.test(word.text)) fail(draft, word, 'a counter is a number')
       draft.counters = { packets: Number(packets?.text ?? 0), bytes: Number(bytes?.text ?? 0) }
       return true
     }
@@ -260,7 +288,7 @@ function finishMatches(draft: Draft): RuleMatch[] | undefined {
   for (const { kind, given, word } of draft.matches) {
     const spec = kind.read(given, draft.scope, word)
     if (spec === undefined) draft.failed = true
-    else matches.push({ name: kind.name, spec })
+    else matches.push({ name: kind.name, spec, place: word })
   }
   return draft.failed ? undefined : matches
 }
@@ -279,6 +307,7 @@ export function parseRule(
     target: undefined,
     jump: undefined,
     counters,
+    seen: new Set(),
     failed: false,
   }
   const cursor: Cursor = { words, at: 0 }
@@ -288,6 +317,7 @@ export function parseRule(
     if (word === undefined) break
     cursor.at += 1
     if (word.text === '!' && !word.quoted) {
+      if (inverted) fail(draft, word, 'one `!` is enough')
       inverted = true
       continue
     }
@@ -297,6 +327,7 @@ export function parseRule(
     inverted = false
   }
   const matches = finishMatches(draft)
+  draft.scope.onlySyn = matches?.some(({ spec }) => spec.onlySyn === true) === true
   const target = draft.failed ? undefined : finishTarget(draft)
   if (matches === undefined || target === undefined) return undefined
   return { line, header: draft.header, matches, target, counters: draft.counters }

@@ -68,6 +68,44 @@ test.each([
   ['word without an option', filter('-A INPUT tcp'), /2:10 `tcp` stands where an option is expected/],
   ['nth out of range', filter('-A INPUT -m statistic --mode nth --every 3 --packet 3'), /must be smaller/],
   ['policy', filter(':INPUT REJECT [0:0]'), /ACCEPT or DROP/],
+  [
+    'match in a wrong table',
+    filter('-A INPUT -m rpfilter -j DROP'),
+    /2:13 match `rpfilter` is only valid in table raw or mangle/,
+  ],
+  [
+    'match at a wrong hook',
+    filter('-A INPUT -m owner --uid-owner 0'),
+    /2:13 match `owner` is only valid in OUTPUT, POSTROUTING, but packets come here from INPUT/,
+  ],
+  [
+    'option at a wrong hook',
+    filter('-A INPUT -m addrtype --dst-type LOCAL --limit-iface-out'),
+    /`--limit-iface-out` is only valid in FORWARD, OUTPUT, POSTROUTING/,
+  ],
+  [
+    'port of a bridge that is not known yet',
+    filter('-A OUTPUT -m physdev --physdev-out r0'),
+    /`--physdev-out` without `--physdev-is-bridged` is only valid in/,
+  ],
+  [
+    'MSS of any segment',
+    filter('-A FORWARD -p tcp -j TCPMSS --set-mss 500'),
+    /needs `-m tcp` with `--tcp-flags ... SYN`/,
+  ],
+  [
+    'MSS of the path before it is known',
+    filter('-A INPUT -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu'),
+    /`--clamp-mss-to-pmtu` is only valid in FORWARD/,
+  ],
+  ['device where there is none', filter('-A INPUT -o eth0'), /2:10 `-o` cannot be used with INPUT/],
+  [
+    'filtering in nat',
+    problems('*nat', '-A OUTPUT -j DROP', 'COMMIT'),
+    /2:14 table `nat` is not for filtering/,
+  ],
+  ['two targets', filter('-A INPUT -j ACCEPT -j DROP'), /2:23 a rule has one target/],
+  ['two sources', filter('-A INPUT -s 10.0.0.1 -s 10.0.0.2'), /2:22 `-s` is given twice/],
   ['tcp-reset without tcp', filter('-A INPUT -j REJECT --reject-with tcp-reset'), /needs `-p tcp`/],
 ])('%s', (_name, found, wanted) => {
   expect(found.join('\n')).toMatch(wanted)

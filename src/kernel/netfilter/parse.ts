@@ -14,6 +14,7 @@ import {
   type TableSpec,
   tableNames,
 } from './ruleset.ts'
+import type { KnownSets } from './set/set-table.ts'
 import { type ReportProblem, type RulesetProblem, type Word, wordsOf } from './words.ts'
 
 export type ParsedRuleset =
@@ -135,7 +136,14 @@ function addRule(parse: Parse, table: OpenTable, words: readonly Word[], counter
     parse.report(place, message, hint)
     return undefined
   }
-  const scope = { family, table: table.name, chain: name.text, protocol: -1, report: report as never }
+  const scope = {
+    family,
+    table: table.name,
+    chain: name.text,
+    protocol: -1,
+    onlySyn: false,
+    report: report as never,
+  }
   const rule = parseRule(numbered ? rest.slice(1) : rest, scope, command.line, counters)
   if (rule === undefined) return
   if (insert) chain.rules.splice(numbered ? Number(rest[0]?.text) - 1 : 0, 0, rule)
@@ -212,7 +220,7 @@ function readLine(parse: Parse, words: readonly Word[]): void {
 export function parseRuleset(
   text: string,
   family: 4 | 6,
-  options: { readonly sets?: ReadonlySet<string> } = {},
+  options: { readonly sets?: KnownSets } = {},
 ): ParsedRuleset {
   const problems: RulesetProblem[] = []
   const report: ReportProblem = ({ line, column, length }, message, hint) => {
@@ -227,7 +235,7 @@ export function parseRuleset(
     report(parse.open.word, `table \`${parse.open.name}\` is not closed with COMMIT`)
   }
   const ruleset: Ruleset = { family, tables: parse.tables }
-  if (problems.length === 0) checkRuleset(ruleset, options.sets ?? new Set(), report)
+  if (problems.length === 0) checkRuleset(ruleset, options.sets ?? new Map(), report)
   problems.sort((left, right) => left.line - right.line || left.column - right.column)
   return problems.length === 0 ? { ok: true, ruleset } : { ok: false, problems }
 }

@@ -36,6 +36,7 @@ export type RuleTarget =
 export interface RuleMatch {
   readonly name: string
   readonly spec: MatchSpec
+  readonly place: Place
 }
 
 export interface RuleSpec {

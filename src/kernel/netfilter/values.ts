@@ -81,9 +81,10 @@ const services: ReadonlyMap<string, number> = new Map([
   ['postgresql', 5432],
 ])
 
-/** A port by number or by well-known name. */
+/** A port by number, which is always decimal, or by well-known name. */
 export function parsePort(text: string): number | undefined {
-  return services.get(text) ?? parseNumber(text, 0xffff)
+  const number = /^[0-9]+$/.test(text) ? Number(text) : undefined
+  return services.get(text) ?? (number !== undefined && number <= 0xffff ? number : undefined)
 }
 
 /** `80`, `1:1023`, `:1023`, `1024:`; `separator` is `:` for matches, `-` for NAT ranges. */

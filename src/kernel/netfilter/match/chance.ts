@@ -52,10 +52,11 @@ function readNth(
   if (option === undefined) return scope.report(word, '`--mode nth` needs `--every`')
   const every = read(option, scope, (text) => parseNumber(text), 'number')
   const start = find(given, '--packet')
-  const packet = start === undefined ? 0 : read(start, scope, (text) => parseNumber(text), 'number')
+  if (start === undefined) return scope.report(option.word, '`--every` needs `--packet` too')
+  const packet = read(start, scope, (text) => parseNumber(text), 'number')
   if (every === undefined || packet === undefined) return undefined
   if (every === 0) return scope.report(option.word, '`--every` cannot be 0')
-  if (packet >= every) return scope.report(start?.word ?? word, '`--packet` must be smaller than `--every`')
+  if (packet >= every) return scope.report(start.word, '`--packet` must be smaller than `--every`')
   const negate = inverted || option.inverted
   return {
     text: `--mode nth ${bang(negate)}--every ${every} --packet ${packet}`,
@@ -154,6 +155,9 @@ export class Bucket {
   }
 }
 
+/** XT_LIMIT_SCALE: a token takes at least a ten-thousandth of a second. */
+const fastestLimit = second / 10_000
+
 const limit: MatchKind = {
   name: 'limit',
   options: [withValue('--limit'), withValue('--limit-burst')],
@@ -166,6 +170,10 @@ const limit: MatchKind = {
       burstOption === undefined ? 5 : read(burstOption, scope, (text) => parseNumber(text, 10_000), 'number')
     if (rate === undefined || burst === undefined) return undefined
     const { interval } = rate
+    if (option !== undefined && interval < fastestLimit)
+      return scope.report(option.values[0] ?? option.word, 'a limit is at most 10000/second')
+    if (burstOption !== undefined && burst === 0)
+      return scope.report(burstOption.values[0] ?? burstOption.word, '`--limit-burst` must be above 0')
     const text = `--limit ${rate.text}${burst === 5 ? '' : ` --limit-burst ${burst}`}`
     const bind = ({ ns }: { readonly ns: Namespace }): Matcher => {
       const bucket = new Bucket(ns, interval, burst)

@@ -1,5 +1,6 @@
 // What conntrack knows of a packet: xt_conntrack.c and its older form xt_state.c. Facts: linux 8.11 (virtual states).
 import { didYouMean } from '../../../base/closest.ts'
+import { parseIp } from '../../../net/address.ts'
 import { type Connection, connInfo, connStatus, directionOf, tupleOf } from '../../conntrack/connection.ts'
 import { secondsLeft } from '../../conntrack/timeouts.ts'
 import type { Tuple } from '../../conntrack/tuple.ts'
@@ -27,6 +28,8 @@ const stateBits: ReadonlyMap<string, number> = new Map([
   ['SNAT', 32],
   ['DNAT', 64],
 ])
+/** What the older match knows. */
+const plainStates = new Map([...stateBits].filter(([name]) => name !== 'SNAT' && name !== 'DNAT'))
 /** The order in which the tools print states. */
 const stateOrder = ['INVALID', 'NEW', 'RELATED', 'ESTABLISHED', 'UNTRACKED', 'SNAT', 'DNAT'] as const
 
@@ -80,7 +83,12 @@ function addressTest(direction: 0 | 1, side: 'source' | 'destination'): Reader {
     const wanted = read(option, scope, (text) => parseMaskedAddress(text, scope.family), 'address')
     if (wanted === undefined) return undefined
     const { address, mask } = wanted
-    const whole = formatMaskedAddress(wanted).replace(scope.family === 4 ? /\/32$/ : /\/128$/, '')
+    // the tool prints the address as it was given, with its host bits
+    const given = parseIp(valueText(option).split('/')[0] ?? '') ?? address
+    const whole = formatMaskedAddress({ address: given, mask }).replace(
+      scope.family === 4 ? /\/32$/ : /\/128$/,
+      '',
+    )
     return {
       print: `${bang(option.inverted)}${option.name} ${whole}`,
       test: (connection) => {
@@ -225,7 +233,7 @@ const state: MatchKind = {
   read: (given, scope, word): MatchSpec | undefined => {
     const option = find(given, '--state')
     if (option === undefined) return scope.report(word, '`-m state` needs `--state`')
-    const mask = readBits(option, scope, stateBits)
+    const mask = readBits(option, scope, plainStates)
     if (mask === undefined) return undefined
     const text = `${bang(option.inverted)}--state ${bitsText(mask, stateOrder, stateBits)}`
     return { text, need: 'conntrack', bind: () => stateMatcher(mask & 31, option.inverted) }

@@ -9,7 +9,7 @@ import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } fro
 import { portAt } from '../header-match.ts'
 import { maskAddress, parseNumber, prefixMask } from '../values.ts'
 import { Bucket, parseRate, type Rate } from './chance.ts'
-import { find, read, valueText, withValue } from './given.ts'
+import { find, negatable, read, valueText, withValue } from './given.ts'
 
 const modes = ['srcip', 'srcport', 'dstip', 'dstport'] as const
 type Mode = (typeof modes)[number]
@@ -117,7 +117,7 @@ function readOptions(given: readonly Given[], scope: RuleScope, word: Given['wor
     return undefined
   return {
     rate,
-    above: above !== undefined,
+    above: (above !== undefined) !== option.inverted,
     burst,
     modes: chosen,
     name: valueText(name),
@@ -133,13 +133,20 @@ const tableOptions = [
   '--hashlimit-htable-expire',
 ] as const
 
+/** What the tool does not print. */
+const tableDefaults: Readonly<Record<string, string>> = {
+  '--hashlimit-htable-gcinterval': '1000',
+  '--hashlimit-htable-expire': '1000',
+}
+
 function textOf(options: HashLimit, given: readonly Given[], full: number): string {
   let text = `--hashlimit-${options.above ? 'above' : 'upto'} ${options.rate.text} --hashlimit-burst ${options.burst}`
   if (options.modes.length > 0) text += ` --hashlimit-mode ${options.modes.join(',')}`
   text += ` --hashlimit-name ${options.name}`
   for (const name of tableOptions) {
     const option = find(given, name)
-    if (option !== undefined) text += ` ${name} ${valueText(option)}`
+    if (option !== undefined && valueText(option) !== tableDefaults[name])
+      text += ` ${name} ${valueText(option)}`
   }
   if (options.sourceMask !== full) text += ` --hashlimit-srcmask ${options.sourceMask}`
   if (options.destinationMask !== full) text += ` --hashlimit-dstmask ${options.destinationMask}`
@@ -149,8 +156,8 @@ function textOf(options: HashLimit, given: readonly Given[], full: number): stri
 const hashlimit: MatchKind = {
   name: 'hashlimit',
   options: [
-    { names: ['--hashlimit-upto', '--hashlimit'], values: 1 },
-    withValue('--hashlimit-above'),
+    negatable('--hashlimit-upto', '--hashlimit'),
+    negatable('--hashlimit-above'),
     withValue('--hashlimit-burst'),
     withValue('--hashlimit-mode'),
     withValue('--hashlimit-name'),

@@ -67,7 +67,7 @@ function ttlMatch(name: 'ttl' | 'hl', family: 4 | 6): MatchKind {
     name,
     families: [family],
     options: options.map((option) =>
-      option.endsWith('-eq') ? negatable(option) : { names: [option], values: 1 },
+      option.endsWith('-eq') ? negatable(option, `--${name}`) : { names: [option], values: 1 },
     ),
     read: (given, scope, word): MatchSpec | undefined => {
       const [option] = given
@@ -160,9 +160,9 @@ const packetTypes: ReadonlyMap<string, number> = new Map([
   ['multicast', pktType.multicast],
 ])
 
-/** On the loopback device every packet is for this host; the address then says what it was (pkttype_mt). */
+/** Of a copy for this host itself the address says what it was (pkttype_mt). */
 function typeOf({ skb, l3, family }: ChainPacket): number {
-  if (skb.pktType !== pktType.host || skb.dev.kind !== 'loopback') return skb.pktType
+  if (skb.pktType !== pktType.loopback) return skb.pktType
   if (family === 6)
     return readU8(skb.bytes, l3 + ipv6At.destination) === 0xff ? pktType.multicast : pktType.broadcast
   return readU8(skb.bytes, l3 + ipv4At.destination) >>> 4 === 14 ? pktType.multicast : pktType.broadcast
@@ -174,7 +174,9 @@ const pkttype: MatchKind = {
   read: (given, scope, word): MatchSpec | undefined => {
     const option = find(given, '--pkt-type')
     if (option === undefined) return scope.report(word, '`-m pkttype` needs `--pkt-type`')
-    const wanted = read(option, scope, (text) => packetTypes.get(text.toLowerCase()), 'packet type')
+    const typed = (text: string): number | undefined =>
+      packetTypes.get(text.toLowerCase() === 'host' ? 'unicast' : text.toLowerCase())
+    const wanted = read(option, scope, typed, 'packet type')
     if (wanted === undefined) return undefined
     const name = [...packetTypes].find(([, type]) => type === wanted)?.[0] ?? ''
     return {
@@ -186,6 +188,7 @@ const pkttype: MatchKind = {
 
 const mac: MatchKind = {
   name: 'mac',
+  hooks: ['PREROUTING', 'INPUT', 'FORWARD'],
   options: [negatable('--mac-source')],
   read: (given, scope, word): MatchSpec | undefined => {
     const option = find(given, '--mac-source')

@@ -6,6 +6,7 @@ import { ipProtocol } from '../../../net/protocol.ts'
 import type { Matcher, MatchKind } from '../extension.ts'
 import { bang, parseNumber } from '../values.ts'
 import { find, negatable, valueText } from './given.ts'
+import { hasHeader } from './ports.ts'
 
 /** Type and the codes that belong to a name. */
 interface IcmpName {
@@ -49,6 +50,7 @@ const names4: ReadonlyMap<string, IcmpName> = new Map([
   ['router-solicitation', all(10)],
   ['time-exceeded', all(11)],
   ['ttl-exceeded', all(11)],
+  ['TTL-exceeded', all(11)],
   ['ttl-zero-during-transit', one(11, 0)],
   ['ttl-zero-during-reassembly', one(11, 1)],
   ['parameter-problem', all(12)],
@@ -82,10 +84,6 @@ const names6: ReadonlyMap<string, IcmpName> = new Map([
   ['ping', all(128)],
   ['echo-reply', all(129)],
   ['pong', all(129)],
-  ['mld-listener-query', all(130)],
-  ['mld-listener-report', all(131)],
-  ['mld-listener-done', all(132)],
-  ['mld-listener-reduction', all(132)],
   ['router-solicitation', all(133)],
   ['router-advertisement', all(134)],
   ['neighbour-solicitation', all(135)],
@@ -110,9 +108,13 @@ function textOf({ type, first, last }: IcmpName, family: 4 | 6): string {
   return first === last ? `${type}/${first}` : `${type}`
 }
 
+/** struct icmphdr, struct icmp6hdr. */
+const headerBytes = 8
+
 function matcherOf(wanted: IcmpName, inverted: boolean, anyType: boolean): Matcher {
-  return ({ skb, l4, fragmentOffset }) => {
-    if (fragmentOffset !== 0 || l4 + 4 > skb.tail) return false
+  return (packet) => {
+    if (!hasHeader(packet, headerBytes)) return false
+    const { skb, l4 } = packet
     const type = readU8(skb.bytes, l4)
     const code = readU8(skb.bytes, l4 + 1)
     const same = anyType || (type === wanted.type && code >= wanted.first && code <= wanted.last)
@@ -135,7 +137,7 @@ function icmpMatch(family: 4 | 6): MatchKind {
       const type = find(given, option)
       if (type === undefined) {
         const any = family === 4 ? `${option} any` : `${option} 0:255/0:255`
-        return { text: family === 4 ? any : '', bind: () => () => true }
+        return { text: family === 4 ? any : '', bind: () => (packet) => hasHeader(packet, headerBytes) }
       }
       const wanted = parseType(valueText(type), names)
       if (wanted === undefined) {

@@ -1,135 +1,9 @@
-// What the namespace says of a packet's addresses and devices: xt_addrtype.c, xt_physdev.c, ipt_rpfilter.c, xt_owner.c.
-
-import { didYouMean } from '../../../base/closest.ts'
-import {
-  type IpAddress,
-  type Ipv4,
-  isIpv4,
-  isMulticast,
-  isUnspecified,
-  readIpv4,
-  readIpv6,
-} from '../../../net/address.ts'
-import { readU8 } from '../../../net/bytes.ts'
-import { ipv4At } from '../../../net/ipv4.ts'
-import { ipv6At } from '../../../net/ipv6.ts'
+// What the namespace knows of a packet beside its bytes: xt_physdev.c, xt_owner.c.
 import type { NetDevice } from '../../device/device.ts'
-import { isLookupError, lookupRoute } from '../../ip/lookup.ts'
-import { routeScope } from '../../ip/route.ts'
-import { addressesOf, addressType, isOwnAddress, plainFlow } from '../../ip/source.ts'
-import type { Namespace } from '../../namespace.ts'
-import type { ChainPacket, Given, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
+import type { MatchKind, MatchSpec } from '../extension.ts'
 import { type DeviceName, deviceMatches } from '../header-match.ts'
 import { bang, parseNumber } from '../values.ts'
-import { find, flag, negatable, valueText } from './given.ts'
-
-const typeNames = [
-  'UNSPEC',
-  'UNICAST',
-  'LOCAL',
-  'BROADCAST',
-  'ANYCAST',
-  'MULTICAST',
-  'BLACKHOLE',
-  'UNREACHABLE',
-  'PROHIBIT',
-  'THROW',
-  'NAT',
-  'XRESOLVE',
-] as const
-
-/** inet_dev_addr_type(): with a device, only what that device has is local. */
-function typeOf4(ns: Namespace, address: Ipv4, dev: NetDevice | undefined): string {
-  const type = addressType(ns, address)
-  if (dev === undefined || type !== 'local') return type.toUpperCase()
-  return addressesOf(dev, 4).some((own) => own.address === address) ? 'LOCAL' : 'UNICAST'
-}
-
-function typeOf6(ns: Namespace, address: IpAddress, dev: NetDevice | undefined): string {
-  if (isUnspecified(address)) return 'UNSPEC'
-  if (isMulticast(address)) return 'MULTICAST'
-  const own =
-    dev === undefined
-      ? isOwnAddress(ns, address)
-      : addressesOf(dev, 6).some((one) => String(one.address) === String(address))
-  return own ? 'LOCAL' : 'UNICAST'
-}
-
-function addressAt({ skb, l3, family }: ChainPacket, side: 'source' | 'destination'): IpAddress {
-  if (family === 4) return readIpv4(skb.bytes, l3 + ipv4At[side])
-  return readIpv6(skb.bytes, l3 + ipv6At[side])
-}
-
-/** The type of an address as addrtype names it. */
-function addressTypeOf(
-  packet: ChainPacket,
-  side: 'source' | 'destination',
-  dev: NetDevice | undefined,
-): string {
-  const address = addressAt(packet, side)
-  return isIpv4(address) ? typeOf4(packet.ns, address, dev) : typeOf6(packet.ns, address, dev)
-}
-
-interface TypeTest {
-  readonly names: readonly string[]
-  readonly inverted: boolean
-}
-
-function readTypes(given: readonly Given[], name: string, scope: RuleScope): TypeTest | undefined | 'wrong' {
-  const option = find(given, name)
-  if (option === undefined) return undefined
-  const wanted = valueText(option).toUpperCase().split(',')
-  const unknown = wanted.find((word) => !(typeNames as readonly string[]).includes(word))
-  if (unknown !== undefined) {
-    scope.report(
-      option.values[0] ?? option.word,
-      `there is no address type \`${unknown}\``,
-      didYouMean(unknown, typeNames),
-    )
-    return 'wrong'
-  }
-  return { names: typeNames.filter((type) => wanted.includes(type)), inverted: option.inverted }
-}
-
-function typesText(name: string, test: TypeTest | undefined): string {
-  return test === undefined ? '' : ` ${bang(test.inverted)}${name} ${test.names.join(',')}`
-}
-
-const addrtype: MatchKind = {
-  name: 'addrtype',
-  options: [
-    negatable('--src-type'),
-    negatable('--dst-type'),
-    flag('--limit-iface-in'),
-    flag('--limit-iface-out'),
-  ],
-  read: (given, scope, word): MatchSpec | undefined => {
-    const source = readTypes(given, '--src-type', scope)
-    const destination = readTypes(given, '--dst-type', scope)
-    if (source === 'wrong' || destination === 'wrong') return undefined
-    if (source === undefined && destination === undefined) {
-      return scope.report(word, '`-m addrtype` needs `--src-type` or `--dst-type`')
-    }
-    const limitIn = find(given, '--limit-iface-in') !== undefined
-    const limitOut = find(given, '--limit-iface-out') !== undefined
-    let text = typesText('--src-type', source) + typesText('--dst-type', destination)
-    if (limitIn) text += ' --limit-iface-in'
-    if (limitOut) text += ' --limit-iface-out'
-    const fits = (
-      packet: ChainPacket,
-      side: 'source' | 'destination',
-      test: TypeTest | undefined,
-    ): boolean => {
-      if (test === undefined) return true
-      const dev = limitIn ? packet.in : limitOut ? packet.out : undefined
-      return test.names.includes(addressTypeOf(packet, side, dev)) !== test.inverted
-    }
-    return {
-      text: text.trimStart(),
-      bind: () => (packet) => fits(packet, 'source', source) && fits(packet, 'destination', destination),
-    }
-  },
-}
+import { find, negatable, valueText } from './given.ts'
 
 /** Bridge ports of a bridged packet; other packets have none. */
 export interface BridgePorts {
@@ -142,6 +16,9 @@ function deviceName(text: string): DeviceName {
   return { name: prefix ? text.slice(0, -1) : text, prefix }
 }
 
+/** IFNAMSIZ less the closing zero. */
+const deviceNameMax = 15
+
 const physdev: MatchKind = {
   name: 'physdev',
   options: [
@@ -153,6 +30,9 @@ const physdev: MatchKind = {
   ],
   read: (given, scope, word): MatchSpec | undefined => {
     if (given.length === 0) return scope.report(word, '`-m physdev` needs an option')
+    const long = given.find((option) => valueText(option).length > deviceNameMax)
+    if (long !== undefined)
+      return scope.report(long.values[0] ?? word, `a device name has at most ${deviceNameMax} characters`)
     const order = [
       '--physdev-is-in',
       '--physdev-in',
@@ -182,8 +62,13 @@ const physdev: MatchKind = {
         }
       }
     })
+    const bridged = find(given, '--physdev-is-bridged')
+    const out = sorted.find(({ name }) => name === '--physdev-out' || name === '--physdev-is-out')
+    const outOnly = out !== undefined && (bridged === undefined || bridged.inverted)
+    const hooks = ['PREROUTING', 'INPUT', 'FORWARD', 'POSTROUTING'] as const
     return {
       text: text.join(' '),
+      ...(outOnly ? { standing: { what: `\`${out.name}\` without \`--physdev-is-bridged\``, hooks } } : {}),
       bind: () => (packet) => {
         const { bridged } = packet.skb
         const ports = { in: bridged?.physIn, out: bridged?.physOut }
@@ -193,47 +78,17 @@ const physdev: MatchKind = {
   },
 }
 
-/** rpfilter_lookup_reverse(): a route back to the source, by this device unless `loose`. */
-function hasRouteBack(
-  packet: ChainPacket,
-  options: { readonly loose: boolean; readonly acceptLocal: boolean; readonly useMark: boolean },
-): boolean {
-  const { ns, skb, l3 } = packet
-  if (packet.in?.kind === 'loopback') return true
-  const source = addressAt(packet, 'source')
-  if (!isIpv4(source) || source === 0) return !isIpv4(source) || isMulticast(addressAt(packet, 'destination'))
-  const flow = {
-    ...plainFlow(source),
-    source: readIpv4(skb.bytes, l3 + ipv4At.destination),
-    mark: options.useMark ? skb.mark : 0,
-    tos: readU8(skb.bytes, l3 + ipv4At.tos) & 0xfc,
-    scope: routeScope.universe,
-    iif: 1,
-  }
-  const found = lookupRoute(ns, flow)
-  if (isLookupError(found)) return false
-  const { type, nextHops } = found.route
-  if (type !== 'unicast' && !(type === 'local' && options.acceptLocal)) return false
-  return options.loose || nextHops.some(({ device }) => device === packet.in)
-}
-
-const rpfilter: MatchKind = {
-  name: 'rpfilter',
-  options: [flag('--loose'), flag('--validmark'), flag('--accept-local'), flag('--invert')],
-  read: (given): MatchSpec => {
-    const has = (name: string): boolean => find(given, name) !== undefined
-    const options = { loose: has('--loose'), acceptLocal: has('--accept-local'), useMark: has('--validmark') }
-    const invert = has('--invert')
-    const order = ['--loose', '--validmark', '--accept-local', '--invert']
-    return {
-      text: order.filter(has).join(' '),
-      bind: () => (packet) => hasRouteBack(packet, options) !== invert,
-    }
-  },
+/** `0`, or `0-999`. */
+function parseIds(text: string): readonly [number, number] | undefined {
+  const [first, last = first, ...more] = text.split('-').map((part) => parseNumber(part))
+  return first === undefined || last === undefined || first > last || more.length > 0
+    ? undefined
+    : [first, last]
 }
 
 const owner: MatchKind = {
   name: 'owner',
+  hooks: ['OUTPUT', 'POSTROUTING'],
   options: [
     negatable('--uid-owner'),
     negatable('--gid-owner'),
@@ -242,11 +97,10 @@ const owner: MatchKind = {
   read: (given, scope, word): MatchSpec | undefined => {
     if (given.length === 0) return scope.report(word, '`-m owner` needs an option')
     const wrong = given.find(
-      ({ values }) =>
-        values[0] !== undefined && parseNumber(values[0].text.split('-')[0] ?? '') === undefined,
+      ({ values: [value] }) => value !== undefined && parseIds(value.text) === undefined,
     )
     if (wrong !== undefined)
-      return scope.report(wrong.values[0] ?? word, 'users and groups are given by number')
+      return scope.report(wrong.values[0] ?? word, 'users and groups are given by number, or as a range')
     const text = given.map(
       (option) =>
         `${bang(option.inverted)}${option.name}${option.values.length > 0 ? ` ${valueText(option)}` : ''}`,
@@ -269,4 +123,4 @@ const owner: MatchKind = {
 }
 
 /** Matches on what the namespace knows. */
-export const placeMatches: readonly MatchKind[] = [addrtype, physdev, rpfilter, owner]
+export const placeMatches: readonly MatchKind[] = [physdev, owner]

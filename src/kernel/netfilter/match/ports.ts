@@ -1,7 +1,7 @@
 // Ports and TCP flags: xt_tcpudp.c, xt_sctp.c, xt_multiport.c. A later fragment has no ports and matches nothing.
 import { readU8 } from '../../../net/bytes.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
-import { tcpAt, tcpHeaderLength } from '../../../net/tcp.ts'
+import { tcpAt, tcpFlag, tcpHeaderLength } from '../../../net/tcp.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, RuleScope } from '../extension.ts'
 import { portAt } from '../header-match.ts'
 import { bang, formatPortRange, parseNumber, parsePort, parsePortRange, type Range } from '../values.ts'
@@ -28,7 +28,7 @@ function fits(test: PortTest | undefined, port: number): boolean {
 }
 
 /** The transport header must be there; a packet too short for it is dropped (hotdrop). */
-function hasHeader(packet: ChainPacket, bytes: number): boolean {
+export function hasHeader(packet: ChainPacket, bytes: number): boolean {
   if (packet.fragmentOffset !== 0) return false
   if (packet.l4 + bytes <= packet.skb.tail) return true
   packet.broken = true
@@ -113,6 +113,11 @@ interface FlagTest {
 
 function readFlags(given: readonly Given[], scope: RuleScope): FlagTest | undefined | 'wrong' {
   const syn = find(given, '--syn')
+  const both = syn === undefined ? undefined : find(given, '--tcp-flags')
+  if (both !== undefined) {
+    scope.report(both.word, '`--syn` and `--tcp-flags` exclude each other')
+    return 'wrong'
+  }
   if (syn !== undefined) return { mask: 0x17, wanted: 2, inverted: syn.inverted }
   const option = find(given, '--tcp-flags')
   if (option === undefined) return undefined
@@ -123,8 +128,14 @@ function readFlags(given: readonly Given[], scope: RuleScope): FlagTest | undefi
   return 'wrong'
 }
 
-function hasOption({ skb, l4 }: ChainPacket, wanted: number): boolean {
-  const end = Math.min(l4 + tcpHeaderLength(skb.bytes, l4), skb.tail)
+/** tcp_find_option(): a header shorter than itself, or cut off, drops the packet. */
+function hasOption(packet: ChainPacket, wanted: number): boolean {
+  const { skb, l4 } = packet
+  const end = l4 + tcpHeaderLength(skb.bytes, l4)
+  if (end < l4 + tcpAt.options || end > skb.tail) {
+    packet.broken = true
+    return false
+  }
   for (let at = l4 + tcpAt.options; at < end; ) {
     const kind = readU8(skb.bytes, at)
     if (kind === wanted) return true
@@ -148,23 +159,32 @@ const tcpMatch: MatchKind = {
     const flags = readFlags(given, scope)
     const option = find(given, '--tcp-option')
     const kind =
-      option === undefined ? 0 : read(option, scope, (text) => parseNumber(text, 255), 'option number')
+      option === undefined
+        ? 0
+        : read(option, scope, (text) => parseNumber(text, 255) || undefined, 'option number')
     if (source === 'wrong' || destination === 'wrong' || flags === 'wrong' || kind === undefined)
       return undefined
     let text = portText('--sport', source) + portText('--dport', destination)
     if (option !== undefined) text += ` ${bang(option.inverted)}--tcp-option ${kind}`
-    if (flags !== undefined)
+    if (flags !== undefined && (flags.mask !== 0 || flags.wanted !== 0 || flags.inverted))
       text += ` ${bang(flags.inverted)}--tcp-flags ${flagsText(flags.mask)} ${flagsText(flags.wanted)}`
     const ports = portMatcher(source, destination, tcpAt.options)
     const bind = (): Matcher => (packet) => {
+      // a fragment that begins within the TCP header hides its flags from the first one (RFC 1858)
+      if (packet.fragmentOffset === 8) packet.broken = true
       if (!ports(packet)) return false
       if (flags !== undefined) {
         const same = (readU8(packet.skb.bytes, packet.l4 + tcpAt.flags) & flags.mask) === flags.wanted
         if (same === flags.inverted) return false
       }
-      return option === undefined || hasOption(packet, kind) !== option.inverted
+      return option === undefined || (hasOption(packet, kind) !== option.inverted && !packet.broken)
     }
-    return { text: text.trimStart(), bind: flags === undefined && option === undefined ? () => ports : bind }
+    const onlySyn = flags !== undefined && (flags.wanted & tcpFlag.syn) !== 0 && !flags.inverted
+    return {
+      text: text.trimStart(),
+      onlySyn,
+      bind,
+    }
   },
 }
 
@@ -180,6 +200,7 @@ function readList(text: string): Range[] | undefined {
   const ranges: Range[] = []
   let used = 0
   for (const part of text.split(',')) {
+    if (part.startsWith(':') || part.endsWith(':')) return undefined
     const range = part.includes(':') ? parsePortRange(part) : undefined
     const port = part.includes(':') ? undefined : parsePort(part)
     if (range === undefined && port === undefined) return undefined
@@ -213,7 +234,9 @@ const multiport: MatchKind = {
   read: (given, scope, word) => {
     const protocols = [ipProtocol.tcp, ipProtocol.udp, ipProtocol.sctp, 33, 136]
     if (!needsProtocol(scope, word, protocols, 'tcp, udp, udplite, sctp or dccp')) return undefined
-    const [option] = given
+    const [option, another] = given
+    if (another !== undefined)
+      return scope.report(another.word, `\`-m multiport\` has \`${option?.name}\` already`)
     if (option === undefined)
       return scope.report(word, '`-m multiport` needs `--sports`, `--dports` or `--ports`')
     const ranges = read(option, scope, readList, 'list of at most 15 ports')

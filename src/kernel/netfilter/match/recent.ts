@@ -18,12 +18,16 @@ interface RecentEntry {
 }
 
 interface RecentList {
+  /** The one that was seen longest ago stands first. */
   readonly entries: AddressMap<RecentEntry>
+  /** nstamps_max_mask + 1: grows with the rules that name the list. */
+  stampsMax: number
 }
 
-/** ip_pkt_list_tot and ip_list_tot. */
-const stampsMax = 20
+/** Stamps that an address has when no rule asks for more, addresses in a list (ip_list_tot), and hits that may be asked for. */
+const stampsDefault = 32
 const entriesMax = 100
+const hitcountMax = 65_535
 
 const lists = new WeakMap<Namespace, Map<string, RecentList>>()
 
@@ -32,7 +36,7 @@ function listOf(ns: Namespace, family: 4 | 6, name: string): RecentList {
   const all = lists.get(ns) ?? new Map<string, RecentList>()
   lists.set(ns, all)
   const key = `${family}/${name}`
-  const list = all.get(key) ?? { entries: new AddressMap<RecentEntry>() }
+  const list = all.get(key) ?? { entries: new AddressMap<RecentEntry>(), stampsMax: stampsDefault }
   all.set(key, list)
   return list
 }
@@ -56,7 +60,7 @@ function addressOf({ skb, l3, family }: ChainPacket, side: 'source' | 'destinati
 
 /** In FORWARD and POSTROUTING the TTL is one lower than when the list was written in PREROUTING (recent_mt). */
 function ttlOf(packet: ChainPacket): number {
-  const forwarded = packet.out !== undefined && packet.in !== undefined
+  const forwarded = packet.out !== undefined && packet.skb.sk === undefined
   return hopLimit(packet) + (forwarded ? 1 : 0)
 }
 
@@ -73,37 +77,65 @@ function isRecent(entry: RecentEntry, options: RecentOptions, now: number): bool
   return false
 }
 
-function stamp(entry: RecentEntry, now: number, ttl: number): void {
-  entry.stamps.push(now)
-  if (entry.stamps.length > stampsMax) entry.stamps.shift()
-  entry.ttl = ttl
+/** recent_entry_update(): the entry is now the one seen last. */
+function stamp(
+  list: RecentList,
+  address: IpAddress,
+  entry: RecentEntry,
+  seen: { readonly now: number; readonly ttl: number },
+): void {
+  entry.stamps.push(seen.now)
+  if (entry.stamps.length > list.stampsMax) entry.stamps.shift()
+  entry.ttl = seen.ttl
+  list.entries.delete(address)
+  list.entries.set(address, 0, entry)
+}
+
+/** recent_entry_init(): a full list forgets the address that was seen longest ago. */
+function enter(
+  list: RecentList,
+  address: IpAddress,
+  seen: { readonly now: number; readonly ttl: number },
+): void {
+  const [oldest] = list.entries.values()
+  if (list.entries.size >= entriesMax && oldest !== undefined)
+    list.entries.removeIf((each) => each === oldest)
+  list.entries.set(address, 0, { stamps: [seen.now], ttl: seen.ttl })
+}
+
+/** recent_entry_reap(): the address seen longest ago goes when that is too long, unless it is just being seen. */
+function reap(list: RecentList, since: number, updated: RecentEntry | undefined): void {
+  const [oldest] = list.entries.values()
+  if (oldest === undefined || oldest === updated) return
+  if ((oldest.stamps.at(-1) ?? 0) < since) list.entries.removeIf((each) => each === oldest)
 }
 
 function matcherOf(options: RecentOptions, ns: Namespace, family: 4 | 6): Matcher {
-  const { entries } = listOf(ns, family, options.name)
+  const list = listOf(ns, family, options.name)
+  if (options.hitcount > list.stampsMax) {
+    list.stampsMax = 2 ** Math.ceil(Math.log2(options.hitcount))
+    list.entries.removeIf(() => true)
+  }
   const { clock } = ns.machine
   return (packet) => {
     const address = maskAddress(addressOf(packet, options.side), options.mask)
-    const now = clock.now
-    let entry = entries.get(address)
-    if (entry !== undefined && options.ttl && entry.ttl !== ttlOf(packet)) entry = undefined
+    const seen = { now: clock.now, ttl: ttlOf(packet) }
+    let entry = list.entries.get(address)
+    if (entry !== undefined && options.ttl && entry.ttl !== seen.ttl) entry = undefined
     if (options.action === 'set') {
-      if (entry === undefined) {
-        entry = { stamps: [], ttl: 0 }
-        if (entries.size < entriesMax) entries.set(address, 0, entry)
-      }
-      stamp(entry, now, ttlOf(packet))
+      if (entry === undefined) enter(list, address, seen)
+      else stamp(list, address, entry, seen)
       return !options.inverted
     }
     if (entry === undefined) return options.inverted
     if (options.action === 'remove') {
-      entries.delete(address)
+      list.entries.delete(address)
       return !options.inverted
     }
-    const found = isRecent(entry, options, now) !== options.inverted
-    if (options.reap && !found)
-      entry.stamps = entry.stamps.filter((at) => now - at <= options.seconds * second)
-    if (options.action === 'update' && found) stamp(entry, now, ttlOf(packet))
+    const found = isRecent(entry, options, seen.now) !== options.inverted
+    const updates = options.action === 'update' && found
+    if (options.reap) reap(list, seen.now - options.seconds * second, updates ? entry : undefined)
+    if (updates) stamp(list, address, entry, seen)
     return found
   }
 }
@@ -180,7 +212,14 @@ const recent: MatchKind = {
     if (counts && (options.action === 'set' || options.action === 'remove')) {
       return scope.report(word, '`--seconds` and `--hitcount` go with `--rcheck` or `--update`')
     }
-    if (options.hitcount >= 256) return scope.report(word, '`--hitcount` must be below 256')
+    if (options.hitcount > hitcountMax) return scope.report(word, `\`--hitcount\` is at most ${hitcountMax}`)
+    if (find(given, '--seconds') !== undefined && options.seconds === 0)
+      return scope.report(word, '`--seconds` must be above 0')
+    if (options.reap && options.seconds === 0) return scope.report(word, '`--reap` needs `--seconds`')
+    if (options.ttl && (options.action === 'set' || options.action === 'remove'))
+      return scope.report(word, '`--rttl` goes with `--rcheck` or `--update`')
+    if (options.name === '' || options.name.includes('/'))
+      return scope.report(word, 'the name of a list is the name of a file in /proc: it has no `/`')
     return { text: textOf(options), bind: ({ ns, family }) => matcherOf(options, ns, family) }
   },
 }

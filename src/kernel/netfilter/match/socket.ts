@@ -37,6 +37,7 @@ function isWildcard(socket: Socket): boolean {
 
 const socket: MatchKind = {
   name: 'socket',
+  hooks: ['PREROUTING', 'INPUT'],
   options: [flag('--transparent'), flag('--nowildcard'), flag('--restore-skmark')],
   read: (given): MatchSpec => {
     const transparent = find(given, '--transparent') !== undefined

@@ -52,6 +52,14 @@ export interface IpSet {
 /** The sets of one namespace, by name. */
 export type SetTable = Map<string, IpSet>
 
+/** What the rules of a set must know of it. */
+export type KnownSets = ReadonlyMap<string, Pick<IpSet, 'type' | 'family'>>
+
+/** Whether rules of a family may name a set: one without addresses fits both (libxt_set.h get_set_byname). */
+export function setFits({ type, family }: Pick<IpSet, 'type' | 'family'>, wanted: 4 | 6): boolean {
+  return type === 'hash:mac' || type === 'bitmap:port' || type === 'list:set' || family === wanted
+}
+
 /** The sets of a namespace; made on first use. */
 export function setsOf(ns: Namespace): SetTable {
   const sets = ns.netfilter.sets ?? new Map<string, IpSet>()

@@ -1,4 +1,5 @@
 // Targets that write one field of the packet: TCPMSS, TOS, DSCP, TTL, HL, CHECKSUM.
+import { anyIpv4, anyIpv6, readIpv4, readIpv6 } from '../../../net/address.ts'
 import { readU8, readU16, writeU8, writeU16 } from '../../../net/bytes.ts'
 import { replaceU16, segmentChecksum, writeSegmentChecksum } from '../../../net/checksum.ts'
 import { ipv4At, writeIpv4Checksum } from '../../../net/ipv4.ts'
@@ -16,6 +17,7 @@ import {
 } from '../extension.ts'
 import { find, flag, read, withValue } from '../match/given.ts'
 import { parseTos, readDscp } from '../match/header-fields.ts'
+import { routeFromAnywhere } from '../reroute.ts'
 import { type Masked, parseMasked, parseNumber } from '../values.ts'
 
 const { next, drop } = actionVerdict
@@ -111,6 +113,8 @@ function hopTarget(name: 'TTL' | 'HL', family: 4 | 6): TargetKind {
         return scope.report(place, `\`-j ${name}\` needs \`--${word}-set\`, \`-dec\` or \`-inc\``)
       const value = read(option, scope, (text) => parseNumber(text, 255), 'number from 0 to 255')
       if (value === undefined) return undefined
+      if (value === 0 && !option.name.endsWith('-set'))
+        return scope.report(option.values[0] ?? option.word, `\`${option.name}\` is at least 1`)
       const action: Action = (packet) => {
         const now = hopsOf(packet)
         if (option.name.endsWith('-set')) writeHops(packet, value)
@@ -123,12 +127,20 @@ function hopTarget(name: 'TTL' | 'HL', family: 4 | 6): TargetKind {
   }
 }
 
-/** The MSS that fits the path: the smaller MTU of both directions less the headers. */
+/** The MSS that fits the path: the smaller MTU of the routes to both ends less the headers (tcpmss_reverse_mtu). */
 function clampedMss(packet: ChainPacket): number | undefined {
-  const header = (packet.family === 4 ? 20 : 40) + 20
-  const route = packet.skb.route
-  if (route === undefined) return undefined
-  const mtu = Math.min(route.mtu, packet.in?.mtu ?? route.mtu)
+  const { ns, family, skb, l3 } = packet
+  const header = (family === 4 ? 20 : 40) + tcpAt.options
+  if (skb.route === undefined) return undefined
+  const four = family === 4
+  const back = routeFromAnywhere(ns, {
+    source: four ? anyIpv4 : anyIpv6,
+    destination: four ? readIpv4(skb.bytes, l3 + ipv4At.source) : readIpv6(skb.bytes, l3 + ipv6At.source),
+    mark: 0,
+    tos: 0,
+    oif: 0,
+  })
+  const mtu = Math.min(skb.route.mtu, back?.mtu ?? Number.POSITIVE_INFINITY)
   return mtu <= header ? undefined : mtu - header
 }
 
@@ -156,6 +168,8 @@ function mangleMss(packet: ChainPacket, wanted: number | 'clamp'): boolean {
   const { skb, l3, l4, fragmentOffset, family } = packet
   if (fragmentOffset !== 0) return true
   if (l4 + tcpAt.options > skb.tail) return false
+  const length = tcpHeaderLength(skb.bytes, l4)
+  if (length < tcpAt.options || l4 + length > skb.tail) return false
   const target = wanted === 'clamp' ? clampedMss(packet) : wanted
   if (target === undefined) return false
   if (findTcpOption(skb.bytes, l4, tcpOptionKind.mss) >= 0) {
@@ -185,12 +199,16 @@ const tcpmss: TargetKind = {
     const value =
       option === undefined ? 0 : read(option, scope, (text) => parseNumber(text, 0xffff), 'size in bytes')
     if (value === undefined) return undefined
+    if (!scope.onlySyn) return scope.report(word, '`-j TCPMSS` needs `-m tcp` with `--tcp-flags ... SYN`')
     const action: Action = (packet) => {
       const isSyn = (readU8(packet.skb.bytes, packet.l4 + tcpAt.flags) & tcpFlag.syn) !== 0
       if (!isSyn && packet.fragmentOffset === 0) return next
       return mangleMss(packet, clamp ? 'clamp' : value) ? next : drop
     }
-    return { text: clamp ? '--clamp-mss-to-pmtu' : `--set-mss ${value}`, bind: () => action }
+    if (!clamp) return { text: `--set-mss ${value}`, bind: () => action }
+    const text = '--clamp-mss-to-pmtu'
+    const standing = { what: `\`${text}\``, hooks: ['FORWARD', 'OUTPUT', 'POSTROUTING'] } as const
+    return { text, standing, bind: () => action }
   },
 }
 
@@ -200,13 +218,8 @@ const checksum: TargetKind = {
   options: [flag('--checksum-fill')],
   read: (given, scope, word): TargetSpec | undefined => {
     if (given.length === 0) return scope.report(word, '`-j CHECKSUM` needs `--checksum-fill`')
-    const action: Action = (packet) => {
-      const { skb, l3, l4, protocol, fragmentOffset } = packet
-      const known = protocol === ipProtocol.tcp || protocol === ipProtocol.udp
-      if (known && fragmentOffset === 0) writeSegmentChecksum(skb.bytes, { l3, l4, end: skb.tail, protocol })
-      return next
-    }
-    return { text: '--checksum-fill', bind: () => action }
+    // it finishes what a sender left to the card (CHECKSUM_PARTIAL); here every checksum is finished, and a wrong one stays
+    return { text: '--checksum-fill', bind: () => () => next }
   },
 }
 

@@ -56,7 +56,9 @@ const mark: TargetKind = {
   name: 'MARK',
   options: markOptions,
   read: (given, scope, word): TargetSpec | undefined => {
-    const [option] = given
+    const [option, another] = given
+    if (another !== undefined)
+      return scope.report(another.word, `\`-j MARK\` has \`${option?.name}\` already`)
     if (option === undefined)
       return scope.report(word, '`-j MARK` needs `--set-xmark` or another way to set it')
     const rewrite = readRewrite(option, scope)
@@ -105,9 +107,12 @@ const connmark: TargetKind = {
     withValue('--nfmask'),
   ],
   read: (given, scope, word): TargetSpec | undefined => {
-    if (find(given, '--save-mark') !== undefined) return readTransfer(given, scope, true)
-    if (find(given, '--restore-mark') !== undefined) return readTransfer(given, scope, false)
-    const [option] = given
+    const operations = given.filter(({ name }) => !name.endsWith('mask'))
+    const [option, another] = operations
+    if (another !== undefined)
+      return scope.report(another.word, `\`-j CONNMARK\` has \`${option?.name}\` already`)
+    if (option?.name === '--save-mark') return readTransfer(given, scope, true)
+    if (option?.name === '--restore-mark') return readTransfer(given, scope, false)
     if (option === undefined)
       return scope.report(word, '`-j CONNMARK` needs `--set-xmark`, `--save-mark` or `--restore-mark`')
     const rewrite = readRewrite(option, scope)

@@ -31,10 +31,8 @@ function splitPorts(text: string, family: 4 | 6): readonly [string, string | und
     const at = text.indexOf(':')
     return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
   }
-  const found = /^\[([^\]]*)\](?:-\[([^\]]*)\])?(?::(.*))?$/.exec(text)
-  if (found === null) return [text, undefined]
-  const [, first = '', last, ports] = found
-  return [last === undefined ? first : `${first}-${last}`, ports]
+  const found = /^\[([^\]]*)\](?::(.*))?$/.exec(text)
+  return found === null ? [text, undefined] : [found[1] ?? '', found[2]]
 }
 
 /** `10.0.0.1`, `10.0.0.1-10.0.0.9:80`, `:8080-8090`, `:8080-8090/8000`. */
@@ -44,6 +42,7 @@ function parseDestination(text: string, family: 4 | 6): Destination | undefined 
   const ports = portRange === undefined ? undefined : parsePortRange(portRange, '-')
   if (portRange !== undefined && ports === undefined) return undefined
   const basePort = baseText === undefined ? undefined : Number(baseText)
+  if (baseText !== undefined && portRange?.includes('-') !== true) return undefined
   if (more.length > 0 || Number.isNaN(basePort)) return undefined
   if (addressText === '') return ports === undefined ? undefined : { addresses: undefined, ports, basePort }
   const [left = '', right] = addressText.split('-')
@@ -79,7 +78,12 @@ function addressTarget(name: 'SNAT' | 'DNAT', manip: Manip, option: string): Tar
     name,
     tables: natTable,
     hooks: manip === 'source' ? ['POSTROUTING', 'INPUT'] : ['PREROUTING', 'OUTPUT'],
-    options: [withValue(option), flag('--random'), flag('--random-fully'), flag('--persistent')],
+    options: [
+      withValue(option),
+      flag('--random'),
+      flag('--persistent'),
+      ...(manip === 'source' ? [flag('--random-fully')] : []),
+    ],
     read: (given, scope, word): TargetSpec | undefined => {
       const to = find(given, option)
       if (to === undefined) return scope.report(word, `\`-j ${name}\` needs \`${option}\``)

@@ -1,5 +1,14 @@
 // Targets for packets before conntrack and before routing: xt_CT.c (with NOTRACK) and xt_TPROXY.c.
-import { anyIpv4, anyIpv6, formatIp, isUnspecified, parseIp } from '../../../net/address.ts'
+import {
+  anyIpv4,
+  anyIpv6,
+  formatIp,
+  type IpAddress,
+  isUnspecified,
+  type parseIp,
+  parseIpv4,
+  parseIpv6,
+} from '../../../net/address.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { connInfo, zoneTemplate } from '../../conntrack/connection.ts'
 import { addressesOf } from '../../ip/source.ts'
@@ -117,8 +126,11 @@ function readProxy(given: readonly Given[], scope: RuleScope, word: Given['word'
     return scope.report(word, '`-j TPROXY` needs `-p tcp` or `-p udp`')
   }
   const number = read(port, scope, (text) => parseNumber(text, 0xffff), 'port')
+  const nowhere = scope.family === 4 ? anyIpv4 : anyIpv6
   const address =
-    ip === undefined ? (scope.family === 4 ? anyIpv4 : anyIpv6) : read(ip, scope, parseIp, 'address')
+    ip === undefined
+      ? nowhere
+      : read<IpAddress>(ip, scope, scope.family === 4 ? parseIpv4 : parseIpv6, `IPv${scope.family} address`)
   const masked =
     mark === undefined ? { value: 0, mask: 0 } : read(mark, scope, (text) => parseMasked(text), 'mark')
   if (number === undefined || address === undefined || masked === undefined) return undefined

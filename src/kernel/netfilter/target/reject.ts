@@ -62,6 +62,8 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ['no-route', 'icmp6-no-route'],
   ['adm-prohibited', 'icmp6-adm-prohibited'],
   ['addr-unreach', 'icmp6-addr-unreachable'],
+  ['policy-fail', 'icmp6-policy-fail'],
+  ['reject-route', 'icmp6-reject-route'],
 ])
 
 /** nf_ct_set_closing(). */

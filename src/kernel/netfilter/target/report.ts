@@ -49,6 +49,8 @@ const log: TargetKind = {
         level?.values[0] ?? { line: 0, column: 0, length: 0 },
         `there is no log level \`${valueText(level)}\``,
       )
+    if (prefix !== undefined && valueText(prefix) === '')
+      return scope.report(prefix.word, 'a log prefix has at least 1 character')
     if (valueText(prefix).length > 29 && prefix !== undefined)
       return scope.report(prefix.word, 'a log prefix has at most 29 characters')
     const words: string[] = []
@@ -59,18 +61,28 @@ const log: TargetKind = {
   },
 }
 
-const nflogOptions = ['--nflog-prefix', '--nflog-group', '--nflog-size', '--nflog-threshold'] as const
+const nflogOptions = [
+  '--nflog-prefix',
+  '--nflog-group',
+  '--nflog-range',
+  '--nflog-size',
+  '--nflog-threshold',
+] as const
+const nflogPrefixMax = 63
 
 const nflog: TargetKind = {
   name: 'NFLOG',
-  options: [...nflogOptions.map((name) => withValue(name)), withValue('--nflog-range')],
-  read: (given): TargetSpec => {
+  options: nflogOptions.map((name) => withValue(name)),
+  read: (given, scope): TargetSpec | undefined => {
     const words: string[] = []
+    const group = find(given, '--nflog-group')
+    if (group !== undefined && parseNumber(valueText(group), 0xffff) === undefined)
+      return scope.report(group.values[0] ?? group.word, 'a group is a number from 0 to 65535')
     for (const name of nflogOptions) {
       const option = find(given, name)
       if (option === undefined) continue
-      const value = valueText(option)
-      if (name === '--nflog-group' && value === '0') continue
+      const value = valueText(option).slice(0, nflogPrefixMax)
+      if ((name === '--nflog-group' || name === '--nflog-threshold') && value === '0') continue
       words.push(`${name} ${name === '--nflog-prefix' ? quoteWord(value) : value}`)
     }
     return { text: words.join(' '), bind: () => nothing }
@@ -92,6 +104,9 @@ function readSet(given: readonly Given[], scope: RuleScope, word: Given['word'])
   const directions = readDirections(option, scope)
   if (directions === undefined) return undefined
   const adds = option.name === '--add-set'
+  const addsOnly = find(given, '--exist') ?? find(given, '--timeout')
+  if (!adds && addsOnly !== undefined)
+    return scope.report(addsOnly.word, `\`${addsOnly.name}\` goes with \`--add-set\``)
   const exist = find(given, '--exist') !== undefined
   const timeout = find(given, '--timeout')
   const seconds = timeout === undefined ? undefined : parseNumber(valueText(timeout))
