@@ -13,7 +13,8 @@ const mayImport: Readonly<Record<string, string>> = {
   bpf: 'base net trace',
   kernel: 'base net trace bpf', // no word of the scenario language, no word of Cilium
   cni: 'base net trace kernel bpf', // plans of plugins; who boots carries them out
-  boot: 'base net trace model syntax bpf kernel cni',
+  cluster: 'base net', // Kubernetes objects: what agents and proxies are told
+  boot: 'base net trace model syntax bpf kernel cni cluster',
   run: 'base net trace syntax model bpf kernel boot',
   report: 'base net trace syntax model run',
   oracle: 'base net trace syntax model bpf kernel boot run', // the real kernel as a second opinion
