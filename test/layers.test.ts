@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, string>> = {
   kernel: 'base net trace bpf', // no word of the scenario language, no word of Cilium
   cni: 'base net trace kernel bpf', // plans of plugins; who boots carries them out
   cluster: 'base net', // Kubernetes objects: what agents and proxies are told
+  cilium: 'base net trace kernel bpf cluster', // Cilium's datapath and its agent, a client of kernel and bpf
   boot: 'base net trace model syntax bpf kernel cni cluster',
   run: 'base net trace syntax model bpf kernel boot',
   report: 'base net trace syntax model run',

@@ -1,15 +1,7 @@
 // What the file does not say is derived from names, so that an unrelated edit changes nothing.
+import { hash32 } from '../../base/hash.ts'
 import type { Mac } from '../../net/mac.ts'
 import { macFrom } from '../../net/mac.ts'
-
-/** 32-bit FNV-1a of a text, with the final mixing of MurmurHash3 so that similar names lie far apart. */
-function hash32(text: string, seed: number): number {
-  let hash = (0x811c_9dc5 ^ seed) >>> 0
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
-}
 
 /**
  * The MAC address of a device: locally administered (`02:...`) and a function of `NAMESPACE/DEVICE` alone.

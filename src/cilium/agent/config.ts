@@ -1,0 +1,65 @@
+// How one agent works: its options after Helm's defaults, the file's words and the kernel's abilities have been settled.
+
+/** Versions whose behaviour is followed exactly. */
+export const ciliumVersions = ['1.10', '1.19'] as const
+export type CiliumVersion = (typeof ciliumVersions)[number]
+
+export interface AgentConfig {
+  readonly version: CiliumVersion
+  /** `5.10`: the kernel of the node. */
+  readonly kernel: string
+  readonly routing: 'tunnel' | 'native'
+  readonly tunnelProtocol: 'vxlan' | 'geneve'
+  readonly tunnelPort: number
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+  readonly kubeProxyReplacement: boolean
+  readonly masquerade4: boolean
+  readonly masquerade6: boolean
+  readonly bpfMasquerade: boolean
+  readonly ipMasqAgent: boolean
+  /** Destinations that are not masqueraded; undefined: the node's range of pods. */
+  readonly nativeRoutingCidr4: string | undefined
+  readonly nativeRoutingCidr6: string | undefined
+  /** enable-host-legacy-routing off. */
+  readonly bpfHostRouting: boolean
+  readonly autoDirectNodeRoutes: boolean
+  readonly endpointRoutes: boolean
+  readonly lbMode: 'snat' | 'dsr' | 'hybrid'
+  readonly dsrDispatch: 'opt' | 'ipip' | 'geneve'
+  readonly lbAlgorithm: 'random' | 'maglev'
+  readonly maglevTableSize: number
+  readonly lbAcceleration: 'native' | 'best-effort' | 'disabled'
+  readonly socketLb: 'on' | 'host-only' | 'off'
+  readonly sessionAffinity: boolean
+  readonly l7Proxy: boolean
+  readonly bpfTproxy: boolean
+  readonly hostFirewall: boolean
+  readonly egressGateway: boolean
+  readonly bandwidthManager: boolean
+  readonly bbr: boolean
+  readonly encryption: 'off' | 'wireguard' | 'ipsec'
+  readonly nodeEncryption: boolean
+  readonly monitorAggregation: 'none' | 'low' | 'medium' | 'maximum'
+  readonly policyEnforcement: 'default' | 'always' | 'never'
+  readonly policyAuditMode: boolean
+  readonly policyDenyResponse: 'none' | 'icmp'
+  readonly allowLocalhost: 'auto' | 'always' | 'policy'
+  readonly datapathMode: 'veth' | 'netkit' | 'netkit-l2'
+  readonly tcx: boolean
+  readonly installIptablesRules: boolean
+  readonly installNoConntrackRules: boolean
+  readonly remoteNodeMasquerade: boolean
+  readonly masqueradeToRouteSource: boolean
+  readonly sctp: boolean
+  readonly fragmentTracking: boolean
+  readonly sourceIpVerification: boolean
+  readonly bigTcp4: boolean
+  readonly bigTcp6: boolean
+  readonly healthChecking: boolean
+  readonly allowIcmpFragNeeded: boolean
+  /** Undefined: the base MTU of the devices. */
+  readonly mtu: number | undefined
+  /** Undefined: found by the agent. */
+  readonly devices: readonly string[] | undefined
+}

@@ -1,0 +1,105 @@
+// Endpoints of a node: its pods, the host and the health endpoint, with the numbers that programs and maps know them by.
+import { numbersFor } from '../../base/hash.ts'
+import type { IpAddress } from '../../net/address.ts'
+import type { Mac } from '../../net/mac.ts'
+import { type Identity, reservedIdentity } from './identity.ts'
+import { type Label, reservedLabel, sortLabels } from './labels.ts'
+import type { NodeAddresses } from './node-addresses.ts'
+import type { Registry } from './registry.ts'
+import type { AgentNode, AgentPod } from './told.ts'
+
+export interface Endpoint {
+  readonly kind: 'pod' | 'host' | 'health'
+  /** `default/web`, `host`, `health`. */
+  readonly name: string
+  /** 1 to 4095. */
+  readonly id: number
+  readonly identity: Identity
+  readonly addresses: readonly IpAddress[]
+  /** The host's end of its pair; undefined for the host. */
+  readonly device: { readonly name: string; readonly mac: Mac } | undefined
+  /** The address of the device inside. */
+  readonly mac: Mac | undefined
+  readonly pod: AgentPod | undefined
+  /** cil_to_container is attached: per-endpoint routes, health. */
+  readonly requiresEgressProgram: boolean
+  /** A route of its own to the device. */
+  readonly installsRoute: boolean
+}
+
+const firstId = 1
+const lastId = 4095
+
+/** `default/web`. */
+export function endpointName({ object }: AgentPod): string {
+  return `${object.namespace}/${object.name}`
+}
+
+/** The device of the health endpoint, and its other end. */
+export const healthDevice = 'lxc_health'
+export const healthPeer = 'cilium'
+
+/** The labels of the host endpoint: those of the node with `reserved:host`. */
+export function hostLabels(node: AgentNode, isApiServer: boolean): readonly Label[] {
+  const own = Object.entries(node.labels).map(([key, value]): Label => ({ source: 'k8s', key, value }))
+  return sortLabels([
+    ...own,
+    reservedLabel('host'),
+    ...(isApiServer ? [reservedLabel('kube-apiserver')] : []),
+  ])
+}
+
+/** All endpoints of a node: the host first, then pods by name, then health. */
+export function endpointsOf(
+  node: AgentNode,
+  addresses: NodeAddresses,
+  pods: readonly AgentPod[],
+  registry: Registry,
+): readonly Endpoint[] {
+  const { endpointRoutes, healthChecking } = node.config
+  const local = pods.filter(({ object }) => !object.hostNetwork)
+  const numbers = numbersFor(['host', 'health', ...local.map(endpointName)], firstId, lastId)
+  const idOf = (name: string): number => numbers.get(name) ?? 0
+  const host: Endpoint = {
+    kind: 'host',
+    name: 'host',
+    id: idOf('host'),
+    identity: { id: reservedIdentity.host, labels: hostLabels(node, addresses.isApiServer) },
+    addresses: addresses.host,
+    device: undefined,
+    mac: undefined,
+    pod: undefined,
+    requiresEgressProgram: false,
+    installsRoute: false,
+  }
+  const unknown: Identity = { id: 0, labels: [] }
+  const own = local.map((pod): Endpoint => {
+    const name = endpointName(pod)
+    return {
+      kind: 'pod',
+      name,
+      id: idOf(name),
+      identity: registry.podIdentities.get(pod) ?? unknown,
+      addresses: pod.addresses,
+      device: { name: pod.hostDevice, mac: pod.hostMac },
+      mac: pod.mac,
+      pod,
+      requiresEgressProgram: endpointRoutes,
+      installsRoute: endpointRoutes,
+    }
+  })
+  const health: Endpoint = {
+    ...host,
+    kind: 'health',
+    name: 'health',
+    id: idOf('health'),
+    identity: { id: reservedIdentity.health, labels: [reservedLabel('health')] },
+    addresses: addresses.health,
+    device: { name: healthDevice, mac: node.macOf(healthDevice) },
+    mac: node.macOf(`${healthDevice}/${healthPeer}`),
+    requiresEgressProgram: true,
+    installsRoute: true,
+  }
+  const ordered = [...own].sort((left, right) => (left.name < right.name ? -1 : 1))
+  return [host, ...ordered, ...(healthChecking ? [health] : [])]
+}

@@ -1,0 +1,292 @@
+// What the agent refuses or does in another way, one rule after the other in the order in which it looks (`facts` 8.1, 8.2).
+import type { AgentConfig } from './config.ts'
+
+export type Verdict =
+  | {
+      readonly kind: 'refused'
+      readonly flags: readonly string[]
+      readonly message: string
+      readonly hint?: string
+    }
+  | {
+      readonly kind: 'fallback'
+      readonly flags: readonly string[]
+      readonly message: string
+      readonly hint?: string
+      readonly change: Partial<AgentConfig>
+    }
+  /** The agent says nothing. */
+  | { readonly kind: 'silent'; readonly change: Partial<AgentConfig> }
+
+export type Gate = (config: AgentConfig) => Verdict | undefined
+
+/** Whether a kernel version is at least another: `5.10` against `4.19.57`. */
+export function atLeast(kernel: string, minimum: string): boolean {
+  const parts = (text: string): readonly number[] => text.split('.').map(Number)
+  const own = parts(kernel)
+  for (const [index, wanted] of parts(minimum).entries()) {
+    const part = own[index] ?? 0
+    if (part !== wanted) return part > wanted
+  }
+  return true
+}
+
+function refuse(flags: readonly string[], message: string, hint?: string): Verdict {
+  return { kind: 'refused', flags, message, ...(hint === undefined ? {} : { hint }) }
+}
+
+function fall(flags: readonly string[], message: string, change: Partial<AgentConfig>): Verdict {
+  return { kind: 'fallback', flags, message, change }
+}
+
+const isOld = ({ version }: AgentConfig): boolean => version === '1.10'
+
+/** Kernels whose cgroup hooks carry kube-proxy replacement: 4.19.57, 5.1.16, 5.2. */
+function hasSocketHooks({ kernel }: AgentConfig): boolean {
+  if (atLeast(kernel, '5.2')) return true
+  return atLeast(kernel, '5.1') ? atLeast(kernel, '5.1.16') : atLeast(kernel, '4.19.57')
+}
+
+const tunnelAndDsr: Gate = (config) => {
+  const { routing, tunnelProtocol, lbMode, dsrDispatch, kubeProxyReplacement } = config
+  if (!kubeProxyReplacement || lbMode === 'snat' || routing !== 'tunnel') return undefined
+  const geneve = !isOld(config) && tunnelProtocol === 'geneve' && dsrDispatch === 'geneve'
+  if (geneve) return undefined
+  const message = isOld(config)
+    ? `Node Port "${lbMode}" mode cannot be used with ${tunnelProtocol} tunneling.`
+    : `Node Port "${lbMode}" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.`
+  return refuse(['bpf-lb-mode'], message, '`routing native`, or `lb-mode snat`')
+}
+
+const directRoutes: Gate = ({ autoDirectNodeRoutes, routing }) =>
+  autoDirectNodeRoutes && routing === 'tunnel'
+    ? refuse(
+        ['auto-direct-node-routes'],
+        'auto-direct-node-routes cannot be used with tunneling. Packets must be routed through the tunnel device.',
+        '`routing native`',
+      )
+    : undefined
+
+const proxyNeedsRules: Gate = ({ l7Proxy, installIptablesRules }) =>
+  l7Proxy && !installIptablesRules
+    ? refuse(
+        ['install-iptables-rules'],
+        'L7 proxy requires iptables rules (--install-iptables-rules="true")',
+        '`l7-proxy off`',
+      )
+    : undefined
+
+const remoteMasquerade: Gate = ({ remoteNodeMasquerade, bpfMasquerade }) =>
+  remoteNodeMasquerade && !bpfMasquerade
+    ? refuse(
+        ['enable-remote-node-masquerade'],
+        'Option remote-node-masquerade requires BPF masquerade to be enabled',
+        '`bpf-masquerade on`',
+      )
+    : undefined
+
+const replacementOnOldKernel: Gate = (config) =>
+  isOld(config) && config.kubeProxyReplacement && !hasSocketHooks(config)
+    ? refuse(
+        ['kube-proxy-replacement'],
+        `kube-proxy replacement needs kernel 4.19.57, 5.1.16, 5.2.0 or newer, this is ${config.kernel}`,
+      )
+    : undefined
+
+const masqueradeOnOldKernel: Gate = (config) => {
+  const flags = ['enable-bpf-masquerade'] as const
+  if (!isOld(config) || !config.bpfMasquerade) return undefined
+  const change = { bpfMasquerade: false }
+  if (!atLeast(config.kernel, '4.19')) {
+    return fall(
+      flags,
+      'BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
+      change,
+    )
+  }
+  if (config.kubeProxyReplacement) return undefined
+  return fall(
+    flags,
+    'BPF masquerade requires NodePort (--enable-node-port="true"). Falling back to iptables-based masquerading.',
+    change,
+  )
+}
+
+const masqueradeOff: Gate = ({ bpfMasquerade, masquerade4, masquerade6, ipv6 }) =>
+  bpfMasquerade && !masquerade4 && !(ipv6 && masquerade6)
+    ? fall(
+        ['enable-bpf-masquerade', 'enable-ipv4-masquerade'],
+        'BPF masquerade is on, but masquerading is off',
+        {
+          bpfMasquerade: false,
+        },
+      )
+    : undefined
+
+const masqueradeAgent: Gate = ({ ipMasqAgent, bpfMasquerade }) =>
+  ipMasqAgent && !bpfMasquerade
+    ? refuse(
+        ['enable-ip-masq-agent'],
+        'BPF ip-masq-agent requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
+      )
+    : undefined
+
+const gateway: Gate = (config) => {
+  const { egressGateway, bpfMasquerade, masquerade4, kernel } = config
+  if (!egressGateway) return undefined
+  const flags = ['enable-egress-gateway']
+  if (!masquerade4 || !bpfMasquerade)
+    return refuse(
+      flags,
+      'egress gateway requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
+      '`bpf-masquerade on`',
+    )
+  return isOld(config) && !atLeast(kernel, '5.2')
+    ? refuse(flags, 'egress gateway requires kernel 5.2 or newer')
+    : undefined
+}
+
+const noConntrackRules: Gate = ({
+  installNoConntrackRules,
+  kubeProxyReplacement,
+  socketLb,
+  bpfMasquerade,
+}) =>
+  installNoConntrackRules && !(kubeProxyReplacement && socketLb !== 'off' && bpfMasquerade)
+    ? refuse(
+        ['install-no-conntrack-iptables-rules'],
+        'install-no-conntrack-iptables-rules requires kube-proxy replacement, socket LB and BPF masquerade',
+      )
+    : undefined
+
+const encryption: Gate = (config) =>
+  isOld(config) && config.encryption === 'wireguard' && !atLeast(config.kernel, '5.6')
+    ? refuse(
+        ['encryption', 'enable-wireguard'],
+        `WireGuard needs kernel 5.6 or newer, this is ${config.kernel}`,
+      )
+    : undefined
+
+const bandwidth: Gate = (config) => {
+  const { bandwidthManager, kernel, encryption: encrypted } = config
+  if (!bandwidthManager) return undefined
+  const flags = ['enable-bandwidth-manager']
+  const off = { bandwidthManager: false }
+  if (encrypted === 'ipsec')
+    return fall(flags, 'The bandwidth manager cannot be used with IPSec. Disabling bandwidth manager.', off)
+  if (isOld(config) && !atLeast(kernel, '5.1'))
+    return fall(flags, 'BPF bandwidth manager needs kernel 5.1 or newer. Disabling the feature.', off)
+  return undefined
+}
+
+const tproxy: Gate = (config) =>
+  config.bpfTproxy && !atLeast(config.kernel, '5.7')
+    ? fall(
+        ['enable-bpf-tproxy'],
+        'BPF TPROXY needs kernel 5.7 or newer. Falling back to iptables-based TPROXY.',
+        {
+          bpfTproxy: false,
+        },
+      )
+    : undefined
+
+const fragments: Gate = (config) =>
+  config.fragmentTracking && !atLeast(config.kernel, '4.10')
+    ? fall(['enable-ipv4-fragment-tracking'], 'Fragment tracking needs kernel 4.10 or newer. Disabling it.', {
+        fragmentTracking: false,
+      })
+    : undefined
+
+const affinity: Gate = (config) =>
+  config.sessionAffinity && config.kubeProxyReplacement && !atLeast(config.kernel, '5.7')
+    ? fall(
+        ['enable-session-affinity'],
+        'Session affinity for host reachable services needs kernel 5.7.0 or newer to work properly when accessed from inside cluster: the same service endpoint will be selected from all network namespaces on the host.',
+        {},
+      )
+    : undefined
+
+/** enable-host-legacy-routing becomes true, with the agent's line where it writes one. */
+const hostRouting: Gate = (config) => {
+  if (!config.bpfHostRouting) return undefined
+  const change = { bpfHostRouting: false }
+  const flags = ['enable-host-legacy-routing']
+  const line = (why: string): Verdict =>
+    fall(
+      flags,
+      `BPF host routing requires ${why}. Falling back to legacy host routing (enable-host-legacy-routing=true).`,
+      change,
+    )
+  const { kubeProxyReplacement, bpfMasquerade, masquerade4, masquerade6, ipv6, kernel } = config
+  const iptables = !bpfMasquerade && (masquerade4 || (ipv6 && masquerade6))
+  if (isOld(config)) {
+    if (!atLeast(kernel, '5.10')) return line('kernel 5.10 or newer')
+    if (iptables) return line('enable-bpf-masquerade')
+    return kubeProxyReplacement ? undefined : line('kube-proxy-replacement')
+  }
+  if (!kubeProxyReplacement) return { kind: 'silent', change }
+  return iptables ? line('enable-bpf-masquerade') : undefined
+}
+
+const netkit: Gate = ({ datapathMode, kernel, bpfHostRouting, bpfTproxy }) => {
+  if (datapathMode === 'veth') return undefined
+  const flags = ['datapath-mode']
+  if (!atLeast(kernel, '6.8'))
+    return refuse(flags, `netkit needs kernel 6.8 or newer (CONFIG_NETKIT), this is ${kernel}`)
+  if (!bpfHostRouting)
+    return refuse(
+      flags,
+      'netkit devices need eBPF host routing',
+      '`kube-proxy-replacement on`, `bpf-masquerade on`',
+    )
+  return bpfTproxy ? refuse(flags, 'netkit does not go with --enable-bpf-tproxy') : undefined
+}
+
+const tcx: Gate = ({ tcx: wanted, kernel }) =>
+  wanted && !atLeast(kernel, '6.6')
+    ? fall(['enable-tcx'], 'tcx is not supported by the kernel, programs are attached with legacy tc', {
+        tcx: false,
+      })
+    : undefined
+
+const bbr: Gate = ({ bbr: wanted, bandwidthManager, kernel, bpfHostRouting }) => {
+  if (!wanted) return undefined
+  if (!bandwidthManager)
+    return refuse(['enable-bbr'], 'BBR needs the bandwidth manager', '`bandwidth-manager on`')
+  if (!atLeast(kernel, '5.18'))
+    return refuse(['enable-bbr'], `BBR for Pods needs kernel 5.18 or newer, this is ${kernel}`)
+  return bpfHostRouting ? undefined : refuse(['enable-bbr'], 'BBR for Pods needs eBPF host routing')
+}
+
+const bigTcp: Gate = ({ bigTcp4, bigTcp6, kernel, bpfHostRouting, encryption: encrypted, routing }) => {
+  if (!bigTcp4 && !bigTcp6) return undefined
+  const flags = ['enable-ipv4-big-tcp', 'enable-ipv6-big-tcp']
+  const off = { bigTcp4: false, bigTcp6: false }
+  if (!bpfHostRouting)
+    return fall(flags, 'BIG TCP is supported only with eBPF host routing. Disabling it.', off)
+  if (encrypted !== 'off') return fall(flags, 'BIG TCP is not supported with encryption. Disabling it.', off)
+  if (routing === 'tunnel') return fall(flags, 'BIG TCP is not supported with tunneling. Disabling it.', off)
+  if (bigTcp4 && !atLeast(kernel, '6.3'))
+    return fall(flags, 'IPv4 BIG TCP needs kernel 6.3 or newer. Disabling it.', { bigTcp4: false })
+  return bigTcp6 && !atLeast(kernel, '5.19')
+    ? fall(flags, 'IPv6 BIG TCP needs kernel 5.19 or newer. Disabling it.', { bigTcp6: false })
+    : undefined
+}
+
+const family: Gate = ({ ipv4, ipv6 }) =>
+  ipv4 || ipv6 ? undefined : refuse(['enable-ipv4', 'enable-ipv6'], 'either IPv4 or IPv6 must be enabled')
+
+/** In the order in which the agent decides. */
+export const gates: readonly Gate[] = [
+  ...[family, replacementOnOldKernel, tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade],
+  ...[
+    masqueradeOff,
+    masqueradeOnOldKernel,
+    masqueradeAgent,
+    gateway,
+    noConntrackRules,
+    encryption,
+    bandwidth,
+  ],
+  ...[tproxy, fragments, affinity, hostRouting, netkit, tcx, bbr, bigTcp],
+]

@@ -1,0 +1,127 @@
+// The ipcache of one node: which identity an address has, and behind which node it is (`facts` 5.2, cilium
+// pkg/node/manager, pkg/datapath/ipcache).
+import { anyIpv4, anyIpv6, formatIp, type IpAddress, type Ipv4, isIpv4 } from '../../net/address.ts'
+import { formatPrefix, type Prefix, prefixOf } from '../../net/prefix.ts'
+import { reservedIdentity, worldIdentity } from './identity.ts'
+import type { NodeAddresses } from './node-addresses.ts'
+import type { Registry } from './registry.ts'
+import type { AgentPod } from './told.ts'
+
+export interface IpcacheEntry {
+  readonly prefix: Prefix
+  readonly identity: number
+  /** The node behind which it is; undefined: here, or reached without a tunnel. */
+  readonly tunnelEndpoint: IpAddress | undefined
+  /** Index of the key that encrypts traffic to it; 0: none. */
+  readonly encryptKey: number
+  /** flag_skip_tunnel of the entry. */
+  readonly skipTunnel: boolean
+}
+
+/** The key of WireGuard; IPsec's is the one that its secret names (pkg/wireguard StaticEncryptKey). */
+const wireguardKey = 255
+const ipsecKey = 3
+
+function hostPrefix(address: IpAddress): Prefix {
+  return prefixOf(address, isIpv4(address) ? 32 : 128)
+}
+
+/** The index of the key that a node encrypts with. */
+function keyOf({ config }: NodeAddresses['node']): number {
+  if (config.encryption === 'wireguard') return wireguardKey
+  return config.encryption === 'ipsec' ? ipsecKey : 0
+}
+
+class Ipcache {
+  readonly #entries = new Map<string, IpcacheEntry>()
+  readonly #own: NodeAddresses
+
+  constructor(own: NodeAddresses) {
+    this.#own = own
+  }
+
+  add(prefix: Prefix, identity: number, options: Partial<IpcacheEntry> = {}): void {
+    const { config } = this.#own.node
+    const isOn = isIpv4(prefix.address) ? config.ipv4 : config.ipv6
+    if (!isOn) return
+    const entry = {
+      prefix,
+      identity,
+      tunnelEndpoint: undefined,
+      encryptKey: 0,
+      skipTunnel: false,
+      ...options,
+    }
+    this.#entries.set(formatPrefix(prefix), entry)
+  }
+
+  addHosts(addresses: readonly IpAddress[], identity: number, options: Partial<IpcacheEntry> = {}): void {
+    for (const address of addresses) this.add(hostPrefix(address), identity, options)
+  }
+
+  entries(): readonly IpcacheEntry[] {
+    return [...this.#entries.values()]
+  }
+}
+
+/** What of another node goes through the tunnel: its router always, its own addresses only where identities must be kept. */
+function addNode(cache: Ipcache, own: NodeAddresses, other: NodeAddresses): void {
+  const { config } = own.node
+  const isLegacy = config.version === '1.10'
+  const identity =
+    other.isApiServer && !isLegacy ? reservedIdentity['kube-apiserver'] : reservedIdentity['remote-node']
+  const tunnelEndpoint = other.ip4 ?? other.ip6
+  const keepsIdentity = config.hostFirewall || (config.nodeEncryption && config.encryption !== 'off')
+  const encryptKey = config.nodeEncryption ? keyOf(own.node) : 0
+  cache.addHosts(other.own, identity, keepsIdentity ? { tunnelEndpoint, encryptKey } : {})
+  cache.addHosts(other.router, identity, { tunnelEndpoint, encryptKey })
+  if (other.node.config.healthChecking) {
+    cache.addHosts(other.health, reservedIdentity.health, { tunnelEndpoint, encryptKey: keyOf(own.node) })
+  }
+}
+
+/** All entries of a node's ipcache. Later ones win where one prefix comes twice, as sources of higher rank do. */
+export function ipcacheOf(
+  own: NodeAddresses,
+  all: readonly NodeAddresses[],
+  pods: readonly AgentPod[],
+  registry: Registry,
+): readonly IpcacheEntry[] {
+  const { node } = own
+  const cache = new Ipcache(own)
+  cache.add(prefixOf(anyIpv4, 0), worldIdentity(registry.scheme, 4))
+  cache.add(prefixOf(anyIpv6, 0), worldIdentity(registry.scheme, 6))
+  for (const { prefix, id } of registry.outside) if (prefix !== undefined) cache.add(prefix, id)
+  for (const other of all) if (other !== own) addNode(cache, own, other)
+  const nodes = new Map(all.map((each) => [each.node.name, each]))
+  for (const pod of pods) {
+    const identity = registry.podIdentities.get(pod)?.id
+    const home = nodes.get(pod.node)
+    if (identity === undefined || home === undefined || pod.object.hostNetwork) continue
+    const isHere = pod.node === node.name
+    const remote = { tunnelEndpoint: home.ip4 ?? home.ip6, encryptKey: keyOf(node) }
+    cache.addHosts(pod.addresses, identity, isHere ? { encryptKey: 0 } : remote)
+  }
+  cache.addHosts(own.host, reservedIdentity.host)
+  if (node.config.healthChecking) cache.addHosts(own.health, reservedIdentity.health)
+  return cache.entries()
+}
+
+/** 1.10's cilium_tunnel_map: the node of each range of pods. */
+export function tunnelMapOf(
+  own: NodeAddresses,
+  all: readonly NodeAddresses[],
+): readonly { readonly prefix: Prefix; readonly endpoint: Ipv4 }[] {
+  if (own.node.config.routing !== 'tunnel') return []
+  return all.flatMap((other) => {
+    const { ip4 } = other
+    if (other === own || ip4 === undefined || !isIpv4(ip4)) return []
+    return other.node.podCidrs.map((prefix) => ({ prefix, endpoint: ip4 }))
+  })
+}
+
+/** `identity=4521 encryptkey=0 tunnelendpoint=192.168.5.12`, as `cilium bpf ipcache list` says it. */
+export function describeIpcache({ identity, encryptKey, tunnelEndpoint }: IpcacheEntry): string {
+  const endpoint = tunnelEndpoint === undefined ? '0.0.0.0' : formatIp(tunnelEndpoint)
+  return `identity=${identity} encryptkey=${encryptKey} tunnelendpoint=${endpoint}`
+}

@@ -1,0 +1,244 @@
+// Options of the agent by all their names: the language's words, Helm values and the agent's flags. A setting enters as it
+// was written; the flag's name and one spelling of its value leave.
+
+/** How a value is written and what it means to the flag. */
+type Values =
+  | { readonly kind: 'switch' }
+  | { readonly kind: 'one'; readonly of: Readonly<Record<string, string>> }
+  | { readonly kind: 'number' }
+  | { readonly kind: 'text' }
+
+interface Option {
+  readonly flag: string
+  readonly word?: string
+  readonly helm?: readonly string[]
+  readonly values: Values
+  /** Only in this version. */
+  readonly only?: '1.10' | '1.19'
+}
+
+const switches: Values = { kind: 'switch' }
+const text: Values = { kind: 'text' }
+const number: Values = { kind: 'number' }
+
+/** Values whose spelling is the same everywhere. */
+function one(...words: readonly string[]): Values {
+  return { kind: 'one', of: Object.fromEntries(words.map((word) => [word, word])) }
+}
+
+function option(flag: string, values: Values, word: string | undefined, ...helm: readonly string[]): Option {
+  return { flag, values, helm, ...(word === undefined ? {} : { word }) }
+}
+
+const replacement: Values = {
+  kind: 'one',
+  of: {
+    on: 'true',
+    off: 'false',
+    true: 'true',
+    false: 'false',
+    strict: 'true',
+    partial: 'true',
+    probe: 'true',
+    disabled: 'false',
+  },
+}
+
+/** Options that change what happens to packets. */
+export const options: readonly Option[] = [
+  { ...option('routing-mode', one('tunnel', 'native'), undefined, 'routingMode'), only: '1.19' },
+  { ...option('tunnel-protocol', one('vxlan', 'geneve'), undefined, 'tunnelProtocol'), only: '1.19' },
+  { ...option('tunnel', one('vxlan', 'geneve', 'disabled'), undefined, 'tunnel'), only: '1.10' },
+  option('tunnel-port', number, 'tunnel-port', 'tunnelPort'),
+  option('kube-proxy-replacement', replacement, 'kube-proxy-replacement', 'kubeProxyReplacement'),
+  option('enable-bpf-masquerade', switches, 'bpf-masquerade', 'bpf.masquerade'),
+  option('enable-ipv4-masquerade', switches, 'masquerade', 'enableIPv4Masquerade'),
+  option('enable-ipv6-masquerade', switches, undefined, 'enableIPv6Masquerade'),
+  option('enable-ip-masq-agent', switches, 'ip-masq-agent', 'ipMasqAgent.enabled'),
+  option('ipv4-native-routing-cidr', text, 'native-routing-cidr', 'ipv4NativeRoutingCIDR'),
+  option('ipv6-native-routing-cidr', text, undefined, 'ipv6NativeRoutingCIDR'),
+  option(
+    'enable-host-legacy-routing',
+    { kind: 'one', of: { legacy: 'true', bpf: 'false', true: 'true', false: 'false' } },
+    'host-routing',
+    'bpf.hostLegacyRouting',
+  ),
+  option('auto-direct-node-routes', switches, 'auto-direct-node-routes', 'autoDirectNodeRoutes'),
+  option('enable-endpoint-routes', switches, 'endpoint-routes', 'endpointRoutes.enabled'),
+  option('bpf-lb-mode', one('snat', 'dsr', 'hybrid'), 'lb-mode', 'loadBalancer.mode'),
+  option('bpf-lb-dsr-dispatch', one('opt', 'ipip', 'geneve'), 'dsr-dispatch', 'loadBalancer.dsrDispatch'),
+  option('bpf-lb-algorithm', one('random', 'maglev'), 'lb-algorithm', 'loadBalancer.algorithm'),
+  option('bpf-lb-maglev-table-size', number, 'maglev-table-size', 'maglev.tableSize'),
+  option(
+    'bpf-lb-acceleration',
+    one('native', 'best-effort', 'disabled'),
+    'lb-acceleration',
+    'loadBalancer.acceleration',
+  ),
+  option(
+    'bpf-lb-sock',
+    { kind: 'one', of: { on: 'true', off: 'false', true: 'true', false: 'false', 'host-only': 'host-only' } },
+    'socket-lb',
+    'socketLB.enabled',
+  ),
+  option('bpf-lb-sock-hostns-only', switches, undefined, 'socketLB.hostNamespaceOnly'),
+  option('enable-session-affinity', switches, 'session-affinity', 'sessionAffinity'),
+  option(
+    'enable-l7-proxy',
+    { kind: 'one', of: { envoy: 'true', off: 'false', on: 'true', true: 'true', false: 'false' } },
+    'l7-proxy',
+    'l7Proxy',
+  ),
+  option('enable-bpf-tproxy', switches, undefined, 'bpf.tproxy'),
+  option('enable-host-firewall', switches, 'host-firewall', 'hostFirewall.enabled'),
+  option('enable-egress-gateway', switches, 'egress-gateway', 'egressGateway.enabled'),
+  option('enable-bandwidth-manager', switches, 'bandwidth-manager', 'bandwidthManager.enabled'),
+  option('enable-bbr', switches, undefined, 'bandwidthManager.bbr'),
+  option('encryption', one('wireguard', 'ipsec', 'off'), 'encryption', 'encryption.type'),
+  option('encryption-enabled', switches, undefined, 'encryption.enabled'),
+  option('enable-wireguard', switches, undefined),
+  option('enable-ipsec', switches, undefined),
+  option('encrypt-node', switches, 'node-encryption', 'encryption.nodeEncryption'),
+  option('enable-ipv4', switches, 'ipv4', 'ipv4.enabled'),
+  option('enable-ipv6', switches, 'ipv6', 'ipv6.enabled'),
+  option(
+    'monitor-aggregation',
+    one('none', 'low', 'medium', 'maximum'),
+    'monitor-aggregation',
+    'bpf.monitorAggregation',
+  ),
+  option(
+    'datapath-mode',
+    {
+      kind: 'one',
+      of: { veth: 'veth', netkit: 'netkit', 'netkit-l2': 'netkit-l2', on: 'netkit', off: 'veth' },
+    },
+    'netkit',
+    'bpf.datapathMode',
+  ),
+  option('enable-ipv4-big-tcp', switches, 'big-tcp', 'enableIPv4BIGTCP'),
+  option('enable-ipv6-big-tcp', switches, undefined, 'enableIPv6BIGTCP'),
+  option('enable-policy', one('default', 'always', 'never'), 'policy-enforcement', 'policyEnforcementMode'),
+  option('policy-audit-mode', switches, 'policy-audit', 'policyAuditMode'),
+  {
+    ...option('policy-deny-response', one('none', 'icmp'), 'policy-deny-response', 'policyDenyResponse'),
+    only: '1.19',
+  },
+  option('allow-localhost', one('auto', 'always', 'policy'), undefined),
+  { ...option('enable-tcx', switches, undefined, 'bpf.enableTCX'), only: '1.19' },
+  option('install-iptables-rules', switches, undefined, 'installIptablesRules'),
+  option('install-no-conntrack-iptables-rules', switches, undefined, 'installNoConntrackIptablesRules'),
+  option('enable-remote-node-masquerade', switches, undefined, 'enableRemoteNodeMasquerade'),
+  option('enable-masquerade-to-route-source', switches, undefined, 'enableMasqueradeRouteSource'),
+  option('enable-sctp', switches, undefined, 'sctp.enabled'),
+  option('enable-ipv4-fragment-tracking', switches, undefined, 'fragmentTracking'),
+  option('enable-source-ip-verification', switches, undefined),
+  option('enable-health-checking', switches, 'health-checking', 'healthChecking'),
+  option('enable-endpoint-health-checking', switches, undefined, 'endpointHealthChecking.enabled'),
+  option('allow-icmp-frag-needed', switches, undefined),
+  option('mtu', number, 'mtu', 'MTU'),
+  option('devices', text, 'devices', 'devices'),
+  option('cluster-name', text, 'cluster-name', 'cluster.name'),
+  option('pod-cidr', text, 'pod-cidr', 'ipam.operator.clusterPoolIPv4PodCIDRList'),
+  option('dns-answer', text, 'dns-answer'),
+  option('ipv4-service-range', text, 'service-cidr', 'k8s.serviceCIDR'),
+]
+
+/** Words and values that are Cilium's and whose engine is to come. */
+export const laterWords: readonly string[] = [
+  'srv6',
+  'bgp',
+  'l2-announcements',
+  'local-redirect-policy',
+  'identity-allocation',
+  'masquerade-all',
+]
+
+/** Parts of the Helm chart that never touch a packet. */
+export const besideHelm: readonly string[] = [
+  ...[
+    'hubble',
+    'operator',
+    'image',
+    'resources',
+    'prometheus',
+    'dashboards',
+    'serviceMonitor',
+    'tls',
+    'rbac',
+  ],
+  ...[
+    'serviceAccounts',
+    'nodeSelector',
+    'tolerations',
+    'affinity',
+    'podAnnotations',
+    'podLabels',
+    'rollOutCiliumPods',
+  ],
+  ...[
+    'k8sServiceHost',
+    'k8sServicePort',
+    'cni',
+    'debug',
+    'log',
+    'upgradeCompatibility',
+    'updateStrategy',
+    'ipam',
+  ],
+  ...[
+    'envoy',
+    'certgen',
+    'nodeinit',
+    'preflight',
+    'clustermesh',
+    'authentication',
+    'etcd',
+    'identityAllocationMode',
+  ],
+]
+
+/** A setting as it stands in a file. */
+export interface WrittenSetting {
+  readonly form: 'word' | 'helm' | 'flag'
+  readonly key: string
+  readonly values: readonly string[]
+}
+
+/** A setting by the name of its flag; `index` is its place in the list that was read. */
+export interface Setting {
+  readonly flag: string
+  readonly value: string
+  readonly values: readonly string[]
+  readonly index: number
+}
+
+/** The option that a name stands for. */
+export function optionNamed(form: WrittenSetting['form'], key: string): Option | undefined {
+  return options.find((each) => {
+    if (form === 'word') return each.word === key
+    return form === 'flag' ? each.flag === key : each.helm?.includes(key)
+  })
+}
+
+const truth: Readonly<Record<string, string>> = { on: 'true', off: 'false', true: 'true', false: 'false' }
+
+/** The one spelling of a value, or undefined where the option has no such value. */
+export function settingValue({ values }: Option, written: string): string | undefined {
+  switch (values.kind) {
+    case 'switch':
+      return truth[written]
+    case 'one':
+      return Object.hasOwn(values.of, written) ? values.of[written] : undefined
+    case 'number':
+      return /^[0-9]+$/.test(written) ? written : undefined
+    case 'text':
+      return written
+  }
+}
+
+/** What an option may be set to, for a hint. */
+export function knownValues({ values }: Option): readonly string[] {
+  if (values.kind === 'switch') return ['true', 'false']
+  return values.kind === 'one' ? Object.keys(values.of) : []
+}

@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest'
+import type { CiliumVersion } from './config.ts'
+import { endpointDefines, nodeDefines } from './defines.ts'
+import { nearestVersion, readOptions } from './read-options.ts'
+import { settle } from './settle.ts'
+
+type Written = Parameters<typeof readOptions>[0]
+
+const words = (text: string): Written =>
+  text
+    .split(';')
+    .map((each) => each.trim().split(' '))
+    .filter(([key]) => key !== '')
+    .map(([key = '', ...values]) => ({
+      form: 'word' as const,
+      key,
+      values: key === 'routing' ? values.slice(-1) : values,
+    }))
+
+function of(text: string, version: CiliumVersion = '1.19', kernel?: string) {
+  const { settings, problems } = readOptions(words(text), version)
+  expect(problems).toEqual([])
+  return settle(settings, version, kernel)
+}
+
+const said = (text: string, version?: CiliumVersion, kernel?: string): readonly string[] =>
+  of(text, version, kernel).notices.map(({ kind, message }) => `${kind}: ${message}`)
+
+describe('names of options', () => {
+  const problems = (
+    form: 'word' | 'helm' | 'flag',
+    key: string,
+    value: string,
+    version: CiliumVersion = '1.19',
+  ) =>
+    readOptions([{ form, key, values: [value] }], version).problems.map(
+      ({ severity, part, message, hint }) =>
+        `${severity} ${part} ${message}${hint === undefined ? '' : ` -> ${hint}`}`,
+    )
+  test('three names of one option', () => {
+    const flags = [
+      ['word', 'bpf-masquerade', 'on'],
+      ['helm', 'bpf.masquerade', 'true'],
+      ['flag', 'enable-bpf-masquerade', 'true'],
+    ] as const
+    for (const [form, key, value] of flags) {
+      expect(readOptions([{ form, key, values: [value] }], '1.19').settings).toMatchObject([
+        { flag: 'enable-bpf-masquerade', value: 'true' },
+      ])
+    }
+  })
+  test('an unknown value of the chart', () => {
+    expect(problems('helm', 'bpf.masqerade', 'true')).toEqual([
+      'error key the chart has no value `bpf.masqerade` -> did you mean `bpf.masquerade`?',
+    ])
+    expect(problems('helm', 'hubble.relay.enabled', 'true')).toEqual([
+      'warning key `hubble.relay.enabled` changes no packet -> it is read past',
+    ])
+  })
+  test('an unknown flag, and one whose engine is to come', () => {
+    expect(problems('flag', 'enable-ipv7', 'true')).toEqual([
+      'error key cilium-agent has no flag `--enable-ipv7` -> did you mean `enable-ipv4`?',
+    ])
+    expect(problems('flag', 'enable-vtep', 'true')).toEqual(['later key the flag `--enable-vtep`'])
+  })
+  test('a value that the option never has', () => {
+    expect(problems('helm', 'loadBalancer.mode', 'dsrr')).toEqual([
+      'error value `loadBalancer.mode` is never `dsrr` -> did you mean `dsr`?',
+    ])
+    expect(problems('word', 'routing', 'ipip')).toEqual([
+      'error value Cilium has no tunnel of ipip -> `routing tunnel vxlan` or `routing tunnel geneve`',
+    ])
+  })
+  test('names of other versions', () => {
+    expect(problems('helm', 'tunnel', 'vxlan')).toEqual([
+      'error key Cilium 1.19 has no `tunnel` -> `routingMode` and `tunnelProtocol`',
+    ])
+    expect(problems('helm', 'tunnel', 'geneve', '1.10')).toEqual([])
+  })
+  test('versions', () => {
+    expect(nearestVersion('1.10')).toEqual({ version: '1.10', exact: true })
+    expect(nearestVersion('1.12')).toEqual({ version: '1.10', exact: false })
+    expect(nearestVersion('1.18')).toEqual({ version: '1.19', exact: false })
+    expect(nearestVersion(undefined)).toEqual({ version: '1.19', exact: true })
+  })
+})
+
+describe('defaults', () => {
+  test('an empty cluster tunnels in VXLAN and masquerades with iptables', () => {
+    const { config, notices } = of('')
+    expect(notices).toEqual([])
+    expect(config).toMatchObject({
+      routing: 'tunnel',
+      tunnelProtocol: 'vxlan',
+      tunnelPort: 8472,
+      masquerade4: true,
+      bpfMasquerade: false,
+      kubeProxyReplacement: false,
+      bpfHostRouting: false,
+      monitorAggregation: 'none',
+    })
+    expect(nodeDefines(config)).not.toContain('ENABLE_NODEPORT')
+  })
+  test('example 1: with kube-proxy replacement and BPF masquerade the host is routed by BPF', () => {
+    const { config } = of('routing tunnel vxlan; kube-proxy-replacement on; bpf-masquerade on')
+    expect(nodeDefines(config)).toEqual(
+      expect.arrayContaining([
+        'ENABLE_HOST_ROUTING',
+        'ENABLE_NODEPORT',
+        'ENABLE_MASQUERADE_IPV4',
+        'TUNNEL_MODE',
+      ]),
+    )
+    expect(endpointDefines(config, { kind: 'pod', requiresEgressProgram: false })).toEqual([
+      'ENABLE_ROUTING',
+      'ENABLE_ARP_RESPONDER',
+      'LOCAL_DELIVERY_METRICS',
+    ])
+  })
+})
+
+const fullHost = 'kube-proxy-replacement on; bpf-masquerade on'
+
+describe('fallbacks, in the agent’s words', () => {
+  test('iptables masquerading keeps the host in the stack', () => {
+    expect(said('kube-proxy-replacement on')).toEqual([
+      'fallback: BPF host routing requires enable-bpf-masquerade. Falling back to legacy host routing (enable-host-legacy-routing=true).',
+    ])
+  })
+  test('1.10 over kernels', () => {
+    const routed = (kernel: string) => of(fullHost, '1.10', kernel)
+    expect(routed('5.10').config.bpfHostRouting).toBe(true)
+    expect(routed('5.4').config.bpfHostRouting).toBe(false)
+    expect(said(fullHost, '1.10', '5.4')).toContain(
+      'fallback: BPF host routing requires kernel 5.10 or newer. Falling back to legacy host routing (enable-host-legacy-routing=true).',
+    )
+    expect(said(fullHost, '1.10', '4.19')[0]).toContain('refused: kube-proxy replacement needs kernel')
+    expect(said('bpf-masquerade on', '1.10', '4.9.17')).toEqual(
+      expect.arrayContaining([
+        'fallback: BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
+      ]),
+    )
+  })
+  test('bandwidth manager, tcx', () => {
+    expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)
+    expect(of('', '1.19', '6.5').config.tcx).toBe(false)
+    expect(of('', '1.19', '6.6').config.tcx).toBe(true)
+  })
+})
+
+describe('refusals', () => {
+  test.each([
+    ['', '1.19', '5.4', 'Cilium 1.19 needs Linux 5.10 or newer, this is 5.4'],
+    ['', '1.10', '4.9.16', 'Cilium 1.10 needs Linux 4.9.17 or newer, this is 4.9.16'],
+    [
+      'kube-proxy-replacement on; lb-mode dsr',
+      '1.19',
+      undefined,
+      'Node Port "dsr" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.',
+    ],
+    [
+      'auto-direct-node-routes on',
+      '1.19',
+      undefined,
+      'auto-direct-node-routes cannot be used with tunneling. Packets must be routed through the tunnel device.',
+    ],
+    [
+      'egress-gateway on',
+      '1.19',
+      undefined,
+      'egress gateway requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
+    ],
+    [
+      `${fullHost}; netkit on`,
+      '1.19',
+      '6.6',
+      'netkit needs kernel 6.8 or newer (CONFIG_NETKIT), this is 6.6',
+    ],
+    ['netkit on', '1.19', '6.8', 'netkit devices need eBPF host routing'],
+    ['encryption wireguard', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
+    [
+      'ip-masq-agent on',
+      '1.19',
+      undefined,
+      'BPF ip-masq-agent requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
+    ],
+  ] as const)('%s (%s)', (text, version, kernel, message) => {
+    const refused = of(text, version, kernel).notices.filter(({ kind }) => kind === 'refused')
+    expect(refused.map((each) => each.message)).toEqual([message])
+  })
+})
