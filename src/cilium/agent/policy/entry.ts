@@ -1,6 +1,6 @@
 // One rule with one direction: whom it is about, which peers and ports, what becomes of the traffic. Policies of every
 // kind become lists of these (cilium pkg/policy/types/policyentry.go).
-import type { PortRule } from '../../../cluster/cilium-policy.ts'
+import type { PortRule } from '../../../cluster/cilium-ports.ts'
 import type { Selector } from './selector.ts'
 
 export type AuthMode = 'disabled' | 'required' | 'test-always-fail'

@@ -6,10 +6,9 @@ import type {
   EgressRule,
   EndpointSelector,
   Entity,
-  FqdnSelector,
   IngressRule,
-  PortRule,
 } from '../../../cluster/cilium-policy.ts'
+import type { FqdnSelector, PortRule } from '../../../cluster/cilium-ports.ts'
 import { icmpTypeOf } from '../../../cluster/icmp-types.ts'
 import type { CiliumPolicyObject } from '../../../cluster/objects.ts'
 import { clusterKey, namespaceKey, namespaceLabelsPrefix } from '../labels.ts'

@@ -1,6 +1,6 @@
 // NetworkPolicy as Cilium understands it: each peer becomes a rule of its own, a policy without rules for a direction that
 // it names becomes a rule that selects nothing (cilium pkg/k8s/network_policy.go).
-import type { PortProtocol } from '../../../cluster/cilium-policy.ts'
+import type { PortProtocol } from '../../../cluster/cilium-ports.ts'
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../../cluster/network-policy.ts'
 import type { NetworkPolicyObject } from '../../../cluster/objects.ts'
 import { namespaceKey } from '../labels.ts'

@@ -1,6 +1,6 @@
 // Rules about the same ports become one filter with one policy for each selector (cilium pkg/policy/l4.go L4Filter,
 // rule.go mergePortProto).
-import type { FqdnSelector, L7Rules, PortProtocol, PortRule } from '../../../cluster/cilium-policy.ts'
+import type { FqdnSelector, L7Rules, PortProtocol, PortRule } from '../../../cluster/cilium-ports.ts'
 import type { AuthMode, PolicyEntry } from './entry.ts'
 import { type Selector, wildcard } from './selector.ts'
 
