@@ -4,6 +4,7 @@ import type { Program } from '../bpf/contract.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { attachCgroupSkb } from '../kernel/socket/cgroup-skb.ts'
 import { attachTc } from '../kernel/tc/attach.ts'
 import { attachXdp } from '../kernel/xdp-attach.ts'
 import type { AttachmentModel, DeviceModel, NamespaceModel, World } from '../model/model.ts'
@@ -102,14 +103,40 @@ export function attachPrograms(
     pinned.set(node, known)
     return known
   }
+  const made = new Map<string, Instances>()
+  const instancesOf = (model: NamespaceModel): Instances => {
+    const known = made.get(model.name)
+    if (known !== undefined) return known
+    const instances = new Instances(namespaceOf(machine, model.name), plans, pinsOf(model.node))
+    made.set(model.name, instances)
+    all.set(model.name, instances.made)
+    return instances
+  }
   for (const model of world.namespaces) {
     if (!hasPrograms(model)) continue
     const ns = namespaceOf(machine, model.name)
-    const instances = new Instances(ns, plans, pinsOf(model.node))
-    for (const device of model.devices) attachDevice(deviceOf(ns, device.name), device, instances)
-    all.set(model.name, instances.made)
+    for (const device of model.devices) attachDevice(deviceOf(ns, device.name), device, instancesOf(model))
   }
+  for (const model of world.namespaces) attachCgroups(machine, world, model, instancesOf)
   return all
+}
+
+/** The cgroup of a netns lies below that of its node: its own programs run first, then the node's. */
+function attachCgroups(
+  machine: Machine,
+  world: World,
+  model: NamespaceModel,
+  instancesOf: (model: NamespaceModel) => Instances,
+): void {
+  const parent = world.namespaces.find(({ name }) => name === model.node && name !== model.name)
+  for (const owner of [model, ...(parent === undefined ? [] : [parent])]) {
+    for (const { hook, program: name } of owner.cgroup ?? []) {
+      const { program } = instancesOf(owner).of(name)
+      const direction = hook === 'cgroup/ingress' ? 'ingress' : 'egress'
+      const what = `${name} is attached to ${hook} of ${owner.name}`
+      mustDo(attachCgroupSkb(namespaceOf(machine, model.name), direction, program), what)
+    }
+  }
 }
 
 function hasPrograms(model: NamespaceModel): boolean {

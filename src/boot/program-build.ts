@@ -12,7 +12,7 @@ export interface ProgramPlace {
 }
 
 export interface Build {
-  readonly type: 'xdp' | 'sched_cls'
+  readonly type: 'xdp' | 'sched_cls' | 'cgroup_skb'
   readonly maps: readonly MapModel[]
   /** In the order of `maps`; arrays for `tail NAME` stand behind them. */
   readonly shapes: MapShape[]

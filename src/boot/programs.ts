@@ -45,6 +45,16 @@ export interface ProgramPlan {
   readonly tails: readonly string[]
 }
 
+const kernelType = {
+  xdp: 'xdp',
+  tc: 'sched_cls',
+  'cgroup/ingress': 'cgroup_skb',
+  'cgroup/egress': 'cgroup_skb',
+} as const satisfies Record<ProgramModel['type'], Build['type']>
+
+/** XDP_PASS, TC_ACT_UNSPEC, and yes. */
+const ends = { xdp: 2, sched_cls: -1, cgroup_skb: 1 } as const
+
 /** Translates a program for a namespace. */
 export function planProgram(model: ProgramModel, place: ProgramPlace): ProgramPlan {
   const declarations = model.body.items.filter((item): item is MapDeclaration => item.kind === 'map')
@@ -62,7 +72,7 @@ export function planProgram(model: ProgramModel, place: ProgramPlace): ProgramPl
       valueOrder: isNetworkOrder(each.valueType) ? 'be' : 'le',
     }),
   )
-  const type = model.type === 'xdp' ? 'xdp' : 'sched_cls'
+  const type = kernelType[model.type]
   const build: Build = { type, maps: model.maps, shapes, tails: [], surroundings: place }
   const rules = model.body.items
     .filter((item): item is ProgramRule => item.kind === 'program-rule')
@@ -72,7 +82,8 @@ export function planProgram(model: ProgramModel, place: ProgramPlace): ProgramPl
     type,
     maps: shapes,
     rules,
-    otherwise: model.type === 'xdp' ? 2 : -1,
+    otherwise: ends[type],
+    ...(model.type === 'cgroup/egress' ? { egress: true } : {}),
   } as const
   return { ir, code: translateSmall(ir), maps, tails: build.tails }
 }

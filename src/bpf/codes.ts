@@ -40,6 +40,9 @@ export const netkitCode = {
 /** cgroup hooks say yes or no; the names are ours, the kernel has numbers only. */
 export const cgroupCode = { DENY: 0, ALLOW: 1 } as const
 
+/** At egress, with a congestion notification. */
+const congestionCode = { DENY_CN: 2, ALLOW_CN: 3 } as const
+
 const socketFilterCode = { DROP: 0 } as const
 
 /** sk_lookup: enum sk_action. */
@@ -51,7 +54,7 @@ type CodeTable = Readonly<Record<string, number>>
 const tables: Readonly<Record<ProgramType, readonly CodeTable[]>> = {
   xdp: [xdpCode],
   sched_cls: [tcCode, tcxCode, netkitCode],
-  cgroup_skb: [cgroupCode],
+  cgroup_skb: [cgroupCode, congestionCode],
   cgroup_sock: [cgroupCode],
   cgroup_sock_addr: [cgroupCode],
   sock_ops: [cgroupCode],

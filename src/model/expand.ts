@@ -60,6 +60,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.fdb.map(fdbLine),
     ...warm.map(warmLine),
     ...host.listens.map(listenLine),
+    ...(host.cgroup ?? []).map(({ hook, program }) => `${hook} ${program}`),
     ...(host.rulesets ?? []).flatMap(rulesetLines),
   ]
   return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']

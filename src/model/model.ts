@@ -12,7 +12,7 @@ import type { NeighbourState } from '../syntax/ast.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
 import type { ClusterModel } from './cluster.ts'
-import type { ProgramModel } from './program.ts'
+import type { CgroupSkbHook, ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import type { Step } from './step.ts'
 
@@ -89,8 +89,17 @@ export interface NamespaceModel {
   readonly fdb: readonly FdbModel[]
   readonly sysctls: readonly { readonly key: string; readonly value: number; readonly span: Span }[]
   readonly listens: readonly ListenModel[]
+  /** Programs of the cgroup that the sockets of this host are in, in order. */
+  readonly cgroup?: readonly CgroupModel[]
   /** Texts of iptables, ip6tables and ipset; absent where there are none. */
   readonly rulesets?: readonly RulesetModel[]
+  readonly span: Span
+}
+
+/** `cgroup/egress PROG` at a host. */
+export interface CgroupModel {
+  readonly hook: CgroupSkbHook
+  readonly program: string
   readonly span: Span
 }
 

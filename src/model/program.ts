@@ -19,9 +19,12 @@ export interface MapModel {
   readonly span: Span
 }
 
+/** Where a program of a cgroup sees packets. */
+export type CgroupSkbHook = 'cgroup/ingress' | 'cgroup/egress'
+
 export interface ProgramModel {
   readonly name: string
-  readonly type: 'xdp' | 'tc'
+  readonly type: 'xdp' | 'tc' | CgroupSkbHook
   readonly maps: readonly MapModel[]
   /** The checked syntax; every word in it is known to have a meaning. */
   readonly body: SmallProgram

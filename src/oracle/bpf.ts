@@ -15,8 +15,8 @@ const command = {
   linkCreate: 28,
 } as const
 
-const programType = { xdp: 6, sched_cls: 3 } as const
-const attachType = { xdp: 37, tcxIngress: 46, tcxEgress: 47 } as const
+const programType = { xdp: 6, sched_cls: 3, cgroup_skb: 8 } as const
+const attachType = { cgroupIngress: 0, cgroupEgress: 1, xdp: 37, tcxIngress: 46, tcxEgress: 47 } as const
 export const bpfAttach = attachType
 
 const attributeBytes = 144
@@ -100,7 +100,13 @@ export class Bpf {
   }
 
   /** BPF_PROG_LOAD: a file descriptor. Throws KernelRefused with the end of the verifier's log. */
-  loadProgram(type: keyof typeof programType, instructions: Uint8Array, name: string): number {
+  loadProgram(
+    type: keyof typeof programType,
+    instructions: Uint8Array,
+    name: string,
+    expected: number = 0,
+  ): number {
+    this.expected = expected
     this.data.bytes.set(instructions, 1024)
     this.data.bytes.set(new TextEncoder().encode(license), 0)
     if (this.tryLoad(type, instructions.length / 8, name, undefined) >= 0) return this.lastResult
@@ -116,6 +122,8 @@ export class Bpf {
   }
 
   private lastResult = -1
+  /** expected_attach_type: what the verifier lets a program of a cgroup return depends on it. */
+  private expected = 0
 
   private tryLoad(
     type: keyof typeof programType,
@@ -133,6 +141,7 @@ export class Bpf {
       view.setUint32(28, logBytes, true)
       view.setBigUint64(32, log.address, true)
     }
+    view.setUint32(68, this.expected, true)
     bytes.set(new TextEncoder().encode(name.replaceAll(/[^A-Za-z0-9_.]/g, '_').slice(0, 15)), 48)
     this.lastResult = this.libc.bpf(command.progLoad, this.attr.address, attributeBytes)
     return this.lastResult
@@ -192,5 +201,6 @@ export function loadSmall(
   const scratch = bpf.createMap(scratchMap)
   const view = new DataView(bytes.buffer)
   for (const { at, map } of places) view.setUint32(at * 8 + 4, maps[map] ?? scratch, true)
-  return { program: bpf.loadProgram(ir.type, bytes, ir.name), scratch }
+  const expected = ir.egress === true ? attachType.cgroupEgress : 0
+  return { program: bpf.loadProgram(ir.type, bytes, ir.name, expected), scratch }
 }

@@ -7,6 +7,7 @@ import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { NamespaceModel, World } from '../model/model.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
+import { Cgroups } from './cgroups.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
 import type { Libc, Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
@@ -88,6 +89,7 @@ function isBridge(model: NamespaceModel, device: string): boolean {
 export class Ground {
   readonly namespaces: Namespaces
   readonly programs = new Map<string, RealPrograms>()
+  readonly cgroups: Cgroups
   readonly world: World
   private readonly reach: Reach
   private readonly booted: Booted
@@ -98,6 +100,7 @@ export class Ground {
     this.world = world
     this.booted = booted
     this.namespaces = new Namespaces(reach.libc)
+    this.cgroups = new Cgroups(world)
   }
 
   get around(): Surroundings {
@@ -249,6 +252,8 @@ export class Ground {
     const programs = new RealPrograms(libc, bpf, models)
     this.programs.set(model.name, programs)
     this.namespaces.within(model.name, () => programs.attach(model, ifindex))
+    const folder = this.cgroups.folder(model.name)
+    if (folder !== undefined) programs.attachCgroup(model, folder)
   }
 
   /** The far side of a veth needs a native program before frames can be sent to it from XDP. */
@@ -309,6 +314,7 @@ export class Ground {
   close(): void {
     for (const programs of this.programs.values()) programs.close()
     for (const descriptor of this.descriptors) this.reach.libc.close(descriptor)
+    this.cgroups.close()
     this.namespaces.close()
   }
 }

@@ -9,7 +9,7 @@ import type { SmallIr } from '../bpf/small/ir.ts'
 import { mapGet, mapKeys } from '../bpf/user.ts'
 import type { AttachmentModel, DeviceModel, NamespaceModel } from '../model/model.ts'
 import { type Bpf, bpfAttach, loadSmall, type MapDeclared } from './bpf.ts'
-import type { Libc } from './native.ts'
+import { type Libc, must } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
 
 /** A map on the real kernel beside the one of the model. */
@@ -25,6 +25,7 @@ const linkAfter = 16
 const relativeIsLink = 1 << 13
 const xdpFlags = { generic: 2, native: 4 } as const
 const allProtocols = 3
+const closeOnExec = 0x80000
 
 /** The programs of one namespace. */
 export class RealPrograms {
@@ -53,6 +54,17 @@ export class RealPrograms {
   /** Attaches the programs of a namespace; must run inside it. `ifindex` numbers its devices. */
   attach(model: NamespaceModel, ifindex: (device: string) => number): void {
     for (const device of model.devices) this.attachDevice(device, ifindex)
+  }
+
+  /** The programs of a host's cgroup, in order (BPF_F_ALLOW_MULTI is what links are). */
+  attachCgroup(model: NamespaceModel, folder: string): void {
+    if (model.cgroup === undefined) return
+    const descriptor = must(this.libc, this.libc.open(folder, closeOnExec), 'a cgroup is opened')
+    this.keep(descriptor)
+    for (const { hook, program } of model.cgroup) {
+      const type = hook === 'cgroup/ingress' ? bpfAttach.cgroupIngress : bpfAttach.cgroupEgress
+      this.keep(this.bpf.link(this.load(program), descriptor, type))
+    }
   }
 
   /** Without preferences the order written is the order of running, as in the model. */

@@ -83,8 +83,8 @@ export class RealWorld {
 
   /** Opens a socket in a namespace. */
   open(name: string, family: 4 | 6, kind: 'stream' | 'datagram' | 'raw', protocol = 0): RealSocket {
-    const socket = this.ground.namespaces.within(name, () =>
-      RealSocket.open(this.reach.libc, family, kind, protocol),
+    const socket = this.ground.cgroups.within(name, () =>
+      this.ground.namespaces.within(name, () => RealSocket.open(this.reach.libc, family, kind, protocol)),
     )
     this.sockets.push(socket)
     return socket

@@ -20,6 +20,7 @@ export const dropPages: Readonly<Record<string, string>> = {
     'A unicast IP packet came in a broadcast or multicast frame, which the namespace does not accept.',
   IP_NOPROTO:
     'Nobody handles this IP protocol (ip_protocol_deliver_rcu); the sender gets ICMP protocol unreachable.',
+  SOCKET_FILTER: 'A cgroup program at ingress denied the packet to its socket (sk_filter).',
   SOCKET_RCVBUFF: 'The receive buffer of the socket is full.',
   TCP_FLAGS: 'The flags of the segment make no sense in the state of the connection.',
   TCP_INVALID_SEQUENCE: 'The segment lies outside of the receive window (tcp_validate_incoming).',
@@ -34,6 +35,8 @@ export const dropPages: Readonly<Record<string, string>> = {
   NEIGH_QUEUEFULL:
     'Too many packets waited for the answer of a neighbour; the oldest go first (unres_qlen_bytes).',
   NEIGH_DEAD: 'The neighbour entry was being removed.',
+  BPF_CGROUP_EGRESS:
+    'A cgroup program at egress denied the packet; the sender sees EPERM (ip_finish_output).',
   TC_EGRESS: 'A tc program on egress returned TC_ACT_SHOT (sch_handle_egress).',
   TC_INGRESS: 'A tc program on ingress returned TC_ACT_SHOT (sch_handle_ingress).',
   QDISC_DROP: 'The queueing discipline had no room.',

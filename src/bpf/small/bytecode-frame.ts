@@ -35,6 +35,8 @@ export const valueBytesMax = 128
 export interface Emit {
   readonly asm: Assembler
   readonly xdp: boolean
+  /** The packet begins at its IP header (cgroup_skb). */
+  readonly bare: boolean
   readonly maps: readonly IrMap[]
   /** The number of the map that holds the offsets: behind the program's own. */
   readonly offsetsMap: number
@@ -45,7 +47,14 @@ export interface Emit {
 /** A fresh state. */
 export function startEmit(ir: SmallIr): Emit {
   const asm = new Assembler()
-  return { asm, xdp: ir.type === 'xdp', maps: ir.maps, offsetsMap: ir.maps.length, walk: asm.label() }
+  return {
+    asm,
+    xdp: ir.type === 'xdp',
+    bare: ir.type === 'cgroup_skb',
+    maps: ir.maps,
+    offsetsMap: ir.maps.length,
+    walk: asm.label(),
+  }
 }
 
 /** Where a temporary number lies. */

@@ -1,6 +1,7 @@
 // The header walk of headers.ts as a function of bytecode: r1 is the context, r2 the value that takes the offsets.
 // Everything it finds must be the same as what the executor finds; test/verify.test.ts compares the two on packets.
 import type { Label } from '../asm/assembler.ts'
+import { skbAt } from '../context/skb-fields.ts'
 import { address, context, type Emit, frame, leave, offsets } from './bytecode-frame.ts'
 import { type LayerName, layers } from './fields.ts'
 
@@ -156,11 +157,16 @@ export function emitWalk(emit: Emit): void {
   asm.set(1, -1)
   for (let layer = 0; layer < Object.keys(layers).length; layer += 1) asm.store(8, offsets, layer * 8, 1)
   asm.set(position, 0)
-  look(emit, 14, end)
-  found(emit, 'eth')
-  word(emit, next, 12)
-  asm.set(position, 14)
-  walkTags(emit, end)
+  if (emit.bare) {
+    asm.load(4, next, context, skbAt.protocol)
+    asm.swap(next, 16)
+  } else {
+    look(emit, 14, end)
+    found(emit, 'eth')
+    word(emit, next, 12)
+    asm.set(position, 14)
+    walkTags(emit, end)
+  }
   asm.jumpIf('eq', next, 0x0800, ipv4)
   asm.jumpIf('eq', next, 0x86dd, ipv6)
   asm.jumpIf('ne', next, 0x0806, end)

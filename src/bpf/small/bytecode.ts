@@ -49,7 +49,7 @@ function begin(emit: Emit): void {
 function decide(emit: Emit, code: number): void {
   const { asm } = emit
   const redirect: number = emit.xdp ? xdpCode.XDP_REDIRECT : tcCode.TC_ACT_REDIRECT
-  if (code === redirect) {
+  if (code === redirect && !emit.bare) {
     const plain = asm.label()
     asm.load(8, 0, frame, at.redirectCode)
     asm.jumpIf('slt', 0, 0, plain)

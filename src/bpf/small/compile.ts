@@ -22,7 +22,8 @@ interface Rule {
 }
 
 function ruleOf(ir: SmallShape, rule: IrRule): Rule {
-  const redirect = ir.type === 'xdp' ? xdpCode.XDP_REDIRECT : tcCode.TC_ACT_REDIRECT
+  const redirect =
+    ir.type === 'xdp' ? xdpCode.XDP_REDIRECT : ir.type === 'sched_cls' ? tcCode.TC_ACT_REDIRECT : undefined
   return {
     test: rule.test === undefined ? undefined : testOf(ir.maps, rule.test),
     actions: rule.actions.map((action) => actionOf(ir, action)),

@@ -97,6 +97,10 @@ export class SmallRun {
     this.walked = true
     const { bytes, start, end, offsets } = this
     for (let layer = 0; layer < layerCount; layer += 1) offsets[layer] = absent
+    if (this.context.type === 'cgroup_skb') {
+      this.follow(this.context.skb?.protocol ?? 0, start)
+      return
+    }
     if (end - start < 14) return
     this.offsets[layers.eth] = start
     let at = start + 14
@@ -107,9 +111,13 @@ export class SmallRun {
       type = readU16(bytes, at + 2)
       at += 4
     }
+    this.follow(type, at)
+  }
+
+  private follow(type: number, at: number): void {
     if (type === 0x0800) this.walkIpv4(at)
     else if (type === 0x86dd) this.walkIpv6(at)
-    else if (type === 0x0806 && end - at >= 28) this.offsets[layers.arp] = at
+    else if (type === 0x0806 && this.end - at >= 28) this.offsets[layers.arp] = at
   }
 
   private walkIpv4(at: number): void {

@@ -8,7 +8,9 @@ import type { FieldName, LayerName, SwapLayer } from './fields.ts'
 
 export interface SmallIr {
   readonly name: string
-  readonly type: 'xdp' | 'sched_cls'
+  readonly type: 'xdp' | 'sched_cls' | 'cgroup_skb'
+  /** cgroup_skb: at egress there are codes of congestion (expected_attach_type). */
+  readonly egress?: boolean
   readonly maps: readonly IrMap[]
   /** Tried from top to bottom; the first whose test is true decides. */
   readonly rules: readonly IrRule[]

@@ -137,7 +137,9 @@ export function sendOuter(dev: NetDevice, skb: Skb, route: Route, innerBytes: nu
   skb.route = route
   skb.dev = route.device
   const four = skb.protocol === etherType.ipv4
-  const result = four ? ipLocalOut(dev.ns, skb) : ip6LocalOut(dev.ns, skb, { whole: true })
+  const result = four
+    ? ipLocalOut(dev.ns, skb, { encapsulated: true })
+    : ip6LocalOut(dev.ns, skb, { whole: true })
   if (result === 0 || result === 2) countSent(dev, innerBytes)
   else if (four) dev.counters.tx_dropped += 1 // over IPv6 it counts an error instead (iptunnel_xmit_stats)
 }

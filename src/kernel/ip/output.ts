@@ -8,10 +8,11 @@ import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { etherType } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
-import type { NetDevice } from '../device/device.ts'
+import { type NetDevice, transmitCongested } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
+import { runCgroupEgress } from '../socket/cgroup-skb.ts'
 import { errnoNumber } from '../socket/errno.ts'
 import { fragmentPacket } from './fragment.ts'
 import { neighbourOutput } from './neighbour-output.ts'
@@ -25,6 +26,8 @@ const allHosts = 0xe000_0001
 /** Whether fragmentation is wished for although DF is set (IP_PMTUDISC_WANT, skb->ignore_df). */
 export interface OutputOptions {
   readonly ignoreDontFragment?: boolean
+  /** A tunnel made this packet: the socket that owns what is inside has no say in it. */
+  readonly encapsulated?: boolean
 }
 
 /**
@@ -74,10 +77,20 @@ export function ipOutput(
   if (options.input === undefined && hearsItself(route, skb)) loopBack(ns, skb, route)
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
-  return finishOutput(ns, skb, skb.route ?? route, options)
+  const towards = skb.route ?? route
+  const own = options.input === undefined && options.encapsulated !== true
+  return own ? finishOwn(ns, skb, towards, options) : finishOutput(ns, skb, towards, options)
 }
 
-/** ip_finish_output() and ip_fragment(). */
+/** ip_finish_output(): a socket's cgroup may refuse the packet, or ask for a congestion notification. */
+function finishOwn(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
+  const asked = skb.sk === undefined ? 0 : runCgroupEgress(skb)
+  if (asked !== 0 && asked !== transmitCongested) return asked
+  const sent = finishOutput(ns, skb, route, options)
+  return sent === 0 ? asked : sent
+}
+
+/** __ip_finish_output() and ip_fragment(). */
 function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
   const fits = skb.length <= route.mtu && skb.fragmentMax === 0
   if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)

@@ -7,12 +7,13 @@ import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
-import type { NetDevice } from '../device/device.ts'
+import { type NetDevice, transmitCongested } from '../device/device.ts'
 import { drop } from '../drop.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import type { Route } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import { runCgroupEgress } from '../socket/cgroup-skb.ts'
 import { errnoNumber } from '../socket/errno.ts'
 import { fragmentPacket6 } from './fragment.ts'
 
@@ -57,7 +58,11 @@ export function ip6Output(
   }
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
-  return finishOutput(ns, skb, skb.route ?? route, options)
+  const asked =
+    options.input === undefined && options.whole !== true && skb.sk !== undefined ? runCgroupEgress(skb) : 0
+  if (asked !== 0 && asked !== transmitCongested) return asked
+  const sent = finishOutput(ns, skb, skb.route ?? route, options)
+  return sent === 0 ? asked : sent
 }
 
 /** ip6_finish_output(): what was built here and is too big is cut now, and what was put together here in any case. */

@@ -13,6 +13,7 @@ import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { delivered, dropped, sourceOf } from './arrival.ts'
 import { anyAddress, type BaseSocket, createBase, extend, familyOf, takeError, wake } from './base.ts'
+import { mayReceive } from './cgroup-skb.ts'
 import { buildPacket, localOut, routeFor } from './departure.ts'
 import type { Result } from './errno.ts'
 import { queueIcmpError } from './icmp-quote.ts'
@@ -160,6 +161,7 @@ export function pingArrives(skb: Skb, family: 4 | 6): void {
     dropped(skb, 'SKB_DROP_REASON_NO_SOCKET')
     return
   }
+  if (ns.sockets.skbHooks !== undefined && !mayReceive(socket, skb)) return
   const ping = asPing(socket)
   ping.replies.push({
     source: sourceOf(skb, family),

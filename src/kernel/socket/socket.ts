@@ -2,6 +2,7 @@
 // (udp.ts, tcp.ts, ping.ts) add their own fields; the lookups are in lookup.ts.
 import type { IpAddress } from '../../net/address.ts'
 import type { Namespace } from '../namespace.ts'
+import type { CgroupSkbHooks } from './cgroup-skb.ts'
 import type { SocketHooks } from './hooks.ts'
 
 /** include/net/tcp_states.h; UDP sockets use `established` (connected) and `close`. */
@@ -126,6 +127,8 @@ export interface SocketTable {
   echo: Chain<Socket> | undefined
   /** BPF programs on the cgroup that every socket of this namespace is created in; undefined while there are none. */
   hooks: SocketHooks | undefined
+  /** Programs of the same cgroup that see packets (cgroup_skb); undefined while there are none. */
+  skbHooks: CgroupSkbHooks | undefined
 }
 
 /** An empty table. */
@@ -138,5 +141,6 @@ export function createSocketTable(): SocketTable {
     tcpPorts: undefined,
     echo: undefined,
     hooks: undefined,
+    skbHooks: undefined,
   }
 }

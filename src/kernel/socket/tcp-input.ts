@@ -8,6 +8,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { delivered, destinationOf, dropped, sourceOf } from './arrival.ts'
+import { mayReceive } from './cgroup-skb.ts'
 import { lookupTcp, type Tuple } from './lookup.ts'
 import { type Socket, socketState } from './socket.ts'
 import { processAck, sendAllowed } from './tcp-ack.ts'
@@ -70,6 +71,8 @@ function dispatch(skb: Skb, tuple: Tuple, family: 4 | 6): void {
     return
   }
   const socket = asTcp(found)
+  const asks = socket.ns.sockets.skbHooks !== undefined && socket.state !== socketState.timeWait
+  if (asks && !mayReceive(socket, skb)) return
   const bare = skb.record
   if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort)
   const fate = process(socket, segment, tuple)

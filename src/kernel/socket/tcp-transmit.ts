@@ -5,6 +5,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
 import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
+import { transmitCongested, transmitted } from '../device/device.ts'
 import type { Route } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
@@ -214,7 +215,9 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
   if (seqBefore(socket.sndNxt, end)) socket.sndNxt = end
   bornAs(skb, socket.label, what.name)
   const before = stamp(socket, skb)
-  const sent = localOut(socket.ns, skb)
+  // net_xmit_eval(): a notification of congestion is no loss
+  const answer = localOut(socket.ns, skb)
+  const sent = answer === transmitCongested ? transmitted : answer
   if (sent === 0 && what.data.length > 0) advanceDeparture(socket, what.data.length, before)
   return sent
 }

@@ -15,6 +15,7 @@ import { icmp6Send } from '../ip6/icmp-send.ts'
 import type { Skb } from '../skb.ts'
 import { delivered, destinationOf, dropped, flowOf, sourceOf } from './arrival.ts'
 import { wake } from './base.ts'
+import { mayReceive } from './cgroup-skb.ts'
 import { icmpQuoteTuple, queueIcmpError } from './icmp-quote.ts'
 import { lookupUdp, lookupUdpGroup, type Tuple } from './lookup.ts'
 import { type Socket, socketState } from './socket.ts'
@@ -57,6 +58,10 @@ function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; read
   if (socket.encapsulation !== undefined) {
     count(socket.ns, `${prefixOf(family)}InDatagrams`)
     socket.encapsulation(skb, at)
+    return
+  }
+  if (socket.ns.sockets.skbHooks !== undefined && !mayReceive(socket, skb)) {
+    count(socket.ns, `${prefixOf(family)}InErrors`)
     return
   }
   const data = skb.bytes.slice(skb.data + udpAt.payload, end)

@@ -4,7 +4,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { Span } from '../../base/text.ts'
 import type { Cluster, HostItem, TopologyItem } from '../../syntax/ast.ts'
 import type { ProgramDraft } from '../resolve/program.ts'
-import { hookFamily } from '../resolve/program.ts'
+import { hookFamily, isCgroupSkb } from '../resolve/program.ts'
 import { headSpan, notYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { clusterCni } from '../world/cluster-devices.ts'
@@ -67,7 +67,7 @@ function hostItem(item: HostItem, report: Report): void {
       notYet(item.span, 'a host port', report)
       return
     case 'attachment':
-      notYet(item.span, `the hook ${item.hook}`, report)
+      if (!isCgroupSkb(item.hook)) notYet(item.span, `the hook ${item.hook}`, report)
       return
     case 'listen':
       if (item.protocol === 'sctp') notYet(item.span, 'a socket of sctp', report)

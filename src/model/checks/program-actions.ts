@@ -21,6 +21,15 @@ export function programActions({ programs }: WorldDraft, report: Report): void {
     for (const action of uses.actions) {
       redirectWords(action, report)
       const found = helperOf(action)
+      if (family === 'cgroup' && changesPackets(action)) {
+        report(
+          mistake('S134', action.span, `a ${syntax.type} program cannot use this action`, {
+            hint: 'it may set the mark and the like, use maps, call programs and emit records',
+            notes: [{ message: `\`${name}\` is declared here`, span: syntax.name.span }],
+          }),
+        )
+        continue
+      }
       if (found === undefined || found.only === family) continue
       report(
         mistake('S134', action.span, `an ${syntax.type} program cannot use \`${found.word}\``, {
@@ -30,6 +39,11 @@ export function programActions({ programs }: WorldDraft, report: Report): void {
       )
     }
   }
+}
+
+/** Actions that move or rewrite a packet: a program of a cgroup only looks at it. */
+function changesPackets({ kind }: Action): boolean {
+  return ['swap', 'redirect', 'redirect-map', 'resize', 'vlan', 'tunnel'].includes(kind)
 }
 
 /** Words that a redirect's helper has no argument for. */

@@ -8,13 +8,13 @@ import { parsePrefix } from '../../net/prefix.ts'
 import { parseTcpFlags } from '../../net/tcp.ts'
 import type { HostItem, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
-import { hookFamily, type ProgramDraft } from '../resolve/program.ts'
+import { type HookFamily, hookFamily, type ProgramDraft } from '../resolve/program.ts'
 import type { FieldUse } from '../resolve/program-uses.ts'
 import { readField } from '../resolve/test.ts'
 import { notYet } from '../resolve/unavailable.ts'
 import { readValue } from '../resolve/value.ts'
 import type { WorldDraft } from '../resolve/world.ts'
-import { fieldInfo, isBesideWord, isInPrograms } from '../words/fields.ts'
+import { cgroupMaySet, fieldInfo, isBesideWord, isHiddenFromCgroups, isInPrograms } from '../words/fields.ts'
 import { durationNanoseconds, integerOf } from '../words/numbers.ts'
 import { addressesOf, type HostDraft } from '../world/entities.ts'
 
@@ -43,7 +43,7 @@ export function programValues(world: WorldDraft, report: Report): void {
 
 function field(
   { field: named, how }: FieldUse,
-  type: 'xdp' | 'tc' | 'other',
+  type: HookFamily,
   written: string,
   { scope }: WorldDraft,
   report: Report,
@@ -53,17 +53,33 @@ function field(
   const absent =
     info.where === 'trace' ||
     (info.where === 'skb' && type === 'xdp') ||
-    (info.where === 'sock' && type !== 'other')
+    (info.where === 'sock' && type !== 'other') ||
+    (type === 'cgroup' && isHiddenFromCgroups(info.path))
   if (absent) {
     const hint =
-      info.where === 'skb'
-        ? 'it lies beside the packet in an skb, which XDP runs before'
-        : info.where === 'sock'
-          ? 'it belongs to cgroup programs'
-          : 'only an expectation can ask for it'
-    report(mistake('S134', named.span, `an ${written} program cannot see \`${named.path}\``, { hint }))
+      type === 'cgroup'
+        ? 'the packet begins at its IP header, and what tc keeps beside it is not shown'
+        : info.where === 'skb'
+          ? 'it lies beside the packet in an skb, which XDP runs before'
+          : info.where === 'sock'
+            ? 'it belongs to cgroup programs'
+            : 'only an expectation can ask for it'
+    report(
+      mistake(
+        'S134',
+        named.span,
+        `${written === 'xdp' ? 'an' : 'a'} ${written} program cannot see \`${named.path}\``,
+        { hint },
+      ),
+    )
   } else if (!isInPrograms(info)) {
     notYet(named.span, `the field \`${named.path}\` in a program`, report)
+  } else if (how === 'set' && type === 'cgroup' && !cgroupMaySet(info.path)) {
+    report(
+      mistake('S134', named.span, `a ${written} program cannot set \`${named.path}\``, {
+        hint: 'it may set mark, priority, tstamp and cb0 to cb4; packets are read only',
+      }),
+    )
   } else if (how === 'set' && !info.writable) {
     report(
       mistake('S134', named.span, `\`${named.path}\` cannot be set`, {

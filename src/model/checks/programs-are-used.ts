@@ -42,10 +42,16 @@ export function programsAreUsed(
     if (used.has(program) || span.source !== main) continue
     report(
       warning('S140', name.span, `the program \`${name.text}\` is attached nowhere`, {
-        hint: `write \`${program.syntax.type === 'xdp' ? 'xdp' : 'tc-in'} ${name.text}\` in a device`,
+        hint: usage(program.syntax.type, name.text),
       }),
     )
   }
+}
+
+/** Where a program of this type is attached. */
+function usage(type: string, name: string): string {
+  if (type.startsWith('cgroup/')) return `write \`${type} ${name}\` in a host`
+  return `write \`${type === 'xdp' ? 'xdp' : 'tc-in'} ${name}\` in a device`
 }
 
 function attached(item: HostItem, use: (word: Word) => void): void {

@@ -1,6 +1,6 @@
 // Programs of one world: their maps with layouts, their words checked. What comes out has no word without a meaning.
 import type { Program } from '../../syntax/ast.ts'
-import type { MapModel, ProgramModel } from '../program.ts'
+import type { CgroupSkbHook, MapModel, ProgramModel } from '../program.ts'
 import { readMap } from './map.ts'
 import { noUses, type ProgramUses, usesOf } from './program-uses.ts'
 import type { Scope } from './scope.ts'
@@ -14,9 +14,17 @@ export interface ProgramDraft {
   readonly model: ProgramModel | undefined
 }
 
+export type HookFamily = 'xdp' | 'tc' | 'cgroup' | 'other'
+
+/** Whether a type, or a hook, is one at which a cgroup sees packets. */
+export function isCgroupSkb(type: string): type is CgroupSkbHook {
+  return type === 'cgroup/ingress' || type === 'cgroup/egress'
+}
+
 /** The family of hooks that a program's type belongs to. */
-export function hookFamily(type: string): 'xdp' | 'tc' | 'other' {
+export function hookFamily(type: string): HookFamily {
   if (type === 'xdp') return 'xdp'
+  if (isCgroupSkb(type)) return 'cgroup'
   return type === 'tc' || type === 'tcx' ? 'tc' : 'other'
 }
 
@@ -32,9 +40,8 @@ export function readProgram(name: string, syntax: Program, scope: Scope): Progra
     maps.set(item.name.text, readMap(item, own, scope))
   }
   const family = hookFamily(syntax.type)
+  const type: ProgramModel['type'] = isCgroupSkb(syntax.type) ? syntax.type : family === 'xdp' ? 'xdp' : 'tc'
   const model =
-    family === 'other'
-      ? undefined
-      : { name, type: family, maps: [...maps.values()], body, span: syntax.name.span }
+    family === 'other' ? undefined : { name, type, maps: [...maps.values()], body, span: syntax.name.span }
   return { name, syntax, uses, maps, model }
 }

@@ -4,28 +4,31 @@ import type { Word } from '../../syntax/ast.ts'
 import type { PlaceRef } from '../claim.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { Given } from '../model.ts'
-import { netfilterCodes, tcCodes, tcxCodes, xdpCodes } from '../words/closed.ts'
+import { cgroupCodes, netfilterCodes, tcCodes, tcxCodes, xdpCodes } from '../words/closed.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { integerOf } from '../words/numbers.ts'
 import type { Scope } from './scope.ts'
 
-export type CodeFamily = 'xdp' | 'tc' | 'netfilter'
+export type CodeFamily = 'xdp' | 'tc' | 'netfilter' | 'cgroup'
 
 /** The codes of each family; the second list is accepted where the first is expected. */
 const families: Readonly<Record<CodeFamily, readonly string[]>> = {
   xdp: xdpCodes,
   tc: [...tcCodes, ...tcxCodes],
   netfilter: netfilterCodes,
+  cgroup: cgroupCodes,
 }
 
 const familyNames: Readonly<Record<CodeFamily, string>> = {
   xdp: 'an XDP return code',
   tc: 'a tc return code',
   netfilter: 'a verdict of a netfilter chain',
+  cgroup: 'an answer of a cgroup program',
 }
 
 /** Codes that people confuse, and what they mean. */
-const translations: Readonly<Record<'xdp' | 'tc', Readonly<Record<string, string>>>> = {
+const translations: Readonly<Record<'xdp' | 'tc' | 'cgroup', Readonly<Record<string, string>>>> = {
+  cgroup: { TC_ACT_SHOT: 'DENY', TC_ACT_OK: 'ALLOW', XDP_DROP: 'DENY', XDP_PASS: 'ALLOW' },
   tc: {
     TC_ACT_DROP: 'TC_ACT_SHOT',
     XDP_DROP: 'TC_ACT_SHOT',
@@ -52,6 +55,7 @@ const translations: Readonly<Record<'xdp' | 'tc', Readonly<Record<string, string
 const remarks: Readonly<Record<CodeFamily, string>> = {
   tc: 'XDP_DROP belongs to xdp programs; a tc program drops with TC_ACT_SHOT',
   xdp: 'TC_ACT_SHOT belongs to tc programs; an xdp program drops with XDP_DROP',
+  cgroup: 'the kernel has the numbers 0 to 3 for these; 2 and 3 exist at egress only',
   netfilter: 'a chain accepts or drops; return codes belong to programs',
 }
 

@@ -1,18 +1,18 @@
 // The world before the first packet, resolved: hosts with their devices, routes, sysctls and sockets. One world serves
 // every case whose columns do not reach into the topology.
 import { isLinkLocal, isLoopback } from '../../net/address.ts'
-import type { HostItem, Ruleset } from '../../syntax/ast.ts'
-import type { NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
+import type { Attachment, HostItem, Ruleset } from '../../syntax/ast.ts'
+import type { CgroupModel, NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
 import type { RulesetModel } from '../ruleset.ts'
 import type { Step } from '../step.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { clusterCni } from '../world/cluster-devices.ts'
 import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
 import { readCluster } from './cluster.ts'
-import { readDeviceModel } from './device.ts'
+import { programNameOf, readDeviceModel } from './device.ts'
 import { readFdb, readListen, readNeighbour } from './host-items.ts'
 import { readIpvs } from './ipvs.ts'
-import { type ProgramDraft, readProgram } from './program.ts'
+import { isCgroupSkb, type ProgramDraft, readProgram } from './program.ts'
 import { readRoute, readRule } from './route.ts'
 import type { Scope } from './scope.ts'
 
@@ -60,6 +60,7 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
   const fdb: NamespaceModel['fdb'][number][] = []
   const listens: NamespaceModel['listens'][number][] = []
   const rulesets: RulesetModel[] = []
+  const cgroup: CgroupModel[] = []
   const sysctls: Setting[] = host.kind === 'external' ? [] : [...defaults.sysctls]
   if (host.kind === 'node') sysctls.push(...defaults.cluster)
   for (const item of host.items) {
@@ -69,6 +70,7 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
     else if (item.kind === 'fdb') fdb.push(...some(readFdb(item, host, scope)))
     else if (item.kind === 'ruleset') rulesets.push(...some(readRuleset(item)))
     else if (item.kind === 'ipvs') rulesets.push(readIpvs(item, scope.report))
+    else if (item.kind === 'attachment') cgroup.push(...some(readCgroup(item, scope)))
     else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
     else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
   }
@@ -87,9 +89,16 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
     sysctls,
     listens,
     ...(rulesets.length === 0 ? {} : { rulesets }),
+    ...(cgroup.length === 0 ? {} : { cgroup }),
     span: host.word.span,
     ...(kernel === undefined ? {} : { kernel }),
   }
+}
+
+/** A program of the host's cgroup; those of sockets have no engine yet. */
+function readCgroup({ hook, program: word, span }: Attachment, scope: Scope): CgroupModel | undefined {
+  const program = programNameOf(word, scope)
+  return program === undefined || !isCgroupSkb(hook) ? undefined : { hook, program, span }
 }
 
 /** Rule sets of tools whose texts can be carried out. */

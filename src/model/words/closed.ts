@@ -21,6 +21,9 @@ export const tcCodes = [
 /** enum tcx_action_base */
 export const tcxCodes = ['TCX_NEXT', 'TCX_PASS', 'TCX_DROP', 'TCX_REDIRECT'] as const
 
+/** What a program of a cgroup says of a packet; at egress a notification of congestion may go with it. */
+export const cgroupCodes = ['DENY', 'ALLOW', 'DENY_CN', 'ALLOW_CN'] as const
+
 /** Verdicts of a netfilter chain. */
 export const netfilterCodes = ['ACCEPT', 'DROP', 'REJECT', 'STOLEN', 'QUEUE', 'REPEAT'] as const
 

@@ -131,6 +131,16 @@ export function isBesideWord(text: string): boolean {
   return extra?.[0] === 'number' && extra[2] !== 'trace' && !text.includes('.')
 }
 
+/** What cg_skb_is_valid_access() keeps from programs of a cgroup, and what lies before the IP header. */
+export function isHiddenFromCgroups(path: string): boolean {
+  return path === 'meta' || path === 'tc_classid' || /^(tunnel|eth|vlan|arp)(\.|$)/.test(path)
+}
+
+/** What programs of a cgroup may change. */
+export function cgroupMaySet(path: string): boolean {
+  return /^(mark|priority|tstamp|cb[0-4])$/.test(path)
+}
+
 /** Header fields that need a walk through options, which small programs do not make. */
 const behindOptions: ReadonlySet<string> = new Set([
   'ip.opt',
