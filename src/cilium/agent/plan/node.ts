@@ -1,0 +1,175 @@
+// The plans of one node: the node itself, its pods and the namespace of its health endpoint.
+import { formatIp, isIpv4 } from '../../../net/address.ts'
+import type { AgentState, ClusterState } from '../agent.ts'
+import { type Endpoint, healthPeer } from '../endpoint.ts'
+import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptables.ts'
+import { mtusOf } from './mtu.ts'
+import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
+import {
+  hostDevice,
+  hostPrefix,
+  localRulePriority,
+  netDevice,
+  nodeRoutes,
+  podRoutes,
+  proxyRoutes,
+} from './routes.ts'
+
+/** The device that encapsulates, by its protocol. */
+export const tunnelDevice = { vxlan: 'cilium_vxlan', geneve: 'cilium_geneve' } as const
+
+/** The namespace of a node's health endpoint. */
+export function healthNamespace(node: string): string {
+  return `${node}-health`
+}
+
+/** The MTU of the wires between nodes. */
+function baseMtu({ node }: AgentState): number {
+  return node.devices[0]?.mtu ?? 1500
+}
+
+function nodeDevices(agent: AgentState, mtu: number): readonly DevicePlan[] {
+  const { node, addresses, endpoints } = agent
+  const { config } = node
+  const pair = (name: string, peer: string): DevicePlan => ({
+    name,
+    mac: node.macOf(name),
+    mtu,
+    addresses: name === hostDevice ? addresses.router.map(hostPrefix) : [],
+    noarp: true,
+    kind: { type: 'veth', peer: { host: node.name, device: peer } },
+  })
+  const tunnels = config.routing === 'tunnel' || config.egressGateway
+  const tunnel: DevicePlan = {
+    name: tunnelDevice[config.tunnelProtocol],
+    mac: node.macOf(tunnelDevice[config.tunnelProtocol]),
+    mtu,
+    addresses: [],
+    kind: { type: config.tunnelProtocol, port: config.tunnelPort },
+  }
+  const ends = endpoints.flatMap((endpoint): readonly DevicePlan[] => {
+    const { device } = endpoint
+    if (device === undefined) return []
+    return [
+      {
+        name: device.name,
+        mac: device.mac,
+        mtu,
+        addresses: [],
+        kind: { type: 'veth', peer: insideOf(endpoint, node.name) },
+      },
+    ]
+  })
+  return [pair(netDevice, hostDevice), pair(hostDevice, netDevice), ...(tunnels ? [tunnel] : []), ...ends]
+}
+
+/** Where the inner end of an endpoint's pair is. */
+function insideOf(endpoint: Endpoint, node: string): { readonly host: string; readonly device: string } {
+  if (endpoint.kind === 'health') return { host: healthNamespace(node), device: healthPeer }
+  return { host: endpoint.pod?.name ?? endpoint.name, device: 'eth0' }
+}
+
+function nodeSysctls({ node, endpoints }: AgentState): HostPlan['sysctls'] {
+  const { ipv4, ipv6 } = node.config
+  const on = (key: string, value: number): HostPlan['sysctls'][number] => ({ key, value })
+  const both = [hostDevice, netDevice]
+  return [
+    ...(ipv4 ? [on('net.ipv4.ip_forward', 1), on('net.ipv4.conf.all.rp_filter', 0)] : []),
+    ...(ipv6 ? [on('net.ipv6.conf.all.forwarding', 1)] : []),
+    ...both.flatMap((device) => [
+      ...(ipv6 ? [on(`net.ipv6.conf.${device}.forwarding`, 1)] : []),
+      on(`net.ipv4.conf.${device}.forwarding`, 1),
+      on(`net.ipv4.conf.${device}.rp_filter`, 0),
+      on(`net.ipv4.conf.${device}.accept_local`, 1),
+      on(`net.ipv4.conf.${device}.send_redirects`, 0),
+    ]),
+    ...endpoints.flatMap(({ device }) =>
+      device === undefined ? [] : [on(`net.ipv4.conf.${device.name}.rp_filter`, 0)],
+    ),
+  ]
+}
+
+function listenersOf(agent: AgentState, { registry }: ClusterState): readonly ProxyListener[] {
+  const { config } = agent.node
+  if (!config.l7Proxy) return []
+  const used = new Map<string, number>([['cilium-dns-egress', registry.proxyPort('dns', false, '')]])
+  for (const { redirects } of agent.policies.values()) {
+    for (const { parser, ingress, listener, proxyPort } of redirects) {
+      used.set(listener === '' ? `cilium-${parser}-${ingress ? 'ingress' : 'egress'}` : listener, proxyPort)
+    }
+  }
+  return [...used].sort().map(([name, port]) => ({ name, port }))
+}
+
+/** The addresses of all other nodes in a set, for those that native routing must not masquerade. */
+function nodeSets(agent: AgentState, others: readonly AgentState[]): readonly string[] {
+  const { config } = agent.node
+  return ([4, 6] as const).flatMap((family) => {
+    const isOn = family === 4 ? config.ipv4 : config.ipv6
+    const masquerades = family === 4 ? config.masquerade4 : config.masquerade6
+    if (!isOn || !needsNodeSet(config, masquerades)) return []
+    const members = others.flatMap(({ addresses }) =>
+      addresses.own.filter((each) => isIpv4(each) === (family === 4)),
+    )
+    return [
+      `create ${nodeSet[family]} hash:ip family ${family === 4 ? 'inet' : 'inet6'}`,
+      ...members.map((each) => `add ${nodeSet[family]} ${formatIp(each)}`),
+    ]
+  })
+}
+
+/** The plan of a pod's namespace, or of the health endpoint's. */
+function insidePlan(
+  endpoint: Endpoint,
+  agent: AgentState,
+  mtus: { readonly device: number; readonly route: number },
+): HostPlan {
+  const { node, addresses } = agent
+  const inside = insideOf(endpoint, node.name)
+  const outer = endpoint.device ?? { name: hostDevice, mac: node.macOf(hostDevice) }
+  return {
+    ...emptyPlan(inside.host),
+    devices: [
+      {
+        name: inside.device,
+        mac: endpoint.mac ?? node.macOf(`${outer.name}/${inside.device}`),
+        mtu: mtus.device,
+        addresses: endpoint.addresses.map(hostPrefix),
+        kind: { type: 'veth', peer: { host: node.name, device: outer.name } },
+      },
+    ],
+    routes: podRoutes(addresses.router, inside.device, mtus.route),
+    // the program on the host's end answers ARP for any address with its own
+    learned: addresses.router.map((address) => ({ address, mac: outer.mac, device: inside.device })),
+  }
+}
+
+/** Everything that one agent installs. */
+export function planAgent(agent: AgentState, cluster: ClusterState): readonly HostPlan[] {
+  const { node, addresses, endpoints } = agent
+  const mtus = mtusOf(node.config, baseMtu(agent), addresses.ip4 === undefined ? 6 : 4)
+  const others = cluster.agents.filter((each) => each !== agent)
+  const proxy = proxyRoutes(addresses)
+  const own: HostPlan = {
+    ...emptyPlan(node.name),
+    devices: nodeDevices(agent, mtus.device),
+    routes: [
+      ...nodeRoutes(
+        addresses,
+        others.map((each) => each.addresses),
+        endpoints,
+        mtus.route,
+      ),
+      ...proxy.routes,
+    ],
+    rules: proxy.rules,
+    sysctls: nodeSysctls(agent),
+    tables: iptablesPlan(addresses, listenersOf(agent, cluster)),
+    sets: nodeSets(agent, others),
+    localRulePriority,
+  }
+  const inside = endpoints
+    .filter(({ device }) => device !== undefined)
+    .map((endpoint) => insidePlan(endpoint, agent, mtus))
+  return [own, ...inside]
+}

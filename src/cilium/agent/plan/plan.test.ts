@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest'
+import { parseRuleset } from '../../../kernel/netfilter/parse.ts'
+import { formatIp } from '../../../net/address.ts'
+import { formatPrefix } from '../../../net/prefix.ts'
+import { decide } from '../agent.ts'
+import { clusterOf, podYaml, type TestOptions } from '../cluster.test-helper.ts'
+import { planAgent } from './node.ts'
+import type { HostPlan, RoutePlan } from './plan.ts'
+
+const pods = podYaml('a', '10.0.1.10', 'app=a') + podYaml('b', '10.0.2.10', 'app=b')
+
+function plansOf(options: TestOptions = {}): ReadonlyMap<string, HostPlan> {
+  const state = decide(clusterOf(pods, options))
+  return new Map(state.agents.flatMap((agent) => planAgent(agent, state)).map((plan) => [plan.name, plan]))
+}
+
+const host = (options?: TestOptions): HostPlan => plansOf(options).get('n1') as HostPlan
+
+/** A route as ip(8) prints it. */
+function routeText({ type, prefix, via, device, source, mtu, scopeLink, table }: RoutePlan): string {
+  const words = [
+    ...(type === 'unicast' ? [] : [type]),
+    formatPrefix(prefix),
+    ...(via === undefined ? [] : [`via ${formatIp(via)}`]),
+    `dev ${device}`,
+    ...(scopeLink ? ['scope link'] : []),
+    ...(source === undefined ? [] : [`src ${formatIp(source)}`]),
+    ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
+    ...(table === undefined ? [] : [`table ${table}`]),
+  ]
+  return words.join(' ')
+}
+
+const rulesOf = ({ tables }: HostPlan, table: string, family = 4): readonly string[] =>
+  tables.find((each) => each.table === table && each.family === family)?.rules ?? []
+
+describe('routes', () => {
+  test('a tunnel: every range goes to cilium_host', () => {
+    expect(host().routes.map(routeText)).toEqual([
+      '10.0.1.1/32 dev cilium_host scope link',
+      '10.0.1.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1',
+      '10.0.2.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1 mtu 1450',
+      '10.0.1.254/32 dev lxc_health scope link',
+      'local 0.0.0.0/0 dev lo table 2004',
+    ])
+  })
+  test('native routing with direct routes', () => {
+    const settings = { 'routing-mode': 'native', 'auto-direct-node-routes': 'true' }
+    expect(host({ settings }).routes.map(routeText)).toContain('10.0.2.0/24 via 192.168.0.2 dev eth0')
+  })
+  test('per-endpoint routes', () => {
+    const routes = host({ settings: { 'enable-endpoint-routes': 'true' } }).routes.map(routeText)
+    expect(routes).toContain('10.0.1.10/32 dev lxc-a scope link')
+    expect(routes).not.toContain('10.0.1.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1')
+  })
+  test('inside a pod', () => {
+    expect(plansOf().get('a')?.routes.map(routeText)).toEqual([
+      '10.0.1.1/32 dev eth0 scope link',
+      '0.0.0.0/0 via 10.0.1.1 dev eth0 mtu 1450',
+    ])
+  })
+  test('1.10 sends what the proxy sends to cilium_host', () => {
+    expect(host({ version: '1.10' }).rules).toMatchObject([
+      { priority: 9, table: 2004 },
+      { priority: 10, mark: 0xa00, table: 2005 },
+    ])
+    expect(host().rules).toMatchObject([{ priority: 9, mark: 0x200, mask: 0xf00, table: 2004 }])
+  })
+})
+
+describe('devices', () => {
+  test('of a node', () => {
+    expect(
+      host().devices.map(({ name, kind, noarp }) => `${name} ${kind.type}${noarp ? ' noarp' : ''}`),
+    ).toEqual([
+      'cilium_net veth noarp',
+      'cilium_host veth noarp',
+      'cilium_vxlan vxlan',
+      'lxc-a veth',
+      'lxc_health veth',
+    ])
+    expect(host({ settings: { 'routing-mode': 'native' } }).devices.map(({ name }) => name)).not.toContain(
+      'cilium_vxlan',
+    )
+    expect(host({ settings: { 'tunnel-protocol': 'geneve' } }).devices.map(({ name }) => name)).toContain(
+      'cilium_geneve',
+    )
+  })
+  test('of a pod and of the health endpoint', () => {
+    const plans = plansOf()
+    expect(plans.get('a')?.devices).toMatchObject([{ name: 'eth0', mtu: 1500, addresses: [{ length: 32 }] }])
+    expect(plans.get('n1-health')?.devices).toMatchObject([{ name: 'cilium' }])
+  })
+})
+
+describe('iptables', () => {
+  test('masquerading in the stack', () => {
+    expect(rulesOf(host(), 'nat').slice(0, 5)).toEqual([
+      '-A CILIUM_POST_nat ! -d 10.0.1.0/24 -s 10.0.1.0/24 ! -o cilium_+ -m comment --comment "cilium masquerade non-cluster" -j MASQUERADE',
+      '-A CILIUM_POST_nat -m mark --mark 0x000a00/0x000e00 -m comment --comment "exclude proxy return traffic from masquerade" -j ACCEPT',
+      '-A CILIUM_POST_nat ! -s 10.0.1.0/24 ! -d 10.0.1.0/24 -o cilium_host -m comment --comment "cilium host->cluster masquerade" -j SNAT --to-source 10.0.1.1',
+      '-A CILIUM_POST_nat -s 127.0.0.1 -o cilium_host -m comment --comment "cilium host->cluster from 127.0.0.1 masquerade" -j SNAT --to-source 10.0.1.1',
+      '-A CILIUM_POST_nat -m mark --mark 0x000f00/0x000f00 -o cilium_host -m conntrack --ctstate DNAT -m comment --comment "hairpin traffic that originated from a local pod" -j SNAT --to-source 10.0.1.1',
+    ])
+  })
+  test('masquerading by BPF leaves the stack alone', () => {
+    expect(
+      rulesOf(
+        host({ settings: { 'enable-bpf-masquerade': 'true', 'kube-proxy-replacement': 'true' } }),
+        'nat',
+      ).every((rule) => rule.startsWith('-I ')),
+    ).toBe(true)
+  })
+  test('the mark of the host', () => {
+    expect(rulesOf(host(), 'filter')).toContain(
+      '-A CILIUM_OUTPUT -m mark ! --mark 0x000d00/0x000f00 -m mark ! --mark 0x000e00/0x000f00 -m mark ! --mark 0x000400/0x000f00 -m mark ! --mark 0x000a00/0x000e00 -m mark ! --mark 0x000800/0x000e00 -m comment --comment "cilium: host->any mark as from host" -j MARK --set-xmark 0x000c00/0x000f00',
+    )
+  })
+  test('native routing spares the nodes', () => {
+    const plan = host({ settings: { 'routing-mode': 'native' } })
+    expect(plan.sets).toEqual([
+      'create cilium_node_set_v4 hash:ip family inet',
+      'add cilium_node_set_v4 192.168.0.2',
+    ])
+    expect(rulesOf(plan, 'nat')[0]).toContain('--match-set cilium_node_set_v4 dst')
+  })
+  test.each([
+    [{}],
+    [{ version: '1.10' as const }],
+    [{ settings: { 'enable-endpoint-routes': 'true', 'enable-ipv6': 'true' } }],
+  ])('every rule is one that iptables takes: %j', (options) => {
+    for (const { family, table, chains, rules } of host(options).tables) {
+      const text = [`*${table}`, ...chains.map((chain) => `:${chain} - [0:0]`), ...rules, 'COMMIT', ''].join(
+        '\n',
+      )
+      const parsed = parseRuleset(text, family, { sets: new Map() })
+      expect(parsed.ok ? [] : parsed.problems).toEqual([])
+    }
+  })
+})

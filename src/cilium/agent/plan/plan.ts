@@ -1,0 +1,85 @@
+// What an agent installs outside of BPF maps, as plain lists: devices, addresses, routes, rules, sysctls, iptables rules. The
+// form is that of the plans of CNI plugins, wider where Cilium needs more; nothing here acts.
+import type { IpAddress } from '../../../net/address.ts'
+import type { Mac } from '../../../net/mac.ts'
+import type { Prefix } from '../../../net/prefix.ts'
+
+export interface DevicePlan {
+  readonly name: string
+  readonly mac: Mac
+  readonly mtu: number
+  readonly addresses: readonly Prefix[]
+  /** IFF_NOARP. */
+  readonly noarp?: true
+  readonly kind:
+    | { readonly type: 'veth'; readonly peer: { readonly host: string; readonly device: string } }
+    /** Collects its metadata from packets (`external`). */
+    | { readonly type: 'vxlan' | 'geneve'; readonly port: number }
+}
+
+export interface RoutePlan {
+  readonly prefix: Prefix
+  readonly type: 'unicast' | 'local'
+  readonly device: string
+  readonly via?: IpAddress
+  readonly source?: IpAddress
+  readonly mtu?: number
+  /** `scope link`: no gateway. */
+  readonly scopeLink?: true
+  readonly table?: number
+  readonly onlink?: true
+}
+
+/** `ip rule add pref P fwmark M/MASK lookup T`. */
+export interface RulePlan {
+  readonly family: 4 | 6
+  readonly priority: number
+  readonly mark: number
+  readonly mask: number
+  readonly table: number
+}
+
+export interface NeighbourPlan {
+  readonly address: IpAddress
+  readonly mac: Mac
+  readonly device: string
+}
+
+/** Rules of one table of one family, in the words of iptables. */
+export interface TablePlan {
+  readonly family: 4 | 6
+  readonly table: 'raw' | 'mangle' | 'nat' | 'filter'
+  readonly chains: readonly string[]
+  readonly rules: readonly string[]
+}
+
+/** What one host gets: the node itself, a pod, or the namespace of the health endpoint. */
+export interface HostPlan {
+  readonly name: string
+  readonly devices: readonly DevicePlan[]
+  readonly routes: readonly RoutePlan[]
+  readonly rules: readonly RulePlan[]
+  /** What a cluster that has been running knows; left out where neighbours are cold. */
+  readonly learned: readonly NeighbourPlan[]
+  readonly sysctls: readonly { readonly key: string; readonly value: number }[]
+  readonly tables: readonly TablePlan[]
+  /** Sets in the words of ipset. */
+  readonly sets: readonly string[]
+  /** Where the rule for the table local stands; undefined: where the kernel put it. */
+  readonly localRulePriority: number | undefined
+}
+
+/** A host that gets nothing yet. */
+export function emptyPlan(name: string): HostPlan {
+  return {
+    name,
+    devices: [],
+    routes: [],
+    rules: [],
+    learned: [],
+    sysctls: [],
+    tables: [],
+    sets: [],
+    localRulePriority: undefined,
+  }
+}

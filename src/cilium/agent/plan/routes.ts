@@ -1,0 +1,117 @@
+// Routes and rules of a node and of what runs on it (`facts` 1.3, 1.4; cilium pkg/datapath/linux/node.go,
+// pkg/datapath/linux/route, pkg/datapath/loader).
+import { anyIpv4, anyIpv6, type IpAddress, isIpv4 } from '../../../net/address.ts'
+import { covers, isIpv4Prefix, networkOf, type Prefix, prefixOf } from '../../../net/prefix.ts'
+import type { AgentConfig } from '../config.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { NodeAddresses } from '../node-addresses.ts'
+import type { RoutePlan, RulePlan } from './plan.ts'
+
+export const hostDevice = 'cilium_host'
+export const netDevice = 'cilium_net'
+
+/** Where the rule of the table local goes, so that Cilium's come first. */
+export const localRulePriority = 100
+
+const toProxy = { priority: 9, mark: 0x200, mask: 0xf00, table: 2004 } as const
+const fromIngressProxy = { priority: 10, mark: 0xa00, mask: 0xf00, table: 2005 } as const
+
+/** An address with its whole length. */
+export function hostPrefix(address: IpAddress): Prefix {
+  return prefixOf(address, isIpv4(address) ? 32 : 128)
+}
+
+function anyPrefix(version: 4 | 6): Prefix {
+  return prefixOf(version === 4 ? anyIpv4 : anyIpv6, 0)
+}
+
+const versionOf = (address: IpAddress): 4 | 6 => (isIpv4(address) ? 4 : 6)
+
+/** A route to a range of pods by way of cilium_host; IPv6 has no gateway in it. */
+function rangeRoute(prefix: Prefix, router: IpAddress, mtu?: number): RoutePlan {
+  const route = { prefix: networkOf(prefix), type: 'unicast', device: hostDevice, source: router } as const
+  const gateway = isIpv4(router) ? { via: router } : {}
+  return { ...route, ...gateway, ...(mtu === undefined ? {} : { mtu }) }
+}
+
+/** The routes of a node's main table. */
+export function nodeRoutes(
+  own: NodeAddresses,
+  others: readonly NodeAddresses[],
+  endpoints: readonly Endpoint[],
+  routeMtu: number,
+): readonly RoutePlan[] {
+  const { config, podCidrs } = own.node
+  const routes: RoutePlan[] = []
+  for (const router of own.router) {
+    const isSame = (prefix: Prefix): boolean => isIpv4Prefix(prefix) === isIpv4(router)
+    routes.push({ prefix: hostPrefix(router), type: 'unicast', device: hostDevice, scopeLink: true })
+    const local = podCidrs.filter(isSame)
+    if (!config.endpointRoutes) routes.push(...local.map((prefix) => rangeRoute(prefix, router)))
+    for (const other of others) {
+      const ranges = other.node.podCidrs.filter(isSame)
+      if (config.routing === 'tunnel')
+        routes.push(...ranges.map((prefix) => rangeRoute(prefix, router, routeMtu)))
+      else if (config.autoDirectNodeRoutes)
+        routes.push(...ranges.flatMap((prefix) => directRoute(prefix, own, other)))
+    }
+  }
+  for (const { installsRoute, addresses, device } of endpoints) {
+    if (!installsRoute || device === undefined) continue
+    for (const address of addresses) {
+      routes.push({ prefix: hostPrefix(address), type: 'unicast', device: device.name, scopeLink: true })
+    }
+  }
+  return routes
+}
+
+/** `auto-direct-node-routes`: by the other node itself, which has to be on the wire. */
+function directRoute(prefix: Prefix, own: NodeAddresses, other: NodeAddresses): readonly RoutePlan[] {
+  const via = isIpv4Prefix(prefix) ? other.ip4 : other.ip6
+  if (via === undefined) return []
+  for (const { name, addresses } of own.node.devices) {
+    if (addresses.some((each) => covers(networkOf(each), via))) {
+      return [{ prefix: networkOf(prefix), type: 'unicast', device: name, via }]
+    }
+  }
+  return []
+}
+
+/** Tables and rules for traffic to and from the proxy. */
+export function proxyRoutes(own: NodeAddresses): {
+  readonly routes: readonly RoutePlan[]
+  readonly rules: readonly RulePlan[]
+} {
+  const { config } = own.node
+  if (!config.l7Proxy) return { routes: [], rules: [] }
+  const families = ([4, 6] as const).filter((version) => (version === 4 ? config.ipv4 : config.ipv6))
+  const routes: RoutePlan[] = []
+  const rules: RulePlan[] = []
+  for (const family of families) {
+    routes.push({ prefix: anyPrefix(family), type: 'local', device: 'lo', table: toProxy.table })
+    rules.push({ family, ...toProxy })
+    if (!routesFromProxy(config)) continue
+    const router = own.router.find((address) => versionOf(address) === family)
+    if (router === undefined) continue
+    const { table } = fromIngressProxy
+    routes.push(
+      { prefix: hostPrefix(router), type: 'unicast', device: hostDevice, scopeLink: true, table },
+      { prefix: anyPrefix(family), type: 'unicast', device: hostDevice, via: router, table },
+    )
+    rules.push({ family, ...fromIngressProxy })
+  }
+  return { routes, rules }
+}
+
+/** Whether the proxy's upstream traffic is sent to cilium_host by a rule (table 2005). */
+function routesFromProxy({ version, endpointRoutes, routing, encryption }: AgentConfig): boolean {
+  return version === '1.10' ? !endpointRoutes : routing === 'native' && encryption !== 'off'
+}
+
+/** The routes inside a pod, or inside the namespace of the health endpoint. */
+export function podRoutes(router: readonly IpAddress[], device: string, mtu: number): readonly RoutePlan[] {
+  return router.flatMap((via) => [
+    { prefix: hostPrefix(via), type: 'unicast' as const, device, scopeLink: true as const },
+    { prefix: anyPrefix(versionOf(via)), type: 'unicast' as const, device, via, mtu },
+  ])
+}
