@@ -15,10 +15,6 @@ export const knownNoise: readonly Noise[] = [
       /\barp\b/.test(`${model} ${kernel}`) &&
       (model === 'nothing' || kernel === 'nothing'),
   },
-  {
-    reason: 'gap, not noise: the model sends no ND redirects yet (ndisc_send_redirect)',
-    applies: ({ model, kernel }) => model === 'nothing' && kernel.startsWith('nd redirect'),
-  },
 ]
 
 /** Why all differences are noise; undefined when one is not. */

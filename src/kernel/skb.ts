@@ -6,6 +6,7 @@ import type { PacketRecord, Recordable } from '../trace/recorder.ts'
 import type { Connection } from './conntrack/connection.ts'
 import { type BridgePassage, copyPassage } from './device/bridge-passage.ts'
 import type { NetDevice } from './device/device.ts'
+import type { IpOptions } from './ip/options.ts'
 import type { Route } from './ip/route.ts'
 import type { Socket } from './socket/socket.ts'
 
@@ -79,6 +80,8 @@ export class Skb implements SkbView, Recordable {
   skAssigned = false
   /** struct nf_bridge_info: bridge netfilter has seen this packet (`bridge-nf-call-iptables`). */
   bridged: BridgePassage | undefined
+  /** IPCB(skb)->opt: where the options of its IPv4 header stand, once they were read. */
+  options: IpOptions | undefined
   /** IPCB(skb)->frag_max_size: the largest fragment (bytes) this packet was put together from; 0 when it came whole. */
   fragmentMax = 0
   /** skb_shinfo(skb)->frag_list: the payload bytes of each of those fragments, by which it may be cut again. */
@@ -238,6 +241,7 @@ export class Skb implements SkbView, Recordable {
     copy.sk = this.sk
     copy.skAssigned = this.skAssigned
     copy.bridged = copyPassage(this.bridged)
+    copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax
     copy.hops = this.hops
     this.journey ??= { hops: this.hops, over: false }

@@ -24,6 +24,9 @@ export const ndFlag = { router: 0x80, solicited: 0x40, override: 0x20 } as const
 /** Offset of the options, which is the length of the fixed part. */
 const optionsAt = { solicitation: 24, routerSolicitation: 8, routerAdvertisement: 16, redirect: 40 } as const
 
+/** Bytes of a redirect without its options. */
+export const ndRedirectBytes = optionsAt.redirect
+
 export type NdMessage =
   | { readonly kind: 'router-solicitation'; readonly options: readonly NdOption[] }
   | {

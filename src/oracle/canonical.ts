@@ -8,7 +8,9 @@ const etherType = { ipv4: 0x0800, ipv6: 0x86dd, vlan: 0x8100, qinq: 0x88a8 } as 
 const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const
 /** What stands in a checksum field: right, wrong, or absent (UDP over IPv4 may have none). */
 const mark = { right: 0x0000, wrong: 0xbad0, none: 0x0e0e } as const
-const windowBytes = 1 << 26
+/** ND redirect; its options begin 40 bytes behind. */
+const redirectType = 137
+const windowBytes = 1 << 20
 const numberStep = 100_000_000
 const timestampsOption = 8
 const vxlanPorts: readonly number[] = [4789, 8472]
@@ -86,7 +88,16 @@ export class Canonical {
       this.ipv4(bytes, at + 8, 'quoted')
     else if (part.protocol === protocol.icmp6 && (bytes[at] as number) < 128)
       this.ipv6(bytes, at + 8, 'quoted')
+    else if (part.protocol === protocol.icmp6 && bytes[at] === redirectType) this.redirect(bytes, at, end)
     writeU16(bytes, at + field, mark[judged])
+  }
+
+  /** The option of a redirect that quotes a packet. */
+  private redirect(bytes: Uint8Array, at: number, end: number): void {
+    for (let option = at + 40; option + 8 <= end; ) {
+      if (bytes[option] === 4) this.ipv6(bytes, option + 8, 'quoted')
+      option += Math.max(1, bytes[option + 1] as number) * 8
+    }
   }
 
   /** The sum covers what other frames hold; only the first fragment of a tunnel's datagram has a port to forget. */
@@ -123,11 +134,13 @@ export class Canonical {
   /** A sequence number as its distance from the start of its stream. */
   private number(sequence: number): number {
     if (sequence === 0) return 0 // an RST that answers a SYN has no number of its own
+    let [nearest, distance] = [-1, windowBytes]
+    // the start just before it: those of two streams may lie close to each other by chance
     for (const [index, start] of this.starts.entries()) {
-      const distance = (sequence - start) >>> 0
-      if (distance < windowBytes) return ((index + 1) * numberStep + distance) >>> 0
+      const from = (sequence - start) >>> 0
+      if (from < distance) [nearest, distance] = [index, from]
     }
-    return sequence
+    return nearest === -1 ? sequence : ((nearest + 1) * numberStep + distance) >>> 0
   }
 }
 

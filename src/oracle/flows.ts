@@ -152,7 +152,7 @@ export class TcpFlow extends Flow {
     const connecting = socket.connect(this.to)
     if ('errno' in connecting && connecting.errno !== 'EINPROGRESS') {
       this.note('connect', connecting)
-      return
+      return socket.disconnect()
     }
     let state = 'pending'
     this.world.waitFor(() => {
@@ -162,6 +162,7 @@ export class TcpFlow extends Flow {
     this.established = state === 'connected'
     if (!this.established && state !== 'pending') this.note('connect', { errno: state })
     if (this.established) this.world.waitFor(() => this.accept(), 200)
+    else socket.disconnect() // the attempt is given up, as in the model: no SYN is sent again
   }
 
   private accept(): boolean {

@@ -116,6 +116,12 @@ export class RealSocket {
     return this.answer(this.libc.connect(this.descriptor, address, address.length))
   }
 
+  /** connect(2) to AF_UNSPEC: a connection, or the attempt at one, is over; what the kernel says of it is forgotten. */
+  disconnect(): void {
+    this.libc.connect(this.descriptor, new Uint8Array(16), 16)
+    this.libc.getsockopt(this.descriptor, solSocket, option.error, new Uint8Array(4), intBytes(4))
+  }
+
   listen(): Answer<number> {
     return this.answer(this.libc.listen(this.descriptor, 128))
   }

@@ -60,6 +60,7 @@ export class PingConversation implements Conversation {
       label,
       identifier: from.port ?? to.port,
       options: {
+        recvErr: true, // as ping(8) asks for
         ...(ttl === undefined ? {} : { ttl }),
         ...(mark === undefined ? {} : { mark }),
         ...(tos === undefined ? {} : { tos }),

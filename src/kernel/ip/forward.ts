@@ -15,7 +15,7 @@ import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
 import { noteForward } from './note-forward.ts'
-import { hasOptions, recordRoute } from './options.ts'
+import { forwardOptions, isSourceRouted } from './options.ts'
 import { ipOutput } from './output.ts'
 import { redirectAllowed, routeErrorAllowed } from './rate-limit.ts'
 import type { Route } from './route.ts'
@@ -94,10 +94,10 @@ export function ipForward(skb: Skb): void {
   if (refused(skb, route)) return
   decreaseTtl(skb)
   noteForward(skb, route)
-  if (route.redirect) sendRedirect(skb, route)
+  if (route.redirect && !isSourceRouted(skb)) sendRedirect(skb, route)
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
-  if (hasOptions(skb.bytes, skb.networkHeader)) recordRoute(skb, route)
+  forwardOptions(skb, route)
   clearTstamp(skb)
   ipOutput(ns, skb, { input })
 }

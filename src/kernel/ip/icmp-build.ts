@@ -23,14 +23,18 @@ export interface IcmpMessage {
   /** The second word of the header. */
   readonly rest: number
   readonly payload: Uint8Array
+  /** Of the IP header, a multiple of four bytes. */
+  readonly options?: Uint8Array
 }
 
 /** The packet of a message, ready for `ipLocalOut`: TTL of the namespace, no DF, a counted identification. */
 export function buildIcmp(ns: Namespace, route: Route, message: IcmpMessage): Skb {
-  const l4 = ipHeaderBytes
+  const { options } = message
+  const l4 = ipHeaderBytes + (options?.length ?? 0)
   const bytes = new Uint8Array(l4 + icmpAt.payload + message.payload.length)
   const protocol = ipProtocol.icmp
-  writeU8(bytes, ipv4At.versionAndLength, 0x45)
+  writeU8(bytes, ipv4At.versionAndLength, 0x40 | (l4 >>> 2))
+  if (options !== undefined) bytes.set(options, ipHeaderBytes)
   writeU8(bytes, ipv4At.tos, message.tos)
   writeU16(bytes, ipv4At.identification, nextIdent(ns, { ...message, protocol }))
   writeU8(bytes, ipv4At.ttl, ns.sysctls.get('net.ipv4.ip_default_ttl'))

@@ -1,6 +1,6 @@
 // ICMP messages for this host: net/ipv4/icmp.c icmp_rcv(). Echo requests are answered, errors are handed to the protocol
 // of the packet they quote, redirects and path MTUs are learned by it.
-import { anyIpv4, type Ipv4, isIpv4, readIpv4 } from '../../net/address.ts'
+import { anyIpv4, isIpv4, readIpv4 } from '../../net/address.ts'
 import { readU8, readU32 } from '../../net/bytes.ts'
 import { checksumOf } from '../../net/checksum.ts'
 import { icmpAt, icmpType, icmpUnreachable } from '../../net/icmp.ts'
@@ -13,10 +13,11 @@ import { deliverOutcome, drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
 import { buildIcmp, countIcmp } from './icmp-build.ts'
 import { learnPathMtu, learnRedirect } from './icmp-learn.ts'
+import { echoOptions } from './options.ts'
 import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
 import { routeScope } from './route.ts'
-import { selectAddress } from './source.ts'
+import { specificDestination } from './source.ts'
 import type { IcmpError, TransportHandler } from './state.ts'
 
 const typeMax = 18
@@ -30,17 +31,6 @@ function refuse(skb: Skb, reason: KernelDropReason): void {
 
 function done(skb: Skb): void {
   deliverOutcome(skb, { device: skb.dev.name, stage: 'rx', actor: 'kernel', target: 'icmp' })
-}
-
-/** fib_compute_spec_dst(): the own address to answer from; for broadcasts one of the device's. */
-function specificDestination(skb: Skb): Ipv4 {
-  const l3 = skb.networkHeader
-  const destination = readIpv4(skb.bytes, l3 + ipv4At.destination)
-  if (skb.route?.type === 'local' || skb.route?.local === true) {
-    const group = skb.route.type === 'broadcast' || skb.route.type === 'multicast'
-    if (!group) return destination
-  }
-  return selectAddress(skb.dev, readIpv4(skb.bytes, l3 + ipv4At.source), routeScope.universe)
 }
 
 /** icmp_reply(). */
@@ -65,8 +55,12 @@ function reply(skb: Skb, type: number): void {
     scope: routeScope.universe,
   })
   if (answer.kind === 'error') return
+  const own = isIpv4(answer.source) ? answer.source : anyIpv4
+  const options = echoOptions(skb, own)
+  if (options === undefined) return
   const message = buildIcmp(ns, answer.route, {
-    source: isIpv4(answer.source) ? answer.source : anyIpv4,
+    source: own,
+    options,
     destination,
     tos,
     mark,

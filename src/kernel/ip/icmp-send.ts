@@ -1,6 +1,6 @@
 // ICMP errors that this host sends: net/ipv4/icmp.c __icmp_send(). When one may be sent, from which address, how much of
-// the packet it quotes, and how often. Facts: linux 8.13, 8.14. IP options of the packet are not echoed.
-import { anyIpv4, type Ipv4, readIpv4 } from '../../net/address.ts'
+// the packet it quotes, and how often. Facts: linux 8.13, 8.14.
+import { anyIpv4, type Ipv4, ipv4From, readIpv4 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
 import { icmpType, icmpUnreachable, isIcmpError } from '../../net/icmp.ts'
 import { ipv4At, ipv4FragmentOffset, ipv4HeaderLength } from '../../net/ipv4.ts'
@@ -11,9 +11,10 @@ import { count } from '../counters.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { buildIcmp, countIcmp } from './icmp-build.ts'
+import { echoOptions } from './options.ts'
 import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
-import { globalAllows, peerAllows } from './rate-limit.ts'
+import { consumeGlobal, globalAllows, peerAllows } from './rate-limit.ts'
 import { type Route, type RouteAnswer, routeScope } from './route.ts'
 import type { IcmpErrorSpec } from './state.ts'
 
@@ -22,6 +23,9 @@ const totalMax = 576
 const headersBytes = 28
 /** IPTOS_PREC_INTERNETCONTROL. */
 const internetControl = 0xc0
+
+/** INADDR_DUMMY (RFC 7600): who speaks without an address of its own. */
+const dummyAddress = ipv4From(0xc000_0008)
 
 /** Whether the packet is itself an ICMP error (or an unknown ICMP type), which is never answered by one. */
 function quotesError(skb: Skb, l3: number): boolean {
@@ -49,13 +53,16 @@ function unlimited(ns: Namespace, spec: IcmpErrorSpec): boolean {
 /** icmp_global_allow() and icmpv4_xrlim_allow(), with their counters. */
 function withinLimits(ns: Namespace, spec: IcmpErrorSpec, route: Route, destination: Ipv4): boolean {
   if (unlimited(ns, spec) || route.device.kind === 'loopback') return true
+  if (!globalAllows(ns)) {
+    count(ns, 'IcmpOutRateLimitGlobal')
+    return false
+  }
   if (!peerAllows(ns, destination, ns.sysctls.get('net.ipv4.icmp_ratelimit'))) {
     count(ns, 'IcmpOutRateLimitHost')
     return false
   }
-  if (globalAllows(ns)) return true
-  count(ns, 'IcmpOutRateLimitGlobal')
-  return false
+  consumeGlobal(ns)
+  return true
 }
 
 function routeBack(ns: Namespace, skb: Skb, spec: IcmpErrorSpec, tos: number, mark: number): RouteAnswer {
@@ -92,10 +99,15 @@ export function icmpSend(skb: Skb, spec: IcmpErrorSpec): void {
   if (answer.kind === 'error') return
   const destination = readIpv4(skb.bytes, l3 + ipv4At.source)
   if (!withinLimits(ns, spec, answer.route, destination)) return
-  const room = Math.min(totalMax, answer.route.mtu) - headersBytes
+  const own = typeof answer.source === 'number' && answer.source !== 0 ? answer.source : dummyAddress
+  const options = echoOptions(skb, own)
+  if (options === undefined) return
+  const room = Math.min(totalMax, answer.route.mtu) - headersBytes - options.length
+  if (room <= ipv4At.options) return
   const end = Math.min(skb.tail, l3 + room)
   const message = buildIcmp(ns, answer.route, {
-    source: typeof answer.source === 'number' ? answer.source : anyIpv4,
+    source: own,
+    options,
     destination,
     tos: isIcmpError(spec.type) ? tos : readU8(skb.bytes, l3 + ipv4At.tos),
     mark,

@@ -42,7 +42,7 @@ function errorOf(route: FibRoute): Errno | undefined {
 function usable(nextHop: NextHop, flow: Flow): boolean {
   if (nextHop.device === undefined) return true
   if (nextHop.dead) return false
-  return flow.oif === 0 || nextHop.device.ifindex === flow.oif
+  return flow.oif === 0 || nextHop.device.ifindex === flow.oif || flow.anyDevice === true
 }
 
 function foldAddress(address: IpAddress): number {

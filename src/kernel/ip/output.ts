@@ -58,7 +58,7 @@ function loopBack(ns: Namespace, skb: Skb, route: Route): void {
   const copy = skb.clone()
   const verdict = ns.netfilter.run(ns, postroutingHook, copy, { in: undefined, out: route.device })
   if (verdict !== 'accept') return
-  copy.macHeader = copy.data
+  copy.macHeader = -1
   copy.networkHeader = copy.data
   copy.pktType = pktType.loopback
   copy.route = { ...route, local: true, input: route.device }

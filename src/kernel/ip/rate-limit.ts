@@ -48,7 +48,7 @@ export function routeErrorAllowed(ns: Namespace, address: IpAddress): boolean {
   return true
 }
 
-/** icmp_global_allow(): icmp_msgs_per_sec and icmp_msgs_burst of the namespace. */
+/** icmp_global_allow(): whether icmp_msgs_per_sec and icmp_msgs_burst of the namespace let one more message go. */
 export function globalAllows(ns: Namespace): boolean {
   const { ip, sysctls } = ns
   const { now } = ns.machine.clock
@@ -57,9 +57,12 @@ export function globalAllows(ns: Namespace): boolean {
   const gained = ((now - ip.icmpLast) / second) * rate
   ip.icmpTokens = Math.min(ip.icmpTokens + gained, limit)
   ip.icmpLast = now
-  if (ip.icmpTokens < 1) return false
+  return ip.icmpTokens >= 1
+}
+
+/** icmp_global_consume(): the message that was allowed is really sent. */
+export function consumeGlobal({ ip }: Namespace): void {
   ip.icmpTokens -= 1
-  return true
 }
 
 /** ip_rt_redirect_silence, ip_rt_redirect_number, ip_rt_redirect_load. */

@@ -14,7 +14,7 @@ import { pktType, type Skb } from '../skb.ts'
 import { deliverLocally } from './deliver.ts'
 import { ipError, ipForward } from './forward.ts'
 import { type InputPacket, routeInput } from './input-route.ts'
-import { hasOptions, inspectOptions } from './options.ts'
+import { compileOptions, hasOptions, isSourceRouted } from './options.ts'
 import type { Route } from './route.ts'
 
 const preroutingHook = { family: 4, hook: 'PREROUTING' } as const
@@ -101,14 +101,12 @@ function routeOf(dev: NetDevice, skb: Skb): Route | undefined {
 /** ip_rcv_options(): source routes are refused, malformed options are answered. False when the packet is gone. */
 function checkOptions(skb: Skb): boolean {
   if (!hasOptions(skb.bytes, skb.networkHeader)) return true
-  const verdict = inspectOptions(skb.bytes, skb.networkHeader)
-  if (verdict.kind === 'ok') return true
   const { ns } = skb.dev
-  if (verdict.kind === 'malformed') {
+  const wrong = compileOptions(skb)
+  if (wrong !== undefined) {
+    ns.ip.stack.sendError(skb, { type: icmpType.parameterProblem, code: 0, info: (wrong << 24) >>> 0 })
     count(ns, 'IpInHdrErrors')
-    const info = (verdict.pointer << 24) >>> 0
-    ns.ip.stack.sendError(skb, { type: icmpType.parameterProblem, code: 0, info })
-  }
+  } else if (!isSourceRouted(skb)) return true
   dropAtRx(skb, 'SKB_DROP_REASON_IP_INHDR')
   return false
 }
@@ -139,6 +137,7 @@ export function ipReceive(skb: Skb): void {
   const { dev } = skb
   skb.networkHeader = skb.data
   skb.fragmentMax = 0
+  skb.options = undefined
   if (!skb.skAssigned) skb.sk = undefined
   const verdict = preroutingIsDone(skb)
     ? 'accept'

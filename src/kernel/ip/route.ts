@@ -95,6 +95,8 @@ export interface Flow {
   readonly source: IpAddress
   /** Output interface asked for (SO_BINDTODEVICE, link-local scope), 0 for any. */
   readonly oif: number
+  /** `oif` is only what rules see; routes over other devices do as well (IPv6 without RT6_LOOKUP_F_IFACE). */
+  readonly anyDevice?: boolean
   /** Input interface; 1 (lo) for locally built packets. */
   readonly iif: number
   readonly mark: number

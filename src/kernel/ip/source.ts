@@ -1,10 +1,13 @@
 // Which own address a packet gets when nobody chose one: net/ipv4/devinet.c inet_select_addr(), and the questions
 // "is this address mine?" that the whole of IPv4 asks.
-import { anyIpv4, type IpAddress, type Ipv4, isIpv4 } from '../../net/address.ts'
+import { anyIpv4, type IpAddress, type Ipv4, isIpv4, readIpv4 } from '../../net/address.ts'
+import { readU8 } from '../../net/bytes.ts'
+import { ipv4At } from '../../net/ipv4.ts'
 import { covers, prefixOf } from '../../net/prefix.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
-import { lookupInTable } from './lookup.ts'
+import type { Skb } from '../skb.ts'
+import { lookupInTable, lookupRoute } from './lookup.ts'
 import { type FibRoute, type Flow, type NextHop, type RouteType, routeScope, routeTable } from './route.ts'
 import { familyState, type InterfaceAddress } from './state.ts'
 
@@ -63,6 +66,26 @@ export function sourceForRoute(route: FibRoute, nextHop: NextHop): Ipv4 {
   if (nextHop.device === undefined) return anyIpv4
   const gateway = nextHop.gateway !== undefined && isIpv4(nextHop.gateway) ? nextHop.gateway : anyIpv4
   return selectAddress(nextHop.device, gateway, route.scope)
+}
+
+/**
+ * fib_compute_spec_dst(): the own address that stands for what a packet was sent to: its destination if that is ours
+ * alone, else the source of the way back to its sender, else an address of the device.
+ */
+export function specificDestination(skb: Skb): Ipv4 {
+  const { bytes, networkHeader: l3, dev, route } = skb
+  const group = route?.type === 'broadcast' || route?.type === 'multicast'
+  if (!group && route?.local === true) return readIpv4(bytes, l3 + ipv4At.destination)
+  const source = readIpv4(bytes, l3 + ipv4At.source)
+  if (source >>> 24 === 0) return selectAddress(dev, source, routeScope.link)
+  const mark = dev.ns.sysctls.either('net.ipv4.conf.DEV.src_valid_mark', dev.name) ? skb.mark : 0
+  const found = lookupRoute(dev.ns, {
+    ...plainFlow(source),
+    tos: readU8(bytes, l3 + ipv4At.tos) & 0xfc,
+    mark,
+  })
+  if (typeof found !== 'string') return sourceForRoute(found.route, found.nextHop)
+  return selectAddress(dev, source, routeScope.universe)
 }
 
 /** A flow to a destination with nothing else said; for questions about addresses. */

@@ -18,6 +18,7 @@ import type { Errno } from '../socket/errno.ts'
 import { deliverLocally6 } from './deliver.ts'
 import { transportOf } from './extension.ts'
 import { icmp6Send } from './icmp-send.ts'
+import { sendRedirect6 } from './ndisc-redirect.ts'
 import { ip6Output, ipv6MtuMin } from './output.ts'
 
 const forwardHook = { family: 6, hook: 'FORWARD' } as const
@@ -60,32 +61,41 @@ function isTooBig(skb: Skb, mtu: number): boolean {
   return skb.fragmentMax === 0 || skb.fragmentMax > mtu
 }
 
-/** What stops a packet before it is changed; true when it is gone. */
-function refused(skb: Skb, route: Route): boolean {
-  const { ns } = skb.dev
+/** What stops a packet before anything else; true when it is gone. */
+function refused(skb: Skb): boolean {
   if (skb.pktType !== pktType.host) {
     dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return true
   }
-  if (readU8(skb.bytes, skb.networkHeader + ipv6At.hopLimit) <= 1) {
-    icmp6Send(skb, { type: icmpv6Type.timeExceeded, code: 0, info: 0 })
-    count(ns, 'Ip6InHdrErrors')
-    dropAtRoute(skb, 'SKB_DROP_REASON_IP_INHDR')
-    return true
-  }
-  if (sourceStaysHere(skb)) {
-    count(ns, 'Ip6InAddrErrors')
-    dropAtRoute(skb, 'SKB_DROP_REASON_IP_INADDRERRORS')
-    return true
-  }
+  if (readU8(skb.bytes, skb.networkHeader + ipv6At.hopLimit) > 1) return false
+  icmp6Send(skb, { type: icmpv6Type.timeExceeded, code: 0, info: 0 })
+  count(skb.dev.ns, 'Ip6InHdrErrors')
+  dropAtRoute(skb, 'SKB_DROP_REASON_IP_INHDR')
+  return true
+}
+
+/** A packet too big for its way out is answered by the device it would leave by; true when it is gone. */
+function tooBig(skb: Skb, route: Route): boolean {
   const mtu = Math.max(route.mtu, ipv6MtuMin)
-  if (isTooBig(skb, mtu)) {
-    icmp6Send(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })
-    count(ns, 'Ip6InTooBigErrors')
-    count(ns, 'Ip6FragFails')
-    dropAtRoute(skb, 'SKB_DROP_REASON_PKT_TOO_BIG')
+  if (!isTooBig(skb, mtu)) return false
+  const { ns } = skb.dev
+  skb.dev = route.device
+  icmp6Send(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })
+  count(ns, 'Ip6InTooBigErrors')
+  count(ns, 'Ip6FragFails')
+  dropAtRoute(skb, 'SKB_DROP_REASON_PKT_TOO_BIG')
+  return true
+}
+
+/** Whether a packet goes to another link, where its source must mean something. Back where it came from, that is a redirect's. */
+function mayLeave(skb: Skb, route: Route): boolean {
+  if (route.device === skb.dev) {
+    sendRedirect6(skb, route)
     return true
   }
+  if (!sourceStaysHere(skb)) return true
+  count(skb.dev.ns, 'Ip6InAddrErrors')
+  dropAtRoute(skb, 'SKB_DROP_REASON_IP_INADDRERRORS')
   return false
 }
 
@@ -94,18 +104,19 @@ export function ip6Forward(skb: Skb): void {
   const route = present(skb.route, 'a forwarded packet has a route')
   const { ns } = route.device
   const input = skb.dev
-  if (!forwards(skb)) return
+  if (!forwards(skb) || refused(skb)) return
   if (isForProxy(skb)) {
     deliverLocally6(skb)
     return
   }
-  if (refused(skb, route)) return
+  if (!mayLeave(skb, route)) return
+  count(ns, 'Ip6OutForwDatagrams')
+  if (tooBig(skb, route)) return
   const at = skb.networkHeader + ipv6At.hopLimit
   writeU8(skb.bytes, at, readU8(skb.bytes, at) - 1)
   noteForward(skb, route)
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
-  count(ns, 'Ip6OutForwDatagrams')
   clearTstamp(skb)
   ip6Output(ns, skb, { input })
 }
@@ -117,7 +128,8 @@ export function ip6Error(skb: Skb, error: Errno): void {
     dropAtRoute(skb, 'IP_ROUTE_BLACKHOLE_SCN')
     return
   }
-  count(ns, 'Ip6InNoRoutes')
+  const destination = readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination)
+  count(ns, isUnspecified(destination) ? 'Ip6InAddrErrors' : 'Ip6InNoRoutes')
   const prohibited = error === 'EACCES'
   const code = prohibited ? icmpv6Unreachable.adminProhibited : icmpv6Unreachable.noRoute
   icmp6Send(skb, { type: icmpv6Type.unreachable, code, info: 0 })

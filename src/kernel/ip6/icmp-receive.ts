@@ -1,6 +1,6 @@
 // ICMPv6 messages for this host: net/ipv6/icmp.c icmpv6_rcv(), icmpv6_echo_reply(), icmpv6_notify().
 // Before changing this file, read RFC 4443 and RFC 4861 section 8.
-import { anyIpv6, isLinkLocal, isMulticast, readIpv6 } from '../../net/address.ts'
+import { anyIpv6, isLinkLocal, isLoopback, isMulticast, readIpv6 } from '../../net/address.ts'
 import { readU8, readU32, writeU8 } from '../../net/bytes.ts'
 import { segmentChecksumIsRight } from '../../net/checksum.ts'
 import { icmpv6At, icmpv6Type, isIcmpv6Error, isNeighbourDiscovery } from '../../net/icmpv6.ts'
@@ -19,6 +19,7 @@ import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { neighbourDiscovery } from './ndisc-receive.ts'
 import { ip6LocalOut } from './output.ts'
 import { route6Output } from './output-route.ts'
+import { inputDevice } from './source.ts'
 
 function refuse(skb: Skb, reason: KernelDropReason): void {
   count(skb.dev.ns, 'Icmp6InErrors')
@@ -40,7 +41,9 @@ function echo(skb: Skb): void {
     family: 6,
     destination,
     source: isMulticast(asked) ? anyIpv6 : asked,
-    oif: isLinkLocal(destination) ? skb.dev.ifindex : 0,
+    // a device is only preferred where the source is known, as rules see it
+    oif: isLoopback(destination) ? skb.dev.ifindex : (inputDevice(skb)?.ifindex ?? 0),
+    anyDevice: !isMulticast(asked) && !isLinkLocal(destination),
     iif: 1,
     mark,
     tos: 0,

@@ -1,6 +1,16 @@
 // ICMPv6 errors: who gets one, from which address, how much is quoted, how often. net/ipv6/icmp.c icmp6_send().
 // Before changing this file, read RFC 4443 section 2.4.
-import { anyIpv6, type Ipv6, isLinkLocal, isMulticast, isUnspecified, readIpv6 } from '../../net/address.ts'
+import {
+  anyIpv6,
+  type IpAddress,
+  type Ipv6,
+  isIpv4,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  readIpv6,
+} from '../../net/address.ts'
 import { readU8, writeU8, writeU32 } from '../../net/bytes.ts'
 import { icmpv6At, icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
@@ -8,15 +18,16 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { bornFrom } from '../birth.ts'
 import { attachFlow } from '../conntrack/attach.ts'
 import { count } from '../counters.ts'
-import { globalAllows, peerAllows } from '../ip/rate-limit.ts'
-import { type Route, routeScope } from '../ip/route.ts'
+import type { NetDevice } from '../device/device.ts'
+import { consumeGlobal, globalAllows, peerAllows } from '../ip/rate-limit.ts'
+import { type Flow, type Route, routeScope } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { transportOf } from './extension.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { ip6LocalOut } from './output.ts'
-import { route6Output } from './output-route.ts'
-import { isOwnIpv6 } from './source.ts'
+import { route6Output, way6 } from './output-route.ts'
+import { inputDevice, isOwnIpv6, selectSource } from './source.ts'
 
 /** An error message. `info` is its second word: the MTU, or the pointer. */
 export interface Icmp6ErrorSpec {
@@ -48,16 +59,48 @@ function mayAnswer(skb: Skb, spec: Icmp6ErrorSpec, source: Ipv6, destination: Ip
   return !ineligible(skb)
 }
 
-/** icmpv6_xrlim_allow(), icmpv6_global_allow(): too big is never limited; wide routes are limited less. */
-function withinLimits(ns: Namespace, spec: Icmp6ErrorSpec, route: Route, destination: Ipv6): boolean {
-  if (spec.type === icmpv6Type.packetTooBig || route.device.kind === 'loopback') return true
-  const limit = ns.sysctls.get('net.ipv6.icmp.ratelimit')
-  const scaled = limit >>> ((128 - route.prefixLength) >> 5)
-  if (!peerAllows(ns, destination, scaled)) {
-    count(ns, 'Icmp6OutRateLimitHost')
+/**
+ * icmpv6_global_allow() and icmpv6_xrlim_allow(): too big is never limited, wide routes are limited less. Where there is
+ * no way back the message ends here.
+ */
+function withinLimits(ns: Namespace, dev: NetDevice, spec: Icmp6ErrorSpec, flow: Flow): boolean {
+  if (spec.type === icmpv6Type.packetTooBig || dev.kind === 'loopback') return true
+  if (!globalAllows(ns)) {
+    count(ns, 'IcmpOutRateLimitGlobal')
     return false
   }
-  return globalAllows(ns)
+  const way = way6(ns, flow)
+  if (way.kind === 'error') count(ns, 'Ip6OutNoRoutes')
+  else if (way.route.device.kind === 'loopback' || peerWithin(ns, flow.destination, way.route)) {
+    consumeGlobal(ns)
+    return true
+  }
+  count(ns, 'Icmp6OutRateLimitHost')
+  return false
+}
+
+function peerWithin(ns: Namespace, destination: IpAddress, route: Route): boolean {
+  const limit = ns.sysctls.get('net.ipv6.icmp.ratelimit')
+  return peerAllows(ns, destination, limit >>> ((128 - route.prefixLength) >> 5))
+}
+
+/** ipv6_chk_addr(): whether an address is ours; a link-local one, and ::1, on this very device. */
+function isOwnAt(dev: NetDevice, address: Ipv6): boolean {
+  return isOwnIpv6(dev.ns, address, isLinkLocal(address) || isLoopback(address) ? dev : undefined)
+}
+
+/**
+ * The address an error comes from: the one that was asked if it is ours, else that of the route back if it names one,
+ * else one of the device the packet came in by.
+ */
+function errorSource(skb: Skb, flow: Flow, asked: Ipv6): Ipv6 {
+  const { ns } = skb.dev
+  if (skb.pktType === pktType.host && isOwnAt(skb.dev, asked)) return asked
+  // icmpv6_rt_has_prefsrc() asks before mark and device are filled in
+  const way = way6(ns, { ...flow, mark: 0, oif: 0 })
+  if (way.kind === 'route' && way.route.preferredSource !== undefined) return anyIpv6
+  const input = inputDevice(skb)
+  return input === undefined || isIpv4(flow.destination) ? anyIpv6 : selectSource(ns, input, flow.destination)
 }
 
 function messageOf(skb: Skb, spec: Icmp6ErrorSpec): Uint8Array {
@@ -72,7 +115,7 @@ function messageOf(skb: Skb, spec: Icmp6ErrorSpec): Uint8Array {
 
 /**
  * icmpv6_send(): answers a packet with an error; `skb.networkHeader` stands at its IPv6 header and the packet stays the
- * caller's. The source is the address that was asked if it is ours, else one chosen for the way back.
+ * caller's.
  */
 export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   const { ns } = skb.dev
@@ -80,11 +123,11 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   const asked = readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination)
   if (!mayAnswer(skb, spec, source, asked)) return
   const mark = ns.sysctls.get('net.ipv6.fwmark_reflect') === 0 ? 0 : skb.mark
-  const answer = route6Output(ns, {
+  const question: Flow = {
     family: 6,
     destination: source,
-    source: isOwnIpv6(ns, asked) ? asked : anyIpv6,
-    oif: isLinkLocal(source) ? skb.dev.ifindex : 0,
+    source: anyIpv6,
+    oif: isLinkLocal(source) ? (inputDevice(skb)?.ifindex ?? 0) : 0,
     iif: 1,
     mark,
     tos: 0,
@@ -92,10 +135,12 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
     sport: spec.type,
     dport: spec.code,
     scope: routeScope.universe,
-  })
+  }
+  const flow = { ...question, source: errorSource(skb, question, asked) }
+  if (!withinLimits(ns, skb.dev, spec, flow)) return
+  const answer = route6Output(ns, flow)
   if (answer.kind === 'error') return
   const { route } = answer
-  if (!withinLimits(ns, spec, route, source)) return
   const reply = buildIcmp6({
     route,
     source: typeof answer.source === 'number' ? anyIpv6 : answer.source,

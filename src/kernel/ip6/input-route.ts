@@ -56,7 +56,8 @@ export function route6Input(dev: NetDevice, packet: InputPacket6): InputAnswer6 
   if (isLookupError(match)) return { kind: 'error', errno: match }
   if (match.route.type === 'local') return here(dev, 'local')
   const device = present(match.nextHop.device, 'a route without an error has a device')
-  const mtu = Math.max(1280, match.route.mtu > 0 ? match.route.mtu : device.mtu)
+  // ip6_dst_mtu_maybe_forward(): neither the route's own MTU nor a learned one holds for what is forwarded
+  const mtu = Math.max(1280, device.mtu)
   const route = makeRoute6({ type: match.route.type, device, input: dev, local: false, match, mtu })
   return { kind: 'route', route }
 }

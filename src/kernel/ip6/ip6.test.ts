@@ -246,7 +246,7 @@ describe('source addresses', () => {
   ])('towards %s: %s', (towards, expected) => {
     const { a0 } = socketLab()
     addAddress(a0, { address: six('2001:db8:1::2'), length: 64 })
-    expect(selectSource(a0, six(towards))).toEqual(six(expected))
+    expect(selectSource(a0.ns, a0, six(towards))).toEqual(six(expected))
   })
 
   test.each([

@@ -132,8 +132,10 @@ function process(skb: Skb): Fate {
       return advertised(skb, message)
     case 'router-solicitation':
     case 'router-advertisement':
-    case 'redirect':
       // routers of scenarios are configured, never learned
+      return 'taken'
+    case 'redirect':
+      // the kernel at hand follows none, though rt6_do_redirect() reads as if it would
       return 'taken'
   }
 }

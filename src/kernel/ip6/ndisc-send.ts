@@ -39,7 +39,7 @@ function send(
   const skb = buildIcmp6({ route, ...ends, hopLimit, trafficClass: 0, mark: 0, message })
   countIcmp6(dev.ns, 'Out', what.type)
   bornFrom(what.cause, skb, 'nd')
-  ip6LocalOut(dev.ns, skb)
+  ip6LocalOut(dev.ns, skb, { unheard: true })
 }
 
 /** ndisc_send_ns(): who has `target`? From `source`, else the device's link-local address; none: nothing is sent. */
@@ -78,7 +78,7 @@ export function sendAdvertisement(
 ): void {
   const { target, destination, router, solicited, override } = answer
   const own = isOwnIpv6(dev.ns, target, dev)
-  const source = own ? target : selectSource(dev, destination)
+  const source = own ? target : selectSource(dev.ns, dev, destination)
   if (isUnspecified(source)) return
   const options: readonly NdOption[] = answer.withLink ? [{ kind: 'target-link', mac: macFrom(dev.mac) }] : []
   const message: NdMessage = { kind: 'neighbour-advertisement', router, solicited, override, target, options }

@@ -2,6 +2,7 @@
 // net/ipv6/route.c ip6_route_output_flags(), net/ipv6/ip6_output.c ip6_dst_lookup_tail().
 import { present } from '../../base/assert.ts'
 import { anyIpv6, type Ipv6, isIpv4, isLinkLocal, isMulticast, isUnspecified } from '../../net/address.ts'
+import { count } from '../counters.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { FibMatch } from '../ip/fib.ts'
 import { isLookupError, lookupRoute } from '../ip/lookup.ts'
@@ -9,9 +10,8 @@ import { loopbackOf } from '../ip/output-route.ts'
 import { routeException } from '../ip/path-mtu.ts'
 import type { Flow, Route, RouteAnswer, RouteType } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
+import type { Errno } from '../socket/errno.ts'
 import { isOwnIpv6, selectSource } from './source.ts'
-
-const loopbackAddress: Ipv6 = [0, 0, 0, 1]
 
 /** A route that leads out of a device, or back into this namespace. */
 export function makeRoute6(parts: {
@@ -61,7 +61,12 @@ function ipv6Of(flow: Flow): { readonly destination: Ipv6; readonly source: Ipv6
   }
 }
 
-function toSelf(ns: Namespace, destination: Ipv6, source: Ipv6): RouteAnswer {
+/** ip6_route_output(): the way to a destination, or the errno of the route that refuses it. Counts nothing. */
+export type Way6 =
+  | { readonly kind: 'route'; readonly route: Route }
+  | { readonly kind: 'error'; readonly errno: Errno }
+
+function toSelf(ns: Namespace): Way6 {
   const device = loopbackOf(ns)
   const route = makeRoute6({
     type: 'local',
@@ -71,11 +76,11 @@ function toSelf(ns: Namespace, destination: Ipv6, source: Ipv6): RouteAnswer {
     match: undefined,
     mtu: device.mtu,
   })
-  return { kind: 'route', route, source: isUnspecified(source) ? destination : source, destination }
+  return { kind: 'route', route }
 }
 
 /** Groups leave by the device asked for, else by the first one that has ff00::/8. */
-function toGroup(ns: Namespace, flow: Flow, destination: Ipv6, source: Ipv6): RouteAnswer {
+function toGroup(ns: Namespace, flow: Flow): Way6 {
   const asked = flow.oif === 0 ? undefined : ns.devices.get(flow.oif)
   const match = asked === undefined ? lookupRoute(ns, flow) : undefined
   const found = match === undefined || isLookupError(match) ? undefined : match.nextHop.device
@@ -89,36 +94,48 @@ function toGroup(ns: Namespace, flow: Flow, destination: Ipv6, source: Ipv6): Ro
     match: undefined,
     mtu: device.mtu,
   })
-  return {
-    kind: 'route',
-    route,
-    source: isUnspecified(source) ? selectSource(device, destination) : source,
-    destination,
-  }
+  return { kind: 'route', route }
 }
 
-/**
- * ip6_route_output() and ip6_dst_lookup_flow(). Errors: EINVAL (blackhole), EHOSTUNREACH (unreachable), EACCES
- * (prohibit), ENETUNREACH (no route), EADDRNOTAVAIL (no source address).
- */
-export function route6Output(ns: Namespace, flow: Flow): RouteAnswer {
-  const { destination, source } = ipv6Of(flow)
-  if (isUnspecified(destination)) return toSelf(ns, loopbackAddress, source)
-  if (isMulticast(destination)) return toGroup(ns, flow, destination, source)
+/** ip6_route_output(): the source of the flow matters to rules only. */
+export function way6(ns: Namespace, flow: Flow): Way6 {
+  const { destination } = ipv6Of(flow)
+  if (isMulticast(destination)) return toGroup(ns, flow)
   const scoped = isLinkLocal(destination) && flow.oif !== 0 ? ns.devices.get(flow.oif) : undefined
-  if (isOwnIpv6(ns, destination, scoped)) return toSelf(ns, destination, source)
+  if (isOwnIpv6(ns, destination, scoped)) return toSelf(ns)
   const match = lookupRoute(ns, flow)
   if (isLookupError(match)) return { kind: 'error', errno: match }
-  if (match.route.type === 'local') return toSelf(ns, destination, source)
+  if (match.route.type === 'local') return toSelf(ns)
   const device = present(match.nextHop.device, 'a route without an error has a device')
   const mtu = mtuTowards(ns, destination, match, device)
   const route = makeRoute6({ type: match.route.type, device, input: undefined, local: false, match, mtu })
-  if (!isUnspecified(source)) return { kind: 'route', route, source, destination }
-  const { preferredSource } = match.route
-  const chosen =
-    preferredSource !== undefined && !isIpv4(preferredSource)
-      ? preferredSource
-      : selectSource(device, destination)
-  if (isUnspecified(chosen)) return { kind: 'error', errno: 'EADDRNOTAVAIL' }
-  return { kind: 'route', route, source: chosen, destination }
+  return { kind: 'route', route }
+}
+
+/** ip6_route_get_saddr(): the source that a route prefers, else one chosen for its device; `::` when there is none. */
+function sourceFor(ns: Namespace, way: Way6, destination: Ipv6): Ipv6 {
+  if (way.kind === 'error') return selectSource(ns, undefined, destination)
+  const { preferredSource, type } = way.route
+  if (type === 'local' && isOwnIpv6(ns, destination)) return destination
+  if (preferredSource !== undefined && !isIpv4(preferredSource)) return preferredSource
+  return selectSource(ns, way.route.device, destination)
+}
+
+/**
+ * ip6_dst_lookup_tail(): a route and a source. Where no rule answers without a source the look-up is done again with one.
+ * Errors: EINVAL (blackhole), EHOSTUNREACH (unreachable), EACCES (prohibit), ENETUNREACH (no route, which is counted),
+ * EADDRNOTAVAIL (no source address).
+ */
+export function route6Output(ns: Namespace, flow: Flow): RouteAnswer {
+  const { destination, source: asked } = ipv6Of(flow)
+  let way = way6(ns, flow)
+  let source = asked
+  if (isUnspecified(asked)) {
+    source = sourceFor(ns, way, destination)
+    if (isUnspecified(source)) return { kind: 'error', errno: 'EADDRNOTAVAIL' }
+    if (way.kind === 'error') way = way6(ns, { ...flow, source })
+  }
+  if (way.kind === 'route') return { kind: 'route', route: way.route, source, destination }
+  if (way.errno === 'ENETUNREACH') count(ns, 'Ip6OutNoRoutes')
+  return way
 }

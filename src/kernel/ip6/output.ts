@@ -1,8 +1,8 @@
 // The way down of IPv6: OUTPUT, POSTROUTING, fragmentation at the source, neighbour. net/ipv6/output_core.c
 // __ip6_local_out(), net/ipv6/ip6_output.c ip6_output(), ip6_finish_output2().
 import { present } from '../../base/assert.ts'
-import { isIpv4, readIpv6 } from '../../net/address.ts'
-import { writeU16 } from '../../net/bytes.ts'
+import { type Ipv6, isIpv4, isMulticast, readIpv6 } from '../../net/address.ts'
+import { readU8, writeU16 } from '../../net/bytes.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
@@ -12,10 +12,11 @@ import { drop } from '../drop.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import type { Route } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
-import type { Skb } from '../skb.ts'
+import { pktType, type Skb } from '../skb.ts'
 import { runCgroupEgress } from '../socket/cgroup-skb.ts'
 import { errnoNumber } from '../socket/errno.ts'
 import { fragmentPacket6 } from './fragment.ts'
+import { ipv6Scope, listensTo, scopeOf } from './source.ts'
 
 /** IPV6_MIN_MTU, in bytes (RFC 8200 section 5). */
 export const ipv6MtuMin = 1280
@@ -23,9 +24,11 @@ export const ipv6MtuMin = 1280
 const outputHook = { family: 6, hook: 'OUTPUT' } as const
 const postroutingHook = { family: 6, hook: 'POSTROUTING' } as const
 
-/** Whether a packet that is too big may be cut: `whole` for those of tunnels (ip6_fragment: neither a socket's nor ignore_df). */
 interface Output6Options {
+  /** A packet that is too big is not cut: those of tunnels (ip6_fragment: neither a socket's nor ignore_df). */
   readonly whole?: boolean
+  /** What goes to a group is not heard by the sender itself: neighbour discovery (sk_mc_loop, IPV6_MULTICAST_LOOP). */
+  readonly unheard?: boolean
 }
 
 /**
@@ -70,7 +73,7 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Opt
   const mtu = Math.max(route.mtu, ipv6MtuMin)
   const { fragmentMax } = skb
   const fits = skb.length <= mtu && (fragmentMax === 0 || skb.length <= fragmentMax)
-  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route, options)
   if (options.whole === true || fragmentMax > mtu) {
     if (fragmentMax > mtu) {
       ns.ip.stack.sendError6(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })
@@ -80,14 +83,19 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Opt
     return -errnoNumber.EMSGSIZE
   }
   // no piece is larger than those that came
-  return sendFragments(ns, skb, route, fragmentMax > 0 ? Math.max(fragmentMax, ipv6MtuMin) : mtu)
+  const most = fragmentMax > 0 ? Math.max(fragmentMax, ipv6MtuMin) : mtu
+  return sendFragments(ns, skb, { route, mtu: most, options })
 }
 
 /** ip6_fragment(). */
-function sendFragments(ns: Namespace, skb: Skb, route: Route, mtu: number): number {
+function sendFragments(
+  ns: Namespace,
+  skb: Skb,
+  { route, mtu, options }: { readonly route: Route; readonly mtu: number; readonly options: Output6Options },
+): number {
   const identification = ns.machine.random('ip6-ident', ns.machine.packets)
   for (const piece of fragmentPacket6(skb, mtu, identification)) {
-    const sent = sendPacket(ns, piece, route)
+    const sent = sendPacket(ns, piece, route, options)
     if (sent !== 0) {
       // ip6_fragment(): what cannot be sent takes the pieces behind it along
       count(ns, 'Ip6FragFails')
@@ -99,12 +107,45 @@ function sendFragments(ns: Namespace, skb: Skb, route: Route, mtu: number): numb
   return 0
 }
 
+/** dev_loopback_xmit(): the copy passes POSTROUTING once more, and is received on the out-going device. */
+function loopBack(ns: Namespace, skb: Skb, route: Route): void {
+  const copy = skb.clone()
+  const verdict = ns.netfilter.run(ns, postroutingHook, copy, { in: undefined, out: route.device })
+  if (verdict !== 'accept') return
+  copy.macHeader = -1
+  copy.networkHeader = copy.data
+  copy.pktType = pktType.loopback
+  copy.route = { ...route, local: true, input: route.device }
+  ns.machine.clock.soon(() => ns.machine.wiring.netifReceive(copy))
+}
+
+/** The part for groups: a copy for the sender, where its device is in the group. True when nothing may leave the host. */
+function staysForGroup(ns: Namespace, skb: Skb, group: Ipv6, options: Output6Options): boolean {
+  const route = present(skb.route, 'a packet that is sent has a route')
+  const { device } = route
+  if (device.kind === 'loopback') return false
+  if (options.unheard !== true && listensTo(device, group)) {
+    loopBack(ns, skb, route)
+    if (readU8(skb.bytes, skb.data + ipv6At.hopLimit) === 0) {
+      count(ns, 'Ip6OutDiscards')
+      drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_NOT_SPECIFIED' })
+      return true
+    }
+  }
+  if (scopeOf(group) > ipv6Scope.interfaceLocal) return false
+  drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_NOT_SPECIFIED' })
+  return true
+}
+
 /** ip6_finish_output2(). */
-function sendPacket(ns: Namespace, skb: Skb, route: Route): number {
-  if (route.type === 'multicast') count(ns, 'Ip6OutMcastPkts')
+function sendPacket(ns: Namespace, skb: Skb, route: Route, options: Output6Options): number {
+  const destination = readIpv6(skb.bytes, skb.data + ipv6At.destination)
+  if (isMulticast(destination)) {
+    if (staysForGroup(ns, skb, destination, options)) return 0
+    count(ns, 'Ip6OutMcastPkts')
+  }
   count(ns, 'Ip6OutTransmits')
   const { gateway } = route
-  const nextHop =
-    gateway !== undefined && !isIpv4(gateway) ? gateway : readIpv6(skb.bytes, skb.data + ipv6At.destination)
+  const nextHop = gateway !== undefined && !isIpv4(gateway) ? gateway : destination
   return neighbourOutput(skb, route.device, nextHop)
 }

@@ -26,7 +26,7 @@ function refuse(skb: Skb, reason: KernelDropReason, counter?: string): false {
 
 /** Addresses that never come from a wire (RFC 4291 sections 2.5.3, 2.7). */
 function addressesAreSound(skb: Skb, source: Ipv6, destination: Ipv6): boolean {
-  const onLoopback = skb.dev.kind === 'loopback'
+  const onLoopback = skb.dev.kind === 'loopback' || skb.pktType === pktType.loopback
   if (!onLoopback && (isLoopback(source) || isLoopback(destination))) return false
   if (isMulticast(source)) return false
   if (!isMulticast(destination)) return true
@@ -102,7 +102,8 @@ function groupInput(skb: Skb, group: Ipv6): void {
 /** ip6_rcv_finish() and dst_input(). */
 function finishReceive(skb: Skb): void {
   const { dev } = skb
-  const keepsRoute = dev.kind === 'loopback' && skb.route?.local === true
+  const keepsRoute =
+    (dev.kind === 'loopback' || skb.pktType === pktType.loopback) && skb.route?.local === true
   if (!keepsRoute) {
     const answer = route6Input(dev, packetOf(skb))
     if (answer.kind === 'error') {

@@ -8,11 +8,14 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
+  readIpv6,
   sameIpv6,
 } from '../../net/address.ts'
+import { ipv6At } from '../../net/ipv6.ts'
 import type { NetDevice } from '../device/device.ts'
 import { type FamilyState, familyState, type InterfaceAddress } from '../ip/state.ts'
 import type { Namespace } from '../namespace.ts'
+import type { Skb } from '../skb.ts'
 
 /** Scopes of RFC 4291 section 2.7 and RFC 6724 section 3.1: unicast addresses have those of multicast ones. */
 export const ipv6Scope = { interfaceLocal: 1, linkLocal: 2, siteLocal: 5, global: 14 } as const
@@ -60,7 +63,7 @@ function scopePoints(own: Ipv6, wanted: number): number {
   return scope >= wanted ? 64 - scope : scope
 }
 
-function pointsOf(own: InterfaceAddress, address: Ipv6, towards: Ipv6, dev: NetDevice): Points {
+function pointsOf(own: InterfaceAddress, address: Ipv6, towards: Ipv6, dev: NetDevice | undefined): Points {
   return {
     scope: scopePoints(address, scopeOf(towards)),
     device: own.device === dev ? 1 : 0,
@@ -97,15 +100,15 @@ function wideOf(ns: Namespace): readonly InterfaceAddress[] {
 }
 
 /**
- * ipv6_dev_get_saddr(): the source for a destination reached by a device. Link-local and multicast destinations take
- * addresses of that device only. `::` when there is none.
+ * ipv6_dev_get_saddr(): the source for a destination reached by a device, or by one that nobody knows. Link-local and
+ * multicast destinations take addresses of that device only. `::` when there is none.
  */
-export function selectSource(dev: NetDevice, towards: Ipv6): Ipv6 {
-  const onDevice = familyState(dev.ns, 6).addresses.get(dev.ifindex) ?? []
-  const strict = isMulticast(towards) || isLinkLocal(towards)
+export function selectSource(ns: Namespace, dev: NetDevice | undefined, towards: Ipv6): Ipv6 {
+  const onDevice = (dev === undefined ? undefined : familyState(ns, 6).addresses.get(dev.ifindex)) ?? []
+  const strict = dev !== undefined && (isMulticast(towards) || isLinkLocal(towards))
   let best: Ipv6 = anyIpv6
   let bestPoints: Points | undefined
-  for (const list of strict ? [onDevice] : [onDevice, wideOf(dev.ns)]) {
+  for (const list of strict ? [onDevice] : [onDevice, wideOf(ns)]) {
     for (const own of list) {
       if (isIpv4(own.address)) continue
       if (sameIpv6(own.address, towards)) return own.address
@@ -131,6 +134,18 @@ export function isOwnIpv6(ns: Namespace, address: Ipv6, dev?: NetDevice): boolea
   const own = ns.ip.v6.own.get(address)
   if (own === undefined) return false
   return dev === undefined || own.some((candidate) => candidate.device === dev)
+}
+
+/**
+ * IP6CB(skb)->iif: the device a packet came in by; for one that this host sends to itself the device of its destination,
+ * undefined for one that is on its way out.
+ */
+export function inputDevice(skb: Skb): NetDevice | undefined {
+  const { route } = skb
+  if (route === undefined) return skb.dev
+  if (route.input !== undefined || skb.dev.kind !== 'loopback') return route.input
+  const destination = readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination)
+  return skb.dev.ns.ip.v6.own.get(destination)?.[0]?.device
 }
 
 /** The low 24 bits of ff02::1:ffXX:XXXX. */

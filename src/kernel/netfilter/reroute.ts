@@ -4,10 +4,11 @@ import { anyIpv4, type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/a
 import { readU8 } from '../../net/bytes.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import { count } from '../counters.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, routeScope } from '../ip/route.ts'
 import { addressType } from '../ip/source.ts'
-import { route6Output } from '../ip6/output-route.ts'
+import { way6 } from '../ip6/output-route.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 
@@ -33,8 +34,8 @@ export function routeFromAnywhere(ns: Namespace, question: Question): Route | un
     scope: routeScope.universe,
   } as const
   if (family === 6) {
-    const answer = route6Output(ns, flow)
-    return answer.kind === 'route' ? answer.route : undefined
+    const way = way6(ns, flow)
+    return way.kind === 'route' ? way.route : undefined
   }
   const type = isIpv4(source) ? addressType(ns, source) : 'unicast'
   const usable = type === 'local' || type === 'unicast'
@@ -62,7 +63,10 @@ function questionOf(skb: Skb, family: 4 | 6): Question {
 /** Puts the new route into a locally built packet; false when there is none: the packet must be dropped. */
 export function reroute(ns: Namespace, skb: Skb, family: 4 | 6): boolean {
   const route = routeFromAnywhere(ns, questionOf(skb, family))
-  if (route === undefined) return false
+  if (route === undefined) {
+    if (family === 6) count(ns, 'Ip6OutNoRoutes')
+    return false
+  }
   skb.route = route
   return true
 }

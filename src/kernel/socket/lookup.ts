@@ -1,6 +1,6 @@
 // Which socket a packet is for: scoring of bound UDP sockets and TCP listeners, exact match of connected TCP.
 // Linux: net/ipv4/udp.c compute_score(), net/ipv4/inet_hashtables.c compute_score() and __inet_lookup_established().
-import { type IpAddress, isIpv4, isUnspecified, sameIp } from '../../net/address.ts'
+import { type IpAddress, isIpv4, isMulticast, isUnspecified, sameIp } from '../../net/address.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Chain, Socket } from './socket.ts'
 
@@ -113,11 +113,21 @@ export function lookupUdp(ns: Namespace, tuple: Tuple): Socket | undefined {
   return inBoundChain(ns.sockets.udp, tuple, udpScore)
 }
 
+/** ip_mc_sf_allow(): AF_INET sockets hear every group of their host (IP_MULTICAST_ALL); AF_INET6 ones have that off. */
+function hearsGroup(socket: Socket, group: IpAddress): boolean {
+  return socket.family === 4 || !isIpv4(group) || !isMulticast(group)
+}
+
 /** Every UDP socket that wants a broadcast or multicast packet (__udp_is_mcast_sock), newest first. */
 export function lookupUdpGroup(ns: Namespace, tuple: Tuple): readonly Socket[] {
   const chain = ns.sockets.udp?.get(tuple.localPort)
   if (chain === undefined) return []
-  return chain.filter((socket) => matchLocal(socket, tuple.local) !== 'no' && udpScore(socket, tuple) >= 0)
+  return chain.filter(
+    (socket) =>
+      matchLocal(socket, tuple.local) !== 'no' &&
+      udpScore(socket, tuple) >= 0 &&
+      hearsGroup(socket, tuple.local),
+  )
 }
 
 /** __inet_lookup_listener. */

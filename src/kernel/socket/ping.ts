@@ -6,6 +6,7 @@ import { icmpAt, icmpType } from '../../net/icmp.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { born } from '../birth.ts'
+import { count } from '../counters.ts'
 import { countIcmp } from '../ip/icmp-build.ts'
 import type { IcmpError } from '../ip/state.ts'
 import { countIcmp6 } from '../ip6/icmp-build.ts'
@@ -18,7 +19,7 @@ import { buildPacket, localOut, routeFor } from './departure.ts'
 import type { Result } from './errno.ts'
 import { queueIcmpError } from './icmp-quote.ts'
 import { insertSocket, removeSocket } from './lookup.ts'
-import { hopsFor } from './names.ts'
+import { hopsFor, reachable } from './names.ts'
 import { asPing, type EchoReply, type PingSocket } from './ping-socket.ts'
 import type { SocketOptions } from './socket.ts'
 import { errorOfIcmp } from './soft-error.ts'
@@ -74,12 +75,26 @@ function echoMessage(family: 4 | 6, request: EchoRequest): Uint8Array {
   return message
 }
 
-/** Raw sockets want DF only when the path MTU is to be found (raw.c: ip_dont_fragment); a packet that fits has it. */
+/** What ip_send_skb(), ip6_send_skb() and raw_sendmsg() make of the way the packet went. */
+function afterSend({ ns, family, options }: PingSocket, status: number): Result<true> {
+  if (status === 0 || status === notCongested) return { ok: true }
+  count(ns, family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
+  if (status < 0) return { errno: 'EPERM' }
+  return options.recvErr ? { errno: 'ENOBUFS' } : { ok: true }
+}
+
+/** NET_XMIT_CN: the packet is on its way all the same. */
+const notCongested = 2
+
+/**
+ * Raw sockets want DF only when the path MTU is to be found (raw.c: ip_dont_fragment); a packet that fits has it.
+ * Linux: raw_sendmsg(), rawv6_sendmsg(), __ip_append_data(), which reports a pending error and counts a lost packet.
+ */
 function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   const { ns, family } = socket
   const protocol = family === 4 ? ipProtocol.icmp : ipProtocol.icmp6
   const answer = routeFor(ns, {
-    destination: request.destination,
+    destination: reachable(request.destination),
     source: anyAddress(family),
     protocol,
     sport: 0,
@@ -90,9 +105,15 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   })
   if (answer.kind === 'error') return { errno: answer.errno }
   const { route } = answer
+  if (route.type === 'broadcast' && !socket.options.broadcast) return { errno: 'EACCES' }
   const segment = echoMessage(family, request)
   const length = segment.length + (family === 4 ? 20 : 40)
   if (socket.options.mtuDiscover === 'do' && length > route.mtu) return { errno: 'EMSGSIZE' }
+  const pending = takeError(socket)
+  if (pending !== undefined) {
+    count(ns, family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
+    return { errno: pending }
+  }
   const whole = socket.options.mtuDiscover !== 'dont' && length <= route.mtu
   socket.identification = (socket.identification + 1) & 0xffff
   const skb = buildPacket({
@@ -111,8 +132,7 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   if (family === 6) countIcmp6(ns, 'Out', icmpv6Type.echoRequest)
   else countIcmp(ns, 'Out', icmpType.echoRequest)
   born(skb, request.name ?? `${request.label}.echo`)
-  const status = localOut(ns, skb)
-  return status < 0 ? { errno: 'EPERM' } : { ok: true }
+  return afterSend(socket, localOut(ns, skb))
 }
 
 /**
@@ -135,8 +155,7 @@ export function icmpEcho(ns: Namespace, request: EchoRequest): Result<PingSocket
 
 /** One more request on an open socket. */
 export function pingSend(socket: PingSocket, request: EchoRequest): Result<true> {
-  const pending = takeError(socket)
-  return pending === undefined ? sendEcho(socket, request) : { errno: pending }
+  return sendEcho(socket, request)
 }
 
 /** The oldest reply, a pending error, or EAGAIN. */
@@ -173,16 +192,25 @@ export function pingArrives(skb: Skb, family: 4 | 6): void {
   wake(ping)
 }
 
-/** An ICMP error about an echo request of ours: soft for raw sockets unless IP_RECVERR is set (raw_err). */
+/**
+ * An ICMP error about an ICMP message of ours: every raw socket of the family hears of it, whoever asked (raw_icmp_error,
+ * raw6_icmp_error). Those that did not ask for errors by IP_RECVERR are not connected and are told nothing (raw_err).
+ */
 export function pingError(skb: Skb, error: IcmpError): boolean {
-  const identifier = readU16(skb.bytes, error.quoteTransport + icmpAt.identifier)
-  const socket = skb.dev.ns.sockets.echo?.get(identifier)?.find((one) => one.family === error.family)
-  if (socket === undefined) return false
+  const { echo } = skb.dev.ns.sockets
+  if (echo === undefined) return false
   const meaning = errorOfIcmp(error.family, error.type, error.code)
-  if (meaning === undefined) return true
-  const ping = asPing(socket)
-  queueIcmpError(ping, skb, error, meaning.errno)
-  if (ping.options.recvErr || meaning.hard) ping.error = meaning.errno
-  wake(ping)
-  return true
+  let heard = false
+  for (const chain of echo.values()) {
+    for (const socket of chain) {
+      if (socket.family !== error.family) continue
+      heard = true
+      if (meaning === undefined || !socket.options.recvErr) continue
+      const ping = asPing(socket)
+      queueIcmpError(ping, skb, error, meaning.errno)
+      ping.error = meaning.errno
+      wake(ping)
+    }
+  }
+  return heard
 }

@@ -6,6 +6,7 @@ import type { Route } from '../ip/route.ts'
 import { destinationOf, flowOf, sourceOf } from './arrival.ts'
 import { wake } from './base.ts'
 import type { Tuple } from './lookup.ts'
+import { needsDevice } from './names.ts'
 import { socketState } from './socket.ts'
 import { enterFlows, enterPorts, tcpDone } from './tcp-life.ts'
 import { armRto, pushPending, rearm, sampleRoundTrip, sendOpening } from './tcp-output.ts'
@@ -95,8 +96,15 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
   child.remotePort = tuple.remotePort
   child.listener = listener
   if (listener.ns.sysctls.get('net.ipv4.tcp_fwmark_accept') !== 0) child.options.mark = skb.mark
+  // so that link-local addresses have a meaning (tcp_v6_init_req)
+  if (family === 6 && needsDevice(child.remoteAddress)) child.options.device ||= skb.dev.ifindex
   const route = currentRoute(child)
-  if (route === undefined) return
+  if (route === undefined) {
+    // inet_csk_route_req(); IPv6 has counted it while it looked
+    if (family === 4) count(listener.ns, 'IpOutNoRoutes')
+    count(listener.ns, 'TcpExtListenDrops')
+    return
+  }
   enterFlows(child)
   enterPorts(child)
   const offer = readSynOptions(segment)

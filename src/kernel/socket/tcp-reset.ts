@@ -9,7 +9,7 @@ import { count } from '../counters.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { destinationOf, sourceOf } from './arrival.ts'
 import { buildPacket, localOut, routeFor } from './departure.ts'
-import { hopsFor } from './names.ts'
+import { hopsFor, needsDevice } from './names.ts'
 import { type Arrived, writeSegment } from './tcp-segment.ts'
 import { noData } from './tcp-transmit.ts'
 
@@ -43,11 +43,13 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
     protocol: ipProtocol.tcp,
     sport: portAt(segment, 2),
     dport: portAt(segment, 0),
-    oif: needsDevice(family, destination) ? skb.dev.ifindex : 0,
+    oif: needsDevice(destination) ? skb.dev.ifindex : 0,
     mark,
     tos,
   })
-  count(ns, 'TcpOutSegs') // counted whether a route is found or not
+  // IPv4 counts it whether a route is found or not (tcp_v4_send_reset, tcp_v6_send_response)
+  if (answer.kind === 'error' && family === 6) return
+  count(ns, 'TcpOutSegs')
   count(ns, 'TcpOutRsts')
   if (answer.kind === 'error') return
   const reply = buildPacket({
@@ -78,9 +80,4 @@ function serviceOf({ bytes, networkHeader }: Skb, family: 4 | 6): number {
 function portAt(segment: Arrived, offset: number): number {
   const { bytes } = segment.skb
   return ((bytes[segment.l4 + offset] ?? 0) << 8) | (bytes[segment.l4 + offset + 1] ?? 0)
-}
-
-/** A link-local address means nothing without its device. */
-function needsDevice(family: 4 | 6, address: ReturnType<typeof sourceOf>): boolean {
-  return family === 6 && typeof address !== 'number' && address[0] >>> 22 === 0x3fa
 }

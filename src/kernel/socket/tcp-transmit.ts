@@ -180,7 +180,8 @@ export function pacingRate(socket: TcpSocket): number {
 export function transmit(socket: TcpSocket, what: Transmission): number {
   const route = currentRoute(socket)
   if (route === undefined) {
-    count(socket.ns, familyOf(socket.remoteAddress) === 4 ? 'IpOutNoRoutes' : 'Ip6OutNoRoutes')
+    // IPv6 has counted it while it looked
+    if (isIpv4(socket.remoteAddress)) count(socket.ns, 'IpOutNoRoutes')
     return -113
   }
   const { flags } = what

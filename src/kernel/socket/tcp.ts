@@ -1,6 +1,6 @@
 // The system calls of a TCP socket. None of them waits: what takes time shows in the socket's state, and `watchers` are
 // called when it changes. Linux: net/ipv4/tcp.c, tcp_ipv4.c tcp_v4_connect(), inet_connection_sock.c.
-import { isMulticast, isUnspecified } from '../../net/address.ts'
+import { isIpv4, isMulticast, isUnspecified } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import type { RouteAnswer } from '../ip/route.ts'
@@ -9,7 +9,7 @@ import { routeFor } from './departure.ts'
 import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { insertSocket, lookupFlow } from './lookup.ts'
-import { familyProblem, unmapped } from './names.ts'
+import { familyProblem, needsDevice, reachable, unmapped } from './names.ts'
 import { ephemeralPort, isPrivileged, portConflict } from './ports.ts'
 import { socketState } from './socket.ts'
 import { waitForFin } from './tcp-input.ts'
@@ -121,7 +121,7 @@ function connectTarget(socket: TcpSocket, wanted: SocketAddress): Result<SocketA
 function connectRoute(socket: TcpSocket, to: SocketAddress): RouteAnswer {
   const family = familyOf(to.address)
   const answer = routeFor(socket.ns, {
-    destination: to.address,
+    destination: reachable(to.address),
     source: isUnspecified(socket.localAddress) ? anyAddress(family) : socket.localAddress,
     protocol: ipProtocol.tcp,
     sport: socket.localPort,
@@ -131,7 +131,7 @@ function connectRoute(socket: TcpSocket, to: SocketAddress): RouteAnswer {
     tos: socket.options.tos,
   })
   if (answer.kind === 'error') {
-    if (answer.errno === 'ENETUNREACH') count(socket.ns, family === 4 ? 'IpOutNoRoutes' : 'Ip6OutNoRoutes')
+    if (answer.errno === 'ENETUNREACH' && family === 4) count(socket.ns, 'IpOutNoRoutes')
     return answer
   }
   const { type } = answer.route
@@ -177,6 +177,9 @@ export function tcpConnect(socket: TcpSocket, wanted: SocketAddress): Result<tru
   if (socket.state !== socketState.close) return { errno: 'EALREADY' }
   const chosen = connectTarget(socket, wanted)
   if (failed(chosen)) return chosen
+  const { address } = chosen.ok
+  if (!isIpv4(address) && isMulticast(address)) return { errno: 'ENETUNREACH' }
+  if (needsDevice(address) && socket.options.device === 0) return { errno: 'EINVAL' }
   const answer = connectRoute(socket, chosen.ok)
   if (answer.kind === 'error') return { errno: answer.errno }
   if (isUnspecified(socket.localAddress)) socket.localAddress = answer.source

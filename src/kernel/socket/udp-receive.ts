@@ -104,6 +104,7 @@ function deliverToGroup(
 function isGroupPacket(skb: Skb, tuple: Tuple): boolean {
   if (isMulticast(tuple.local)) return true
   if (!isIpv4(tuple.local)) return false
+  // RTCF_BROADCAST: what the IP address says, whatever the frame was
   return tuple.local === 0xffff_ffff || skb.route?.type === 'broadcast'
 }
 

@@ -22,7 +22,7 @@ import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
 import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
-import { familyProblem, hopsFor, unmapped } from './names.ts'
+import { familyProblem, hopsFor, needsDevice, reachable, unmapped } from './names.ts'
 import { ephemeralPort, portConflict } from './ports.ts'
 import { type Socket, socketState } from './socket.ts'
 import { createUdp, type Datagram, type UdpSocket } from './udp-socket.ts'
@@ -94,7 +94,7 @@ export function udpBind(socket: UdpSocket, wanted: SocketAddress): Result<true> 
 
 function findRoute(socket: UdpSocket, to: SocketAddress): RouteAnswer {
   const answer = routeFor(socket.ns, {
-    destination: to.address,
+    destination: reachable(to.address),
     source: isUnspecified(socket.localAddress) ? anyAddress(familyOf(to.address)) : socket.localAddress,
     protocol: ipProtocol.udp,
     sport: socket.localPort,
@@ -103,9 +103,8 @@ function findRoute(socket: UdpSocket, to: SocketAddress): RouteAnswer {
     mark: socket.options.mark,
     tos: socket.options.tos,
   })
-  if (answer.kind === 'error' && answer.errno === 'ENETUNREACH') {
-    count(socket.ns, isIpv4(to.address) ? 'IpOutNoRoutes' : 'Ip6OutNoRoutes')
-  }
+  if (answer.kind === 'error' && answer.errno === 'ENETUNREACH' && isIpv4(to.address))
+    count(socket.ns, 'IpOutNoRoutes')
   if (answer.kind === 'route' && answer.route.type === 'broadcast' && !socket.options.broadcast) {
     return { kind: 'error', errno: 'EACCES' }
   }
@@ -127,6 +126,7 @@ export function udpConnect(socket: UdpSocket, wanted: SocketAddress): Result<tru
     to = { address: context.address, port: context.port }
   }
   to = { address: unmapped(to.address), port: to.port }
+  if (needsDevice(to.address) && socket.options.device === 0) return { errno: 'EINVAL' }
   const unbound = autobind(socket, to)
   if (unbound !== undefined) return { errno: unbound }
   const answer = findRoute(socket, to)
