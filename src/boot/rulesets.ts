@@ -1,15 +1,17 @@
 // Texts of iptables, ip6tables, ipset and ipvsadm: read for their mistakes while a file is checked, attached when its world boots.
 import { assert, present } from '../base/assert.ts'
+import { changeServices } from '../kernel/ipvs/admin.ts'
 import { attachServices } from '../kernel/ipvs/hooks.ts'
-import { parseIpvs } from '../kernel/ipvs/parse.ts'
-import type { IpvsServiceSpec } from '../kernel/ipvs/service.ts'
+import { parseIpvs, sameVirtual } from '../kernel/ipvs/parse.ts'
+import { type IpvsServerSpec, type IpvsServiceSpec, servicesNow } from '../kernel/ipvs/service.ts'
 import type { Namespace } from '../kernel/namespace.ts'
-import { attachIptables } from '../kernel/netfilter/iptables.ts'
-import { parseRuleset } from '../kernel/netfilter/parse.ts'
+import { setsNamed } from '../kernel/netfilter/check.ts'
+import { attachIptables, currentRuleset } from '../kernel/netfilter/iptables.ts'
+import { type ParsedRuleset, parseRuleset } from '../kernel/netfilter/parse.ts'
 import type { Ruleset } from '../kernel/netfilter/ruleset.ts'
-import { parseSets } from '../kernel/netfilter/set/parse-set.ts'
-import type { SetTable } from '../kernel/netfilter/set/set-table.ts'
-import type { RulesetMistake, RulesetModel, RulesetReader } from '../model/ruleset.ts'
+import { copySets, type ParsedSets, parseSets } from '../kernel/netfilter/set/parse-set.ts'
+import { type SetTable, setsOf } from '../kernel/netfilter/set/set-table.ts'
+import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../model/ruleset.ts'
 
 const nothing: readonly RulesetMistake[] = []
 
@@ -41,19 +43,123 @@ function ipvsMistakes({ text }: RulesetModel, before: IpvsServiceSpec[]): readon
   return nothing
 }
 
-/** The mistakes in the texts of one host, for `check`. */
-export const rulesetMistakes: RulesetReader = (texts) => {
+/** What a host has of rules, as far as texts say it. */
+interface Rules {
+  readonly sets: SetTable
+  readonly rulesets: Map<4 | 6, Ruleset>
+  readonly services: IpvsServiceSpec[]
+}
+
+function noRules(family: 4 | 6): Ruleset {
+  return { family, tables: [] }
+}
+
+/** A rule set after another one that has some of its tables. */
+function joined(before: Ruleset, after: Ruleset): Ruleset {
+  const fresh = new Set(after.tables.map(({ name }) => name))
+  return { ...before, tables: [...before.tables.filter(({ name }) => !fresh.has(name)), ...after.tables] }
+}
+
+/** The mistakes in the texts of one host, and in those of later changes, for `check`. */
+export const rulesetMistakes: RulesetReader = (texts, changes = []) => {
   const { sets, mistakes } = readSets(texts)
   // a set whose text has a mistake is not missed by the rules
   const lenient = mistakes.size > 0
-  const services: IpvsServiceSpec[] = []
-  return texts.map((text) => {
+  const rules: Rules = { sets: copySets(sets), rulesets: new Map(), services: [] }
+  const found = texts.map((text) => {
     if (text.tool === 'ipset') return mistakes.get(text) ?? nothing
-    if (text.tool === 'ipvs') return ipvsMistakes(text, services)
-    const parsed = parseRuleset(text.text, familyOf(text), { sets })
-    if (parsed.ok) return nothing
-    return lenient ? parsed.problems.filter(({ message }) => !message.includes('set')) : parsed.problems
+    if (text.tool === 'ipvs') return ipvsMistakes(text, rules.services)
+    const family = familyOf(text)
+    const parsed = parseRuleset(text.text, family, { sets })
+    if (!parsed.ok)
+      return lenient ? parsed.problems.filter(({ message }) => !message.includes('set')) : parsed.problems
+    rules.rulesets.set(family, joined(rules.rulesets.get(family) ?? noRules(family), parsed.ruleset))
+    return nothing
   })
+  return [...found, ...changes.map((change) => changeMistakes(change, rules))]
+}
+
+/** The mistakes of one change; without any the rules are changed. */
+function changeMistakes(change: RulesetChange, rules: Rules): readonly RulesetMistake[] {
+  const { ruleset } = change
+  if (ruleset.tool === 'ipvs') return serviceMistakes(change, rules)
+  if (ruleset.tool === 'ipset') {
+    const used = [...rules.rulesets.values()].flatMap(setsNamed)
+    const parsed = readSetChange(change, rules.sets, new Set(used))
+    return parsed.ok ? nothing : parsed.problems
+  }
+  const family = familyOf(ruleset)
+  const before = rules.rulesets.get(family) ?? noRules(family)
+  const parsed = readRuleChange(change, before, rules.sets)
+  if (!parsed.ok) return parsed.problems
+  rules.rulesets.set(family, joined(before, parsed.ruleset))
+  return nothing
+}
+
+/** What shall go has to be there; the rest of a change of services cannot fail. */
+function serviceMistakes({ verb, ruleset }: RulesetChange, { services }: Rules): readonly RulesetMistake[] {
+  const parsed = parseIpvs(ruleset.text, [], services)
+  if (!parsed.ok) return parsed.problems
+  const problems: RulesetMistake[] = []
+  for (const spec of parsed.services) {
+    const at = services.findIndex((each) => sameVirtual(each.virtual, spec.virtual))
+    const known = services[at]
+    if (known === undefined) {
+      if (verb === 'del')
+        problems.push({ line: 1, column: 1, length: 1, message: 'there is no such service' })
+      else services.push(spec)
+      continue
+    }
+    const own = (server: IpvsServerSpec): boolean =>
+      spec.servers.some(({ address, port }) => address === server.address && port === server.port)
+    const others = known.servers.filter((server) => !own(server))
+    const missing = known.servers.length - others.length < spec.servers.length
+    if (verb === 'del' && missing)
+      problems.push({ line: 1, column: 1, length: 1, message: 'there is no such server' })
+    if (verb === 'del' && spec.servers.length === 0) services.splice(at, 1)
+    else services[at] = { ...known, servers: verb === 'del' ? others : [...others, ...spec.servers] }
+  }
+  return problems
+}
+
+/** `iptables-restore --noflush`; with `replace`, `iptables-restore`; with `del`, every `-A` is a `-D`. */
+function readRuleChange({ verb, ruleset }: RulesetChange, before: Ruleset, sets: SetTable): ParsedRuleset {
+  const options = verb === 'replace' ? { sets } : { sets, base: before, purpose: verb }
+  return parseRuleset(ruleset.text, before.family, options)
+}
+
+/** `ipset restore` of lines; all of them or none. */
+function readSetChange(
+  { verb, ruleset }: RulesetChange,
+  sets: SetTable,
+  used: ReadonlySet<string>,
+): ParsedSets {
+  const purpose = verb === 'del' ? 'del' : 'add'
+  const tried = parseSets(ruleset.text, copySets(sets), { used, purpose })
+  if (!tried.ok) return tried
+  const changed = parseSets(ruleset.text, sets, { used, purpose })
+  if (!changed.ok) return changed
+  for (const name of sets.keys()) if (!changed.sets.has(name)) sets.delete(name)
+  for (const [name, set] of changed.sets) sets.set(name, set)
+  return changed
+}
+
+/** Changes the rules of a running host; false when its tools refuse, and nothing has changed. */
+export function changeRules(ns: Namespace, change: RulesetChange): boolean {
+  const { ruleset } = change
+  if (ruleset.tool === 'ipvs') {
+    const parsed = parseIpvs(ruleset.text, [], servicesNow(ns))
+    return parsed.ok && changeServices(ns, change.verb, parsed.services) === 'ok'
+  }
+  const sets = setsOf(ns)
+  if (ruleset.tool === 'ipset') {
+    const used = ([4, 6] as const).flatMap((family) => setsNamed(currentRuleset(ns, family)))
+    return readSetChange(change, sets, new Set(used)).ok
+  }
+  const family = familyOf(ruleset)
+  const parsed = readRuleChange(change, currentRuleset(ns, family), sets)
+  if (parsed.ok) attachIptables(ns, family, parsed.ruleset)
+  return parsed.ok
 }
 
 /** Parsed once for all cases that share a world: rules are not changed by packets. */

@@ -23,6 +23,7 @@ export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.ipv4.fwmark_reflect': 0,
   'net.ipv4.vs.conntrack': 0,
   'net.ipv4.vs.conn_reuse_mode': 1,
+  'net.ipv4.vs.expire_nodest_conn': 0,
   'net.ipv4.vs.expire_quiescent_template': 0,
   'net.ipv6.fwmark_reflect': 0,
   'net.ipv6.icmp.ratelimit': 1000,

@@ -27,7 +27,7 @@ import { programMaps } from './checks/program-maps.ts'
 import { programValues } from './checks/program-values.ts'
 import { programsAreUsed } from './checks/programs-are-used.ts'
 import type { TextCheck, WorldCheck } from './checks/rule.ts'
-import { rulesetsParse } from './checks/rulesets-parse.ts'
+import { changedRulesetsParse, rulesetsParse } from './checks/rulesets-parse.ts'
 import { scenariosDoSomething } from './checks/scenarios-do-something.ts'
 import { variablesAreKnown } from './checks/variables-are-known.ts'
 import { vethPairs } from './checks/veth-pairs.ts'
@@ -92,6 +92,8 @@ export function check(
   const plan: ClusterPlanner = (world) => (isSound() ? planCluster(world) : world)
   const worlds = worldsOf(linked, report, { rules: [...worldChecks, rulesetsParse(readRulesets)], plan })
   const scenarios = linked.scenarios.map((scenario) => readScenario(scenario, worlds))
+  for (const { cases } of scenarios)
+    for (const each of cases) changedRulesetsParse(each, readRulesets, report)
   // A file of libraries has no scenario; its topology is looked at all the same.
   if (linked.scenarios.length === 0) worlds(() => undefined)
   diagnostics.sort((left, right) => inOrder(left, right, files))

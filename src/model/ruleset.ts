@@ -13,6 +13,12 @@ export interface RulesetModel {
   readonly span: Span
 }
 
+/** A text that a step gives to a running host: what is in it comes, goes, or takes the place of what was there. */
+export interface RulesetChange {
+  readonly verb: 'add' | 'del' | 'replace'
+  readonly ruleset: RulesetModel
+}
+
 /** A mistake in such a text; line and column count from 1 in the text itself. */
 export interface RulesetMistake {
   readonly line: number
@@ -22,8 +28,14 @@ export interface RulesetMistake {
   readonly hint?: string
 }
 
-/** All mistakes in the texts of one host, by text, in the order of the texts. Sets are read before the rules. */
-export type RulesetReader = (texts: readonly RulesetModel[]) => readonly (readonly RulesetMistake[])[]
+/**
+ * All mistakes in the texts of one host, by text, in the order of the texts; those of later changes follow. Sets are read
+ * before the rules.
+ */
+export type RulesetReader = (
+  texts: readonly RulesetModel[],
+  changes?: readonly RulesetChange[],
+) => readonly (readonly RulesetMistake[])[]
 
 /** Nothing is known of rule sets: every text is accepted. */
-export const readNoRulesets: RulesetReader = (texts) => texts.map(() => [])
+export const readNoRulesets: RulesetReader = (texts, changes = []) => [...texts, ...changes].map(() => [])

@@ -1,7 +1,9 @@
 // What happens, resolved: traffic and changes in the order of the file, repeats written out.
 import type { Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
+import type { Prefix } from '../net/prefix.ts'
 import type { DeviceModel, FdbModel, ListenModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
+import type { RulesetModel } from './ruleset.ts'
 
 /** An operation of a flow. Sizes are bytes, durations nanoseconds. */
 export type FlowOperation =
@@ -26,6 +28,8 @@ export interface HostChange {
     | { readonly kind: 'sysctl'; readonly key: string; readonly value: number }
     | { readonly kind: 'dev'; readonly device: DeviceModel }
     | ({ readonly kind: 'listen' } & ListenModel)
+    | { readonly kind: 'addr'; readonly device: string; readonly prefix: Prefix }
+    | { readonly kind: 'ruleset'; readonly ruleset: RulesetModel }
 }
 
 export type Step =

@@ -6,6 +6,7 @@ import type { SmallIr } from '../bpf/small/ir.ts'
 import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { NamespaceModel, World } from '../model/model.ts'
+import type { RulesetChange } from '../model/ruleset.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
 import { Cgroups } from './cgroups.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
@@ -224,6 +225,22 @@ export class Ground {
         this.namespaces.pipe(name, command, `${lines.filter((line) => line !== '').join('\n')}\n`)
       }
     }
+  }
+
+  /** The tools' own ways: `--noflush`, and `-D` and `del` for what goes. */
+  changeRules(name: string, { verb, ruleset: { tool, text } }: RulesetChange): void {
+    const lines = text.split('\n').map((line) => {
+      const bare = line.trim()
+      if (verb !== 'del') return bare
+      return tool === 'ipset'
+        ? bare.replace(/^(add|-A) (\S+ \S+).*/, 'del $2').replace(/^(create|-N) (\S+).*/, 'destroy $2')
+        : bare.replace(/^(\[\d+:\d+\] )?(-A|--append) /, '-D ')
+    })
+    const command =
+      tool === 'ipset'
+        ? ['ipset', 'restore']
+        : [`${tool}-legacy-restore`, ...(verb === 'replace' ? [] : ['--noflush'])]
+    this.namespaces.pipe(name, command, `${lines.filter((line) => line !== '').join('\n')}\n`)
   }
 
   /** A setting by its dotted name. */

@@ -102,8 +102,10 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
     if (step.kind === 'flow' && step.departAfter !== undefined) return 'SO_TXTIME is not tried'
     if (step.kind === 'delete') return 'deletions are not tried yet'
     if (step.kind === 'add-pod') return 'pods that come later are not tried yet'
-    if (step.kind === 'change' && step.change.item.kind === 'dev')
-      return 'devices that come later are not tried yet'
+    const item = step.kind === 'change' ? step.change.item : undefined
+    if (item?.kind === 'ruleset' && item.ruleset.tool === 'ipvs')
+      return 'virtual services of IPVS are not tried'
+    if (item?.kind === 'dev') return 'devices that come later are not tried yet'
   }
   return undefined
 }

@@ -1,8 +1,9 @@
 // The steps of a case on the real kernel.
 import type { HostChange, Step } from '../model/step.ts'
+import { formatPrefix } from '../net/prefix.ts'
 import { type FlowStep, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
-import { fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
+import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
 import type { RealWorld } from './world.ts'
 
 /** More than the model needed: a busy machine is slow. */
@@ -104,6 +105,15 @@ export class RealSteps {
           ...(address === undefined ? {} : { address }),
         })
       }
+      case 'addr':
+        return this.ip(
+          namespace,
+          verb === 'del'
+            ? `addr del ${formatPrefix(item.prefix)} dev ${item.device}`
+            : addressLine(item.device, item.prefix),
+        )
+      case 'ruleset':
+        return this.world.ground.changeRules(namespace, { verb, ruleset: item.ruleset })
       case 'dev':
         return
     }

@@ -14,11 +14,12 @@ import {
 import { startListener, stopListeners } from '../boot/listeners.ts'
 import { withoutPod, withPod } from '../boot/pods.ts'
 import { deviceOf, namespaceOf } from '../boot/resolved.ts'
+import { changeRules } from '../boot/rulesets.ts'
 import { born } from '../kernel/birth.ts'
 import { setPortFlags } from '../kernel/device/bridge.ts'
 import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import { emptyNamespace, removeDevice } from '../kernel/device/remove.ts'
-import { addAddress } from '../kernel/ip/admin-address.ts'
+import { addAddress, removeAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
 import { failed } from '../kernel/socket/errno.ts'
@@ -150,6 +151,15 @@ function takeChange(run: Run, change: HostChange): void {
       for (const prefix of item.device.addresses) addAddress(dev, prefix)
       return
     }
+    case 'addr': {
+      const dev = deviceOf(ns, item.device)
+      if (removes) removeAddress(dev, item.prefix)
+      else addAddress(dev, item.prefix)
+      return
+    }
+    case 'ruleset':
+      changeRules(ns, { verb, ruleset: item.ruleset })
+      return
     case 'listen': {
       if (removes) {
         run.listeners.splice(0, run.listeners.length, ...stopListeners(run.listeners, ns, item))

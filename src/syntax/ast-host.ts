@@ -291,7 +291,8 @@ export interface IpvsService {
   readonly span: Span
   readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly address: Endpoint
-  readonly scheduler: Word
+  /** Null: ipvsadm's own, or that of the service that is changed. */
+  readonly scheduler: Word | null
   readonly options: readonly Option<'persistent' | 'netmask' | 'flags'>[]
   readonly servers: readonly IpvsServer[]
 }

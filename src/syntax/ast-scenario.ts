@@ -181,5 +181,13 @@ export interface Change {
   readonly kind: 'change'
   readonly span: Span
   readonly verb: 'add' | 'del' | 'replace'
-  readonly item: HostItem
+  readonly item: HostItem | HostAddress
+}
+
+/** `addr 10.0.0.5/24 dev eth0`. */
+export interface HostAddress {
+  readonly kind: 'addr'
+  readonly span: Span
+  readonly address: Word
+  readonly device: Word
 }

@@ -150,7 +150,7 @@ export function ipvsService(
   span: ast.Span,
   protocol: ast.IpvsService['protocol'],
   address: ast.Endpoint,
-  scheduler: ast.Word,
+  scheduler: ast.Word | null,
   options: ast.IpvsService['options'],
   servers: readonly ast.IpvsServer[] | null,
 ): ast.IpvsService {

@@ -180,6 +180,14 @@ export function onHost(span: ast.Span, host: ast.Place, changes: readonly ast.Ch
   return { kind: 'on-host', span, host, changes }
 }
 
-export function change(span: ast.Span, verb: ast.Change['verb'] | null, item: ast.HostItem): ast.Change {
+export function hostAddress(span: ast.Span, address: ast.Word, device: ast.Word): ast.HostAddress {
+  return { kind: 'addr', span, address, device }
+}
+
+export function change(
+  span: ast.Span,
+  verb: ast.Change['verb'] | null,
+  item: ast.Change['item'],
+): ast.Change {
   return { kind: 'change', span, verb: verb ?? 'add', item }
 }

@@ -4,8 +4,8 @@ import { millisecond, second } from '../../src/kernel/clock.ts'
 import { deleteConntrack } from '../../src/kernel/conntrack/text.ts'
 import { setMtu } from '../../src/kernel/device/change.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
-import { editRuleset } from '../../src/kernel/netfilter/edit.ts'
 import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
+import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import { skbFromFrame } from '../../src/kernel/skb.ts'
 import { takeError } from '../../src/kernel/socket/base.ts'
 import { failed, type Result } from '../../src/kernel/socket/errno.ts'
@@ -220,13 +220,16 @@ function echo(stage: Stage, step: RecordedStep): RecordedResult {
 function configure({ machine }: Stage, step: RecordedStep): RecordedResult {
   const ns = namespaceOf(machine, step.ns)
   const command = step.command ?? ''
-  const rule = /^iptables-legacy (.*)$/.exec(command)?.[1]
+  const rule = /^iptables-legacy (?:-w )?(?:-t (\S+) )?(.*)$/.exec(command)
   const mtu = /^ip link set (\S+) mtu (\d+)$/.exec(command)
   const destination = /^conntrack -D -p udp --orig-dst (\S+)/.exec(command)?.[1]
-  if (rule !== undefined) attachIptables(ns, 4, sound(editRuleset(currentRuleset(ns, 4), rule)))
-  else if (destination !== undefined) deleteConntrack(ns, { protocol: 17, destination })
+  if (rule !== null) {
+    const text = `*${rule[1] ?? 'filter'}\n${rule[2]}\nCOMMIT`
+    attachIptables(ns, 4, sound(parseRuleset(text, 4, { base: currentRuleset(ns, 4) })))
+  }
+  if (destination !== undefined) deleteConntrack(ns, { protocol: 17, destination })
   else if (mtu !== null) setMtu(deviceOf(ns, mtu[1]), Number(mtu[2]))
-  else throw new Error(`no such command: ${command}`)
+  else if (rule === null) throw new Error(`no such command: ${command}`)
   return step.result ?? {}
 }
 

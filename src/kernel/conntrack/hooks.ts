@@ -15,7 +15,7 @@ import { confirm, trackPacket } from './track.ts'
 const reason = 'SKB_DROP_REASON_NETFILTER_DROP'
 
 /** The whole packet takes the place of its last fragment, so that the hooks that follow see it. */
-function become(skb: Skb, whole: Skb): void {
+export function become(skb: Skb, whole: Skb): void {
   skb.bytes = whole.bytes
   skb.data = whole.data
   skb.tail = whole.tail
@@ -59,14 +59,6 @@ function defragEntry(family: 4 | 6, hook: HookName): HookEntry {
   return { family, hook, priority: priority.conntrackDefrag, run }
 }
 
-/** nf_defrag_ipv4_enable(), nf_defrag_ipv6_enable(): whole packets from raw on; again does nothing. */
-export function enableDefrag(ns: Namespace, family: 4 | 6): void {
-  const { netfilter } = ns
-  if (netfilter.defragmented.has(family)) return
-  netfilter.defragmented.add(family)
-  for (const hook of ['PREROUTING', 'OUTPUT'] as const) netfilter.register(defragEntry(family, hook))
-}
-
 /** A packet that conntrack itself drops: the table is full, no tuple was free for it, or its pieces contradict. */
 function gone(ns: Namespace, skb: Skb, hook: HookName): HookVerdict {
   const site = { node: ns.name, device: '', stage: 'nf' } as const
@@ -100,17 +92,42 @@ function confirmEntry(table: ConntrackTable, family: 4 | 6, hook: HookName): Hoo
   }
 }
 
-/** nf_ct_netns_get(): switches connection tracking on for a family; again does nothing. */
-export function enableConntrack(ns: Namespace, family: 4 | 6): ConntrackTable {
+/** nf_defrag_ipv4_enable(), nf_defrag_ipv6_enable(): packets are whole from raw on; again does nothing. */
+export function enableDefrag(ns: Namespace, family: 4 | 6, user: string): void {
+  const hooks = ['PREROUTING', 'OUTPUT'] as const
+  ns.netfilter.acquire(`defrag${family}`, user, () => hooks.map((hook) => defragEntry(family, hook)))
+}
+
+/** nf_defrag_ipv4_disable(). */
+export function releaseDefrag(ns: Namespace, family: 4 | 6, user: string): void {
+  ns.netfilter.release(`defrag${family}`, user)
+}
+
+/**
+ * nf_ct_netns_get(): switches connection tracking on for a family and a user; again does nothing. Flows of an earlier time
+ * are still there; what was seen of the windows of TCP counts no more (nf_ct_tcp_fixup()).
+ */
+export function enableConntrack(ns: Namespace, family: 4 | 6, user = 'rules'): ConntrackTable {
   const { netfilter } = ns
   const table = netfilter.conntrack ?? new ConntrackTable(ns)
   netfilter.conntrack = table
-  if (table.active.has(family)) return table
+  const first = netfilter.acquire(`conntrack${family}`, user, () => [
+    ...(['PREROUTING', 'OUTPUT'] as const).map((hook) => trackEntry(table, family, hook)),
+    ...(['INPUT', 'POSTROUTING'] as const).map((hook) => confirmEntry(table, family, hook)),
+  ])
+  if (!first) return table
+  enableDefrag(ns, family, 'conntrack')
   table.active.add(family)
-  enableDefrag(ns, family)
-  for (const hook of ['PREROUTING', 'OUTPUT'] as const) {
-    netfilter.register(trackEntry(table, family, hook))
+  for (const { original, tcp } of table.list()) {
+    if (original.family !== family || tcp === undefined) continue
+    for (const side of tcp.sides) side.maxWindow = 0
   }
-  for (const hook of ['INPUT', 'POSTROUTING'] as const) netfilter.register(confirmEntry(table, family, hook))
   return table
+}
+
+/** nf_ct_netns_put(): flows stay until their time is up, but no packet looks for them. */
+export function releaseConntrack(ns: Namespace, family: 4 | 6, user = 'rules'): void {
+  if (!ns.netfilter.release(`conntrack${family}`, user)) return
+  ns.netfilter.conntrack?.active.delete(family)
+  releaseDefrag(ns, family, 'conntrack')
 }

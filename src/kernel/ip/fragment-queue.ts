@@ -12,7 +12,7 @@ export interface Fragment {
 }
 
 /** IP_DEFRAG_*, IP6_DEFRAG_*: who asks. */
-export const fragmentUser = { localDeliver: 0, conntrackIn: 1 } as const
+export const fragmentUser = { localDeliver: 0, conntrackIn: 1, ipvs: 2 } as const
 
 export interface FragmentQueue {
   readonly family: 4 | 6

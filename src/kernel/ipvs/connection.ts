@@ -2,17 +2,23 @@
 // either direction. Nothing runs by timer: what is past its time is gone when somebody looks (ip_vs_conn_expire()).
 import { type Nanoseconds, second } from '../clock.ts'
 import { sameTuple, type Tuple, tupleHash } from '../conntrack/tuple.ts'
-import type { IpvsServer, IpvsService } from './service.ts'
+import type { IpvsForward, IpvsServer, IpvsService } from './service.ts'
 
 export interface IpvsConnection {
   /** From the client to the virtual address, and from the server to the client. */
   readonly original: Tuple
   readonly reply: Tuple
+  /** What answers look like here: `reply`, but from the virtual address where nothing is translated. */
+  readonly answers: Tuple
+  /** It belongs to a client that keeps its server (cp->control). */
+  controlled: boolean
   /** What packets to the server, and to the client, get: the inverse of `reply` and of `original`. */
   readonly toServer: Tuple
   readonly toClient: Tuple
   readonly service: IpvsService
   readonly server: IpvsServer
+  /** How it was sent when it began, whatever its server says by now. */
+  readonly forward: IpvsForward
   /** IP_VS_CONN_F_NFCT: conntrack keeps the flow (`net.ipv4.vs.conntrack`). */
   readonly nfct: boolean
   /** IP_VS_CONN_F_NOOUTPUT: answers do not pass here, as far as is known. */
@@ -92,14 +98,14 @@ export function connectionOut(
 ): IpvsConnection | undefined {
   return table.byReply
     .get(tupleHash(tuple, 0))
-    ?.find((each) => each.expires > now && sameTuple(each.reply, tuple))
+    ?.find((each) => each.expires > now && sameTuple(each.answers, tuple))
 }
 
 /** ip_vs_conn_new(): the connection counts as inactive until its state says otherwise. */
 export function insertConnection(table: ConnectionTable, connection: IpvsConnection): void {
   table.all.add(connection)
   push(table.byOriginal, tupleHash(connection.original, 0), connection)
-  push(table.byReply, tupleHash(connection.reply, 0), connection)
+  push(table.byReply, tupleHash(connection.answers, 0), connection)
   connection.server.inactive += 1
   table.sweepAt = Math.min(table.sweepAt, connection.expires)
 }
@@ -108,7 +114,7 @@ export function insertConnection(table: ConnectionTable, connection: IpvsConnect
 export function removeConnection(table: ConnectionTable, connection: IpvsConnection): void {
   table.all.delete(connection)
   take(table.byOriginal, tupleHash(connection.original, 0), connection)
-  take(table.byReply, tupleHash(connection.reply, 0), connection)
+  take(table.byReply, tupleHash(connection.answers, 0), connection)
   if (connection.inactive) connection.server.inactive -= 1
   else connection.server.active -= 1
 }

@@ -1,12 +1,17 @@
 // IPVS in the hooks of a namespace: ip_vs_ops4 of net/netfilter/ipvs/ip_vs_core.c, registered with the first service.
 // Requests are taken behind the filter rules of INPUT, or behind the DNAT rules of OUTPUT; answers are changed in front.
 import { readU8 } from '../../net/bytes.ts'
+import { ipv4At, ipv4IsFragment } from '../../net/ipv4.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import { tcpFlag } from '../../net/tcp.ts'
 import { isConfirmed } from '../conntrack/connection.ts'
+import { become } from '../conntrack/hooks.ts'
 import { rewriteHeader } from '../conntrack/nat-rewrite.ts'
 import { readTuple, transportOf } from '../conntrack/tuple.ts'
+import { fragmentUser } from '../ip/fragment-queue.ts'
+import { reassemble } from '../ip/reassembly.ts'
 import type { Namespace } from '../namespace.ts'
-import { type HookVerdict, priority } from '../netfilter/hook.ts'
+import { type HookEntry, type HookVerdict, priority } from '../netfilter/hook.ts'
 import { reroute } from '../netfilter/reroute.ts'
 import { pktType, type Skb } from '../skb.ts'
 import {
@@ -47,21 +52,43 @@ function setState(packet: IpvsPacket, connection: IpvsConnection, from: 'input' 
   keepConnection(ipvs.connections, connection, now + tcpTimeout(state))
 }
 
-function opensTcp({ skb, l4 }: IpvsPacket): boolean {
-  return l4 + tcpHeader <= skb.tail && (readU8(skb.bytes, l4 + 13) & 0x02) !== 0
+/** The flags of a TCP header that is whole; 0 without one. */
+function tcpFlags({ skb, l4, tuple }: IpvsPacket): number {
+  return tuple.protocol === ipProtocol.tcp && l4 + tcpHeader <= skb.tail ? readU8(skb.bytes, l4 + 13) : 0
 }
 
-/** conn_reuse_mode: a SYN on a connection in TIME_WAIT is a new connection (is_new_conn_expected()). */
-function isReused(packet: IpvsPacket, connection: IpvsConnection): boolean {
-  if (packet.tuple.protocol !== ipProtocol.tcp || connection.state !== ipvsState.timeWait) return false
-  return packet.ns.sysctls.get('net.ipv4.vs.conn_reuse_mode') !== 0 && opensTcp(packet)
+/** tcp_conn_schedule(), udp_conn_schedule(): any datagram, and any SYN that is no reset. */
+function mayOpen(packet: IpvsPacket): boolean {
+  const flags = tcpFlags(packet)
+  return packet.tuple.protocol === ipProtocol.udp || (flags & (tcpFlag.syn | tcpFlag.rst)) === tcpFlag.syn
 }
 
-/** ip_vs_in(): a packet of a client. */
+/** is_new_conn_expected(): whether a connection is over, so that a SYN begins another one (`conn_reuse_mode`). */
+function isOver({ ns }: IpvsPacket, { controlled, state, noOutput }: IpvsConnection): boolean {
+  const mode = ns.sysctls.get('net.ipv4.vs.conn_reuse_mode')
+  if (mode === 0 || controlled) return false
+  if (state === ipvsState.timeWait || state === ipvsState.close) return true
+  return (mode & 2) !== 0 && state === ipvsState.finWait && noOutput
+}
+
+/** What becomes of a connection before its packet is sent: it is used, it gives way to a new one, or the packet ends. */
+function fate(packet: IpvsPacket, connection: IpvsConnection): 'kept' | 'replaced' | 'dropped' {
+  const { server } = connection
+  const expires = packet.ns.sysctls.get('net.ipv4.vs.expire_nodest_conn') !== 0
+  if ((tcpFlags(packet) & tcpFlag.syn) !== 0) {
+    if ((expires && server.weight === 0) || isOver(packet, connection)) return 'replaced'
+  }
+  if (server.available) return 'kept'
+  return expires ? 'replaced' : 'dropped'
+}
+
+/** ip_vs_in_hook(): a packet of a client. */
 function request(packet: IpvsPacket): HookVerdict {
   const { ipvs, skb, tuple, now } = packet
   let connection = connectionIn(ipvs.connections, tuple, now)
-  if (connection !== undefined && isReused(packet, connection)) {
+  const destiny = connection === undefined ? 'kept' : fate(packet, connection)
+  if (destiny === 'dropped') return endIpvs(packet, 'drop', 'the server has been taken away')
+  if (connection !== undefined && destiny === 'replaced') {
     // ip_vs_conn_uses_old_conntrack(): the flow of conntrack has to go first
     const old = connection.nfct && skb.nfct !== undefined && isConfirmed(skb.nfct)
     removeConnection(ipvs.connections, connection)
@@ -69,7 +96,7 @@ function request(packet: IpvsPacket): HookVerdict {
     connection = undefined
   }
   if (connection === undefined) {
-    const opens = tuple.protocol === ipProtocol.udp || opensTcp(packet)
+    const opens = mayOpen(packet)
     const scheduled = scheduleConnection(packet, opens)
     if (scheduled.kind === 'ignore') return 'accept'
     if (scheduled.kind === 'leave') {
@@ -83,14 +110,16 @@ function request(packet: IpvsPacket): HookVerdict {
   return transmit(packet, connection)
 }
 
-/** handle_response(): a packet of a server becomes one of the virtual address. */
+/** handle_response(): a packet of a server becomes one of the virtual address; without NAT it is one, and counted. */
 function answer(packet: IpvsPacket): HookVerdict {
   const { ns, ipvs, skb, hook, tuple, now } = packet
   const connection = connectionOut(ipvs.connections, tuple, now)
-  if (connection === undefined || connection.server.forward !== 'masq') return 'accept'
-  rewriteHeader(skb.bytes, { l3: skb.networkHeader, end: skb.tail }, connection.toClient, 'source')
-  if (hook !== 'INPUT' && skb.route?.local !== true && !reroute(ns, skb, 4)) {
-    return endIpvs(packet, 'stolen', 'no route to the client')
+  if (connection === undefined) return 'accept'
+  if (connection.forward === 'masq') {
+    rewriteHeader(skb.bytes, { l3: skb.networkHeader, end: skb.tail }, connection.toClient, 'source')
+    if (hook !== 'INPUT' && skb.route?.local !== true && !reroute(ns, skb, 4)) {
+      return endIpvs(packet, 'stolen', 'no route to the client')
+    }
   }
   countPacket(connection, skb, 'out')
   setState(packet, connection, 'output')
@@ -98,6 +127,12 @@ function answer(packet: IpvsPacket): HookVerdict {
   followToClient(skb, connection)
   noteIpvs(packet, 'accept', [connectionFact(connection, '<-')])
   return 'accept'
+}
+
+/** Protocols that IPVS looks at. */
+function isFollowed({ bytes, networkHeader }: Skb): boolean {
+  const protocol = readU8(bytes, networkHeader + ipv4At.protocol)
+  return protocol === ipProtocol.icmp || protocol === ipProtocol.tcp || protocol === ipProtocol.udp
 }
 
 /** What IPVS looks at: TCP, UDP and ICMP errors; undefined for everything else. */
@@ -126,9 +161,19 @@ function runRequests(ns: Namespace, ipvs: Ipvs, skb: Skb, hook: 'INPUT' | 'OUTPU
   return isFollowedError(found.icmp) ? icmpIn(found.icmp) : 'accept'
 }
 
+/** ip_vs_gather_frags(): answers that are forwarded are looked at whole; false while pieces are missing. */
+function gathered(ns: Namespace, skb: Skb): boolean {
+  if (!ipv4IsFragment(skb.bytes, skb.networkHeader)) return true
+  const whole = reassemble(ns, skb, fragmentUser.ipvs)
+  if (whole === undefined) return false
+  if (whole !== skb) become(skb, whole)
+  return true
+}
+
 /** ip_vs_out_hook(). */
 function runAnswers(ns: Namespace, ipvs: Ipvs, skb: Skb, hook: IpvsHook): HookVerdict {
   if (skb.ipvs) return 'accept'
+  if (isFollowed(skb) && !gathered(ns, skb)) return 'stolen'
   const found = readPacket(ns, ipvs, skb, hook)
   if (found === undefined) return 'accept'
   if ('packet' in found) return answer(found.packet)
@@ -141,8 +186,7 @@ function runForwardedErrors(ns: Namespace, ipvs: Ipvs, skb: Skb): HookVerdict {
   return found !== undefined && 'icmp' in found ? icmpIn(found.icmp) : 'accept'
 }
 
-function registerHooks(ns: Namespace, ipvs: Ipvs): void {
-  const { netfilter } = ns
+function hooksOf(ns: Namespace, ipvs: Ipvs): readonly HookEntry[] {
   const { natSource, natDestination } = priority
   const answers = [
     ['INPUT', natSource - 2],
@@ -153,25 +197,32 @@ function registerHooks(ns: Namespace, ipvs: Ipvs): void {
     ['INPUT', natSource - 1],
     ['OUTPUT', natDestination + 2],
   ] as const
-  for (const [hook, at] of answers) {
-    netfilter.register({ family: 4, hook, priority: at, run: (_, skb) => runAnswers(ns, ipvs, skb, hook) })
-  }
-  for (const [hook, at] of requests) {
-    netfilter.register({ family: 4, hook, priority: at, run: (_, skb) => runRequests(ns, ipvs, skb, hook) })
-  }
-  const run = (_: Namespace, skb: Skb): HookVerdict => runForwardedErrors(ns, ipvs, skb)
-  netfilter.register({ family: 4, hook: 'FORWARD', priority: 99, run })
+  const entry = (hook: IpvsHook, at: number, run: (skb: Skb) => HookVerdict): HookEntry => ({
+    family: 4,
+    hook,
+    priority: at,
+    run: (_, skb) => run(skb),
+  })
+  return [
+    ...answers.map(([hook, at]) => entry(hook, at, (skb) => runAnswers(ns, ipvs, skb, hook))),
+    ...requests.map(([hook, at]) => entry(hook, at, (skb) => runRequests(ns, ipvs, skb, hook))),
+    entry('FORWARD', 99, (skb) => runForwardedErrors(ns, ipvs, skb)),
+  ]
 }
 
-/** `ipvsadm -A` and its `-a`: puts services into a namespace. */
+const hooksName = 'ipvs'
+
+/** `ipvsadm -A` and its `-a`: puts services into a namespace. The first one registers the hooks (ip_vs_register_hooks()). */
 export function attachServices(ns: Namespace, specs: readonly IpvsServiceSpec[]): 'ok' | 'EEXIST' {
   if (specs.length === 0) return 'ok'
-  let { ipvs } = ns.netfilter
-  if (ipvs === undefined) {
-    ipvs = createIpvs()
-    ns.netfilter.ipvs = ipvs
-    registerHooks(ns, ipvs)
-  }
-  for (const spec of specs) if (addService(ipvs, spec) === 'EEXIST') return 'EEXIST'
+  const ipvs = ns.netfilter.ipvs ?? createIpvs()
+  ns.netfilter.ipvs = ipvs
+  ns.netfilter.acquire(hooksName, hooksName, () => hooksOf(ns, ipvs))
+  for (const spec of specs) if (addService(ipvs, spec, ns.machine.clock.now) === 'EEXIST') return 'EEXIST'
   return 'ok'
+}
+
+/** ip_vs_unregister_hooks() behind the last service: packets of connections that are left go their own way. */
+export function releaseServices(ns: Namespace): void {
+  if (ns.netfilter.ipvs?.services.length === 0) ns.netfilter.release(hooksName, hooksName)
 }

@@ -12,7 +12,7 @@ import { reroute } from '../netfilter/reroute.ts'
 import { connectionIn, connectionOut, type IpvsConnection } from './connection.ts'
 import { connectionFact, endIpvs, type IpvsPacket, noteIpvs } from './packet.ts'
 import { countPacket } from './statistics.ts'
-import { followToClient, followToServer, sendOut, serverRoute } from './transmit.ts'
+import { followToClient, followToServer, sendOut, serverRoute, transmit } from './transmit.ts'
 
 /** ICMP_DEST_UNREACH, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED: the errors that are followed. */
 const followed: ReadonlySet<number> = new Set([icmpType.unreachable, 4, icmpType.timeExceeded])
@@ -75,12 +75,18 @@ export function icmpOut(packet: IcmpPacket): HookVerdict {
   const found = quoted(packet)
   if (found === undefined) return 'accept'
   const connection = connectionOut(packet.ipvs.connections, found.answer, packet.now)
-  if (connection === undefined || connection.server.forward !== 'masq') return 'accept'
+  if (connection === undefined) return 'accept'
   const { skb, ns, hook } = packet
   const whole: IpvsPacket = { ...packet, tuple: found.answer }
-  if (checksumOf(skb.bytes, packet.l4, skb.tail) !== 0) return endIpvs(whole, 'drop', 'wrong ICMP checksum')
-  rewrite(packet, found.at, { side: 'client', connection })
-  if (hook !== 'INPUT' && !reroute(ns, skb, 4)) return endIpvs(whole, 'drop', 'no route to the client')
+  if (connection.forward === 'masq') {
+    if (checksumOf(skb.bytes, packet.l4, skb.tail) !== 0) {
+      return endIpvs(whole, 'drop', 'wrong ICMP checksum')
+    }
+    rewrite(packet, found.at, { side: 'client', connection })
+    if (hook !== 'INPUT' && skb.route?.local !== true && !reroute(ns, skb, 4)) {
+      return endIpvs(whole, 'drop', 'no route to the client')
+    }
+  }
   countPacket(connection, skb, 'out')
   skb.ipvs = true
   followToClient(skb, connection)
@@ -93,11 +99,13 @@ export function icmpIn(packet: IcmpPacket): HookVerdict {
   const found = quoted(packet)
   if (found === undefined) return 'accept'
   const connection = connectionIn(packet.ipvs.connections, found.answer, packet.now)
-  if (connection === undefined || connection.server.forward !== 'masq') return 'accept'
+  if (connection === undefined) return 'accept'
   const { skb } = packet
   const whole: IpvsPacket = { ...packet, tuple: found.answer }
   if (checksumOf(skb.bytes, packet.l4, skb.tail) !== 0) return endIpvs(whole, 'drop', 'wrong ICMP checksum')
   countPacket(connection, skb, 'in')
+  // ip_vs_icmp_xmit(): without NAT it is sent like any other packet
+  if (connection.forward !== 'masq') return transmit(whole, connection)
   const route = serverRoute(whole, connection)
   if (route === undefined) return endIpvs(whole, 'stolen', 'no route to the server')
   rewrite(packet, found.at, { side: 'server', connection })

@@ -52,10 +52,13 @@ function connect(
   const connection: IpvsConnection = {
     original: tuple,
     reply,
+    answers: server.forward === 'masq' ? reply : toClient,
+    controlled: false,
     toServer,
     toClient,
     service,
     server,
+    forward: server.forward,
     nfct: ns.sysctls.get('net.ipv4.vs.conntrack') !== 0,
     noOutput: server.forward !== 'masq',
     inactive: true,
@@ -85,8 +88,9 @@ const ftp = 21
 const ftpData = 20
 
 /** ip_vs_check_template(): a server without weight counts as gone with `expire_quiescent_template`. */
-function isUsable(packet: IpvsPacket, template: IpvsTemplate): boolean {
-  if (template.server.weight > 0) return true
+function isUsable(packet: IpvsPacket, { server }: IpvsTemplate): boolean {
+  if (!server.available) return false
+  if (server.weight > 0) return true
   return packet.ns.sysctls.get('net.ipv4.vs.expire_quiescent_template') === 0
 }
 
@@ -110,7 +114,10 @@ function persist(packet: IpvsPacket, service: IpvsService, seconds: number): Sch
   const own = service.virtual.kind === 'address' && service.virtual.port === tuple.dport
   const port = own && template.server.port !== 0 ? template.server.port : tuple.dport
   const made = connect(packet, service, { server: template.server, port })
-  if (made.kind === 'connection') template.controlled.add(made.connection)
+  if (made.kind === 'connection') {
+    template.controlled.add(made.connection)
+    made.connection.controlled = true
+  }
   return made
 }
 

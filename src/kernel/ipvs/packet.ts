@@ -32,9 +32,9 @@ export function serviceName({ virtual }: IpvsService): string {
 
 /** What IPVS did: `tcp 10.96.0.10:80 rr -> 10.0.1.10:8080 masq`, and backwards with `<-`. */
 export function connectionFact(connection: IpvsConnection, arrow: '->' | '<-'): Fact {
-  const { service, server } = connection
+  const { service, forward } = connection
   const { source, sport } = connection.reply
-  const text = `${serviceName(service)} ${service.scheduler} ${arrow} ${formatIp(source)}:${sport} ${server.forward}`
+  const text = `${serviceName(service)} ${service.scheduler} ${arrow} ${formatIp(source)}:${sport} ${forward}`
   return { kind: 'kernel', word: 'ipvs', text }
 }
 

@@ -41,7 +41,7 @@ test.each([
   ['-A -f 1 -M x', 12, '`x` is not a mask'],
   ['-A -f 1 -o', 9, '`-o` is not an option of a service that is known here'],
   ['-A -f 1\n-A -f 1', 1, 'this service is there already'],
-  ['-a -f 1 -r 10.0.0.1:80 -m', 1, 'no such service stands above'],
+  ['-a -f 1 -r 10.0.0.1:80 -m', 1, 'there is no such service'],
   ['-A -f 1\n-a -f 1 -m', 1, '`-a` needs a service and `-r`'],
   ['-A -f 1\n-a -f 1 -r 10.0.0.1:80 -i', 24, '`-i` is not an option of a server that is known here'],
   ['-A -f 1\n-a -f 1 -r 10.0.0.1:80 -x 5', 24, 'thresholds are not available yet'],

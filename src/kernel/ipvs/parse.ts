@@ -155,7 +155,8 @@ function readService(line: Line, head: Token): Draft | undefined {
   return { virtual, ...draft, servers: [] }
 }
 
-function sameVirtual(left: IpvsVirtual, right: IpvsVirtual): boolean {
+/** Whether two services answer to the same. */
+export function sameVirtual(left: IpvsVirtual, right: IpvsVirtual): boolean {
   if (left.kind === 'fwmark' || right.kind === 'fwmark') {
     return left.kind === right.kind && 'mark' in left && 'mark' in right && left.mark === right.mark
   }
@@ -163,7 +164,7 @@ function sameVirtual(left: IpvsVirtual, right: IpvsVirtual): boolean {
 }
 
 /** `-a SERVICE -r SERVER`; without `-m` ipvsadm forwards by direct routing. */
-function readServer(line: Line, head: Token, services: readonly Draft[]): void {
+function readServer(line: Line, head: Token, services: Draft[], running: readonly IpvsServiceSpec[]): void {
   let virtual: IpvsVirtual | undefined
   let server: { readonly address: Ipv4; readonly port: number } | undefined
   let forward: IpvsServerSpec['forward'] = 'route'
@@ -183,12 +184,30 @@ function readServer(line: Line, head: Token, services: readonly Draft[]): void {
     return
   }
   const wanted = virtual
-  const service = services.find((each) => sameVirtual(each.virtual, wanted))
+  const service =
+    services.find((each) => sameVirtual(each.virtual, wanted)) ?? draftOf(services, running, wanted)
   if (service === undefined) {
-    line.wrong(head, 'no such service stands above', '`-A` comes before its `-a`')
+    line.wrong(
+      head,
+      'there is no such service',
+      'a service is made (`-A`, or with a scheduler) before it gets servers',
+    )
     return
   }
   place(line, head, service, { ...server, forward, weight })
+}
+
+/** A service that runs already and gets more servers. */
+function draftOf(
+  services: Draft[],
+  running: readonly IpvsServiceSpec[],
+  wanted: IpvsVirtual,
+): Draft | undefined {
+  const found = running.find((each) => sameVirtual(each.virtual, wanted))
+  if (found === undefined) return undefined
+  const draft: Draft = { ...found, servers: [] }
+  services.push(draft)
+  return draft
 }
 
 /** Thresholds are not kept: 0, which means none, is all that can be said. */
@@ -209,8 +228,15 @@ function place(line: Line, head: Token, service: Draft, server: IpvsServerSpec):
   service.servers.push({ ...server, port })
 }
 
-/** Reads an `ipvsadm-save` text; `before` are services that texts in front of it have made. */
-export function parseIpvs(text: string, before: readonly IpvsServiceSpec[] = []): ParsedIpvs {
+/**
+ * Reads an `ipvsadm-save` text; `before` are services that texts in front of it have made, and `running` those of a running
+ * host, which may be named again.
+ */
+export function parseIpvs(
+  text: string,
+  before: readonly IpvsServiceSpec[] = [],
+  running: readonly IpvsServiceSpec[] = [],
+): ParsedIpvs {
   const services: Draft[] = []
   const problems: IpvsProblem[] = []
   text.split('\n').forEach((content, index) => {
@@ -223,7 +249,7 @@ export function parseIpvs(text: string, before: readonly IpvsServiceSpec[] = [])
       if (service !== undefined && known.some((each) => sameVirtual(each.virtual, service.virtual)))
         line.wrong(head, 'this service is there already')
       else if (service !== undefined) services.push(service)
-    } else if (head.text === '-a') readServer(line, head, services)
+    } else if (head.text === '-a') readServer(line, head, services, running)
     else line.wrong(head, `\`${head.text}\` is not known here`, 'the text has lines with `-A` and `-a`')
     problems.push(...line.problems)
   })

@@ -35,8 +35,9 @@ test.each<[IpvsScheduler, number[], number[]]>([
   ['rr', [1, 0, 1], [3, 1, 3, 1]],
   ['rr', [0, 0], [0, 0]],
   ['rr', [], [0]],
-  ['wrr', [1, 3], [2, 2, 2, 1, 2, 2, 2, 1]],
-  ['wrr', [2, 4], [2, 2, 1, 2, 2, 1]],
+  // each server that is added leaves the weight of the round as it was (ip_vs_wrr_dest_changed): 1 at first
+  ['wrr', [1, 3], [2, 1, 2, 2, 2, 1, 2, 2]],
+  ['wrr', [2, 4], [2, 1, 2, 2, 1, 2]],
   ['wrr', [0], [0]],
   ['lc', [1, 9], [2, 1, 2, 1]],
   ['wlc', [1, 2], [2, 1, 2, 2, 1, 2]],

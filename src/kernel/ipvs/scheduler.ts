@@ -26,13 +26,22 @@ function divisor(left: number, right: number): number {
   return right === 0 ? left : divisor(right, left % right)
 }
 
+/** ip_vs_wrr_gcd_weight() and the highest weight of a round; 0 for servers without weight. */
+export function weightSteps(servers: readonly IpvsServer[]): {
+  readonly step: number
+  readonly highest: number
+} {
+  const weights = servers.map(({ weight }) => weight).filter((weight) => weight > 0)
+  if (weights.length === 0) return { step: 1, highest: 0 }
+  const step = weights.reduce(divisor)
+  return { step, highest: Math.max(...weights) - (step - 1) }
+}
+
 /** ip_vs_wrr_schedule(): rounds with a falling weight that a server must have. */
 function weightedRoundRobin(service: IpvsService): IpvsServer | undefined {
   const { servers } = service
-  const weights = servers.map(({ weight }) => weight).filter((weight) => weight > 0)
-  if (weights.length === 0) return undefined
-  const step = weights.reduce(divisor)
-  const highest = Math.max(...weights) - (step - 1)
+  const { step, highest } = weightSteps(servers)
+  if (highest === 0) return undefined
   if (service.currentWeight <= 0) service.currentWeight = highest
   for (;;) {
     for (let at = service.cursor + 1; at < servers.length; at += 1) {

@@ -2,8 +2,11 @@
 // IPv4, TCP and UDP, forwarded by NAT (`masq`) or direct routing (`route`).
 import type { Ipv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import { second } from '../clock.ts'
 import { AddressMap } from '../ip/address-map.ts'
+import type { Namespace } from '../namespace.ts'
 import { type ConnectionTable, createConnectionTable } from './connection.ts'
+import { weightSteps } from './scheduler.ts'
 
 export const ipvsSchedulers = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'dh', 'sed', 'nq'] as const
 export type IpvsScheduler = (typeof ipvsSchedulers)[number]
@@ -51,7 +54,13 @@ export interface IpvsServiceSpec {
 }
 
 /** A real server with its counters. */
-export interface IpvsServer extends IpvsServerSpec {
+export interface IpvsServer {
+  readonly address: Ipv4
+  readonly port: number
+  forward: IpvsForward
+  weight: number
+  /** IP_VS_DEST_F_AVAILABLE: not taken away. */
+  available: boolean
   readonly counters: IpvsCounters
   /** Established (and half-open) connections, and all others: `ActiveConn`, `InActConn`. */
   active: number
@@ -59,9 +68,13 @@ export interface IpvsServer extends IpvsServerSpec {
 }
 
 /** A virtual service. */
-export interface IpvsService extends IpvsServiceSpec {
+export interface IpvsService {
+  readonly virtual: IpvsVirtual
+  scheduler: IpvsScheduler
+  persistent: number | undefined
+  netmask: number
   /** The server that was added last stands first (list_add_rcu() of __ip_vs_update_dest()). */
-  readonly servers: readonly IpvsServer[]
+  readonly servers: IpvsServer[]
   readonly counters: IpvsCounters
   /** Where the scheduler stands: the index of the last server, -1 for the head of the list. */
   cursor: number
@@ -76,6 +89,8 @@ export interface Ipvs {
   readonly byAddress: AddressMap<IpvsService>
   readonly byMark: Map<number, IpvsService>
   readonly connections: ConnectionTable
+  /** Servers that were taken away, under the name of their service: one that comes back is the same one (ipvs->dest_trash). */
+  readonly trash: { readonly service: string; readonly server: IpvsServer; readonly since: number }[]
   /** Look-ups of a service, one for each packet without a connection: each a constant number of hash look-ups. */
   lookups: number
 }
@@ -87,6 +102,7 @@ export function createIpvs(): Ipvs {
     byAddress: new AddressMap(),
     byMark: new Map(),
     connections: createConnectionTable(),
+    trash: [],
     lookups: 0,
   }
 }
@@ -100,32 +116,107 @@ function scopeOf(protocol: number, port: number): number {
   return (protocol === ipProtocol.udp ? 0x1_0000 : 0) + port
 }
 
-/** ip_vs_add_service(), ip_vs_add_dest(): EEXIST for a service or a server that is there already. */
-export function addService(ipvs: Ipvs, spec: IpvsServiceSpec): 'ok' | 'EEXIST' {
-  const servers = spec.servers.map((server) => ({
-    ...server,
+/** The service of an address or a mark. */
+export function serviceOf(ipvs: Ipvs, virtual: IpvsVirtual): IpvsService | undefined {
+  if (virtual.kind === 'fwmark') return ipvs.byMark.get(virtual.mark)
+  return ipvs.byAddress.get(virtual.address, scopeOf(virtual.protocol, virtual.port))
+}
+
+/** What a service is to servers that were its own: another one of the same address is the same. */
+function keyOf(virtual: IpvsVirtual): string {
+  if (virtual.kind === 'fwmark') return `mark ${virtual.mark}`
+  return `${virtual.protocol} ${virtual.address} ${virtual.port}`
+}
+
+/** IP_VS_DEST_TRASH_PERIOD behind the last connection, and the timer's half of it. */
+const trashTime = 180 * second
+
+/** ip_vs_trash_get_dest(): a server that was there, with the connections that it still has. */
+function fromTrash(
+  ipvs: Ipvs,
+  virtual: IpvsVirtual,
+  spec: IpvsServerSpec,
+  now: number,
+): IpvsServer | undefined {
+  const name = keyOf(virtual)
+  const at = ipvs.trash.findIndex(
+    ({ service, server }) => service === name && server.address === spec.address && server.port === spec.port,
+  )
+  const [found] = at === -1 ? [] : ipvs.trash.splice(at, 1)
+  if (found === undefined) return undefined
+  const { server, since } = found
+  return server.active + server.inactive > 0 || now < since + trashTime ? server : undefined
+}
+
+/** ip_vs_wrr_dest_changed(): the rounds begin anew, with a weight that is one of the new ones. */
+export function serversChanged(service: IpvsService): void {
+  if (service.scheduler !== 'wrr') return
+  const { step, highest } = weightSteps(service.servers)
+  service.cursor = -1
+  if (service.currentWeight > highest || service.currentWeight === 0) service.currentWeight = highest
+  else if (step > 1) service.currentWeight = Math.floor(service.currentWeight / step) * step + 1
+}
+
+/** ip_vs_add_dest(): in front of the others. */
+export function addServer(ipvs: Ipvs, service: IpvsService, spec: IpvsServerSpec, now: number): void {
+  const { address, port, forward, weight } = spec
+  const server = fromTrash(ipvs, service.virtual, spec, now) ?? {
+    address,
+    port,
+    forward,
+    weight,
+    available: true,
     counters: noCounters(),
     active: 0,
     inactive: 0,
-  }))
-  const names = new Set(servers.map(({ address, port }) => address * 0x1_0000 + port))
-  const { virtual } = spec
-  const taken =
-    virtual.kind === 'fwmark'
-      ? ipvs.byMark.has(virtual.mark)
-      : ipvs.byAddress.get(virtual.address, scopeOf(virtual.protocol, virtual.port)) !== undefined
-  if (taken || names.size < servers.length) return 'EEXIST'
+  }
+  server.forward = forward
+  server.weight = weight
+  server.available = true
+  service.servers.unshift(server)
+  if (service.cursor >= 0) service.cursor += 1
+  serversChanged(service)
+}
+
+/** __ip_vs_unlink_dest(), ip_vs_rr_del_dest(): who stood at the server stands at the one in front of it. */
+export function removeServer(ipvs: Ipvs, service: IpvsService, server: IpvsServer, now: number): void {
+  const at = service.servers.indexOf(server)
+  if (at === -1) return
+  service.servers.splice(at, 1)
+  if (service.cursor >= at) service.cursor -= 1
+  serversChanged(service)
+  server.available = false
+  ipvs.trash.push({ service: keyOf(service.virtual), server, since: now })
+}
+
+/** ip_vs_add_service(), ip_vs_add_dest(): EEXIST for a service or a server that is there already. */
+export function addService(ipvs: Ipvs, spec: IpvsServiceSpec, now = 0): 'ok' | 'EEXIST' {
+  const { virtual, scheduler, persistent, netmask } = spec
+  const names = new Set(spec.servers.map(({ address, port }) => address * 0x1_0000 + port))
+  if (serviceOf(ipvs, virtual) !== undefined || names.size < spec.servers.length) return 'EEXIST'
   const service: IpvsService = {
-    ...spec,
-    servers: servers.reverse(),
+    virtual,
+    scheduler,
+    persistent,
+    netmask,
+    servers: [],
     counters: noCounters(),
     cursor: -1,
     currentWeight: 0,
   }
+  for (const server of spec.servers) addServer(ipvs, service, server, now)
   ipvs.services.push(service)
   if (virtual.kind === 'fwmark') ipvs.byMark.set(virtual.mark, service)
   else ipvs.byAddress.set(virtual.address, scopeOf(virtual.protocol, virtual.port), service)
   return 'ok'
+}
+
+/** __ip_vs_unlink_service(). */
+export function removeService(ipvs: Ipvs, service: IpvsService): void {
+  const { virtual } = service
+  ipvs.services.splice(ipvs.services.indexOf(service), 1)
+  if (virtual.kind === 'fwmark') ipvs.byMark.delete(virtual.mark)
+  else ipvs.byAddress.delete(virtual.address, scopeOf(virtual.protocol, virtual.port))
 }
 
 /** ip_vs_service_find(): the mark first, then address and port, then a service for all ports. */
@@ -146,4 +237,9 @@ export function findService(
     ipvs.byAddress.get(address, scopeOf(protocol, port)) ??
     ipvs.byAddress.get(address, scopeOf(protocol, 0))
   )
+}
+
+/** The services that a namespace has. */
+export function servicesNow(ns: Namespace): readonly IpvsServiceSpec[] {
+  return ns.netfilter.ipvs?.services ?? []
 }

@@ -24,9 +24,9 @@ export function serverRoute(packet: IpvsPacket, { server }: IpvsConnection): Rou
 }
 
 /** crosses_local_route_boundary(): NAT may turn a remote address into a local one, the other methods may not. */
-function crossesBoundary({ skb }: IpvsPacket, { server }: IpvsConnection, route: Route): boolean {
+function crossesBoundary({ skb }: IpvsPacket, { forward }: IpvsConnection, route: Route): boolean {
   if (!route.local) return isLoopback(readIpv4(skb.bytes, skb.networkHeader + ipv4At.source))
-  return server.forward !== 'masq' && skb.route?.local !== true
+  return forward !== 'masq' && skb.route?.local !== true
 }
 
 /** decrement_ttl(), ensure_mtu_is_adequate(): the reason why the packet ends, after its sender was told. */
@@ -61,7 +61,7 @@ function isNew(flow: Connection | undefined, info: number): flow is Connection {
 export function followToServer(skb: Skb, connection: IpvsConnection): void {
   if (!connection.nfct) return untrack(skb)
   const { nfct } = skb
-  if (connection.server.forward !== 'masq' || !isNew(nfct, skb.nfctInfo)) return
+  if (connection.forward !== 'masq' || !isNew(nfct, skb.nfctInfo)) return
   const { source, sport } = connection.reply
   nfct.reply = { ...nfct.reply, source, sport }
 }
@@ -87,10 +87,8 @@ export function sendOut(packet: IpvsPacket, route: Route): HookVerdict {
   return 'stolen'
 }
 
-function viaServer(route: Route, { server }: IpvsConnection): Route {
-  return server.forward === 'route' && route.gateway === undefined
-    ? { ...route, gateway: server.address }
-    : route
+function viaServer(route: Route, { server, forward }: IpvsConnection): Route {
+  return forward === 'route' && route.gateway === undefined ? { ...route, gateway: server.address } : route
 }
 
 /** cp->packet_xmit(): `accept` for a server on this host, `stolen` for all others. */
@@ -109,7 +107,7 @@ export function transmit(packet: IpvsPacket, connection: IpvsConnection): HookVe
   if (route.local && isLoopback(connection.server.address) && packet.hook === 'INPUT') {
     return endIpvs(packet, 'stolen', 'no packet from outside goes to a loopback address')
   }
-  if (connection.server.forward === 'masq') {
+  if (connection.forward === 'masq') {
     const place = { l3: skb.networkHeader, end: skb.tail }
     rewriteHeader(skb.bytes, place, connection.toServer, 'destination')
   }

@@ -122,6 +122,15 @@ function setsOfRule(rule: RuleSpec): readonly SetUse[] {
   return [...rule.matches.flatMap(({ spec }) => spec.sets ?? []), ...target]
 }
 
+/** The ipsets that rules name. */
+export function setsNamed(ruleset: Ruleset): readonly string[] {
+  return ruleset.tables.flatMap(({ chains }) =>
+    [...chains.values()].flatMap(({ rules }) =>
+      rules.flatMap((rule) => setsOfRule(rule).map(({ name }) => name)),
+    ),
+  )
+}
+
 function checkSets(rule: RuleSpec, family: 4 | 6, sets: KnownSets, report: ReportProblem): void {
   for (const { name, place } of setsOfRule(rule)) {
     const set = sets.get(name)

@@ -43,8 +43,11 @@ export interface HookEntry {
 export class NetfilterHooks {
   /** The namespace's flows; undefined until a rule needs them (facts: linux 4.8). */
   conntrack: ConntrackTable | undefined
-  /** Families whose fragments are put together before raw. */
-  readonly defragmented = new Set<4 | 6>()
+  /** What is on while somebody needs it, by name and family (nf_ct_netns_get(), nf_defrag_ipv4_enable()). */
+  private readonly shared = new Map<
+    string,
+    { readonly users: Set<string>; readonly entries: readonly HookEntry[] }
+  >()
   /** The tables of iptables and ip6tables that have rules. */
   tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
   /** IPVS; undefined until there is a virtual service. */
@@ -63,6 +66,35 @@ export class NetfilterHooks {
     if (at === -1) list.push(entry)
     else list.splice(at, 0, entry)
     this.lists.set(key, list)
+  }
+
+  private unregister(entry: HookEntry): void {
+    const key = hookKey(entry.family, entry.hook)
+    const rest = (this.lists.get(key) ?? []).filter((other) => other !== entry)
+    if (rest.length === 0) this.lists.delete(key)
+    else this.lists.set(key, rest)
+  }
+
+  /** Switches functions on for a user, once for all users; true for the first one. */
+  acquire(name: string, user: string, make: () => readonly HookEntry[]): boolean {
+    const known = this.shared.get(name)
+    if (known !== undefined) {
+      known.users.add(user)
+      return false
+    }
+    const entries = make()
+    for (const entry of entries) this.register(entry)
+    this.shared.set(name, { users: new Set([user]), entries })
+    return true
+  }
+
+  /** The user needs them no more; true when it was the last one, and they are gone. */
+  release(name: string, user: string): boolean {
+    const known = this.shared.get(name)
+    if (known === undefined || !known.users.delete(user) || known.users.size > 0) return false
+    for (const entry of known.entries) this.unregister(entry)
+    this.shared.delete(name)
+    return true
   }
 
   /** Runs a hook (nf_hook_slow); the packet goes on only when the answer is `accept`. */

@@ -1,5 +1,5 @@
 // Rule sets and a namespace: attaching them as hook functions, and reading them back as iptables-save does.
-import { enableConntrack, enableDefrag } from '../conntrack/hooks.ts'
+import { enableConntrack, enableDefrag, releaseConntrack, releaseDefrag } from '../conntrack/hooks.ts'
 import type { Namespace } from '../namespace.ts'
 import { bindTable } from './bind.ts'
 import type { BoundTables } from './bound.ts'
@@ -9,16 +9,25 @@ import { natEntry } from './nat-hook.ts'
 import { printTables } from './print.ts'
 import { builtInChains, type Ruleset, type TableName, type TableSpec } from './ruleset.ts'
 
-/** What the rules of a table need to be on. */
-function needsOf(table: TableSpec): ReadonlySet<Need> {
+/** What the rules of tables need to be on. */
+function needsOf(tables: Iterable<TableSpec>): ReadonlySet<Need> {
   const needs = new Set<Need>()
-  for (const chain of table.chains.values()) {
-    for (const { matches, target } of chain.rules) {
+  for (const { chains } of tables) {
+    for (const { matches, target } of [...chains.values()].flatMap(({ rules }) => rules)) {
       for (const { spec } of matches) if (spec.need !== undefined) needs.add(spec.need)
       if (target.kind === 'extension' && target.spec.need !== undefined) needs.add(target.spec.need)
     }
   }
   return needs
+}
+
+/** Switches on what rules need, and off what none of them needs any more (xt_check_match() and its destroy). */
+function serveNeeds(ns: Namespace, family: 4 | 6, specs: readonly TableSpec[]): void {
+  const needs = needsOf(specs)
+  if (needs.has('conntrack')) enableConntrack(ns, family)
+  else releaseConntrack(ns, family)
+  if (needs.has('defrag')) enableDefrag(ns, family, 'rules')
+  else releaseDefrag(ns, family, 'rules')
 }
 
 function registerHooks(ns: Namespace, family: 4 | 6, name: TableName): void {
@@ -36,14 +45,15 @@ function tablesOf(ns: Namespace, family: 4 | 6): BoundTables {
 /**
  * Puts a checked rule set into a namespace, table by table, as iptables-restore does: a table that was there is replaced,
  * others stay. Rules that are the same objects as before keep counters and state. Rules that need it switch connection
- * tracking on (facts: linux 4.8).
+ * tracking on (facts: linux 4.8), and off with the last of them.
  */
 export function attachIptables(ns: Namespace, family: 4 | 6, ruleset: Ruleset): void {
   const tables = tablesOf(ns, family)
+  const others = [...tables.values()].flatMap(({ spec }) =>
+    ruleset.tables.some(({ name }) => name === spec.name) ? [] : [spec],
+  )
+  serveNeeds(ns, family, [...others, ...ruleset.tables])
   for (const spec of ruleset.tables) {
-    const needs = needsOf(spec)
-    if (needs.has('conntrack')) enableConntrack(ns, family)
-    if (needs.has('defrag')) enableDefrag(ns, family)
     const previous = tables.get(spec.name)
     tables.set(spec.name, bindTable(ns, family, spec, previous))
     if (previous === undefined) registerHooks(ns, family, spec.name)

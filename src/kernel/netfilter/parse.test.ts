@@ -1,19 +1,28 @@
 import { expect, test } from 'vitest'
 import { createMachine } from '../machine.ts'
 import { addNamespace } from '../namespace.ts'
-import { editRuleset } from './edit.ts'
 import { attachIptables, currentRuleset, iptablesSave } from './iptables.ts'
-import { parseRuleset } from './parse.ts'
+import { type ParsedRuleset, parseRuleset } from './parse.ts'
+import type { Ruleset } from './ruleset.ts'
 import { parseSets } from './set/parse-set.ts'
+
+function told(parsed: Extract<ParsedRuleset, { ok: false }>): string {
+  return parsed.problems
+    .map(
+      ({ line, column, message, hint }) =>
+        `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`,
+    )
+    .join('\n')
+}
 
 function problems(...lines: readonly string[]): string[] {
   const parsed = parseRuleset(lines.join('\n'), 4)
-  return parsed.ok
-    ? []
-    : parsed.problems.map(
-        ({ line, column, message, hint }) =>
-          `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`,
-      )
+  return parsed.ok ? [] : told(parsed).split('\n')
+}
+
+/** What `iptables-restore --noflush` makes of a rule set. */
+function changed(base: Ruleset, ...lines: readonly string[]): ParsedRuleset {
+  return parseRuleset(['*filter', ...lines, 'COMMIT'].join('\n'), 4, { base })
 }
 
 const filter = (...rules: readonly string[]): string[] => problems('*filter', ...rules, 'COMMIT')
@@ -124,7 +133,7 @@ test('a changed rule leaves the counters of the others alone', () => {
   )
   if (!parsed.ok) throw new Error('refused')
   attachIptables(ns, 4, parsed.ruleset)
-  const edited = editRuleset(currentRuleset(ns, 4), '-w -t filter -R INPUT 2 -p icmp -j DROP')
+  const edited = changed(currentRuleset(ns, 4), '-R INPUT 2 -p icmp -j DROP')
   if (!edited.ok) throw new Error(JSON.stringify(edited.problems))
   attachIptables(ns, 4, edited.ruleset)
   expect(iptablesSave(ns, 4, { counters: true })).toContain(
@@ -138,9 +147,12 @@ test.each([
   ['-I INPUT -j DROP', '-A INPUT -j DROP\n-A INPUT -p tcp -j ACCEPT\n'],
   ['-A INPUT -j DROP', '-A INPUT -p tcp -j ACCEPT\n-A INPUT -j DROP\n'],
   ['-F', ''],
+  ['-R INPUT 1 -j DROP', '-A INPUT -j DROP\n'],
+  ['-N A\n-A A -j DROP\n-I INPUT 2 -j A', '-A INPUT -p tcp -j ACCEPT\n-A INPUT -j A\n-A A -j DROP\n'],
+  ['-N A\n-X A', '-A INPUT -p tcp -j ACCEPT\n'],
 ])('iptables %s', (command, rules) => {
   const parsed = parseRuleset('*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT', 4)
-  const edited = parsed.ok ? editRuleset(parsed.ruleset, command) : parsed
+  const edited = parsed.ok ? changed(parsed.ruleset, command) : parsed
   if (!edited.ok) throw new Error(JSON.stringify(edited.problems))
   const ns = addNamespace(createMachine({ seed: 1 }), { name: 'n' })
   attachIptables(ns, 4, edited.ruleset)
@@ -158,4 +170,30 @@ test.each([
     ? []
     : parsed.problems.map(({ line, column, message, hint }) => `${line}:${column} ${message} (${hint})`)
   expect(found.join('\n')).toMatch(wanted)
+})
+
+test.each([
+  ['-D INPUT 2', /2:10 chain `INPUT` has 1 rules/],
+  ['-D INPUT -j DROP', /2:4 chain `INPUT` has no such rule/],
+  ['-D INPT -j DROP', /2:4 table `filter` has no chain `INPT` \(did you mean `INPUT`/],
+  ['-R INPUT -j DROP', /2:10 chain `INPUT` has 1 rules/],
+  ['-N A\n-N A', /3:4 chain `A` exists already/],
+  ['-X B', /2:4 table `filter` has no chain `B`/],
+  ['-X INPUT', /2:4 a built-in chain stays/],
+  ['-N A\n-A INPUT -j A\n-X A', /4:4 a rule jumps to this chain/],
+  ['-N A\n-A A -j DROP\n-X A', /4:4 the chain has rules \(flush it with `-F A`/],
+])('changing a rule set by %j is refused', (text, wanted) => {
+  const parsed = parseRuleset('*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT', 4)
+  const edited = parsed.ok ? changed(parsed.ruleset, ...text.split('\n')) : parsed
+  expect(edited.ok ? '' : told(edited)).toMatch(wanted)
+})
+
+test('a text that is deleted takes its rules along, each once', () => {
+  const parsed = parseRuleset('*filter\n-A INPUT -j DROP\n-A INPUT -j ACCEPT\n-A INPUT -j DROP\nCOMMIT', 4)
+  if (!parsed.ok) throw new Error('refused')
+  const options = { base: parsed.ruleset, purpose: 'del' } as const
+  const edited = parseRuleset('*filter\n-A INPUT -j DROP\nCOMMIT', 4, options)
+  expect(edited.ok ? edited.ruleset.tables[0]?.chains.get('INPUT')?.rules.length : told(edited)).toBe(2)
+  const wrong = parseRuleset('*filter\n:A - [0:0]\n-F INPUT\nCOMMIT', 4, options)
+  expect(wrong.ok ? '' : told(wrong)).toMatch(/2:1 .*only the rules.*\n3:1 .*only the rules/)
 })

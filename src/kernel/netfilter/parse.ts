@@ -3,43 +3,29 @@
 import { didYouMean } from '../../base/closest.ts'
 import { checkRuleset } from './check.ts'
 import { orderChains } from './order.ts'
-import { parseRule } from './parse-rule.ts'
+import {
+  addRule,
+  changeRule,
+  deleteChain,
+  isBuiltIn,
+  type OpenChain,
+  type OpenTable,
+  type Parse,
+  type ParseOptions,
+} from './parse-change.ts'
 import {
   builtInChains,
   type ChainSpec,
   type Counters,
-  type RuleSpec,
   type Ruleset,
   type TableName,
-  type TableSpec,
   tableNames,
 } from './ruleset.ts'
-import type { KnownSets } from './set/set-table.ts'
 import { type ReportProblem, type RulesetProblem, type Word, wordsOf } from './words.ts'
 
 export type ParsedRuleset =
   | { readonly ok: true; readonly ruleset: Ruleset }
   | { readonly ok: false; readonly problems: readonly RulesetProblem[] }
-
-interface OpenChain {
-  readonly name: string
-  policy: 'ACCEPT' | 'DROP' | undefined
-  counters: Counters
-  readonly rules: RuleSpec[]
-}
-
-interface OpenTable {
-  readonly name: TableName
-  readonly word: Word
-  readonly chains: Map<string, OpenChain>
-}
-
-interface Parse {
-  readonly family: 4 | 6
-  readonly report: ReportProblem
-  readonly tables: TableSpec[]
-  open: OpenTable | undefined
-}
 
 const zero = { packets: 0, bytes: 0 }
 /** XT_EXTENSION_MAXNAMELEN less the closing zero. */
@@ -58,11 +44,21 @@ function openTable(parse: Parse, word: Word): void {
     parse.open = { name: 'filter', word, chains: new Map() }
     return
   }
-  const chains = new Map<string, OpenChain>()
-  for (const chain of builtInChains[name]) {
-    chains.set(chain, { name: chain, policy: 'ACCEPT', counters: { ...zero }, rules: [] })
+  parse.open = { name, word, chains: chainsOf(parse, name) }
+}
+
+/** What a table begins with: its chains as they are, or the built-in ones without rules. */
+function chainsOf({ options, tables }: Parse, name: TableName): Map<string, OpenChain> {
+  const before = [...tables, ...(options.base?.tables ?? [])].find((table) => table.name === name)
+  if (options.base !== undefined && before !== undefined) {
+    return new Map([...before.chains].map(([key, chain]) => [key, { ...chain, rules: [...chain.rules] }]))
   }
-  parse.open = { name, word, chains }
+  return new Map(
+    builtInChains[name].map((chain) => [
+      chain,
+      { name: chain, policy: 'ACCEPT', counters: { ...zero }, rules: [] },
+    ]),
+  )
 }
 
 function closeTable(parse: Parse, table: OpenTable): void {
@@ -71,7 +67,9 @@ function closeTable(parse: Parse, table: OpenTable): void {
     const chain = table.chains.get(name)
     if (chain !== undefined) chains.set(name, chain)
   }
-  parse.tables.push({ name: table.name, chains })
+  const at = parse.tables.findIndex(({ name }) => name === table.name)
+  if (parse.options.base === undefined || at === -1) parse.tables.push({ name: table.name, chains })
+  else parse.tables[at] = { name: table.name, chains }
   parse.open = undefined
 }
 
@@ -83,10 +81,6 @@ function readCounters(parse: Parse, word: Word | undefined): Counters {
     return { ...zero }
   }
   return { packets: Number(found[1]), bytes: Number(found[2]) }
-}
-
-function isBuiltIn(table: OpenTable, chain: string): boolean {
-  return (builtInChains[table.name] as readonly string[]).includes(chain)
 }
 
 /** `:CHAIN POLICY [0:0]` and `-P CHAIN POLICY`. */
@@ -102,6 +96,8 @@ function declareChain(parse: Parse, table: OpenTable, words: readonly Word[], na
   chain.counters = readCounters(parse, counters)
   const word = policy?.text ?? '-'
   if (!isBuiltIn(table, name)) {
+    // a chain that is declared again is flushed
+    chain.rules.length = 0
     if (word !== '-' && policy !== undefined)
       parse.report(policy, 'only built-in chains have a policy; write `-`')
   } else if (word === 'ACCEPT' || word === 'DROP') {
@@ -111,49 +107,28 @@ function declareChain(parse: Parse, table: OpenTable, words: readonly Word[], na
   }
 }
 
-function missingChain(parse: Parse, table: OpenTable, word: Word): undefined {
-  const hint = didYouMean(word.text, table.chains.keys()) ?? `declare it with \`:${word.text} - [0:0]\``
-  return parse.report(word, `table \`${table.name}\` has no chain \`${word.text}\``, hint) as undefined
-}
-
-/** `-A CHAIN ...` and `-I CHAIN [NUMBER] ...`. */
-function addRule(parse: Parse, table: OpenTable, words: readonly Word[], counters: Counters): void {
-  const [command, name, ...rest] = words
-  if (command === undefined) return
-  if (name === undefined) {
-    parse.report(command, `\`${command.text}\` needs the name of a chain`)
-    return
-  }
-  const chain = table.chains.get(name.text)
-  if (chain === undefined) {
-    missingChain(parse, table, name)
-    return
-  }
-  const insert = command.text === '-I' || command.text === '--insert'
-  const numbered = insert && /^[0-9]+$/.test(rest[0]?.text ?? '')
-  const { family } = parse
-  const report = (place: Word, message: string, hint?: string): undefined => {
-    parse.report(place, message, hint)
-    return undefined
-  }
-  const scope = {
-    family,
-    table: table.name,
-    chain: name.text,
-    protocol: -1,
-    onlySyn: false,
-    report: report as never,
-  }
-  const rule = parseRule(numbered ? rest.slice(1) : rest, scope, command.line, counters)
-  if (rule === undefined) return
-  if (insert) chain.rules.splice(numbered ? Number(rest[0]?.text) - 1 : 0, 0, rule)
-  else chain.rules.push(rule)
-}
+const changesOfRules = ['-D', '--delete', '-R', '--replace']
 
 function readCommand(parse: Parse, table: OpenTable, words: readonly Word[], counters: Counters): void {
   const [command, name] = words
   if (command === undefined) return
+  if (parse.options.purpose === 'del' && command.text !== '-A' && command.text !== '--append') {
+    parse.report(
+      command,
+      'of a text that is deleted only the rules (`-A`) count',
+      'give other lines without `del`',
+    )
+    return
+  }
+  if (changesOfRules.includes(command.text)) {
+    changeRule(parse, table, words, counters)
+    return
+  }
   switch (command.text) {
+    case '-X':
+    case '--delete-chain':
+      deleteChain(parse, table, command, name)
+      return
     case '-A':
     case '--append':
     case '-I':
@@ -162,6 +137,10 @@ function readCommand(parse: Parse, table: OpenTable, words: readonly Word[], cou
       return
     case '-N':
     case '--new-chain':
+      if (name !== undefined && table.chains.has(name.text)) {
+        parse.report(name, `chain \`${name.text}\` exists already`)
+        return
+      }
       declareChain(parse, table, words.slice(1, 2), name?.text ?? '')
       return
     case '-P':
@@ -175,7 +154,7 @@ function readCommand(parse: Parse, table: OpenTable, words: readonly Word[], cou
       }
       return
     default: {
-      const hint = didYouMean(command.text, ['-A', '-I', '-N', '-P', '-F', 'COMMIT'])
+      const hint = didYouMean(command.text, ['-A', '-I', '-D', '-R', '-N', '-X', '-P', '-F', 'COMMIT'])
       parse.report(command, `\`${command.text}\` is no line of an iptables-save text`, hint)
     }
   }
@@ -201,6 +180,14 @@ function readLine(parse: Parse, words: readonly Word[]): void {
     return
   }
   if (first.text.startsWith(':')) {
+    if (parse.options.purpose === 'del') {
+      parse.report(
+        first,
+        'of a text that is deleted only the rules (`-A`) count',
+        'chains go by `-X`, without `del`',
+      )
+      return
+    }
     declareChain(parse, open, words, first.text.slice(1))
     return
   }
@@ -215,18 +202,14 @@ function readLine(parse: Parse, words: readonly Word[]): void {
 
 /**
  * Parses what `iptables-save` or `ip6tables-save` print (and `iptables-restore` takes). All mistakes come at once, in the
- * order of the text; `sets` are the ipsets that exist, for the rules that name one.
+ * order of the text. The answer has the tables of the text; with a base, as they are after it.
  */
-export function parseRuleset(
-  text: string,
-  family: 4 | 6,
-  options: { readonly sets?: KnownSets } = {},
-): ParsedRuleset {
+export function parseRuleset(text: string, family: 4 | 6, options: ParseOptions = {}): ParsedRuleset {
   const problems: RulesetProblem[] = []
   const report: ReportProblem = ({ line, column, length }, message, hint) => {
     problems.push({ line, column, length, message, ...(hint === undefined ? {} : { hint }) })
   }
-  const parse: Parse = { family, report, tables: [], open: undefined }
+  const parse: Parse = { family, options, report, tables: [], open: undefined }
   text.split('\n').forEach((line, index) => {
     if (line.trimStart().startsWith('#')) return
     readLine(parse, wordsOf(line, index + 1, report))

@@ -1,6 +1,6 @@
 // A program that is attached nowhere never runs.
 import type { Report } from '../../base/diagnostic.ts'
-import type { HostItem, Word } from '../../syntax/ast.ts'
+import type { HostAddress, HostItem, Word } from '../../syntax/ast.ts'
 import { warning } from '../diagnose.ts'
 import { itemsOf } from '../resolve/cases.ts'
 import { usesOf } from '../resolve/program-uses.ts'
@@ -54,7 +54,7 @@ function usage(type: string, name: string): string {
   return `write \`${type === 'xdp' ? 'xdp' : 'tc-in'} ${name}\` in a device`
 }
 
-function attached(item: HostItem, use: (word: Word) => void): void {
+function attached(item: HostItem | HostAddress, use: (word: Word) => void): void {
   if (item.kind === 'attachment') use(item.program)
   if (item.kind === 'dev') for (const each of item.attachments) use(each.program)
 }

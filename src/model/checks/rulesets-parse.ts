@@ -3,8 +3,9 @@
 import type { Report } from '../../base/diagnostic.ts'
 import type { Span } from '../../base/text.ts'
 import { mistake } from '../diagnose.ts'
+import type { CaseModel } from '../model.ts'
 import type { WorldDraft } from '../resolve/world.ts'
-import type { RulesetMistake, RulesetModel, RulesetReader } from '../ruleset.ts'
+import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../ruleset.ts'
 
 const quotes = 3
 
@@ -34,12 +35,36 @@ export function rulesetsParse(read: RulesetReader): (world: WorldDraft, report: 
   return ({ world }, report) => {
     for (const { rulesets } of world.namespaces) {
       if (rulesets === undefined) continue
-      const found = read(rulesets)
-      rulesets.forEach((ruleset, index) => {
-        for (const each of found[index] ?? []) {
-          report(mistake('S145', place(ruleset, each), each.message, { hint: each.hint }))
-        }
-      })
+      tell(rulesets, read(rulesets), report)
     }
+  }
+}
+
+function tell(
+  rulesets: readonly RulesetModel[],
+  found: readonly (readonly RulesetMistake[])[],
+  report: Report,
+): void {
+  rulesets.forEach((ruleset, index) => {
+    for (const each of found[index] ?? []) {
+      report(mistake('S145', place(ruleset, each), each.message, { hint: each.hint }))
+    }
+  })
+}
+
+/** The texts of a case's steps fit what the host has by then. */
+export function changedRulesetsParse({ world, steps }: CaseModel, read: RulesetReader, report: Report): void {
+  const changes = new Map<string, RulesetChange[]>()
+  for (const step of steps) {
+    if (step.kind !== 'change' || step.change.item.kind !== 'ruleset') continue
+    const { namespace, verb, item } = step.change
+    const list = changes.get(namespace) ?? []
+    list.push({ verb, ruleset: item.ruleset })
+    changes.set(namespace, list)
+  }
+  for (const [name, list] of changes) {
+    const texts = world.namespaces.find((host) => host.name === name)?.rulesets ?? []
+    const rulesets = list.map(({ ruleset }) => ruleset)
+    tell(rulesets, read(texts, list).slice(texts.length), report)
   }
 }

@@ -2,12 +2,15 @@
 import type { Change } from '../../syntax/ast.ts'
 import { mistake } from '../diagnose.ts'
 import type { HostChange } from '../step.ts'
+import { prefixIn } from '../words/addresses.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { type DeviceDraft, type HostDraft, readDevice } from '../world/entities.ts'
 import { readDeviceModel } from './device.ts'
 import { readFdb, readListen, readNeighbour } from './host-items.ts'
+import { readIpvs } from './ipvs.ts'
 import { readRoute, readRule } from './route.ts'
-import type { Scope } from './scope.ts'
+import { readRuleset } from './ruleset.ts'
+import { deviceNamed, type Scope } from './scope.ts'
 import { notYet } from './unavailable.ts'
 
 type ChangeItem = HostChange['item']
@@ -19,17 +22,24 @@ const refusedVerbs: Readonly<Record<Change['verb'], Readonly<Record<string, stri
   replace: {
     rule: '`del` the old one and `add` the new one',
     dev: '`del` the old one and `add` the new one',
+    addr: '`del` the old one and `add` the new one',
     listen: '`del` the old one and `add` the new one',
+    ipset: '`add` a text that says `flush` or `del`',
   },
+}
+
+/** The word by which an item is called. */
+function wordOf(item: Change['item']): string {
+  return item.kind === 'ruleset' ? item.tool : item.kind
 }
 
 /** What a change does to a host; nothing after a message. */
 export function readChange(change: Change, host: HostDraft, scope: Scope): readonly ChangeItem[] {
   const { item, verb } = change
-  const wrong = refusedVerbs[verb]?.[item.kind]
+  const wrong = refusedVerbs[verb]?.[wordOf(item)]
   if (wrong !== undefined) {
     scope.report(
-      mistake('S118', change.span, `\`${verb}\` does not go with \`${item.kind}\``, { hint: wrong }),
+      mistake('S118', change.span, `\`${verb}\` does not go with \`${wordOf(item)}\``, { hint: wrong }),
     )
     return []
   }
@@ -58,8 +68,19 @@ export function readChange(change: Change, host: HostDraft, scope: Scope): reado
         kind: 'dev',
         device,
       }))
+    case 'addr': {
+      const device = deviceNamed(item.device, host, scope)
+      const prefix = prefixIn(item.address, scope.report)
+      return device === undefined || prefix === undefined
+        ? []
+        : [{ kind: 'addr', device: item.device.text, prefix }]
+    }
     case 'listen':
       return one(readListen(item, scope), (listen) => ({ kind: 'listen', ...listen }))
+    case 'ruleset':
+      return readRulesetChange(item, verb, scope)
+    case 'ipvs':
+      return one(readIpvs(item, 'step', scope.report), (ruleset) => ({ kind: 'ruleset', ruleset }))
     default:
       notYet(item.span, 'this change of a running host', scope.report)
       return []
@@ -75,4 +96,23 @@ function addedDevice(
   const known = host.devices.get(item.name.text)
   if (known?.syntax === item) return known
   return readDevice(host.name, item, { nets: scope.entities.nets, taken: new Set(), report: scope.report })
+}
+
+/** A text, or one command, which says for itself what it adds and deletes. */
+function readRulesetChange(
+  item: Extract<Change['item'], { kind: 'ruleset' }>,
+  verb: Change['verb'],
+  scope: Scope,
+): readonly ChangeItem[] {
+  const ruleset = readRuleset(item, 'step', scope.report)
+  if (ruleset === undefined) {
+    notYet(item.span, `a ruleset of ${item.tool}`, scope.report)
+    return []
+  }
+  if (item.text.form === 'quoted' && verb !== 'add') {
+    const hint = 'leave the verb out: the command says what happens'
+    scope.report(mistake('S118', item.span, `\`${verb}\` does not go with a command`, { hint }))
+    return []
+  }
+  return [{ kind: 'ruleset', ruleset }]
 }

@@ -67,6 +67,7 @@ function serverLines(service: IpvsService, head: string, report: Report): readon
 
 function serviceLines(
   service: IpvsService,
+  place: 'topology' | 'step',
   report: Report,
 ): { readonly head: string; readonly lines: readonly string[] } {
   const { protocol, address, scheduler, options } = service
@@ -74,19 +75,22 @@ function serviceLines(
   const rest = persistence(service, report)
   optionsNotYet(options, ['flags'], report)
   if (protocol === 'sctp') notYet(service.span, 'an ipvs service of sctp', report)
-  if (scheduler.text === 'mh') notYet(scheduler.span, 'the scheduler mh', report)
+  if (scheduler?.text === 'mh') notYet(scheduler.span, 'the scheduler mh', report)
   const head = `${protocol === 'udp' ? '-u' : '-t'} ${end ?? ''}`
   const servers = serverLines(service, head, report)
-  if (end === undefined || rest === undefined || scheduler.text === 'mh') return { head: '', lines: [] }
-  return { head, lines: [`-A ${head} -s ${scheduler.text}${rest}`, ...servers] }
+  if (end === undefined || rest === undefined || scheduler?.text === 'mh') return { head: '', lines: [] }
+  // a step that names servers alone does not speak of the service
+  const tells = place === 'topology' || scheduler !== null || servers.length === 0
+  const own = scheduler === null ? '' : ` -s ${scheduler.text}`
+  return { head, lines: [...(tells ? [`-A ${head}${own}${rest}`] : []), ...servers] }
 }
 
 /** The services of a block. */
-export function readIpvs(item: Ipvs, report: Report): RulesetModel {
+export function readIpvs(item: Ipvs, place: 'topology' | 'step', report: Report): RulesetModel {
   const known = new Set<string>()
   const lines: string[] = []
   for (const service of item.services) {
-    const { head, lines: made } = serviceLines(service, report)
+    const { head, lines: made } = serviceLines(service, place, report)
     if (head !== '' && known.has(head)) {
       report(mistake('S102', service.address.span, 'this service is there already', {}))
       continue

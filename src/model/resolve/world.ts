@@ -1,7 +1,7 @@
 // The world before the first packet, resolved: hosts with their devices, routes, sysctls and sockets. One world serves
 // every case whose columns do not reach into the topology.
 import { isLinkLocal, isLoopback } from '../../net/address.ts'
-import type { Attachment, HostItem, Ruleset } from '../../syntax/ast.ts'
+import type { Attachment, HostItem } from '../../syntax/ast.ts'
 import type { CgroupModel, NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
 import type { RulesetModel } from '../ruleset.ts'
 import type { Step } from '../step.ts'
@@ -14,6 +14,7 @@ import { readFdb, readListen, readNeighbour } from './host-items.ts'
 import { readIpvs } from './ipvs.ts'
 import { isCgroupSkb, type ProgramDraft, readProgram } from './program.ts'
 import { readRoute, readRule } from './route.ts'
+import { readRuleset } from './ruleset.ts'
 import type { Scope } from './scope.ts'
 
 export interface WorldDraft {
@@ -68,8 +69,8 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
     else if (item.kind === 'rule') rules.push(...some(readRule(item, host, scope)))
     else if (item.kind === 'neigh') entries.push(...some(readNeighbour(item, host, scope)))
     else if (item.kind === 'fdb') fdb.push(...some(readFdb(item, host, scope)))
-    else if (item.kind === 'ruleset') rulesets.push(...some(readRuleset(item)))
-    else if (item.kind === 'ipvs') rulesets.push(readIpvs(item, scope.report))
+    else if (item.kind === 'ruleset') rulesets.push(...some(readRuleset(item, 'topology', scope.report)))
+    else if (item.kind === 'ipvs') rulesets.push(readIpvs(item, 'topology', scope.report))
     else if (item.kind === 'attachment') cgroup.push(...some(readCgroup(item, scope)))
     else if (item.kind === 'listen') listens.push(...some(readListen(item, scope)))
     else if (item.kind === 'sysctl') sysctls.push(...settings(item, host.devices.keys(), scope))
@@ -99,12 +100,6 @@ function readNamespace(host: HostDraft, defaults: Defaults, scope: Scope): Names
 function readCgroup({ hook, program: word, span }: Attachment, scope: Scope): CgroupModel | undefined {
   const program = programNameOf(word, scope)
   return program === undefined || !isCgroupSkb(hook) ? undefined : { hook, program, span }
-}
-
-/** Rule sets of tools whose texts can be carried out. */
-function readRuleset({ tool, text }: Ruleset): RulesetModel | undefined {
-  if (tool === 'nft' || tool === 'arptables' || tool === 'ebtables') return undefined
-  return { tool, text: text.text, span: text.span }
 }
 
 function some<T>(value: T | undefined): readonly T[] {

@@ -28,6 +28,7 @@ const ipv4 = [
   'fwmark_reflect',
   'vs.conntrack',
   'vs.conn_reuse_mode',
+  'vs.expire_nodest_conn',
   'vs.expire_quiescent_template',
 ]
 

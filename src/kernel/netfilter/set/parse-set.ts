@@ -7,7 +7,7 @@ import { ipProtocol } from '../../../net/protocol.ts'
 import { protocolNumbers, protocolText } from '../header-match.ts'
 import { maskAddress, parseMaskedAddress, parsePort, prefixLength } from '../values.ts'
 import { type Place, type RulesetProblem, type Word, wordsOf } from '../words.ts'
-import { addMember } from './members.ts'
+import { addMember, memberKey } from './members.ts'
 import { type IpSet, type SetMember, type SetTable, type SetType, setTypes } from './set-table.ts'
 
 type Report = (word: Place, message: string, hint?: string) => undefined
@@ -139,16 +139,21 @@ function expandRange(set: IpSet, text: string): readonly string[] {
   return Array.from({ length: last - first + 1 }, (_, step) => print(first + step))
 }
 
-function add(sets: SetTable, words: readonly Word[], report: Report): void {
+/** The set that a line names. */
+function setNamed(sets: SetTable, command: Word, name: Word | undefined, report: Report): IpSet | undefined {
+  if (name === undefined) return report(command, `\`${command.text}\` needs the name of a set`)
+  const set = sets.get(name.text)
+  return set ?? report(name, `there is no set \`${name.text}\``, didYouMean(name.text, sets.keys()))
+}
+
+/** `add NAME MEMBER` and `del NAME MEMBER`. */
+function change(sets: SetTable, words: readonly Word[], purpose: 'add' | 'del', report: Report): void {
   const [command, name, member, ...options] = words
   if (command === undefined) return
-  const set = name === undefined ? undefined : sets.get(name.text)
-  if (name === undefined || member === undefined) {
-    report(command, 'a member is added by `add NAME MEMBER`')
-    return
-  }
-  if (set === undefined) {
-    report(name, `there is no set \`${name.text}\``, didYouMean(name.text, sets.keys()))
+  const set = setNamed(sets, command, name, report)
+  if (set === undefined) return
+  if (member === undefined) {
+    report(command, `a member is written \`${command.text} NAME MEMBER\``)
     return
   }
   const nomatch = options.some(({ text }) => text === 'nomatch')
@@ -158,12 +163,61 @@ function add(sets: SetTable, words: readonly Word[], report: Report): void {
       report(member, `\`${member.text}\` is no member of a set of type ${set.type}`)
       return
     }
-    addMember(set, nomatch ? { ...read, nomatch } : read)
+    if (purpose === 'add') addMember(set, nomatch ? { ...read, nomatch } : read)
+    else if (!set.members.delete(memberKey(read))) report(member, `\`${member.text}\` is not in the set`)
   }
 }
 
-/** Reads the text of `ipset save`; `known` are sets that exist already and may be added to. */
-export function parseSets(text: string, known: SetTable = new Map()): ParsedSets {
+/** `flush NAME` and `destroy NAME`; `used` are the sets that rules ask. */
+function empty(sets: SetTable, words: readonly Word[], used: ReadonlySet<string>, report: Report): void {
+  const [command, name] = words
+  if (command === undefined) return
+  const set = setNamed(sets, command, name, report)
+  if (set === undefined || name === undefined) return
+  const listed = [...sets.values()].some(({ members }) =>
+    [...members.values()].some((member) => member.set === set.name),
+  )
+  if (command.text === 'flush') set.members.clear()
+  else if (used.has(set.name) || listed) report(name, `set \`${set.name}\` is in use`)
+  else sets.delete(set.name)
+}
+
+/** Sets of one's own, which a text may change without changing those they were made from. */
+export function copySets(sets: SetTable): SetTable {
+  return new Map(
+    [...sets].map(([name, set]) => [
+      name,
+      { ...set, members: new Map(set.members), lengths: new Set(set.lengths) },
+    ]),
+  )
+}
+
+/** How a text is read. */
+interface ParseSetsOptions {
+  /** Sets that rules or lists name: they cannot be destroyed. */
+  readonly used?: ReadonlySet<string>
+  /** With `del`, `add` takes members away and `create` sets. */
+  readonly purpose?: 'add' | 'del'
+}
+
+const shortCommands: Readonly<Record<string, string>> = {
+  '-N': 'create',
+  '-A': 'add',
+  '-D': 'del',
+  '-F': 'flush',
+  '-X': 'destroy',
+}
+const opposites: Readonly<Record<string, string>> = { create: 'destroy', add: 'del' }
+
+/**
+ * Reads the text of `ipset save`, with the lines that `ipset restore` takes besides. `known` are sets that exist already;
+ * their members change in place.
+ */
+export function parseSets(
+  text: string,
+  known: SetTable = new Map(),
+  options: ParseSetsOptions = {},
+): ParsedSets {
   const problems: RulesetProblem[] = []
   const report: Report = ({ line, column, length }, message, hint) => {
     problems.push({ line, column, length, message, ...(hint === undefined ? {} : { hint }) })
@@ -174,13 +228,17 @@ export function parseSets(text: string, known: SetTable = new Map()): ParsedSets
     const words = wordsOf(line, index + 1, report)
     const [command] = words
     if (command === undefined || command.text.startsWith('#') || command.text === 'COMMIT') return
-    if (command.text === 'create' || command.text === '-N') create(sets, words, report)
-    else if (command.text === 'add' || command.text === '-A') add(sets, words, report)
+    const name = shortCommands[command.text] ?? command.text
+    const meant = options.purpose === 'del' ? (opposites[name] ?? name) : name
+    if (meant === 'create') create(sets, words, report)
+    else if (meant === 'add' || meant === 'del') change(sets, words, meant, report)
+    else if (meant === 'flush' || meant === 'destroy')
+      empty(sets, [{ ...command, text: meant }, ...words.slice(1)], options.used ?? new Set(), report)
     else
       report(
         command,
         `\`${command.text}\` is no line of an ipset save text`,
-        didYouMean(command.text, ['create', 'add']),
+        didYouMean(command.text, ['create', 'add', 'del', 'flush', 'destroy']),
       )
   })
   return problems.length === 0 ? { ok: true, sets } : { ok: false, problems }
