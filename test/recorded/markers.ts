@@ -104,6 +104,9 @@ const chains: Readonly<Record<'raw' | 'mangle' | 'filter', readonly HookName[]>>
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 }
 
+/** A marker stands in front of the table that has the same priority. */
+const before = 0.5
+
 const natPriority = {
   PREROUTING: priority.natDestination,
   OUTPUT: priority.natDestination,
@@ -118,7 +121,7 @@ function markNat(notebook: Notebook, ns: Namespace): void {
       ns.netfilter.register({
         family,
         hook,
-        priority: natPriority[hook],
+        priority: natPriority[hook] - before,
         run: (_ns, skb) => {
           if (asksNatRules(skb, hook)) notebook.packet(`${ns.name}:nat.${hook}`, skb)
           return 'accept'
@@ -137,7 +140,7 @@ export function markChains(notebook: Notebook, ns: Namespace): void {
         ns.netfilter.register({
           family,
           hook,
-          priority: priority[table],
+          priority: priority[table] - before,
           run: (_ns, skb) => {
             notebook.packet(`${ns.name}:${table}.${hook}`, skb)
             return 'accept'

@@ -29,9 +29,9 @@ export function stateText(skb: Skb): string {
   }
 }
 
-function stateFact(packet: ChainPacket, table: TableName): readonly Fact[] {
+function stateFact(packet: ChainPacket, early: boolean): readonly Fact[] {
   const tracked = packet.ns.netfilter.conntrack?.active.has(packet.family) === true
-  if (!tracked || table === 'raw') return []
+  if (!tracked || early) return []
   return [{ kind: 'kernel', word: 'ct', text: stateText(packet.skb) }]
 }
 
@@ -47,10 +47,27 @@ function decisionOf(packet: ChainPacket, verdict: HookVerdict): Decision {
   }
 }
 
-/** Writes the event of a chain, and the end of a packet that it dropped. */
+/** Writes the event of a chain of iptables, and the end of a packet that it dropped. */
 export function noteChain(
   packet: ChainPacket,
   table: TableName,
+  verdict: HookVerdict,
+  facts: readonly Fact[] | undefined,
+): void {
+  if (packet.ns.machine.trace === undefined) return
+  noteAt(packet, { chain: `${table}/${packet.hook}`, early: table === 'raw' }, verdict, facts)
+}
+
+/** A chain as the trace names it; `early` says that conntrack comes behind it. */
+export interface ChainPlace {
+  readonly chain: string
+  readonly early: boolean
+}
+
+/** Writes the event of any chain, and the end of a packet that it dropped. */
+export function noteAt(
+  packet: ChainPacket,
+  { chain, early }: ChainPlace,
   verdict: HookVerdict,
   facts: readonly Fact[] | undefined,
 ): void {
@@ -58,11 +75,11 @@ export function noteChain(
   if (trace === undefined) return
   if (facts === undefined && verdict === 'accept' && !packet.changed) return
   const site = { node: packet.ns.name, device: '', stage: 'nf' } as const
-  const state = facts === undefined ? [] : stateFact(packet, table)
+  const state = facts === undefined ? [] : stateFact(packet, early)
   const drop: readonly Fact[] = verdict === 'drop' ? [{ kind: 'drop', reason }] : []
   trace.note(
     packet.skb,
-    { ...site, chain: `${table}/${packet.hook}` },
+    { ...site, chain },
     { actor: 'kernel', decision: decisionOf(packet, verdict), facts: [...state, ...(facts ?? []), ...drop] },
   )
   if (verdict === 'drop') endPacket(packet.skb, { ...site, kind: 'dropped', reason })

@@ -6,7 +6,7 @@ import { ipv6At } from '../../net/ipv6.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { chainPacket, type HookDevices } from './chain-packet.ts'
-import { factsWanted, noteChain } from './chain-trace.ts'
+import { type ChainPlace, factsWanted, noteAt, noteChain } from './chain-trace.ts'
 import { evaluate } from './evaluate.ts'
 import { type ActionVerdict, actionVerdict, type ChainPacket } from './extension.ts'
 import { type HookEntry, type HookName, type HookVerdict, priority } from './hook.ts'
@@ -43,16 +43,24 @@ function routingKey(packet: ChainPacket): number[] {
   return key
 }
 
-function mangleOutput(packet: ChainPacket): HookVerdict {
+/** Runs a chain at OUTPUT after which a packet is routed again, if what routing looks at was changed (ipt_mangle_out). */
+export function withReroute(
+  packet: ChainPacket,
+  place: ChainPlace,
+  run: (packet: ChainPacket) => HookVerdict,
+): HookVerdict {
   const before = routingKey(packet)
-  const verdict = runChain(packet, 'mangle')
+  const verdict = run(packet)
   if (verdict !== 'accept' || !packet.changed) return verdict
   const after = routingKey(packet)
   if (before.every((word, at) => word === after[at])) return verdict
   if (reroute(packet.ns, packet.skb, packet.family)) return verdict
-  noteChain(packet, 'mangle', 'drop', undefined)
+  noteAt(packet, place, 'drop', undefined)
   return 'drop'
 }
+
+const mangleOutput: ChainPlace = { chain: 'mangle/OUTPUT', early: false }
+const runMangle = (packet: ChainPacket): HookVerdict => runChain(packet, 'mangle')
 
 /** The hook function of one chain of raw, mangle, filter or security. */
 export function chainEntry(family: 4 | 6, hook: HookName, table: Exclude<TableName, 'nat'>): HookEntry {
@@ -64,7 +72,7 @@ export function chainEntry(family: 4 | 6, hook: HookName, table: Exclude<TableNa
     priority: priority[table],
     run: (ns: Namespace, skb: Skb, devices: HookDevices): HookVerdict => {
       const packet = chainPacket(ns, at, skb, devices)
-      return reroutes ? mangleOutput(packet) : runChain(packet, table)
+      return reroutes ? withReroute(packet, mangleOutput, runMangle) : runChain(packet, table)
     },
   }
 }

@@ -4,8 +4,10 @@ import type { ConntrackTable } from '../conntrack/table.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Ipvs } from '../ipvs/service.ts'
 import type { Namespace } from '../namespace.ts'
+import type { BoundTable } from '../nftables/bound.ts'
 import type { Skb } from '../skb.ts'
 import type { BoundTables } from './bound.ts'
+import type { NatClients } from './nat-hook.ts'
 import type { SetTable } from './set/set-table.ts'
 
 export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING'
@@ -39,7 +41,16 @@ export interface HookEntry {
   ) => HookVerdict
 }
 
-/** The hook functions of one namespace, kept sorted by priority (equal priorities in order of registration). */
+/**
+ * Where an entry belongs among others that are sorted by priority: of equal ones the last to come is the first to run
+ * (nf_hook_entries_grow()).
+ */
+export function placeOf(list: readonly { readonly priority: number }[], wanted: number): number {
+  const at = list.findIndex((other) => other.priority >= wanted)
+  return at === -1 ? list.length : at
+}
+
+/** The hook functions of one namespace, kept sorted by priority. */
 export class NetfilterHooks {
   /** The namespace's flows; undefined until a rule needs them (facts: linux 4.8). */
   conntrack: ConntrackTable | undefined
@@ -50,9 +61,13 @@ export class NetfilterHooks {
   >()
   /** The tables of iptables and ip6tables that have rules. */
   tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
+  /** The tables of nft, in the order in which they were made. */
+  nftables: readonly BoundTable[] | undefined
+  /** Who is asked about new flows at the NAT hooks. */
+  nat: NatClients | undefined
   /** IPVS; undefined until there is a virtual service. */
   ipvs: Ipvs | undefined
-  /** Rules of iptables and ip6tables that packets were held against, as the kernel goes through them: one by one. */
+  /** Rules of iptables, ip6tables and nft that packets were held against, as the kernel goes through them: one by one. */
   rulesEvaluated = 0
   /** ipsets, by name. */
   sets: SetTable | undefined
@@ -62,9 +77,7 @@ export class NetfilterHooks {
   register(entry: HookEntry): void {
     const key = hookKey(entry.family, entry.hook)
     const list = [...(this.lists.get(key) ?? [])]
-    const at = list.findIndex((other) => other.priority > entry.priority)
-    if (at === -1) list.push(entry)
-    else list.splice(at, 0, entry)
+    list.splice(placeOf(list, entry.priority), 0, entry)
     this.lists.set(key, list)
   }
 

@@ -5,7 +5,7 @@ import { bindTable } from './bind.ts'
 import type { BoundTables } from './bound.ts'
 import type { Need } from './extension.ts'
 import { chainEntry } from './filter-hook.ts'
-import { natEntry } from './nat-hook.ts'
+import { iptablesNat, registerNatClient } from './nat-hook.ts'
 import { printTables } from './print.ts'
 import { builtInChains, type Ruleset, type TableName, type TableSpec } from './ruleset.ts'
 
@@ -32,7 +32,8 @@ function serveNeeds(ns: Namespace, family: 4 | 6, specs: readonly TableSpec[]): 
 
 function registerHooks(ns: Namespace, family: 4 | 6, name: TableName): void {
   for (const hook of builtInChains[name]) {
-    ns.netfilter.register(name === 'nat' ? natEntry(family, hook) : chainEntry(family, hook, name))
+    if (name === 'nat') registerNatClient(ns, family, hook, iptablesNat(family, hook))
+    else ns.netfilter.register(chainEntry(family, hook, name))
   }
 }
 

@@ -14,22 +14,31 @@ import type { Skb } from '../skb.ts'
 import { chainPacket, type HookDevices } from './chain-packet.ts'
 import { factsWanted, noteChain } from './chain-trace.ts'
 import { evaluate } from './evaluate.ts'
-import type { ChainPacket } from './extension.ts'
+import { type ActionVerdict, actionVerdict, type ChainPacket } from './extension.ts'
 import { hookVerdict } from './filter-hook.ts'
-import { type HookEntry, type HookName, type HookVerdict, priority } from './hook.ts'
+import { type HookEntry, type HookName, type HookVerdict, placeOf, priority } from './hook.ts'
 import { reroute } from './reroute.ts'
 
-/** The nat chain's word about a new flow, else a null binding. */
+/** Somebody whose rules decide about new flows: table nat of iptables, a chain of type nat of nft. */
+export interface NatClient {
+  readonly priority: number
+  readonly run: (packet: ChainPacket, facts: Fact[] | undefined) => ActionVerdict
+}
+
+/** Those of a namespace by family and hook, sorted by priority. */
+export type NatClients = Readonly<Record<4 | 6, Map<HookName, NatClient[]>>>
+
+/** The first rule set that speaks decides about a new flow; else a null binding. */
 function decide(packet: ChainPacket, connection: Connection, facts: Fact[] | undefined): HookVerdict {
   const manip = manipOf(packet.hook)
-  const { conntrack, tables } = packet.ns.netfilter
+  const { conntrack, nat } = packet.ns.netfilter
   if (conntrack === undefined) return 'accept'
-  const chain = tables?.[packet.family].get('nat')?.chains.get(packet.hook)
-  if (chain !== undefined) {
-    const verdict = hookVerdict(evaluate(chain, packet, facts))
+  for (const client of nat?.[packet.family].get(packet.hook) ?? []) {
+    const verdict = hookVerdict(client.run(packet, facts))
     if (verdict !== 'accept') return verdict
+    if (isDecided(connection, manip)) return 'accept'
   }
-  return isDecided(connection, manip) ? 'accept' : bindNull(conntrack, connection, manip)
+  return bindNull(conntrack, connection, manip)
 }
 
 /** nf_nat_oif_changed(): a masqueraded flow that would leave by another device begins anew. */
@@ -105,17 +114,43 @@ function runNat(packet: ChainPacket): HookVerdict {
   return packet.hook === 'OUTPUT' ? afterOutput(packet, connection) : verdict
 }
 
-/** The hook function of one nat chain. */
-export function natEntry(family: 4 | 6, hook: HookName): HookEntry {
+function natPriority(hook: HookName): number {
+  return manipOf(hook) === 'destination' ? priority.natDestination : priority.natSource
+}
+
+/** The hook function of one NAT hook, whoever has rules there. */
+function natEntry(family: 4 | 6, hook: HookName): HookEntry {
   const at = { family, hook }
-  const destination = hook === 'PREROUTING' || hook === 'OUTPUT'
   return {
     family,
     hook,
-    priority: destination ? priority.natDestination : priority.natSource,
+    priority: natPriority(hook),
     run: (ns: Namespace, skb: Skb, devices: HookDevices): HookVerdict => {
       if (skb.nfct === undefined) return 'accept'
       return runNat(chainPacket(ns, at, skb, devices))
+    },
+  }
+}
+
+const natHooks: readonly HookName[] = ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING']
+
+/** nf_nat_register_fn(): the first client of a family brings the four NAT hooks with it. */
+export function registerNatClient(ns: Namespace, family: 4 | 6, hook: HookName, client: NatClient): void {
+  const clients: NatClients = ns.netfilter.nat ?? { 4: new Map(), 6: new Map() }
+  ns.netfilter.nat = clients
+  if (clients[family].size === 0) for (const each of natHooks) ns.netfilter.register(natEntry(family, each))
+  const list = clients[family].get(hook) ?? []
+  list.splice(placeOf(list, client.priority), 0, client)
+  clients[family].set(hook, list)
+}
+
+/** The client that table nat of iptables is at one of its chains. */
+export function iptablesNat(family: 4 | 6, hook: HookName): NatClient {
+  return {
+    priority: natPriority(hook),
+    run: (packet, facts) => {
+      const chain = packet.ns.netfilter.tables?.[family].get('nat')?.chains.get(hook)
+      return chain === undefined ? actionVerdict.accept : evaluate(chain, packet, facts)
     },
   }
 }

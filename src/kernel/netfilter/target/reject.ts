@@ -137,6 +137,11 @@ function sendError(packet: ChainPacket, kind: RejectKind): void {
   else ns.ip.stack.sendError(skb, { ...kind, info: 0 })
 }
 
+/** An action that answers in one of the ways of `--reject-with`, by its full name. */
+export function rejectAction(name: string): Action {
+  return actionOf(name, kinds4.get(name) ?? kinds6.get(name))
+}
+
 function actionOf(name: string, kind: RejectKind | undefined): Action {
   return (packet) => {
     packet.rejectedWith = name
