@@ -1,4 +1,4 @@
-// Texts of iptables, ip6tables, ipset and ipvsadm: read for their mistakes while a file is checked, attached when its world boots.
+// Texts of iptables, ip6tables, nft, ipset and ipvsadm: read for their mistakes while a file is checked, attached when its world boots.
 import { assert, present } from '../base/assert.ts'
 import { changeServices } from '../kernel/ipvs/admin.ts'
 import { attachServices } from '../kernel/ipvs/hooks.ts'
@@ -11,6 +11,9 @@ import { type ParsedRuleset, parseRuleset } from '../kernel/netfilter/parse.ts'
 import type { Ruleset } from '../kernel/netfilter/ruleset.ts'
 import { copySets, type ParsedSets, parseSets } from '../kernel/netfilter/set/parse-set.ts'
 import { type SetTable, setsOf } from '../kernel/netfilter/set/set-table.ts'
+import { attachNft } from '../kernel/nftables/nftables.ts'
+import { parseNft } from '../kernel/nftables/parse.ts'
+import type { Ruleset as NftRuleset } from '../kernel/nftables/ruleset.ts'
 import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../model/ruleset.ts'
 
 const nothing: readonly RulesetMistake[] = []
@@ -43,11 +46,18 @@ function ipvsMistakes({ text }: RulesetModel, before: IpvsServiceSpec[]): readon
   return nothing
 }
 
+/** The mistakes of one nft text; its tables are added to those that are there. */
+function nftMistakes({ text }: RulesetModel, before: NftRuleset): readonly RulesetMistake[] {
+  const parsed = parseNft(text, before)
+  return parsed.ok ? nothing : parsed.problems
+}
+
 /** What a host has of rules, as far as texts say it. */
 interface Rules {
   readonly sets: SetTable
   readonly rulesets: Map<4 | 6, Ruleset>
   readonly services: IpvsServiceSpec[]
+  readonly nft: NftRuleset
 }
 
 function noRules(family: 4 | 6): Ruleset {
@@ -65,10 +75,11 @@ export const rulesetMistakes: RulesetReader = (texts, changes = []) => {
   const { sets, mistakes } = readSets(texts)
   // a set whose text has a mistake is not missed by the rules
   const lenient = mistakes.size > 0
-  const rules: Rules = { sets: copySets(sets), rulesets: new Map(), services: [] }
+  const rules: Rules = { sets: copySets(sets), rulesets: new Map(), services: [], nft: new Map() }
   const found = texts.map((text) => {
     if (text.tool === 'ipset') return mistakes.get(text) ?? nothing
     if (text.tool === 'ipvs') return ipvsMistakes(text, rules.services)
+    if (text.tool === 'nft') return nftMistakes(text, rules.nft)
     const family = familyOf(text)
     const parsed = parseRuleset(text.text, family, { sets })
     if (!parsed.ok)
@@ -184,7 +195,14 @@ function attachServicesOf(ns: Namespace, model: RulesetModel): void {
   assert(attachServices(ns, servicesOf(model)) === 'ok', 'a checked service is new')
 }
 
-/** `ipset restore`, then `iptables-restore` and `ip6tables-restore`, in the order of the file. */
+/** All texts of nft together: later ones add to the tables of earlier ones. */
+function attachNftOf(ns: Namespace, models: readonly RulesetModel[]): void {
+  const ruleset: NftRuleset = new Map()
+  for (const { text } of models) assert(parseNft(text, ruleset).ok, 'a checked nft text can be parsed')
+  if (models.length > 0) attachNft(ns, ruleset)
+}
+
+/** `ipset restore`, `iptables-restore` and `ip6tables-restore` in the order of the file, then `nft -f`. */
 export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): void {
   if (models.length === 0) return
   const { sets, mistakes } = readSets(models)
@@ -192,6 +210,11 @@ export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): 
   if (sets.size > 0) ns.netfilter.sets = sets
   for (const model of models) {
     if (model.tool === 'ipvs') attachServicesOf(ns, model)
-    else if (model.tool !== 'ipset') attachIptables(ns, familyOf(model), rulesetOf(model, sets))
+    else if (model.tool === 'iptables' || model.tool === 'ip6tables')
+      attachIptables(ns, familyOf(model), rulesetOf(model, sets))
   }
+  attachNftOf(
+    ns,
+    models.filter(({ tool }) => tool === 'nft'),
+  )
 }

@@ -529,7 +529,7 @@ describe('constructs to come', () => {
         topology: 'node n { dev eth0 on lan 10.1.0.9 { xdp p } }',
       }),
     ],
-    ['S190', undefined, file({ topology: 'node n { <|nft|> """\ntable ip t { }\n""" }' })],
+    ['S190', undefined, file({ topology: 'node n { <|ebtables|> """\n*filter\n""" }' })],
     ['S190', undefined, file({ steps: `${send}\n  <|restart node host|>` })],
     ['S190', undefined, file({ steps: 'f1: <|sctp|> friend:1 > host:2 { open }' })],
     ['S190', undefined, file({ steps: `${send}\n  expect p1 <|to-proxy|>` })],

@@ -1,5 +1,7 @@
-// `iptables-save`, `iptables -S`, `conntrack -L` and their IPv6 forms: the words behind each.
+// `iptables-save`, `iptables -S`, `nft list`, `conntrack -L` and their IPv6 forms: the words behind each.
 import { conntrackText } from '../conntrack/text.ts'
+import { nftText } from '../nftables/nftables.ts'
+import { tableText } from '../nftables/print.ts'
 import { isStray, type ShowContext, type Shown, shown, unknown, Words } from './command-words.ts'
 import { showIptables, showRuleCommands } from './iptables.ts'
 
@@ -20,6 +22,17 @@ export function iptablesCommand(words: readonly string[], { ns }: ShowContext): 
   if (!lists) return unknown(tool)
   if (tool.endsWith('-save')) return shown(showIptables(ns, { family, counters, table }))
   return shown(showRuleCommands(ns, { family, table: table ?? 'filter' }))
+}
+
+/** `nft list ruleset`, `nft list table [FAMILY] NAME`. */
+export function nftCommand(words: readonly string[], { ns }: ShowContext): Shown {
+  const [, verb = '', what = '', ...rest] = words
+  if (verb !== 'list') return unknown(verb === '' ? 'nft' : verb)
+  if (what === 'ruleset') return rest[0] === undefined ? shown(nftText(ns)) : unknown(rest[0])
+  if (what !== 'table') return unknown(what)
+  const [family, name] = rest.length > 1 ? rest : ['ip', rest[0]]
+  const table = ns.netfilter.nftables?.find(({ spec }) => spec.family === family && spec.name === name)
+  return table === undefined ? unknown(name ?? what) : shown(tableText(table, ns.machine.clock.now))
 }
 
 /** `conntrack -L [-f ipv4|ipv6] [-p PROTOCOL]`. */

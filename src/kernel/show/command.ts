@@ -2,7 +2,7 @@
 // would print, or what it could not understand.
 import { bpftoolCommand } from './command-bpftool.ts'
 import { ipCommand } from './command-ip.ts'
-import { conntrackCommand, iptablesCommand } from './command-netfilter.ts'
+import { conntrackCommand, iptablesCommand, nftCommand } from './command-netfilter.ts'
 import {
   arpCommand,
   bridgeCommand,
@@ -37,6 +37,7 @@ export const knownCommands: readonly string[] = [
   'bpftool map [show] | bpftool map dump name NAME',
   'iptables-save [-c] [-t TABLE] | ip6tables-save',
   'iptables [-t TABLE] -S | ip6tables -S',
+  'nft list ruleset | nft list table [FAMILY] NAME',
   'conntrack -L [-f ipv6] [-p PROTOCOL]',
   'ipvsadm -Ln [--stats] | ipvsadm -Lnc | ipvsadm-save -n',
   'sysctl KEY',
@@ -62,6 +63,7 @@ const tools: Readonly<Record<string, Command>> = {
   'ip6tables-legacy-save': iptablesCommand,
   iptables: iptablesCommand,
   ip6tables: iptablesCommand,
+  nft: nftCommand,
   conntrack: conntrackCommand,
   ipvsadm: ipvsadmCommand,
   'ipvsadm-save': ipvsadmCommand,

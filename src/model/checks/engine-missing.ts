@@ -79,7 +79,7 @@ function hostItem(item: HostItem, report: Report): void {
 
 const missing: readonly string[] = ['netkit', 'wireguard']
 
-const rulesets: readonly string[] = ['iptables', 'ip6tables', 'ipset', 'ipvs']
+const rulesets: readonly string[] = ['iptables', 'ip6tables', 'nft', 'ipset', 'ipvs']
 
 function programType({ syntax }: ProgramDraft, report: Report): void {
   if (syntax.body.kind === 'object') {

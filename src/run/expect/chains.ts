@@ -8,6 +8,17 @@ const targets: ReadonlySet<string> = new Set(
   ),
 )
 
+/** The chain that a rule stands in, and the one that it led to: `-A CHAIN ... -j TARGET`, or nft's `CHAIN ... goto TARGET`. */
+function chainsOf(rule: string): readonly (string | undefined)[] {
+  const legacy = /^-A (\S+)/.exec(rule)?.[1]
+  if (legacy === undefined) {
+    const target = / (?:jump|goto) ([^\s)]+)\)?(?: comment "[^"]*")?$/.exec(rule)?.[1]
+    return [rule.split(' ')[0], target]
+  }
+  const target = / -[jg] (\S+)/.exec(rule)?.[1]
+  return [legacy, target !== undefined && targets.has(target) ? undefined : target]
+}
+
 /** The chains of an event in order, each named once where it follows itself. */
 export function visitedChains(event: HookEvent): readonly string[] {
   const visited = [(event.chain ?? '').split('/').at(-1) ?? '']
@@ -16,9 +27,7 @@ export function visitedChains(event: HookEvent): readonly string[] {
   }
   for (const fact of event.facts) {
     if (fact.kind !== 'kernel' || fact.word !== 'rule') continue
-    visit(/^-A (\S+)/.exec(fact.text)?.[1])
-    const target = / -[jg] (\S+)/.exec(fact.text)?.[1]
-    if (target !== undefined && !targets.has(target)) visit(target)
+    for (const chain of chainsOf(fact.text)) visit(chain)
   }
   return visited
 }

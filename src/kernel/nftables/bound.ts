@@ -1,0 +1,36 @@
+// Tables of nft bound to a namespace: what packets run through.
+import type { Namespace } from '../namespace.ts'
+import type { Counters } from '../netfilter/ruleset.ts'
+import type { ChainSpec, RuleSpec, SetSpec, Step, TableSpec } from './ruleset.ts'
+import type { SetStore } from './set-store.ts'
+
+export interface BoundRule {
+  readonly spec: RuleSpec
+  readonly steps: readonly Step[]
+  /** The counters of its statements, in their order. */
+  readonly counters: readonly Counters[]
+}
+
+export interface BoundChain {
+  readonly spec: ChainSpec
+  readonly rules: BoundRule[]
+}
+
+export interface BoundTable {
+  readonly spec: TableSpec
+  readonly counters: ReadonlyMap<string, Counters>
+  readonly sets: ReadonlyMap<string, SetStore>
+  readonly chains: ReadonlyMap<string, BoundChain>
+}
+
+/** What a rule is bound with. */
+export interface Binding {
+  readonly ns: Namespace
+  readonly table: BoundTable
+  /** Number of the rule in its table: tells equal rules apart (chance). */
+  readonly ordinal: number
+  /** The store of a set of the table, or of one that stands in the rule. */
+  readonly storeOf: (set: SetSpec) => SetStore
+  /** Takes a counter of the rule. */
+  readonly counter: (start: Readonly<Counters>) => Counters
+}

@@ -1,0 +1,78 @@
+// What the real nft 1.0.6 on Linux 6.18 listed after it had loaded fixtures/given.txt: fixtures/listed.txt.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { second } from '../clock.ts'
+import { createMachine } from '../machine.ts'
+import { addNamespace, type Namespace } from '../namespace.ts'
+import { attachNft, nftText } from './nftables.ts'
+import { parseNft } from './parse.ts'
+
+function fixture(name: string): string {
+  return readFileSync(join(import.meta.dirname, 'fixtures', name), 'utf8')
+}
+
+function attached(text: string): Namespace {
+  const parsed = parseNft(text)
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+  const ns = addNamespace(createMachine({ seed: 1 }), { name: 'n' })
+  attachNft(ns, parsed.ruleset)
+  return ns
+}
+
+const listed = (text: string): string => nftText(attached(text))
+
+test('every rule is listed as the real tool lists it', () => {
+  expect(listed(fixture('given.txt')).split('\n')).toEqual(fixture('listed.txt').split('\n'))
+})
+
+test('what is listed is read as the same rules', () => {
+  const once = fixture('listed.txt')
+  expect(listed(once)).toBe(once)
+})
+
+test('commands make the same as blocks', () => {
+  const commands = `
+    add table ip t { comment "x" ; }
+    add set ip t s { type inet_service ; flags interval ; }
+    add chain ip t c { type filter hook input priority -1 ; policy drop ; }
+    add chain ip t d
+    insert rule ip t c jump d
+    add rule ip t c tcp dport @s accept comment "ports"
+    add element ip t s { 80, 1000-2000 }`
+  const block = `table ip t {
+	comment "x"
+	set s {
+		type inet_service
+		flags interval
+		elements = { 80, 1000-2000 }
+	}
+
+	chain c {
+		type filter hook input priority filter - 1; policy drop;
+		jump d
+		tcp dport @s accept comment "ports"
+	}
+
+	chain d {
+	}
+}
+`
+  expect(listed(commands)).toBe(block)
+  expect(listed(`flush ruleset\n${block}`)).toBe(block)
+})
+
+test('elements show what is left of their time, and go', () => {
+  const text = `table ip t {
+    set s { type ipv4_addr; timeout 1h; elements = { 10.0.0.1, 10.0.0.2 timeout 10s comment "soon" }
+    }
+  }`
+  const ns = attached(text)
+  const { clock } = ns.machine
+  clock.advance(3 * second)
+  expect(nftText(ns)).toContain(
+    'elements = { 10.0.0.1 expires 59m57s, 10.0.0.2 timeout 10s expires 7s comment "soon" }',
+  )
+  clock.advance(10 * second)
+  expect(nftText(ns)).toContain('elements = { 10.0.0.1 expires 59m50s }')
+})
