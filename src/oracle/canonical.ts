@@ -18,6 +18,12 @@ const vxlanPorts: readonly number[] = [4789, 8472]
 /** Remembers the initial sequence numbers of one side in the order in which they appear. */
 export class Canonical {
   private readonly starts: number[] = []
+  /** Ports that NAT drew, and what they are shown as. */
+  private readonly ports: ReadonlyMap<number, number>
+
+  constructor(ports: ReadonlyMap<number, number> = new Map()) {
+    this.ports = ports
+  }
 
   /** A copy of the frame in canonical form. */
   frame(bytes: Uint8Array): Uint8Array {
@@ -82,6 +88,7 @@ export class Canonical {
     if (field === undefined || at + field + 2 > end) return
     if (part.fragment) return this.fragment(bytes, part)
     const judged = part.what === 'quoted' ? 'right' : judge(bytes, part, field)
+    this.rename(bytes, part)
     if (part.protocol === protocol.tcp) this.tcp(bytes, at, end)
     else if (part.protocol === protocol.udp) this.udp(bytes, at, end)
     else if (part.protocol === protocol.icmp && isError4(bytes[at] as number))
@@ -97,6 +104,17 @@ export class Canonical {
     for (let option = at + 40; option + 8 <= end; ) {
       if (bytes[option] === 4) this.ipv6(bytes, option + 8, 'quoted')
       option += Math.max(1, bytes[option + 1] as number) * 8
+    }
+  }
+
+  /** Ports, and the identifiers of echoes, that NAT drew. */
+  private rename(bytes: Uint8Array, { at, end, protocol: number }: Part): void {
+    if (this.ports.size === 0) return
+    const icmp = number === protocol.icmp || number === protocol.icmp6
+    if (icmp && ![0, 8, 128, 129].includes(bytes[at] as number)) return
+    for (const field of icmp ? [at + 4] : [at, at + 2]) {
+      const shown = field + 2 > end ? undefined : this.ports.get(readU16(bytes, field))
+      if (shown !== undefined) writeU16(bytes, field, shown)
     }
   }
 

@@ -7,6 +7,7 @@ import { summarise } from '../net/summarise.ts'
 import type { PacketTrace } from '../trace/event.ts'
 import { Canonical } from './canonical.ts'
 import type { TapFrame } from './capture.ts'
+import type { ChosenPorts } from './chosen-ports.ts'
 import type { RealFlow } from './flows.ts'
 import type { ModelRun } from './model-run.ts'
 import type { Delivery } from './world.ts'
@@ -28,8 +29,8 @@ function place({ node, device, direction }: TapFrame): string {
 }
 
 /** Frames of one half in canonical form, in the order of time. */
-function canonical(frames: readonly TapFrame[]): Seen[] {
-  const form = new Canonical()
+function canonical(frames: readonly TapFrame[], ports: ReadonlyMap<number, number>): Seen[] {
+  const form = new Canonical(ports)
   const ordered = frames.toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
   return ordered.map((frame) => ({ frame, text: bytesToHex(form.frame(frame.bytes)) }))
 }
@@ -39,14 +40,18 @@ function shown(bytes: Uint8Array): string {
 }
 
 /** Compares the frames at all taps. */
-export function compareFrames(model: readonly TapFrame[], kernel: readonly TapFrame[]): Difference[] {
+export function compareFrames(
+  model: readonly TapFrame[],
+  kernel: readonly TapFrame[],
+  ports: ChosenPorts,
+): Difference[] {
   const waiting = new Map<string, Seen[]>()
-  for (const seen of canonical(kernel)) {
+  for (const seen of canonical(kernel, ports.kernel)) {
     const key = place(seen.frame)
     waiting.set(key, [...(waiting.get(key) ?? []), seen])
   }
   const missing: Seen[] = []
-  for (const seen of canonical(model)) {
+  for (const seen of canonical(model, ports.model)) {
     const there = waiting.get(place(seen.frame)) ?? []
     const at = there.findIndex(({ text }) => text === seen.text)
     if (at === -1) missing.push(seen)

@@ -81,6 +81,14 @@ export function pause(milliseconds: number): void {
   Atomics.wait(sleeper, 0, 0, milliseconds)
 }
 
+/** What takes each tool's text; iptables by its legacy name, for plain `iptables` may be a front end of nft. */
+const restoreCommands = {
+  ipset: ['ipset', 'restore'],
+  iptables: ['iptables-legacy-restore'],
+  ip6tables: ['ip6tables-legacy-restore'],
+  nft: ['nft', '-f', '-'],
+} as const
+
 const setTxChecksum = 0x17
 
 function isBridge(model: NamespaceModel, device: string): boolean {
@@ -215,14 +223,17 @@ export class Ground {
     )
   }
 
-  /** Rule sets as text, through the tools of the legacy tables: those are what the model follows. */
+  /** Rule sets as text, through their own tools. */
   private rulesets({ name, rulesets = [] }: NamespaceModel): void {
-    for (const wanted of ['ipset', 'iptables', 'ip6tables'] as const) {
+    for (const wanted of ['ipset', 'iptables', 'ip6tables', 'nft'] as const) {
       for (const { tool, text } of rulesets) {
         if (tool !== wanted) continue
         const lines = text.split('\n').map((line) => line.trim())
-        const command = tool === 'ipset' ? ['ipset', 'restore'] : [`${tool}-legacy-restore`]
-        this.namespaces.pipe(name, command, `${lines.filter((line) => line !== '').join('\n')}\n`)
+        this.namespaces.pipe(
+          name,
+          restoreCommands[wanted],
+          `${lines.filter((line) => line !== '').join('\n')}\n`,
+        )
       }
     }
   }

@@ -70,12 +70,17 @@ function deviceReason(device: DeviceModel, { missing }: Abilities): string | und
   return undefined
 }
 
+/** `statistic` and `numgen` that draw one of several. */
+const drawsRules = /--mode random|numgen random mod (?!1\b)/
+
 function worldReason(world: World, abilities: Abilities): string | undefined {
   for (const namespace of world.namespaces) {
     if (namespace.kernel !== undefined && !abilities.release.startsWith(`${namespace.kernel}.`))
       return `it asks for kernel ${namespace.kernel}`
     if (namespace.rulesets?.some(({ tool }) => tool === 'ipvs') === true)
       return 'virtual services of IPVS are not tried'
+    if (namespace.rulesets?.some(({ text }) => drawsRules.test(text)) === true)
+      return 'chance decides which rule matches'
     for (const device of namespace.devices) {
       const reason = deviceReason(device, abilities)
       if (reason !== undefined) return reason

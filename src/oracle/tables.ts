@@ -6,7 +6,9 @@ import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { iptablesSave } from '../kernel/netfilter/iptables.ts'
+import { nftText } from '../kernel/nftables/nftables.ts'
 import { formatIp } from '../net/address.ts'
+import type { ChosenPorts } from './chosen-ports.ts'
 import type { Difference } from './compare.ts'
 import type { Namespaces } from './namespaces.ts'
 import { macText } from './topology.ts'
@@ -54,6 +56,9 @@ function compareNeighbours(namespaces: Namespaces, ns: Namespace, detail: Neighb
 const toTunnel = /sport=\d+(?= dport=(?:4789|8472) )/
 const fromTunnel = /(?<= sport=(?:4789|8472) )dport=\d+/
 
+/** Where the answers of a flow go. */
+const drawn = / (?:dport|id)=(\d+)(?= (?:\[ASSURED\] )?mark=)/
+
 /** How many packets and sockets hold a flow at this moment. */
 const references = / use=\d+$/
 
@@ -66,7 +71,7 @@ interface FlowLine {
 /** The two halves do not look at the same moment. */
 const clockSlack = 2
 
-function flowLines(text: string): FlowLine[] {
+function flowLines(text: string, ports: ReadonlyMap<number, number>): FlowLine[] {
   const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
   return lines
     .filter((line) => line !== '')
@@ -75,7 +80,10 @@ function flowLines(text: string): FlowLine[] {
         .replace(/^(\S+ \d+) \d+ /, '$1 ')
         .replace(toTunnel, 'sport=*')
         .replace(fromTunnel, 'dport=*')
-        .replace(references, ''),
+        .replace(references, '')
+        .replace(drawn, (found, port) =>
+          ports.has(Number(port)) ? ` to=${ports.get(Number(port))}` : found,
+        ),
       secondsLeft: Number(/^\S+ \d+ (\d+) /.exec(line)?.[1] ?? 0),
     }))
 }
@@ -92,14 +100,14 @@ function sameFlow(lines: readonly FlowLine[], wanted: FlowLine): number {
   )
 }
 
-function compareFlowsTracked(namespaces: Namespaces, ns: Namespace): Difference[] {
+function compareFlowsTracked(namespaces: Namespaces, ns: Namespace, ports: ChosenPorts): Difference[] {
   if (ns.netfilter.conntrack === undefined) return []
   const found: Difference[] = []
   for (const family of [4, 6] as const) {
     const text = namespaces.read(ns.name, ['conntrack', '-L', '-f', `ipv${family}`])
     if (text === undefined) continue // conntrack-tools are not installed
-    const kernel = flowLines(text)
-    for (const line of flowLines(conntrackText(ns, family))) {
+    const kernel = flowLines(text, ports.kernel)
+    for (const line of flowLines(conntrackText(ns, family), ports.model)) {
       const at = sameFlow(kernel, line)
       if (at === -1)
         found.push({ subject: `a flow in ${ns.name}`, model: shownFlow(line), kernel: 'not there' })
@@ -141,15 +149,30 @@ function compareRuleCounters(namespaces: Namespaces, ns: Namespace): Difference[
   return found
 }
 
+/** Counters of rules of nft, in the order in which `nft list ruleset` shows them. */
+function compareNftCounters(namespaces: Namespaces, ns: Namespace): Difference[] {
+  if (ns.netfilter.nftables === undefined) return []
+  const counters = (text: string): string[] => text.match(/packets \d+ bytes \d+/g) ?? []
+  const model = counters(nftText(ns))
+  const kernel = counters(namespaces.read(ns.name, ['nft', 'list', 'ruleset']) ?? '')
+  return model.flatMap((line, index) => {
+    const other = kernel[index] ?? 'no counter'
+    return line === other
+      ? []
+      : [{ subject: `counter ${index + 1} of nft in ${ns.name}`, model: line, kernel: other }]
+  })
+}
+
 /** Compares the tables of all namespaces as they are at the end. */
 export function compareTables(
   machine: Machine,
   namespaces: Namespaces,
-  detail: NeighbourDetail,
+  options: { readonly detail: NeighbourDetail; readonly ports: ChosenPorts },
 ): Difference[] {
   return [...machine.namespaces.values()].flatMap((ns) => [
-    ...compareNeighbours(namespaces, ns, detail),
-    ...compareFlowsTracked(namespaces, ns),
+    ...compareNeighbours(namespaces, ns, options.detail),
+    ...compareFlowsTracked(namespaces, ns, options.ports),
     ...compareRuleCounters(namespaces, ns),
+    ...compareNftCounters(namespaces, ns),
   ])
 }

@@ -6,6 +6,7 @@ import type { CaseModel } from '../model/model.ts'
 import { Bpf } from './bpf.ts'
 import { isNeighbourTalk } from './canonical.ts'
 import type { RingSize, TapFrame } from './capture.ts'
+import { pairPorts } from './chosen-ports.ts'
 import { compareDeliveries, compareFlows, compareFrames, compareMap, type Difference } from './compare.ts'
 import { readCounters } from './counters.ts'
 import type { Reach } from './ground.ts'
@@ -103,13 +104,14 @@ function verifyRun(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealW
   }
   world.pass(5)
   world.finish()
+  const ports = pairPorts(run.machine, world.ground.namespaces)
   differences.unshift(
-    ...compareFrames(comparable(run.frames, run), comparable(world.capture.frames, run)),
+    ...compareFrames(comparable(run.frames, run), comparable(world.capture.frames, run), ports),
     ...compareFlows(run, steps.flows),
     ...compareDeliveries(run, world.deliveries),
   )
   const detail = run.elapsed > longestNs ? 'known' : 'names'
-  differences.push(...compareTables(run.machine, world.ground.namespaces, detail))
+  differences.push(...compareTables(run.machine, world.ground.namespaces, { detail, ports }))
   for (const [node, { maps }] of world.ground.programs) {
     for (const map of maps) {
       const name = mapName(node, map.program, map.name)
