@@ -15,6 +15,7 @@ export const areas = [
   'xdp',
   'tc',
   'bridge',
+  'tunnel',
   'chain',
   'ip6',
   'change',

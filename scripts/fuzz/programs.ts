@@ -27,6 +27,9 @@ const tests = [
   'tcp or icmp',
   'ip6',
   'eth.dst == ff:ff:ff:ff:ff:ff',
+  'ip.src in seen',
+  'ip.src in deny',
+  'hits[0] > 1',
 ]
 
 const xdpActions = [
@@ -41,6 +44,13 @@ const xdpActions = [
   'set ip.tos = 16',
   'set eth.dst = 02:00:00:00:00:77',
   'adjust-meta 4',
+  'adjust-head 4',
+  'adjust-head -4',
+  'adjust-tail -8',
+  'update seen[ip.src] = 1',
+  'delete seen[ip.src]',
+  'set udp.sport = 4001',
+  'set tcp.dport = 81',
 ]
 
 const tcActions = [
@@ -61,61 +71,114 @@ const tcActions = [
   'set packet.type = 3',
   'set ip.src = 10.9.9.9',
   'pop-vlan',
+  'update seen[ip.src] = 1',
+  'delete seen[ip.src]',
+  'set tcp.dport = 81',
+  'set tc_index = 3',
+  'adjust-room 8',
+  'adjust-room -8',
+  'adjust-tail 4',
+  'set packet.type = 1',
 ]
 
-function body(dice: Dice, type: 'xdp' | 'tc', each: DraftHost): string[] {
-  const codes =
-    type === 'xdp'
-      ? ['XDP_PASS', 'XDP_PASS', 'XDP_DROP', 'XDP_TX', 'XDP_ABORTED']
-      : [
-          'TC_ACT_OK',
-          'TC_ACT_OK',
-          'TC_ACT_UNSPEC',
-          'TC_ACT_SHOT',
-          'TC_ACT_PIPE',
-          'TC_ACT_STOLEN',
-          'TC_ACT_QUEUED',
-          'TC_ACT_RECLASSIFY',
-          'TC_ACT_TRAP',
-          'continue',
-        ]
+/** What only tc programs may ask. */
+const tcTests = ['mark == 1', 'packet.type == 3', 'cb0 == 3', 'iif == 0', 'priority == 6', 'vlan.id == 5']
+
+const codes = {
+  xdp: ['XDP_PASS', 'XDP_PASS', 'XDP_DROP', 'XDP_TX', 'XDP_ABORTED', 'continue', '7'],
+  tc: [
+    'TC_ACT_OK',
+    'TC_ACT_OK',
+    'TC_ACT_UNSPEC',
+    'TC_ACT_SHOT',
+    'TC_ACT_PIPE',
+    'TC_ACT_STOLEN',
+    'TC_ACT_QUEUED',
+    'TC_ACT_RECLASSIFY',
+    'TC_ACT_TRAP',
+    'continue',
+    '9',
+  ],
+} as const
+
+type ProgramType = keyof typeof codes
+
+/** A rule that sends the packet elsewhere. */
+function redirect(dice: Dice, type: ProgramType, name: string): readonly [string, string] {
+  if (type === 'tc')
+    return [
+      'TC_ACT_REDIRECT',
+      dice.pick([
+        `redirect ${name}`,
+        `redirect ${name} ingress`,
+        `redirect-neigh ${name}`,
+        `redirect-neigh ${name} via 10.2.0.2`,
+        `redirect-peer ${name}`,
+      ]),
+    ]
+  return [
+    'XDP_REDIRECT',
+    dice.pick([
+      `redirect ${name}`,
+      'redirect-map out[0]',
+      'redirect-map out[1]',
+      'redirect-map out[3] default XDP_PASS',
+    ]),
+  ]
+}
+
+/** The maps that a program names. */
+function mapsOf(lines: readonly string[], type: ProgramType, each: DraftHost): string[] {
+  const text = lines.join('\n')
+  const ports = each.devices.filter(({ kind }) => /peer|on /.test(kind)).map(({ name }) => name)
+  return [
+    ...(text.includes('hits[') ? ['  map hits array key u32 value u64 max-entries 2'] : []),
+    ...(/seen[[ \n]/.test(text) ? ['  map seen hash key ipv4 value u32 max-entries 4'] : []),
+    ...(text.includes('in deny') ? ['  map deny lpm-trie [10.1.0.0/24, 10.2.0.2/32]'] : []),
+    ...(type === 'xdp' && text.includes('out[')
+      ? [`  map out devmap max-entries 4 { ${ports.map((port, index) => `${index} -> ${port}`).join('; ')} }`]
+      : []),
+  ]
+}
+
+function body(dice: Dice, type: ProgramType, each: DraftHost): string[] {
   const lines: string[] = []
   const { name } = dice.pick(each.devices)
   for (let left = dice.number(1, 3); left > 0; left -= 1) {
     const actions = dice.some(type === 'xdp' ? xdpActions : tcActions, 2)
-    let code = dice.pick(codes)
+    let code: string = dice.pick(codes[type])
     if (dice.once(5)) {
-      code = type === 'xdp' ? 'XDP_REDIRECT' : 'TC_ACT_REDIRECT'
-      actions.push(
-        type === 'xdp'
-          ? `redirect ${name}`
-          : dice.pick([
-              `redirect ${name}`,
-              `redirect ${name} ingress`,
-              `redirect-neigh ${name}`,
-              `redirect-neigh ${name} via 10.2.0.2`,
-              `redirect-peer ${name}`,
-            ]),
-      )
+      const [elsewhere, action] = redirect(dice, type, name)
+      code = elsewhere
+      actions.push(action)
     } else if (type === 'tc' && dice.once(8))
       actions.push(`clone-redirect ${name}${dice.pick(['', ' ingress'])}`)
-    lines.push(`  ${dice.pick(tests)} => ${code}${actions.length === 0 ? '' : ` { ${actions.join('; ')} }`}`)
+    const test = dice.pick(type === 'tc' ? [...tests, ...tcTests] : tests)
+    lines.push(`  ${test} => ${code}${actions.length === 0 ? '' : ` { ${actions.join('; ')} }`}`)
   }
   const end =
     type === 'xdp'
       ? dice.pick(['XDP_PASS', 'XDP_PASS', 'XDP_PASS', 'XDP_TX'])
       : dice.pick(['TC_ACT_OK', 'TC_ACT_UNSPEC'])
   lines.push(`  otherwise => ${end}`)
-  if (lines.some((line) => line.includes('hits[')))
-    lines.unshift('  map hits array key u32 value u64 max-entries 2')
-  return lines
+  return [...mapsOf(lines, type, each), ...lines]
 }
 
-/** Attaches one to three programs. */
+/** How a program is attached at a hook: with a preference or a place in the list, now and then without direct action. */
+function attachment(dice: Dice, hook: string, program: string): string {
+  if (hook.startsWith('tcx')) return `${hook} ${program}${dice.pick(['', '', ' first', ' last'])}`
+  if (!hook.startsWith('tc-')) return `${hook} ${program}`
+  const pref = dice.once(2) ? ` pref ${dice.number(1, 3)}` : ''
+  const protocol = dice.once(4) ? ` protocol ${dice.pick(['ip', 'arp', 'ipv6', 'all'])}` : ''
+  const kind = dice.once(8) ? dice.pick([' classic', ' classic classid 1:10']) : ''
+  return `${hook} ${program}${pref}${protocol}${kind}`
+}
+
+/** Attaches one to four programs. */
 export function programs(dice: Dice, draft: Draft, only: ReadonlySet<string>): void {
   const types = (['xdp', 'tc'] as const).filter((type) => only.size === 0 || only.has(type))
   const taken = new Set<string>()
-  for (let number = dice.number(1, 3); number > 0; number -= 1) {
+  for (let number = dice.number(1, 4); number > 0; number -= 1) {
     const each = dice.once(3) ? dice.pick(draft.hosts) : (draft.hosts[1] as DraftHost)
     const type = dice.pick(types.length === 0 ? (['tc'] as const) : types)
     const device = dice.pick(each.devices)
@@ -123,10 +186,10 @@ export function programs(dice: Dice, draft: Draft, only: ReadonlySet<string>): v
       type === 'xdp'
         ? dice.pick(['xdp native', 'xdp generic'])
         : dice.pick(['tc-in', 'tc-out', 'tc-in', 'tc-out', 'tcx-in', 'tcx-out'])
-    const place = `${each.name}/${device.name}/${type === 'xdp' ? 'xdp' : `${hook}${number}`}`
-    if (taken.has(place) || (type === 'xdp' && device.kind.startsWith('bridge'))) continue
-    taken.add(place)
-    device.inner.push(`${hook} p${number}`)
+    const place = `${each.name}/${device.name}/xdp`
+    if (type === 'xdp' && (taken.has(place) || !/peer|on /.test(device.kind))) continue
+    if (type === 'xdp') taken.add(place)
+    device.inner.push(attachment(dice, hook, `p${number}`))
     draft.programs.push(`prog p${number} ${type} {`, ...body(dice, type, each), '}', '')
   }
 }

@@ -1,6 +1,6 @@
 // Worlds: two to five hosts on wires, behind routers and bridges, with what may be set in each of them.
 import type { Dice } from './dice.ts'
-import { type Draft, type DraftHost, device, host } from './host.ts'
+import { type Draft, type DraftDevice, type DraftHost, device, host } from './host.ts'
 
 function empty(ipv6: boolean): Draft {
   return { nets: [], hosts: [], programs: [], steps: [], claims: [], ipv6 }
@@ -67,6 +67,8 @@ function bridged(dice: Dice, ipv6: boolean): Draft {
   for (const port of r.devices.slice(1, 3)) {
     if (dice.once(4)) port.options.push('hairpin on')
     if (dice.once(6)) port.options.push('isolated on')
+    if (dice.once(8)) port.options.push('nolearning')
+    if (dice.once(8)) port.options.push('flood off')
   }
   // Reports of multicast groups, which only the kernel sends, would teach the bridge where A and C are.
   if (ipv6)
@@ -76,6 +78,7 @@ function bridged(dice: Dice, ipv6: boolean): Draft {
     ] as const)
       r.lines.push(`fdb 02:00:00:00:01:0${end} dev ${port} master static`)
   if (dice.once(2)) r.lines.push(`sysctl net.bridge.bridge-nf-call-iptables = ${dice.number(0, 1)}`)
+  if (ipv6 && dice.once(2)) r.lines.push(`sysctl net.bridge.bridge-nf-call-ip6tables = ${dice.number(0, 1)}`)
   const a = device('a0', 'peer R/r0', ...both(ipv6, 1, 2))
   const c = device('c0', 'peer R/r2', ...both(ipv6, 1, 3))
   a.options.push('mac 02:00:00:00:01:02')
@@ -89,10 +92,63 @@ function bridged(dice: Dice, ipv6: boolean): Draft {
   return draft
 }
 
+/** `vx0` over a device of the underlay. */
+function vxlan(dice: Dice, own: string, remote: string, addresses: readonly string[]): DraftDevice {
+  const made = device('vx0', 'vxlan', ...addresses)
+  made.options.push(`id ${dice.once(16) ? 43 : 42} remote ${remote}`)
+  if (dice.once(2)) made.options.push(`dev ${own}`)
+  const rest = [
+    'ttl 1',
+    'ttl 9',
+    'tos inherit',
+    'tos 16',
+    'df set',
+    'nolearning',
+    'noudpcsum',
+    'dstport 4789',
+  ]
+  made.options.push(...dice.some(rest, 1))
+  return made
+}
+
+/** A vxlan device between A and B, whose outer packets R forwards; on the side of B it may be a port of a bridge with C. */
+function tunnelled(dice: Dice, ipv6: boolean): Draft {
+  const draft = empty(ipv6)
+  const inner = (end: number): string[] => both(ipv6, 7, end)
+  const a = host(
+    'A',
+    [device('a0', 'peer R/r0', ...both(ipv6, 1, 2)), vxlan(dice, 'a0', '10.2.0.2', inner(2))],
+    ...gateway(ipv6, 1, 1),
+  )
+  const r = host('R', [
+    device('r0', 'peer A/a0', ...both(ipv6, 1, 1)),
+    device('r1', 'peer B/b0', ...both(ipv6, 2, 1)),
+  ])
+  const b = host('B', [device('b0', 'peer R/r1', ...both(ipv6, 2, 2))], ...gateway(ipv6, 2, 1))
+  draft.hosts.push(a, r, b)
+  if (dice.once(2)) {
+    b.devices.push(vxlan(dice, 'b0', '10.1.0.2', inner(3)))
+    return draft
+  }
+  const port = vxlan(dice, 'b0', '10.1.0.2', [])
+  port.options.push('master br0')
+  b.devices.push(device('br0', 'bridge', ...inner(3)), port, device('b1', 'peer C/c0 master br0'))
+  const c = device('c0', 'peer B/b1', ...inner(4))
+  c.options.push('mtu 1450')
+  draft.hosts.push(host('C', [c], ...gateway(ipv6, 7, 3)))
+  return draft
+}
+
 /** A world without anything odd: routers forward, somebody listens everywhere. */
 export function plainWorld(dice: Dice, only: ReadonlySet<string>): Draft {
   const ipv6 = only.has('ip6') || (only.size === 0 && dice.once(3))
-  const shapes = only.has('bridge') ? [bridged] : only.has('chain') ? [chain] : [chain, chain, wire, bridged]
+  const shapes = only.has('tunnel')
+    ? [tunnelled]
+    : only.has('bridge')
+      ? [bridged]
+      : only.has('chain')
+        ? [chain]
+        : [chain, chain, wire, bridged, ...(dice.once(3) ? [tunnelled] : [])]
   const draft = dice.pick(shapes)(dice, ipv6)
   for (const each of draft.hosts) {
     if (each.name === 'R' || each.name === 'S') {

@@ -1,7 +1,7 @@
 // Geneve (drivers/net/geneve.c): like VXLAN, but with options behind the header and one remote instead of a forwarding
 // database. RFC 8926. [D]: the kernel of the facts has no Geneve device; the order of hooks is VXLAN's (facts: linux 7.2).
 // Not modelled: the IP payload of `inner_proto_inherit`, GSO hints.
-import { type IpAddress, isIpv4, sameIp } from '../../net/address.ts'
+import { type IpAddress, isIpv4, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16, readU24, writeU8, writeU16, writeU24 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { geneveAt, geneveFlag, geneveHeaderLength } from '../../net/geneve.ts'
@@ -13,11 +13,11 @@ import { drop } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import type { UdpEncapsulation } from '../socket/udp-socket.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
 import {
   defaultTtl,
-  learnTunnelMtu,
   pushBytes,
   pushOuterIp,
   receiveInner,
@@ -28,6 +28,7 @@ import {
 import { ecnDecap, ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
 import { keyAddress, keyFlag } from './tunnel-key.ts'
 import { noteDecap, pullOuter, readOuter, receivedKey } from './tunnel-outer.ts'
+import { stopsTooBig } from './tunnel-too-big.ts'
 import { closeTunnelPort, finishUdp, flowSourcePort, openTunnelPort, pushUdp } from './tunnel-udp.ts'
 
 /** What `ip -d link` says of a Geneve device. */
@@ -154,7 +155,8 @@ function transmit(dev: NetDevice, skb: Skb): number {
     refuseOuter(dev, skb, 'SKB_DROP_REASON_IP_OUTNOROUTES')
     return transmitted
   }
-  learnTunnelMtu(skb, answer.route.mtu - geneveOverhead[family] - way.options.length)
+  if (stopsTooBig(dev, skb, answer.route.mtu - geneveOverhead[family] - way.options.length))
+    return transmitted
   const tos = ecnEncap(way.tos, skb)
   const innerBytes = skb.tail - skb.networkHeader
   pushGeneve(skb, way)
@@ -215,13 +217,27 @@ function receive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number })
   receiveInner(dev, skb)
 }
 
+/** geneve_udp_encap_err_lookup(): whether a device of this namespace sends to the quoted destination with the quoted VNI. */
+function sent(
+  skb: Skb,
+  at: { readonly family: 4 | 6; readonly quoted: number; readonly end: number; readonly port: number },
+): boolean {
+  const { bytes } = skb
+  const header = at.quoted + udpAt.payload
+  if (header + geneveAt.options > at.end || readU8(bytes, header) >>> 6 !== 0) return false
+  const destination = at.family === 4 ? readIpv4(bytes, at.quoted - 4) : readIpv6(bytes, at.quoted - 16)
+  return deviceFor(skb.dev.ns, at.port, readU24(bytes, header + geneveAt.vni), destination) !== undefined
+}
+
+const encapsulation: UdpEncapsulation = { receive, sent }
+
 /** geneve_open(), geneve_stop(). */
 function changed(dev: NetDevice, what: DeviceChange): void {
   const { dstport: port, families } = stateOf(dev)
   const known = devices.get(dev.ns) ?? new Set<NetDevice>()
   devices.set(dev.ns, known)
   if (what === 'up') {
-    for (const family of families) openTunnelPort(dev.ns, { port, family }, receive)
+    for (const family of families) openTunnelPort(dev.ns, { port, family }, encapsulation)
     known.add(dev)
   } else if (what === 'down') {
     known.delete(dev)

@@ -149,13 +149,17 @@ export function refuseOuter(dev: NetDevice, skb: Skb, reason: KernelDropReason):
   drop(skb, { node: dev.ns.name, device: dev.name, stage: 'xmit', reason })
 }
 
+/** skb_tunnel_check_pmtu(): whether a packet with room for `mtu` bytes of IP fits through a tunnel whole. */
+export function fitsTunnel(skb: Skb, mtu: number): boolean {
+  return skb.gsoSize > 0 || skb.tail - skb.networkHeader <= mtu
+}
+
 /**
- * skb_tunnel_check_pmtu(): a packet of this host that will not fit through the tunnel whole teaches its own route the
- * smaller MTU (bytes); it is sent all the same. Tried on 6.18: forwarded packets leave no exception.
+ * skb_dst_update_pmtu_no_confirm(): a packet of this host that will not fit through the tunnel teaches its own route the
+ * smaller MTU (bytes). Tried on 6.18: forwarded packets leave no exception.
  */
 export function learnTunnelMtu(skb: Skb, mtu: number): void {
   const { route } = skb
-  if (skb.gsoSize > 0 || skb.tail - skb.networkHeader <= mtu) return
   if (route === undefined || route.input !== undefined) return
   const four = skb.protocol === etherType.ipv4
   if (!four && skb.protocol !== etherType.ipv6) return

@@ -11,6 +11,7 @@ import { drop } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import type { UdpEncapsulation } from '../socket/udp-socket.ts'
 import type { NetDevice } from './device.ts'
 import { receiveInner } from './tunnel.ts'
 import { ecnDecap } from './tunnel-ecn.ts'
@@ -52,8 +53,19 @@ function refuse(skb: Skb, reason: KernelDropReason): void {
   drop(skb, { node: dev.ns.name, device: dev.name, stage: 'decap', reason })
 }
 
+/** vxlan_err_lookup(): whether a device of this namespace uses the VNI of a quoted packet. */
+function vxlanSent(
+  skb: Skb,
+  at: { readonly family: 4 | 6; readonly quoted: number; readonly end: number; readonly port: number },
+): boolean {
+  const header = at.quoted + udpAt.payload
+  if (header + vxlanAt.payload > at.end) return false
+  if ((readU8(skb.bytes, header + vxlanAt.flags) & vxlanFlag.vniPresent) === 0) return false
+  return vxlanOn(skb.dev.ns, at.port, at.family, readU24(skb.bytes, header + vxlanAt.vni)) !== undefined
+}
+
 /** vxlan_rcv(), the encap_rcv function of the kernel's socket. Owns the packet. */
-export function vxlanReceive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
+function vxlanReceive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
   const { bytes } = skb
   const header = skb.data + udpAt.payload
   const inner = header + vxlanAt.payload
@@ -89,3 +101,6 @@ function receiveFrame(
   countReceived(dev, at.end - skb.networkHeader)
   receiveInner(dev, skb)
 }
+
+/** What the kernel's socket of a VXLAN port does. */
+export const vxlanEncapsulation: UdpEncapsulation = { receive: vxlanReceive, sent: vxlanSent }

@@ -12,21 +12,14 @@ import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
-import {
-  defaultTtl,
-  learnTunnelMtu,
-  pushBytes,
-  pushOuterIp,
-  refuseOuter,
-  routeOuter,
-  sendOuter,
-} from './tunnel.ts'
+import { defaultTtl, pushBytes, pushOuterIp, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
 import { ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
 import { keyAddress, keyFlag } from './tunnel-key.ts'
+import { stopsTooBig } from './tunnel-too-big.ts'
 import { closeTunnelPort, finishUdp, flowSourcePort, openTunnelPort, pushUdp } from './tunnel-udp.ts'
 import { addVxlanRemote, type VxlanRemote, vxlanRemotes } from './vxlan-fdb.ts'
 import { answerArp } from './vxlan-proxy.ts'
-import { listenVxlan, unlistenVxlan, vxlanReceive } from './vxlan-receive.ts'
+import { listenVxlan, unlistenVxlan, vxlanEncapsulation } from './vxlan-receive.ts'
 import { type VxlanConfig, type VxlanState, vxlanState } from './vxlan-state.ts'
 
 /** Linux's own default; iproute2 warns that IANA's is 4789. */
@@ -98,7 +91,7 @@ function transmitOne(dev: NetDevice, skb: Skb, way: Way): void {
   if (answer.kind === 'error' || answer.route.device === dev) {
     return refuseOuter(dev, skb, 'SKB_DROP_REASON_IP_OUTNOROUTES')
   }
-  learnTunnelMtu(skb, answer.route.mtu - headroom[family])
+  if (stopsTooBig(dev, skb, answer.route.mtu - headroom[family])) return
   const tos = ecnEncap(way.tos, skb)
   const innerBytes = skb.tail - skb.networkHeader
   pushVxlan(skb, way.vni)
@@ -151,7 +144,7 @@ function changed(dev: NetDevice, what: DeviceChange): void {
   if (what !== 'up' && what !== 'down') return
   const { dstport: port, families } = vxlanState(dev)
   if (what === 'up') {
-    for (const family of families) openTunnelPort(dev.ns, { port, family }, vxlanReceive)
+    for (const family of families) openTunnelPort(dev.ns, { port, family }, vxlanEncapsulation)
     listenVxlan(dev)
   } else {
     unlistenVxlan(dev)

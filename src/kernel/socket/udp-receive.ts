@@ -57,7 +57,7 @@ function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; read
   const { family, end } = at
   if (socket.encapsulation !== undefined) {
     count(socket.ns, `${prefixOf(family)}InDatagrams`)
-    socket.encapsulation(skb, at)
+    socket.encapsulation.receive(skb, at)
     return
   }
   if (socket.ns.sockets.skbHooks !== undefined && !mayReceive(socket, skb)) {
@@ -139,12 +139,30 @@ export function udpArrives(skb: Skb, family: 4 | 6): void {
   dropped(skb, 'SKB_DROP_REASON_NO_SOCKET')
 }
 
+/**
+ * __udp4_lib_err_encap(): an error about a tunnel's outer packet. Its source port is no socket's; the tunnel is looked up by
+ * the port it was sent to. It learns the smaller path MTU and nothing else.
+ */
+function tunnelError(skb: Skb, error: IcmpError, tuple: Tuple, found: Socket | undefined): boolean {
+  const { ns } = skb.dev
+  const swapped = { ...tuple, localPort: tuple.remotePort, remotePort: tuple.localPort }
+  const socket = found ?? lookupUdp(ns, swapped)
+  const { encapsulation } = socket === undefined ? { encapsulation: undefined } : asUdp(socket)
+  const { family, quoteTransport: quoted, quoteEnd: end } = error
+  const port = socket?.localPort ?? 0
+  if (encapsulation?.sent(skb, { family, quoted, end, port }) !== true) return false
+  if (isTooBig(family, error.type, error.code))
+    updatePathMtu(ns, tuple.remote, { device: skb.dev, mtu: error.info })
+  return true
+}
+
 /** An ICMP error about a datagram of ours; false when nobody sent it (__udp4_lib_err, __udp6_lib_err). */
 export function udpError(skb: Skb, error: IcmpError): boolean {
   const tuple = icmpQuoteTuple(skb, error)
   const { ns } = skb.dev
   const found = lookupUdp(ns, tuple)
-  if (found === undefined) return false
+  if (found === undefined || asUdp(found).encapsulation !== undefined)
+    return tunnelError(skb, error, tuple, found)
   const socket = asUdp(found)
   const meaning = errorOfIcmp(error.family, error.type, error.code)
   if (meaning === undefined) return true

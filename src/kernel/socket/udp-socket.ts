@@ -17,11 +17,22 @@ export interface Datagram {
   readonly truesize: number
 }
 
-/**
- * udp_sk(sk)->encap_rcv: a tunnel takes the datagram. `skb.data` stands at the UDP header, `end` is one past its last
- * byte. Owns the packet.
- */
-export type UdpEncapsulation = (skb: Skb, at: { readonly family: 4 | 6; readonly end: number }) => void
+/** What a tunnel does with the datagrams of its port. */
+export interface UdpEncapsulation {
+  /**
+   * udp_sk(sk)->encap_rcv: the tunnel takes the datagram. `skb.data` stands at the UDP header, `end` is one past its last
+   * byte. Owns the packet.
+   */
+  readonly receive: (skb: Skb, at: { readonly family: 4 | 6; readonly end: number }) => void
+  /**
+   * encap_err_lookup: whether the tunnel sent what an ICMP error of `skb` quotes; the quoted UDP header stands at `quoted`,
+   * the quotation ends before `end`.
+   */
+  readonly sent: (
+    skb: Skb,
+    at: { readonly family: 4 | 6; readonly quoted: number; readonly end: number; readonly port: number },
+  ) => boolean
+}
 
 export interface UdpSocket extends BaseSocket {
   readonly protocol: 17
