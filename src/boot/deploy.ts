@@ -20,10 +20,12 @@ function planOf(cluster: ClusterModel): ReadonlyMap<string, CniHost> {
     routing: cluster.routing,
     masquerade: cluster.masquerade,
     podCidr: cluster.podCidr,
+    ...(cluster.podCidr6 === undefined ? {} : { podCidr6: cluster.podCidr6 }),
     nodes: cluster.nodes.map((node) => ({
       name: node.name,
       underlay: node.underlay,
       blocks: node.blocks,
+      blocks6: node.blocks6,
       macOf: (device) => present(node.macs.get(device), `${node.name}/${device} has a MAC address`),
     })),
     pods: cluster.pods,

@@ -100,14 +100,17 @@ function changeRules(machine: Machine, cluster: ClusterModel, node: string): voi
   if (found === undefined) return
   const [host] = deployCluster(cluster, [found.bare])
   const sets = ns.netfilter.sets ?? new Map()
-  const text = host?.rulesets?.find(({ tool }) => tool === 'iptables')?.text ?? ''
-  const parsed = parseRuleset(text, 4, { sets })
-  if (parsed.ok) attachIptables(ns, 4, keeping(ns, parsed.ruleset))
+  for (const family of [4, 6] as const) {
+    const wanted = family === 4 ? 'iptables' : 'ip6tables'
+    const text = host?.rulesets?.find(({ tool }) => tool === wanted)?.text ?? ''
+    const parsed = parseRuleset(text, family, { sets })
+    if (parsed.ok) attachIptables(ns, family, keeping(ns, parsed.ruleset))
+  }
 }
 
 /** The wanted rules, in which those that are there already are the same objects; tables without rules are emptied. */
 function keeping(ns: Namespace, wanted: Ruleset): Ruleset {
-  const current = new Map(currentRuleset(ns, 4).tables.map((table) => [table.name, table]))
+  const current = new Map(currentRuleset(ns, wanted.family).tables.map((table) => [table.name, table]))
   const tables = wanted.tables.map((table) => keptTable(current.get(table.name), table))
   const empty = [...current.values()]
     .filter(({ name }) => wanted.tables.every((table) => table.name !== name))
@@ -121,7 +124,7 @@ function keeping(ns: Namespace, wanted: Ruleset): Ruleset {
         ),
       }),
     )
-  return { family: 4, tables: [...tables, ...empty] }
+  return { family: wanted.family, tables: [...tables, ...empty] }
 }
 
 function keptTable(current: TableSpec | undefined, wanted: TableSpec): TableSpec {

@@ -24,15 +24,35 @@ function readTables(text: string, tables: Map<string, Table>): void {
   }
 }
 
-/** The IPv4 rules of a host and of its plugin as one text; texts of other tools stay as they are. */
+/** The rules of a host and of its plugin as one text for each family; texts of other tools stay as they are. */
 export function mergeTables(
+  own: readonly RulesetModel[],
+  added: readonly CniTable[],
+  span: Span,
+): readonly RulesetModel[] {
+  const four = mergeFamily(
+    'iptables',
+    own,
+    added.filter(({ family }) => family === undefined),
+    span,
+  )
+  return mergeFamily(
+    'ip6tables',
+    four,
+    added.filter(({ family }) => family === 6),
+    span,
+  )
+}
+
+function mergeFamily(
+  tool: 'iptables' | 'ip6tables',
   own: readonly RulesetModel[],
   added: readonly CniTable[],
   span: Span,
 ): readonly RulesetModel[] {
   if (added.length === 0) return own
   const tables = new Map<string, Table>()
-  const texts = own.filter(({ tool }) => tool === 'iptables')
+  const texts = own.filter((each) => each.tool === tool)
   for (const { text } of texts) readTables(text, tables)
   for (const { table, chains, rules } of added) {
     const known = tables.get(table) ?? { chains: new Set(), lines: [] }
@@ -43,8 +63,5 @@ export function mergeTables(
   const text = [...tables]
     .map(([name, { chains, lines }]) => [`*${name}`, ...chains, ...lines, 'COMMIT', ''].join('\n'))
     .join('')
-  return [
-    ...own.filter(({ tool }) => tool !== 'iptables'),
-    { tool: 'iptables', text, span: texts[0]?.span ?? span },
-  ]
+  return [...own.filter((each) => each.tool !== tool), { tool, text, span: texts[0]?.span ?? span }]
 }

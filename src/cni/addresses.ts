@@ -1,13 +1,20 @@
 // Addresses that plugins take out of a node's range.
-import { type Ipv4, ipv4From } from '../net/address.ts'
+import { type IpAddress, ipv4From, isIpv4 } from '../net/address.ts'
 import { type Prefix, prefixOf } from '../net/prefix.ts'
 
-/** The n-th address of an IPv4 range; 0 is the address of the range itself. */
-export function nthAddress(range: Prefix, index: number): Ipv4 {
-  return ipv4From((range.address as number) + index)
+/** The n-th address of a range; 0 is the address of the range itself. */
+export function nthAddress({ address }: Prefix, index: number): IpAddress {
+  if (isIpv4(address)) return ipv4From(address + index)
+  const [first, second, third, last] = address
+  return [first, second, third, last + index]
 }
 
 /** One host as a prefix. */
-export function hostPrefix(address: Ipv4): Prefix {
-  return prefixOf(address, 32)
+export function hostPrefix(address: IpAddress): Prefix {
+  return prefixOf(address, isIpv4(address) ? 32 : 128)
+}
+
+/** Everywhere, in the family of an address. */
+export function everywhere(address: IpAddress): Prefix {
+  return isIpv4(address) ? prefixOf(ipv4From(0), 0) : prefixOf([0, 0, 0, 0], 0)
 }

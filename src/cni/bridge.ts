@@ -2,25 +2,29 @@
 // each of the others, as an administrator or a cloud's route table would.
 import { formatPrefix } from '../net/prefix.ts'
 import { bridgeHosts, bridgeName } from './bridge-port.ts'
+import { type CniFamily, familiesOf } from './family.ts'
 import { type CniCluster, type CniHost, type CniNode, emptyHost, podsOn, underlayMtu } from './plan.ts'
 import { portmapHost } from './portmap.ts'
 
 /** Routes to the ranges of all other nodes through their addresses. */
-export function nodeRoutes(cluster: CniCluster, node: CniNode): CniHost {
+export function nodeRoutes(
+  cluster: CniCluster,
+  node: CniNode,
+  families: readonly CniFamily[] = familiesOf(cluster),
+): CniHost {
   const own = node.underlay
   if (own === undefined) return emptyHost(node.name)
   return {
     ...emptyHost(node.name),
-    routes: cluster.nodes.flatMap((other) => {
-      const { underlay } = other
-      if (other === node || underlay === undefined) return []
-      return other.blocks.map((prefix) => ({
-        prefix,
-        type: 'unicast' as const,
-        via: underlay.address,
-        device: own.device,
-      }))
-    }),
+    routes: families.flatMap((family) =>
+      cluster.nodes.flatMap((other) => {
+        const via = family.underlay(other)
+        if (other === node || via === undefined || family.underlay(node) === undefined) return []
+        return family
+          .blocks(other)
+          .map((prefix) => ({ prefix, type: 'unicast' as const, via, device: own.device }))
+      }),
+    ),
   }
 }
 
@@ -35,7 +39,12 @@ export function planBridge(cluster: CniCluster): readonly CniHost[] {
       range: () => (range === undefined ? '0.0.0.0/0' : formatPrefix(range)),
     })
     return [
-      ...bridgeHosts(node, pods, { mtu, hairpin: true, masquerade: cluster.masquerade, podRoutes: [] }),
+      ...bridgeHosts(node, pods, familiesOf(cluster), {
+        mtu,
+        hairpin: true,
+        masquerade: cluster.masquerade,
+        podRoutes: [],
+      }),
       nodeRoutes(cluster, node),
       ...(ports === undefined ? [] : [ports]),
     ]

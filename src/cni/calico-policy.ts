@@ -1,5 +1,6 @@
 // Felix's chains for workloads, as small as they get: dispatch by device, one chain for each direction of a pod, and one
 // profile that allows everything. A verdict travels as a mark: 0x10000 means accepted.
+import { type CniFamily, tableOf } from './family.ts'
 import type { CniPod, CniTable } from './plan.ts'
 
 const accepted = '0x10000/0x10000'
@@ -10,7 +11,7 @@ function podChain(pod: CniPod, direction: 'fw' | 'tw'): string {
   return `cali-${direction}-${pod.hostDevice}`
 }
 
-function podRules(pod: CniPod, direction: 'fw' | 'tw'): readonly string[] {
+function podRules(pod: CniPod, direction: 'fw' | 'tw', family: 4 | 6): readonly string[] {
   const chain = podChain(pod, direction)
   const list = `cali-${direction === 'fw' ? 'pro' : 'pri'}-${profile}`
   return [
@@ -21,7 +22,11 @@ function podRules(pod: CniPod, direction: 'fw' | 'tw'): readonly string[] {
     ...(direction === 'fw'
       ? [
           `-A ${chain} -p udp -m comment --comment "Drop VXLAN encapped packets originating in workloads" -m multiport --dports 4789 -j DROP`,
-          `-A ${chain} -p 4 -m comment --comment "Drop IPinIP encapped packets originating in workloads" -j DROP`,
+          ...(family === 4
+            ? [
+                `-A ${chain} -p 4 -m comment --comment "Drop IPinIP encapped packets originating in workloads" -j DROP`,
+              ]
+            : []),
         ]
       : []),
     `-A ${chain} -j ${list}`,
@@ -30,8 +35,33 @@ function podRules(pod: CniPod, direction: 'fw' | 'tw'): readonly string[] {
   ]
 }
 
+/** ICMPv6 that a pod needs of its router whatever its policies: listener messages, solicitations, advertisements. */
+const routerTypes = [130, 131, 132, 133, 135, 136]
+
+/** Where IPv4 has a sysctl: sources of pods are checked by their way back. */
+function reversePathTable(): CniTable {
+  return {
+    table: 'raw',
+    family: 6,
+    chains: ['cali-PREROUTING'],
+    rules: [
+      '-A PREROUTING -j cali-PREROUTING',
+      '-A cali-PREROUTING -j MARK --set-xmark 0x0/0xf0000',
+      '-A cali-PREROUTING -i cali+ -j MARK --set-xmark 0x40000/0x40000',
+      '-A cali-PREROUTING -m mark --mark 0x40000/0x40000 -m rpfilter --validmark --invert -j DROP',
+    ],
+  }
+}
+
+/** The tables of a node with these pods: filter, and for IPv6 raw. */
+export function policyTables(pods: readonly CniPod[], family: CniFamily): readonly CniTable[] {
+  const own = pods.filter((pod) => family.address(pod) !== undefined)
+  const filter = tableOf(family, policyTable(own, family.family))
+  return family.family === 4 ? [filter] : [reversePathTable(), filter]
+}
+
 /** The filter table of a node with these pods. */
-export function policyTable(pods: readonly CniPod[]): CniTable {
+function policyTable(pods: readonly CniPod[], family: 4 | 6): CniTable {
   const dispatch = (direction: 'fw' | 'tw'): readonly string[] => {
     const chain = direction === 'fw' ? 'cali-from-wl-dispatch' : 'cali-to-wl-dispatch'
     const device = direction === 'fw' ? '-i' : '-o'
@@ -57,6 +87,11 @@ export function policyTable(pods: readonly CniPod[]): CniTable {
       '-A FORWARD -j cali-FORWARD',
       `-A FORWARD -m comment --comment "Policy explicitly accepted packet." -m mark --mark ${accepted} -j ACCEPT`,
       '-A cali-INPUT -i cali+ -g cali-wl-to-host',
+      ...(family === 4
+        ? []
+        : routerTypes.map(
+            (type) => `-A cali-wl-to-host -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`,
+          )),
       '-A cali-wl-to-host -j cali-from-wl-dispatch',
       '-A cali-wl-to-host -m comment --comment "Configured DefaultEndpointToHostAction" -j ACCEPT',
       '-A cali-FORWARD -j MARK --set-xmark 0x0/0xe0000',
@@ -68,7 +103,7 @@ export function policyTable(pods: readonly CniPod[]): CniTable {
       `-A cali-pri-${profile} -m mark --mark ${accepted} -j RETURN`,
       `-A cali-pro-${profile} -j MARK --set-xmark ${accepted}`,
       `-A cali-pro-${profile} -m mark --mark ${accepted} -j RETURN`,
-      ...pods.flatMap((pod) => [...podRules(pod, 'fw'), ...podRules(pod, 'tw')]),
+      ...pods.flatMap((pod) => [...podRules(pod, 'fw', family), ...podRules(pod, 'tw', family)]),
     ],
   }
 }

@@ -4,6 +4,7 @@ import { formatPrefix } from '../net/prefix.ts'
 import { hostPrefix, nthAddress } from './addresses.ts'
 import { nodeRoutes } from './bridge.ts'
 import { bridgeHosts, bridgeName } from './bridge-port.ts'
+import { type CniFamily, familiesOf, forwardingOf, multicastOf, tableOf } from './family.ts'
 import {
   type CniCluster,
   type CniHost,
@@ -18,58 +19,55 @@ import { portmapHost } from './portmap.ts'
 /** FLANNEL_VNI and the port of the Linux default. */
 const vni = 1
 const port = 8472
-const deviceName = 'flannel.1'
-/** Outer IPv4, UDP, VXLAN, inner Ethernet. */
-const vxlanBytes = 50
+const deviceNames = { 4: 'flannel.1', 6: 'flannel-v6.1' } as const
+/** Outer IP, UDP, VXLAN, inner Ethernet. The MTU of pods is made of the first, whatever their family. */
+const vxlanBytes = { 4: 50, 6: 70 } as const
 
 /** pkg/backend/vxlan: the device has the range's own address, so that routes through it are on the wire. */
-function vxlanHost(cluster: CniCluster, node: CniNode): CniHost {
+function vxlanHost(cluster: CniCluster, node: CniNode, family: CniFamily): CniHost {
   const { underlay } = node
-  const [range] = node.blocks
-  if (underlay === undefined || range === undefined) return emptyHost(node.name)
-  const others = cluster.nodes.filter((other) => other !== node)
+  const local = family.underlay(node)
+  const [range] = family.blocks(node)
+  if (underlay === undefined || local === undefined || range === undefined) return emptyHost(node.name)
+  const device = deviceNames[family.family]
+  const others = cluster.nodes.flatMap((other) => {
+    const remote = family.underlay(other)
+    if (other === node || remote === undefined) return []
+    return [{ blocks: family.blocks(other), mac: other.macOf(device), remote }]
+  })
   return {
     ...emptyHost(node.name),
     devices: [
       {
-        name: deviceName,
-        mac: node.macOf(deviceName),
-        mtu: underlay.mtu - vxlanBytes,
+        name: device,
+        mac: node.macOf(device),
+        mtu: underlay.mtu - vxlanBytes[family.family],
         addresses: [hostPrefix(nthAddress(range, 0))],
-        kind: { type: 'vxlan', vni, port, local: underlay.address, lower: underlay.device },
+        kind: { type: 'vxlan', vni, port, local, lower: underlay.device },
       },
     ],
-    routes: others.flatMap((other) =>
-      other.blocks.map((prefix) => ({
+    routes: others.flatMap(({ blocks }) =>
+      blocks.map((prefix) => ({
         prefix,
         type: 'unicast' as const,
         via: nthAddress(prefix, 0),
-        device: deviceName,
+        device,
         onlink: true as const,
       })),
     ),
-    neighbours: others.flatMap((other) =>
-      other.blocks.map((prefix) => ({
-        address: nthAddress(prefix, 0),
-        mac: other.macOf(deviceName),
-        device: deviceName,
-        state: 'permanent' as const,
-      })),
+    neighbours: others.flatMap(({ blocks, mac }) =>
+      blocks.map((prefix) => ({ address: nthAddress(prefix, 0), mac, device, state: 'permanent' as const })),
     ),
-    fdb: others.flatMap((other) =>
-      other.underlay === undefined
-        ? []
-        : [{ mac: other.macOf(deviceName), device: deviceName, remote: other.underlay.address }],
-    ),
+    fdb: others.map(({ mac, remote }) => ({ mac, device, remote })),
   }
 }
 
 const comment = '-m comment --comment "flanneld masq"'
 
 /** pkg/trafficmngr/iptables: masquerade what leaves the cluster, never what stays in it. */
-function masqueradeTable(all: string, own: string): CniTable {
+function masqueradeTable(family: CniFamily, all: string, own: string): CniTable {
   const chain = 'FLANNEL-POSTRTG'
-  return {
+  return tableOf(family, {
     table: 'nat',
     chains: [chain],
     rules: [
@@ -78,15 +76,15 @@ function masqueradeTable(all: string, own: string): CniTable {
       `-A ${chain} -s ${own} -d ${all} ${comment} -j RETURN`,
       `-A ${chain} -s ${all} -d ${own} ${comment} -j RETURN`,
       `-A ${chain} ! -s ${all} -d ${own} ${comment} -j RETURN`,
-      `-A ${chain} -s ${all} ! -d 224.0.0.0/4 ${comment} -j MASQUERADE`,
+      `-A ${chain} -s ${all} ! -d ${multicastOf(family)} ${comment} -j MASQUERADE`,
       `-A ${chain} ! -s ${all} -d ${all} ${comment} -j MASQUERADE`,
     ],
-  }
+  })
 }
 
-function forwardTable(all: string): CniTable {
+function forwardTable(family: CniFamily, all: string): CniTable {
   const forward = '-m comment --comment "flanneld forward"'
-  return {
+  return tableOf(family, {
     table: 'filter',
     chains: ['FLANNEL-FWD'],
     rules: [
@@ -94,31 +92,43 @@ function forwardTable(all: string): CniTable {
       `-A FLANNEL-FWD -s ${all} ${forward} -j ACCEPT`,
       `-A FLANNEL-FWD -d ${all} ${forward} -j ACCEPT`,
     ],
-  }
+  })
+}
+
+/** The rules of a family on a node. */
+function familyTables(cluster: CniCluster, node: CniNode, family: CniFamily): readonly CniTable[] {
+  const all = formatPrefix(family.podCidr)
+  const [range] = family.blocks(node)
+  const own = range === undefined ? all : formatPrefix(range)
+  return [...(cluster.masquerade ? [masqueradeTable(family, all, own)] : []), forwardTable(family, all)]
 }
 
 /** What the cluster's hosts get; a host may appear several times. */
 export function planFlannel(cluster: CniCluster): readonly CniHost[] {
   const isVxlan = cluster.routing === 'vxlan'
-  const all = formatPrefix(cluster.podCidr)
+  const families = familiesOf(cluster)
   return cluster.nodes.flatMap((node) => {
     const pods = podsOn(cluster, node)
-    const [range] = node.blocks
-    const own = range === undefined ? all : formatPrefix(range)
-    const mtu = underlayMtu(node) - (isVxlan && node.underlay !== undefined ? vxlanBytes : 0)
+    const [range = cluster.podCidr] = node.blocks
+    const mtu = underlayMtu(node) - (isVxlan && node.underlay !== undefined ? vxlanBytes[4] : 0)
     const tables: CniHost = {
       ...emptyHost(node.name),
-      sysctls: [{ key: 'net.ipv4.conf.all.forwarding', value: 1 }],
-      tables: [...(cluster.masquerade ? [masqueradeTable(all, own)] : []), forwardTable(all)],
+      sysctls: families.map(forwardingOf),
+      tables: families.flatMap((family) => familyTables(cluster, node, family)),
     }
-    const ports = portmapHost(node.name, pods, { device: () => bridgeName, range: () => own })
+    const ports = portmapHost(node.name, pods, {
+      device: () => bridgeName,
+      range: () => formatPrefix(range),
+    })
     return [
-      isVxlan ? vxlanHost(cluster, node) : nodeRoutes(cluster, node),
-      ...bridgeHosts(node, pods, {
+      ...(isVxlan
+        ? families.map((family) => vxlanHost(cluster, node, family))
+        : [nodeRoutes(cluster, node, families)]),
+      ...bridgeHosts(node, pods, families, {
         mtu,
         hairpin: true,
         masquerade: false,
-        podRoutes: [{ prefix: cluster.podCidr, type: 'unicast' }],
+        podRoutes: families.map(({ podCidr }) => ({ prefix: podCidr, type: 'unicast' })),
       }),
       tables,
       ...(ports === undefined ? [] : [ports]),

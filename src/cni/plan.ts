@@ -1,7 +1,7 @@
 // What a network plugin is told of a cluster, and what it installs: plain lists of devices, routes, neighbours, forwarding
 // entries, sysctls and rules. Nothing here acts; whoever boots a machine carries the lists out with the kernel's own
 // administrative calls, so that everything a plugin does can be printed.
-import type { Ipv4 } from '../net/address.ts'
+import type { IpAddress, Ipv4, Ipv6 } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
 
@@ -9,9 +9,18 @@ import type { Prefix } from '../net/prefix.ts'
 export interface CniNode {
   readonly name: string
   /** The device and address that other nodes reach it by; absent on a cluster of one node without a net. */
-  readonly underlay: { readonly device: string; readonly address: Ipv4; readonly mtu: number } | undefined
+  readonly underlay:
+    | {
+        readonly device: string
+        readonly address: Ipv4
+        /** Absent where the device has none: IPv6 of pods stays on the node. */
+        readonly address6?: Ipv6
+        readonly mtu: number
+      }
+    | undefined
   /** Ranges that this node's pods have: one for bridge and flannel, any number of blocks for Calico. */
   readonly blocks: readonly Prefix[]
+  readonly blocks6: readonly Prefix[]
   /** The MAC address of a device that the plugin makes. */
   readonly macOf: (device: string) => Mac
 }
@@ -20,6 +29,8 @@ export interface CniPod {
   readonly name: string
   readonly node: string
   readonly address: Ipv4
+  /** Pods have IPv4, or both. */
+  readonly address6?: Ipv6
   readonly mac: Mac
   /** The host's end of its veth pair. */
   readonly hostDevice: string
@@ -42,6 +53,8 @@ export interface CniCluster {
   readonly masquerade: boolean
   /** All pods of the cluster. */
   readonly podCidr: Prefix
+  /** Absent when no pod has an IPv6 address. */
+  readonly podCidr6?: Prefix
   readonly nodes: readonly CniNode[]
   readonly pods: readonly CniPod[]
 }
@@ -63,7 +76,7 @@ export interface CniDevice {
         readonly type: 'vxlan'
         readonly vni: number
         readonly port: number
-        readonly local: Ipv4
+        readonly local: IpAddress
         readonly lower: string
       }
     | { readonly type: 'ipip' }
@@ -73,7 +86,7 @@ export interface CniRoute {
   readonly prefix: Prefix
   /** `blackhole` has neither gateway nor device. */
   readonly type: 'unicast' | 'blackhole'
-  readonly via?: Ipv4
+  readonly via?: IpAddress
   readonly device?: string
   readonly onlink?: true
   /** `scope link`: the destination is on the wire. */
@@ -83,7 +96,7 @@ export interface CniRoute {
 }
 
 export interface CniNeighbour {
-  readonly address: Ipv4
+  readonly address: IpAddress
   readonly mac: Mac
   readonly device: string
   /** `learned`: what a cluster that has been running knows; left out where neighbours are cold. */
@@ -94,12 +107,14 @@ export interface CniFdb {
   readonly mac: Mac
   readonly device: string
   /** vxlan: the host behind which the address is. Absent: a port of the bridge, learned. */
-  readonly remote?: Ipv4
+  readonly remote?: IpAddress
 }
 
 /** Rules of one table: chains to make, rules to append (`-A ...`) or insert (`-I ...`). */
 export interface CniTable {
-  readonly table: 'nat' | 'filter'
+  readonly table: 'raw' | 'nat' | 'filter'
+  /** Of ip6tables. */
+  readonly family?: 6
   readonly chains: readonly string[]
   readonly rules: readonly string[]
 }

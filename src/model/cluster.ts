@@ -2,7 +2,7 @@
 // identity (names, MAC addresses) of what the plugin will make. What the plugin installs is not known here: whoever checks
 // a file hands in a planner that completes the world.
 import type { Span } from '../base/text.ts'
-import type { Ipv4 } from '../net/address.ts'
+import type { Ipv4, Ipv6 } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
 import type { NamespaceModel, World } from './model.ts'
@@ -17,6 +17,8 @@ export interface ClusterModel {
   readonly masquerade: boolean
   /** The range of all pods. */
   readonly podCidr: Prefix
+  /** Absent when no pod has an IPv6 address. */
+  readonly podCidr6?: Prefix
   readonly nodes: readonly ClusterNodeModel[]
   readonly pods: readonly ClusterPodModel[]
   /** Pods that steps add, with what the file says of them. */
@@ -27,9 +29,17 @@ export interface ClusterModel {
 export interface ClusterNodeModel {
   readonly name: string
   /** What other nodes reach it by; undefined for a node without a device on a net. */
-  readonly underlay: { readonly device: string; readonly address: Ipv4; readonly mtu: number } | undefined
-  /** Ranges of its pods: one /24, or the /26 blocks of Calico. */
+  readonly underlay:
+    | {
+        readonly device: string
+        readonly address: Ipv4
+        readonly address6?: Ipv6
+        readonly mtu: number
+      }
+    | undefined
+  /** Ranges of its pods: one /24, or the /26 blocks of Calico; of IPv6 one /64, or blocks of /122. */
   readonly blocks: readonly Prefix[]
+  readonly blocks6: readonly Prefix[]
   /** MAC addresses of the devices that the plugin makes. */
   readonly macs: ReadonlyMap<string, Mac>
   /** The node as the file says it, without what the plugin installs. */
@@ -40,6 +50,8 @@ export interface ClusterPodModel {
   readonly name: string
   readonly node: string
   readonly address: Ipv4
+  /** Pods have IPv4, or both. */
+  readonly address6?: Ipv6
   readonly mac: Mac
   /** The host's end of its veth pair. */
   readonly hostDevice: string

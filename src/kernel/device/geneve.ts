@@ -111,7 +111,8 @@ function wayOf(dev: NetDevice, skb: Skb): Way | undefined {
     ttl: ttl === 0 ? undefined : ttl,
     tos: state.tos === 'inherit' ? innerTos(skb) : state.tos,
     dontFragment: state.df === 'set' || (state.df === 'inherit' && innerDontFragment(skb)),
-    checksum: state.udpcsum,
+    // geneve_nl2info(): a remote of IPv6 has checksums
+    checksum: state.udpcsum || !isIpv4(state.remote),
     options: noOptions,
   }
 }

@@ -21,7 +21,7 @@ export interface VxlanConfig {
   readonly ttl?: number | 'inherit'
   readonly tos?: number | 'inherit'
   readonly df?: 'unset' | 'set' | 'inherit'
-  /** Off with `noudpcsum` (and with `udp6zerocsumtx`). */
+  /** Off with `noudpcsum`, which speaks of IPv4 alone. */
   readonly udpcsum?: boolean
   /** ARP is answered from the neighbour table instead of being sent. */
   readonly proxy?: boolean

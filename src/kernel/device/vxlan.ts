@@ -52,7 +52,8 @@ function wayTo(dev: NetDevice, skb: Skb, remote: VxlanRemote): Way {
     ttl: state.ttl === 'inherit' ? innerTtl(skb) : state.ttl,
     tos: state.tos === 'inherit' ? innerTos(skb) : state.tos,
     dontFragment: df === 'set' || (df === 'inherit' && innerDontFragment(skb)),
-    checksum: state.udpcsum,
+    // VXLAN_F_UDP_ZERO_CSUM_TX is for IPv4; over IPv6 only udp6zerocsumtx would leave it out
+    checksum: state.udpcsum || !isIpv4(remote.address),
   }
 }
 

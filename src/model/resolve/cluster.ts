@@ -1,6 +1,6 @@
 // `cluster none { cni flannel }` with its nodes and pods, resolved: options, ranges, addresses. What does not fit is said
 // here; nothing is resolved for clusters of agents whose engines do not exist yet.
-import { type Ipv4, isIpv4 } from '../../net/address.ts'
+import { type IpAddress, type Ipv4, type Ipv6, isIpv4, isLinkLocal, sameIp } from '../../net/address.ts'
 import { covers, formatPrefix, networkOf, type Prefix, prefixOf } from '../../net/prefix.ts'
 import type { Cluster, HostPort, Pod } from '../../syntax/ast.ts'
 import type { ClusterCni, ClusterModel, ClusterNodeModel, ClusterPodModel } from '../cluster.ts'
@@ -31,7 +31,9 @@ export function readCluster(
   })
   const all = [...pods, ...late.map(({ pod }) => pod)]
   const podCidr = readPodCidr(cluster, all, scope)
-  podsFit(all, podCidr, cni, scope)
+  const podCidr6 = readPodCidr6(cluster, all, scope)
+  podsFit(all, four(podCidr, cni), scope)
+  if (podCidr6 !== undefined) podsFit(all, six(podCidr6, cni), scope)
   const nodes = [...entities.hosts.values()].flatMap((host) => {
     const bare = host.kind === 'node' ? namespaces.get(host.name) : undefined
     return bare === undefined ? [] : [readNode(host, bare, all, cni)]
@@ -41,6 +43,7 @@ export function readCluster(
     routing: readRouting(cluster, cni, scope),
     masquerade: readMasquerade(cluster, cni),
     podCidr,
+    ...(podCidr6 === undefined ? {} : { podCidr6 }),
     nodes,
     pods,
     late,
@@ -82,11 +85,11 @@ function readPod(pod: Pod, cni: ClusterCni, scope: Scope): ClusterPodModel | und
   const draft = scope.entities.hosts.get(pod.name.text)
   const eth0 = draft?.devices.get('eth0')
   if (draft?.kind !== 'pod' || eth0 === undefined) return undefined
-  const six = eth0.addresses.find(({ prefix }) => !isIpv4(prefix.address))
-  if (six !== undefined) notYet(six.word.span, `an IPv6 address of a pod with ${cni}`, scope.report)
+  const address6 = eth0.addresses.find(({ prefix }) => !isIpv4(prefix.address))
   const address = eth0.addresses.find(({ prefix }) => isIpv4(prefix.address))?.prefix.address
   if (address === undefined) {
-    if (six === undefined && !eth0.isMisread)
+    if (address6 !== undefined) notYet(address6.word.span, 'a pod without an IPv4 address', scope.report)
+    else if (!eth0.isMisread)
       scope.report(
         mistake('S143', pod.name.span, `pod \`${pod.name.text}\` has no address`, {
           hint: `write it behind the node: \`pod ${pod.name.text} on ${pod.node.text} 10.244.1.10\``,
@@ -98,6 +101,7 @@ function readPod(pod: Pod, cni: ClusterCni, scope: Scope): ClusterPodModel | und
     name: pod.name.text,
     node: pod.node.text,
     address: address as Ipv4,
+    ...(address6 === undefined ? {} : { address6: address6.prefix.address as Ipv6 }),
     mac: eth0.mac,
     hostDevice: hostDeviceOf(cni, pod.name.text),
     hostPorts: pod.items
@@ -116,30 +120,67 @@ function readHostPort(item: HostPort, scope: Scope): ClusterPodModel['hostPorts'
   return { protocol: item.protocol ?? 'tcp', port, target, address: address as Ipv4 | undefined }
 }
 
-/** `pod-cidr`, else the /16 around the first pod. */
-function readPodCidr(cluster: Cluster, pods: readonly ClusterPodModel[], scope: Scope): Prefix {
-  const word = optionValue(optionsOf(cluster), 'pod-cidr')
-  const given = word === undefined ? undefined : prefixIn(word, scope.report)
-  if (given !== undefined) return networkOf(given)
-  const [first] = pods
-  return networkOf(prefixOf(first?.address ?? (0x0af4_0000 as Ipv4), 16))
+/** `pod-cidr` of a family. */
+function givenCidr(cluster: Cluster, family: 4 | 6, scope: Scope): Prefix | undefined {
+  const words = optionOf(optionsOf(cluster), 'pod-cidr')?.values ?? []
+  const read = words.flatMap((word) => prefixIn(word, scope.report) ?? [])
+  const found = read.find(({ address }) => isIpv4(address) === (family === 4))
+  return found && networkOf(found)
 }
 
-/** Pods lie in the cluster's range; with a bridge, those of one node in one /24. */
-function podsFit(pods: readonly ClusterPodModel[], podCidr: Prefix, cni: ClusterCni, scope: Scope): void {
+/** `pod-cidr`, else the /16 around the first pod. */
+function readPodCidr(cluster: Cluster, pods: readonly ClusterPodModel[], scope: Scope): Prefix {
+  const [first] = pods
+  return givenCidr(cluster, 4, scope) ?? networkOf(prefixOf(first?.address ?? (0x0af4_0000 as Ipv4), 16))
+}
+
+/** The range of IPv6, else the /48 around the first pod that has such an address; none without any. */
+function readPodCidr6(cluster: Cluster, pods: readonly ClusterPodModel[], scope: Scope): Prefix | undefined {
+  const first = pods.find(({ address6 }) => address6 !== undefined)?.address6
+  return first === undefined ? undefined : (givenCidr(cluster, 6, scope) ?? networkOf(prefixOf(first, 48)))
+}
+
+const blockLength = {
+  4: { flannel: 24, bridge: 24, calico: 26 },
+  6: { flannel: 64, bridge: 64, calico: 122 },
+} as const
+
+/** The pods of a cluster as one family sees them. */
+interface Family {
+  readonly podCidr: Prefix
+  readonly cni: ClusterCni
+  readonly length: number
+  readonly address: (pod: ClusterPodModel) => IpAddress | undefined
+}
+
+function four(podCidr: Prefix, cni: ClusterCni): Family {
+  return { podCidr, cni, length: blockLength[4][cni], address: (pod) => pod.address }
+}
+
+function six(podCidr: Prefix, cni: ClusterCni): Family {
+  return { podCidr, cni, length: blockLength[6][cni], address: (pod) => pod.address6 }
+}
+
+/** Pods lie in the cluster's range; with a bridge, those of one node in one range of the node. */
+function podsFit(pods: readonly ClusterPodModel[], family: Family, scope: Scope): void {
+  const { podCidr, cni } = family
   for (const pod of pods) {
-    const word = scope.entities.hosts.get(pod.name)?.devices.get('eth0')?.addresses[0]?.word
-    if (word === undefined) continue
-    if (!covers(podCidr, pod.address)) {
+    const address = family.address(pod)
+    const word = scope.entities.hosts
+      .get(pod.name)
+      ?.devices.get('eth0')
+      ?.addresses.find(({ prefix }) => address !== undefined && sameIp(prefix.address, address))?.word
+    if (word === undefined || address === undefined) continue
+    if (!covers(podCidr, address)) {
       const hint = `give the cluster a wider \`pod-cidr\`, or the pod an address in ${formatPrefix(podCidr)}`
       scope.report(mistakeIn('S105', word, `\`${word.text}\` is not in the cluster's range`, { hint }))
       continue
     }
     const [block] = blocksOf(
       pods.filter((other) => other.node === pod.node),
-      cni,
+      family,
     )
-    if (cni === 'calico' || block === undefined || covers(block, pod.address)) continue
+    if (cni === 'calico' || block === undefined || covers(block, address)) continue
     scope.report(
       mistakeIn('S105', word, `\`${word.text}\` is not in the range of node \`${pod.node}\``, {
         hint: `the other pods of \`${pod.node}\` are in ${formatPrefix(block)}`,
@@ -148,12 +189,18 @@ function podsFit(pods: readonly ClusterPodModel[], podCidr: Prefix, cni: Cluster
   }
 }
 
-const blockLength = { flannel: 24, bridge: 24, calico: 26 } as const
-
 /** The blocks that pods of one node take, in order of the pods. */
-function blocksOf(pods: readonly ClusterPodModel[], cni: ClusterCni): readonly Prefix[] {
-  const blocks = pods.map((pod) => networkOf(prefixOf(pod.address, blockLength[cni])))
-  return blocks.filter((block, index) => blocks.findIndex((each) => each.address === block.address) === index)
+function blocksOf(
+  pods: readonly ClusterPodModel[],
+  { length, address }: Pick<Family, 'length' | 'address'>,
+): readonly Prefix[] {
+  const blocks = pods.flatMap((pod) => {
+    const own = address(pod)
+    return own === undefined ? [] : [networkOf(prefixOf(own, length))]
+  })
+  return blocks.filter(
+    (block, index) => blocks.findIndex((each) => sameIp(each.address, block.address)) === index,
+  )
 }
 
 function readNode(
@@ -163,11 +210,17 @@ function readNode(
   cni: ClusterCni,
 ): ClusterNodeModel {
   const pods = all.filter((pod) => pod.node === host.name)
-  const blocks = blocksOf(pods, cni)
+  const own = (family: 4 | 6): readonly Prefix[] => {
+    const address = (pod: ClusterPodModel): IpAddress | undefined =>
+      family === 4 ? pod.address : pod.address6
+    const blocks = blocksOf(pods, { length: blockLength[family][cni], address })
+    return cni === 'calico' ? blocks : blocks.slice(0, 1)
+  }
   return {
     name: host.name,
     underlay: underlayOf(host),
-    blocks: cni === 'calico' ? blocks : blocks.slice(0, 1),
+    blocks: own(4),
+    blocks6: own(6),
     bare,
     macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
   }
@@ -176,7 +229,13 @@ function readNode(
 function underlayOf(host: HostDraft): ClusterNodeModel['underlay'] {
   for (const device of host.devices.values()) {
     const found = device.net === undefined ? undefined : firstFour(device)
-    if (found !== undefined) return { device: device.name, address: found, mtu: mtuOf(device) }
+    const address6 = device.addresses.find(
+      ({ prefix }) => !isIpv4(prefix.address) && !isLinkLocal(prefix.address),
+    )?.prefix.address as Ipv6 | undefined
+    if (found !== undefined) {
+      const base = { device: device.name, address: found, mtu: mtuOf(device) }
+      return address6 === undefined ? base : { ...base, address6 }
+    }
   }
   return undefined
 }

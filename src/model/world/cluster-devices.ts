@@ -30,8 +30,8 @@ export function hostDeviceOf(cni: ClusterCni, pod: string): string {
 
 const nodeDevices: Readonly<Record<ClusterCni, readonly string[]>> = {
   bridge: ['cni0'],
-  flannel: ['cni0', 'flannel.1'],
-  calico: ['vxlan.calico', 'tunl0'],
+  flannel: ['cni0', 'flannel.1', 'flannel-v6.1'],
+  calico: ['vxlan.calico', 'vxlan-v6.calico', 'tunl0'],
 }
 
 /** Calico gives the same address to the host's end of every pair. */
