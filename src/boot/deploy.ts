@@ -10,6 +10,7 @@ import { type CniCluster, type CniDevice, type CniHost, emptyHost, joinHosts } f
 import type { ClusterModel } from '../model/cluster.ts'
 import type { DeviceModel, NamespaceModel, RouteModel, World } from '../model/model.ts'
 import { prefixOf } from '../net/prefix.ts'
+import { deployCilium } from './cilium-deploy.ts'
 import { mergeTables } from './tables.ts'
 
 const planners = { bridge: planBridge, flannel: planFlannel, calico: planCalico } as const
@@ -39,7 +40,8 @@ function planOf(cluster: ClusterModel): ReadonlyMap<string, CniHost> {
 
 /** A world with what its cluster's plugin installs. What the file says itself wins: it is there first. */
 export function deployWorld(world: World): World {
-  const { cluster } = world
+  const { cluster, cilium } = world
+  if (cilium !== undefined) return deployCilium(cilium, world)
   return cluster === undefined ? world : { ...world, namespaces: deployCluster(cluster, world.namespaces) }
 }
 

@@ -1,7 +1,6 @@
 // Rules of the file and rules of a plugin in one text: iptables-restore replaces a table as a whole, so each may stand in it
 // only once.
 import type { Span } from '../base/text.ts'
-import type { CniTable } from '../cni/plan.ts'
 import type { RulesetModel } from '../model/ruleset.ts'
 
 interface Table {
@@ -24,16 +23,25 @@ function readTables(text: string, tables: Map<string, Table>): void {
   }
 }
 
-/** The rules of a host and of its plugin as one text for each family; texts of other tools stay as they are. */
+/** Rules that somebody adds to one table of one family. */
+interface AddedTable {
+  /** IPv4 where it is absent. */
+  readonly family?: 4 | 6
+  readonly table: string
+  readonly chains: readonly string[]
+  readonly rules: readonly string[]
+}
+
+/** The rules of a host and of its plugin or agent as one text for each family; texts of other tools stay as they are. */
 export function mergeTables(
   own: readonly RulesetModel[],
-  added: readonly CniTable[],
+  added: readonly AddedTable[],
   span: Span,
 ): readonly RulesetModel[] {
   const four = mergeFamily(
     'iptables',
     own,
-    added.filter(({ family }) => family === undefined),
+    added.filter(({ family }) => family !== 6),
     span,
   )
   return mergeFamily(
@@ -47,7 +55,7 @@ export function mergeTables(
 function mergeFamily(
   tool: 'iptables' | 'ip6tables',
   own: readonly RulesetModel[],
-  added: readonly CniTable[],
+  added: readonly AddedTable[],
   span: Span,
 ): readonly RulesetModel[] {
   if (added.length === 0) return own

@@ -45,6 +45,21 @@ function walk(folder: string, found: string[]): void {
   }
 }
 
+/** The files that a path names, sorted; `*` in its last part stands for any characters. */
+export function filesLike(cwd: string, path: string): string[] {
+  const slash = path.lastIndexOf('/')
+  const [folder, last] = [path.slice(0, slash + 1), path.slice(slash + 1)]
+  if (!last.includes('*')) return existsSync(resolve(cwd, path)) ? [path] : []
+  const parts = last.split('*').map((part) => part.replace(/[.\\+?^${}()|[\]]/g, '\\$&'))
+  const pattern = new RegExp(`^${parts.join('.*')}$`)
+  const full = resolve(cwd, folder === '' ? '.' : folder)
+  if (!existsSync(full)) return []
+  return readdirSync(full)
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => `${folder}${name}`)
+}
+
 /** The text of a file, or why there is none (`permission denied`). */
 export function readText(cwd: string, path: string): Source | { readonly problem: string } {
   try {

@@ -1,14 +1,14 @@
 // A spec with everything it imports: read, parsed, checked. All mistakes of all files come at once.
 import type { Checked, Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
-import { deployWorld } from '../boot/deploy.ts'
+import { clusterKnowledge } from '../boot/clusters.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
 import { xdpRefusals } from '../boot/xdp-refusals.ts'
 import { check, importPath } from '../model/check.ts'
 import type { Model } from '../model/model.ts'
 import type { File } from '../syntax/ast.ts'
 import { parse } from '../syntax/parse.ts'
-import { readText } from './files.ts'
+import { filesLike, readText } from './files.ts'
 
 /** Loads a spec by its path. A file that cannot be read is a diagnostic without a place of its own. */
 export function load(cwd: string, path: string): Checked<Model> {
@@ -20,11 +20,27 @@ export function load(cwd: string, path: string): Checked<Model> {
   const problems: Diagnostic[] = []
   follow(cwd, parsed.value, path, imports, problems)
   if (problems.length > 0) return { ok: false, diagnostics: [...parsed.diagnostics, ...problems] }
-  const checked = check({ main: parsed.value, imports }, rulesetMistakes, deployWorld)
+  const manifests = manifestFiles(cwd, [parsed.value, ...imports.values()])
+  const checked = check({ main: parsed.value, imports, manifests }, rulesetMistakes, clusterKnowledge)
   const diagnostics = [...parsed.diagnostics, ...checked.diagnostics]
   const refused = checked.ok ? xdpRefusals(checked.value) : []
   if (refused.length > 0) return { ok: false, diagnostics: [...diagnostics, ...refused] }
   return { ...checked, diagnostics }
+}
+
+/** The files that `manifest "deploy/*.yaml"` names, by the path beside the file that says it. */
+function manifestFiles(cwd: string, files: readonly File[]): ReadonlyMap<string, readonly Source[]> {
+  const found = new Map<string, readonly Source[]>()
+  for (const file of files) {
+    const nested = file.items.flatMap((item) => (item.kind === 'topology' ? item.items : []))
+    for (const item of [...file.items, ...nested]) {
+      if (item.kind !== 'manifest' || item.text.form === 'block') continue
+      const path = importPath(file.span.source.name, item.text.text)
+      const sources = filesLike(cwd, path).map((name) => readText(cwd, name))
+      found.set(path, sources.filter((each) => !('problem' in each)) as readonly Source[])
+    }
+  }
+  return found
 }
 
 /** Parses what a file imports, and what that imports; a missing file is left to the checks, which know its place. */

@@ -40,6 +40,23 @@ function table(rows: readonly Row[]): void {
   })
 }
 
+describe('clusters of Cilium', () => {
+  const cilium = (items: string, rest = ''): string =>
+    file({ topology: `cluster cilium 1.19 { ${items} }`, rest })
+  table([
+    ['S146', undefined, cilium('', 'manifest """\nkind: <|WRONG|>\n"""')],
+    ...(['S147', 'S148', 'S149', 'S150', 'S151'] as const).map(
+      (code): Row => [code, undefined, cilium(`set <|wrong.${code}|> = true`)],
+    ),
+    [
+      'S105',
+      'the other pods of `host` are in 10.0.1.0/24',
+      file({ topology: 'cluster cilium 1.19; pod a on host 10.0.1.10; pod b on host <|10.0.2.10|>' }),
+    ],
+    ['S143', undefined, file({ topology: 'cluster cilium 1.19; pod <|a|> on host' })],
+  ])
+})
+
 describe('tunnels and rule sets', () => {
   table([
     [

@@ -10,6 +10,7 @@ import type { Pod, Scenario } from '../syntax/ast.ts'
 import { addressesInUse } from './checks/addresses-in-use.ts'
 import { attachmentsFit } from './checks/attachments-fit.ts'
 import { caseTables } from './checks/case-tables.ts'
+import { ciliumClusters } from './checks/cilium-clusters.ts'
 import { clusterWords } from './checks/cluster-words.ts'
 import { devicesAreWhole } from './checks/devices-are-whole.ts'
 import { engineMissing } from './checks/engine-missing.ts'
@@ -32,7 +33,7 @@ import { scenariosDoSomething } from './checks/scenarios-do-something.ts'
 import { variablesAreKnown } from './checks/variables-are-known.ts'
 import { vethPairs } from './checks/veth-pairs.ts'
 import { xdpAttaches } from './checks/xdp-attaches.ts'
-import { type ClusterPlanner, planNothing } from './cluster.ts'
+import { type ClusterKnowledge, type ClusterPlanner, knowNothing } from './cluster.ts'
 import { once } from './diagnose.ts'
 import type { Model, ScenarioModel } from './model.ts'
 import { type CaseDraft, itemsOf, readCases } from './resolve/cases.ts'
@@ -42,6 +43,7 @@ import { type RulesetReader, readNoRulesets } from './ruleset.ts'
 import { fill, type Lookup, variablesIn } from './words/fill.ts'
 import { readEntities } from './world/entities.ts'
 import { type Files, type Linked, link } from './world/link.ts'
+import { manifestPods, manifestsOf } from './world/manifests.ts'
 
 export { type Files, importPath } from './world/link.ts'
 
@@ -76,21 +78,22 @@ const worldChecks: readonly WorldCheck[] = [
 
 /**
  * Checks a file with its imports. All mistakes are reported, in the order of the text. `readRulesets` finds the mistakes in
- * texts of other tools (`iptables`, `ipset`); without it they are accepted as they are. `planCluster` completes a world
- * with what a CNI plugin installs; it is asked only for worlds without mistakes.
+ * texts of other tools (`iptables`, `ipset`); without it they are accepted as they are. `clusters` knows what manifests,
+ * plugins and agents are.
  */
 export function check(
   files: Files,
   readRulesets: RulesetReader = readNoRulesets,
-  planCluster: ClusterPlanner = planNothing,
+  clusters: ClusterKnowledge = knowNothing,
 ): Checked<Model> {
   const diagnostics: Diagnostic[] = []
   const report = once((diagnostic) => diagnostics.push(diagnostic))
   const linked = link(files, report)
   for (const rule of textChecks) rule(linked, report)
   const isSound = (): boolean => diagnostics.every(({ severity }) => severity !== 'error')
-  const plan: ClusterPlanner = (world) => (isSound() ? planCluster(world) : world)
-  const worlds = worldsOf(linked, report, { rules: [...worldChecks, rulesetsParse(readRulesets)], plan })
+  const plan: ClusterPlanner = (world) => (isSound() ? clusters.plan(world) : world)
+  const rules = [...worldChecks, rulesetsParse(readRulesets), ciliumClusters(clusters)]
+  const worlds = worldsOf({ linked, files }, report, { rules, plan, readManifest: clusters.readManifest })
   const scenarios = linked.scenarios.map((scenario) => readScenario(scenario, worlds))
   for (const { cases } of scenarios)
     for (const each of cases) changedRulesetsParse(each, readRulesets, report)
@@ -123,26 +126,34 @@ function latePodsOf({ scenarios }: Linked): readonly Pod[] {
 
 /** Gives the world for the values of a case. Cases whose values do not reach into the topology share one. */
 function worldsOf(
-  linked: Linked,
+  { linked, files }: { readonly linked: Linked; readonly files: Files },
   report: Report,
-  { rules, plan }: { readonly rules: readonly WorldCheck[]; readonly plan: ClusterPlanner },
+  known: {
+    readonly rules: readonly WorldCheck[]
+    readonly plan: ClusterPlanner
+    readonly readManifest: ClusterKnowledge['readManifest']
+  },
 ): (lookup: Lookup) => WorldDraft {
-  const known = new Map<string, WorldDraft>()
+  const made = new Map<string, WorldDraft>()
   const variables = new Set<string>()
   const late = latePodsOf(linked)
-  for (const node of [linked.topology, late, linked.programs.map((each) => each.syntax)]) {
+  for (const node of [linked.topology, linked.manifests, late, linked.programs.map((each) => each.syntax)]) {
     for (const part of variablesIn(node)) variables.add(part.name)
   }
   return (lookup) => {
     const key = JSON.stringify([...variables].map((name) => lookup(name)?.text ?? null))
-    const found = known.get(key)
+    const found = made.get(key)
     if (found !== undefined) return found
-    const entities = readEntities(linked, fill(linked.topology, lookup), report, fill(late, lookup))
+    const written = fill(linked.topology, lookup)
+    const manifests = manifestsOf(fill(linked.manifests, lookup), written, files)
+    const isCilium = written.some((item) => item.kind === 'cluster' && item.type === 'cilium')
+    const items = isCilium ? [...written, ...manifestPods(manifests, written, known.readManifest)] : written
+    const entities = readEntities(linked, items, report, fill(late, lookup))
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))
-    const read = readWorld({ entities, report }, programs)
-    for (const rule of rules) rule(read, report)
-    const world = { ...read, world: plan(read.world) }
-    known.set(key, world)
+    const read = readWorld({ entities, report }, programs, manifests)
+    for (const rule of known.rules) rule(read, report)
+    const world = { ...read, world: known.plan(read.world) }
+    made.set(key, world)
     return world
   }
 }

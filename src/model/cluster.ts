@@ -1,8 +1,9 @@
 // A cluster whose pods a CNI plugin connects, as far as the language knows it: who is in it, what the options say, and the
 // identity (names, MAC addresses) of what the plugin will make. What the plugin installs is not known here: whoever checks
 // a file hands in a planner that completes the world.
-import type { Span } from '../base/text.ts'
-import type { Ipv4, Ipv6 } from '../net/address.ts'
+import type { Diagnostic } from '../base/diagnostic.ts'
+import type { Source, Span } from '../base/text.ts'
+import type { IpAddress, Ipv4, Ipv6 } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
 import type { NamespaceModel, World } from './model.ts'
@@ -64,8 +65,126 @@ export interface ClusterPodModel {
   readonly span: Span
 }
 
+/** `cluster cilium 1.19 { ... }` as the file says it, without anything that an agent decides. */
+export interface CiliumModel {
+  /** `1.19`, or undefined where none stands there. */
+  readonly version: string | undefined
+  /** The head of the statement. */
+  readonly span: Span
+  readonly options: readonly CiliumOption[]
+  readonly nodes: readonly CiliumNodeModel[]
+  readonly pods: readonly CiliumPodModel[]
+  readonly policies: readonly PolicyModel[]
+  readonly manifests: readonly ManifestText[]
+}
+
+/** One setting: a word of the language, a Helm value or a flag of the agent. */
+export interface CiliumOption {
+  readonly form: 'word' | 'helm' | 'flag'
+  readonly key: string
+  readonly values: readonly string[]
+  readonly keySpan: Span
+  readonly valueSpan: Span
+}
+
+export interface CiliumNodeModel {
+  readonly name: string
+  readonly kernel: string | undefined
+  /** Devices with addresses, in the order of the file. */
+  readonly devices: readonly {
+    readonly name: string
+    readonly mac: Mac
+    readonly mtu: number
+    readonly addresses: readonly Prefix[]
+  }[]
+  /** One range for each family that its pods have. */
+  readonly podCidrs: readonly Prefix[]
+  /** MAC addresses of the devices that the agent makes. */
+  readonly macs: ReadonlyMap<string, Mac>
+  readonly span: Span
+}
+
+export interface CiliumPodModel {
+  readonly name: string
+  readonly namespace: string
+  readonly node: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly serviceAccount: string
+  readonly hostNetwork: boolean
+  readonly addresses: readonly IpAddress[]
+  readonly mac: Mac
+  readonly hostDevice: string
+  readonly hostMac: Mac
+  readonly span: Span
+}
+
+/** `policy NAME on LABELS { ... }`. */
+export interface PolicyModel {
+  readonly name: string
+  readonly selector: Readonly<Record<string, string>>
+  readonly rules: readonly {
+    readonly direction: 'ingress' | 'egress'
+    readonly decision: 'allow' | 'deny'
+    readonly labels: Readonly<Record<string, string>>
+    /** Entities and CIDRs. */
+    readonly peers: readonly string[]
+    readonly protocol: 'tcp' | 'udp' | 'sctp' | 'icmp' | undefined
+    readonly ports: readonly string[]
+  }[]
+  readonly span: Span
+}
+
+/** The text of a manifest, and where its first character stands. */
+export interface ManifestText {
+  readonly text: string
+  readonly source: Source
+  readonly start: number
+}
+
+/** A pod of a manifest: what the language has to know to name it. Offsets are in the manifest's text. */
+export interface ManifestPod {
+  readonly name: string
+  readonly namespace: string
+  readonly node: string | undefined
+  readonly nodeSelector: Readonly<Record<string, string>>
+  readonly addresses: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly serviceAccount: string
+  readonly hostNetwork: boolean
+  readonly start: number
+  readonly end: number
+}
+
+/** What is wrong with a manifest, at offsets in its text. */
+export interface ManifestMistake {
+  readonly severity: 'error' | 'warning' | 'later'
+  readonly start: number
+  readonly end: number
+  readonly message: string
+  readonly hint?: string
+}
+
+export interface ManifestReading {
+  readonly pods: readonly ManifestPod[]
+  readonly nodeLabels: ReadonlyMap<string, Readonly<Record<string, string>>>
+  readonly mistakes: readonly ManifestMistake[]
+}
+
+/** What is known of clusters outside of the language: handed in by who checks a file. */
+export interface ClusterKnowledge {
+  readonly readManifest: (text: string) => ManifestReading
+  /** What the agents of a world's cluster refuse or remark. */
+  readonly examine: (cluster: CiliumModel) => readonly Diagnostic[]
+  /** Completes a world with everything that its cluster's plugin or agents install; asked only for worlds without mistakes. */
+  readonly plan: ClusterPlanner
+}
+
 /** Completes a world with everything that its cluster's plugin installs. */
 export type ClusterPlanner = (world: World) => World
 
-/** Nothing is known of plugins: the world stays as it is. */
-export const planNothing: ClusterPlanner = (world) => world
+/** Nothing is known: manifests are not read, the world stays as it is. */
+export const knowNothing: ClusterKnowledge = {
+  readManifest: () => ({ pods: [], nodeLabels: new Map(), mistakes: [] }),
+  examine: () => [],
+  plan: (world) => world,
+}

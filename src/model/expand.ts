@@ -33,6 +33,7 @@ export function expandWorld(world: World): string {
     world.segments.map((net) => `  net ${net.name} ${net.prefixes.map(formatPrefix).join(' ')}`),
     ...world.namespaces.map((host) => hostLines(host, warm.get(host.name) ?? [])),
     ...world.programs.map(programLines),
+    (world.notes ?? []).map((note) => `  # ${note}`),
   ].filter((lines) => lines.length > 0)
   return `topology {\n${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n}\n`
 }
@@ -55,6 +56,9 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
     ...host.devices.flatMap((device) => device.addresses.flatMap((prefix) => kernelRoutes(prefix, device))),
     ...host.routes.map(routeLine),
+    ...(host.localRulePriority === undefined
+      ? []
+      : [`# rule pref ${host.localRulePriority} lookup local   in place of pref 0`]),
     ...host.rules.map(ruleLine),
     ...host.entries.map(neighbourLine),
     ...host.fdb.map(fdbLine),
@@ -62,6 +66,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.listens.map(listenLine),
     ...(host.cgroup ?? []).map(({ hook, program }) => `${hook} ${program}`),
     ...(host.rulesets ?? []).flatMap(rulesetLines),
+    ...(host.notes ?? []).map((note) => `# ${note}`),
   ]
   return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']
 }
@@ -102,8 +107,9 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...device.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
   ]
   const head = words.join(' ')
-  if (inside.length === 0) return [`${head}   # ifindex ${ifindex}`]
-  return [`${head} {   # ifindex ${ifindex}`, ...inside.map((line) => `  ${line}`), '}']
+  const remark = `# ifindex ${ifindex}${device.noarp === true ? ', noarp' : ''}`
+  if (inside.length === 0) return [`${head}   ${remark}`]
+  return [`${head} {   ${remark}`, ...inside.map((line) => `  ${line}`), '}']
 }
 
 /** What differs from the defaults of iproute2. */

@@ -11,7 +11,7 @@ import type { Prefix } from '../net/prefix.ts'
 import type { NeighbourState } from '../syntax/ast.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
-import type { ClusterModel } from './cluster.ts'
+import type { CiliumModel, ClusterModel } from './cluster.ts'
 import type { CgroupSkbHook, ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import type { Step } from './step.ts'
@@ -61,6 +61,10 @@ export interface World {
   readonly programs: readonly ProgramModel[]
   /** `cluster none` with a CNI plugin. */
   readonly cluster?: ClusterModel
+  /** `cluster cilium`. */
+  readonly cilium?: CiliumModel
+  /** What a cluster's agents agreed on, for `scn expand`. */
+  readonly notes?: readonly string[]
   /** Names for addresses in traces, in order of declaration: hosts, then services. */
   readonly bindings: readonly { readonly name: string; readonly addresses: readonly IpAddress[] }[]
 }
@@ -91,6 +95,10 @@ export interface NamespaceModel {
   readonly listens: readonly ListenModel[]
   /** Programs of the cgroup that the sockets of this host are in, in order. */
   readonly cgroup?: readonly CgroupModel[]
+  /** Where the rule of the table local stands, if an agent moved it. */
+  readonly localRulePriority?: number
+  /** What an agent decided for this host, for `scn expand`. */
+  readonly notes?: readonly string[]
   /** Texts of iptables, ip6tables and ipset; absent where there are none. */
   readonly rulesets?: readonly RulesetModel[]
   readonly span: Span
@@ -164,6 +172,8 @@ export interface DeviceModel {
   readonly peer?: { readonly namespace: string; readonly device: string }
   /** A port of this bridge. */
   readonly master?: string
+  /** IFF_NOARP: neighbours are not asked for. */
+  readonly noarp?: boolean
   readonly hairpin: boolean
   readonly isolated: boolean
   /** A port: `flood off`, `nolearning`; both are on where they are absent. */

@@ -34,6 +34,16 @@ export function helm(span: ast.Span, key: ast.Word, value: ast.Word): ast.Settin
   return { kind: 'setting', span, form: 'helm', key, value }
 }
 
+/** `dns-answer www.example.com 192.0.2.1 192.0.2.2`: the name is the first value. */
+export function dnsAnswer(
+  span: ast.Span,
+  name: string,
+  domain: ast.Word,
+  addresses: readonly ast.Word[],
+): ast.Option {
+  return { kind: 'option', span, name, values: [domain, ...addresses] }
+}
+
 export function flag(span: ast.Span, key: ast.Word, value: ast.Word): ast.Setting {
   return { kind: 'setting', span, form: 'flag', key, value }
 }

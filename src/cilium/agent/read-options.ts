@@ -48,6 +48,14 @@ function unknownKey({ form, key }: WrittenSetting, index: number): OptionProblem
   return { ...at, severity: 'error', message: what, ...(hint === undefined ? {} : { hint }) }
 }
 
+/** Settings whose devices the simulated kernel does not have yet. */
+const enginesToCome: Readonly<Record<string, (value: string) => string | undefined>> = {
+  encryption: (value) => (value === 'off' ? undefined : `encryption by ${value}`),
+  'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
+  'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
+  'datapath-mode': (value) => (value === 'veth' || value === 'off' ? undefined : 'a netkit device'),
+}
+
 /** Settings of a version. The last one with a name counts. */
 export function readOptions(
   written: readonly WrittenSetting[],
@@ -87,6 +95,8 @@ export function readOptions(
       })
       return
     }
+    const engine = enginesToCome[option.flag]?.(value)
+    if (engine !== undefined) problems.push({ index, part: 'key', severity: 'later', message: engine })
     const own = settingValue(option, value)
     if (own === undefined) {
       const known = knownValues(option)

@@ -18,7 +18,7 @@ import { ciliumPolicyEntries } from './policy/from-cilium.ts'
 import { networkPolicyEntries } from './policy/from-kubernetes.ts'
 import type { Parser } from './policy/l4.ts'
 import { resultantCidrs } from './policy/resultant-cidrs.ts'
-import type { Selector } from './policy/selector.ts'
+import { type Selector, selects } from './policy/selector.ts'
 import { SelectorCache } from './policy/selector-cache.ts'
 import type { AgentCluster, AgentPod } from './told.ts'
 
@@ -35,6 +35,10 @@ export interface Registry {
   readonly cache: SelectorCache
   readonly proxyPort: (parser: Parser, ingress: boolean, listener: string) => number
   readonly cookie: (log: string) => number
+  /** Policies that select none of these endpoints, by their origin. */
+  readonly idlePolicies: (
+    endpoints: readonly { readonly kind: string; readonly identity: Identity }[],
+  ) => readonly string[]
 }
 
 /** The range of ports that the agent gives to listeners of its proxy (pkg/proxy). */
@@ -142,6 +146,7 @@ export function makeRegistry(cluster: AgentCluster): Registry {
     cache: new SelectorCache(identities),
     proxyPort: proxyPorts(entries),
     cookie: cookies(entries),
+    idlePolicies: (endpoints) => idlePolicies(entries, endpoints),
   }
 }
 
@@ -164,4 +169,21 @@ function proxyPorts(entries: readonly PolicyEntry[]): Registry['proxyPort'] {
 function cookies(entries: readonly PolicyEntry[]): Registry['cookie'] {
   const logs = [...new Set(entries.flatMap(({ log }) => log ?? []))].sort()
   return (log) => logs.indexOf(log) + 1
+}
+
+function idlePolicies(
+  entries: readonly PolicyEntry[],
+  endpoints: Parameters<Registry['idlePolicies']>[0],
+): readonly string[] {
+  const sets = new Map(endpoints.map((each) => [`${each.kind} ${labelsKey(each.identity.labels)}`, each]))
+  const used = new Set<string>()
+  for (const { subject, node, origin } of entries) {
+    if (used.has(origin)) continue
+    for (const { kind, identity } of sets.values()) {
+      if ((kind === 'host') !== node || !selects(subject, identity.labels)) continue
+      used.add(origin)
+      break
+    }
+  }
+  return [...new Set(entries.map(({ origin }) => origin))].filter((origin) => !used.has(origin))
 }

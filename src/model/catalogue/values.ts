@@ -113,4 +113,49 @@ export const valueCodes = {
     example: 'iptables """\n*filter\n-A INPUT -p tcp --dport http -j DORP\nCOMMIT\n"""',
     better: 'iptables """\n*filter\n-A INPUT -p tcp -m tcp --dport 80 -j DROP\nCOMMIT\n"""',
   },
+  S146: {
+    title: 'a manifest that Kubernetes refuses',
+    explanation:
+      'Manifests are read as kubectl and the API server read them: closed lists of kinds and fields, values of the right type, blanks ' +
+      'and no tabs. Policies are also checked as the agent checks them: what it refuses would never be enforced. A warning: it is ' +
+      'accepted, but does not do what it seems to say.',
+    example: 'manifest """\nkind: NetworkPolicy\nspec: { podSelektor: {} }\n"""',
+    better: 'manifest """\nkind: NetworkPolicy\nspec: { podSelector: {} }\n"""',
+  },
+  S147: {
+    title: 'an option that Cilium does not have',
+    explanation:
+      'A cluster’s options are the words of the language, values of the Helm chart and flags of cilium-agent. Helm takes any value ' +
+      'silently; here an unknown one is a mistake, because a setting without effect misleads.',
+    example: 'cluster cilium 1.19 { set bpf.masqerade = true }',
+    better: 'cluster cilium 1.19 { set bpf.masquerade = true }',
+  },
+  S148: {
+    title: 'options with which the agent does not start',
+    explanation:
+      'cilium-agent refuses options that contradict each other or that the kernel cannot carry out, and says why. The sentence is its own.',
+    example: 'cluster cilium 1.19 { auto-direct-node-routes on }     # and a tunnel',
+    better: 'cluster cilium 1.19 { routing native; auto-direct-node-routes on }',
+  },
+  S149: {
+    title: 'a fallback of the agent',
+    explanation:
+      'The agent starts, but works in another way than asked for, because of the kernel or of other options. The warning is its own log line.',
+    example: 'cluster cilium 1.19 { kube-proxy-replacement on }     # host routing stays in the stack',
+    better: 'cluster cilium 1.19 { kube-proxy-replacement on; bpf-masquerade on }',
+  },
+  S150: {
+    title: 'a version that is not followed exactly',
+    explanation:
+      'Cilium 1.10 and 1.19 are followed exactly. Another version behaves as the nearer of the two.',
+    example: 'cluster cilium 1.18 { }',
+    better: 'cluster cilium 1.19 { }',
+  },
+  S151: {
+    title: 'a policy without effect',
+    explanation:
+      'A policy that selects no pod, or rules about one port that exclude each other, is accepted by the API server and enforces nothing.',
+    example: 'policy p on app=wbe { ingress deny }     # no pod has this label',
+    better: 'policy p on app=web { ingress deny }',
+  },
 } as const satisfies Readonly<Record<string, CodePage>>

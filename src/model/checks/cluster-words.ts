@@ -18,6 +18,8 @@ const values: Readonly<Record<string, readonly string[]>> = {
   'l7-proxy': ['envoy', 'off'],
   encryption: ['wireguard', 'ipsec', 'off'],
   'monitor-aggregation': ['none', 'low', 'medium', 'maximum'],
+  'policy-enforcement': ['default', 'always', 'never'],
+  'policy-deny-response': ['none', 'icmp'],
   cni: ['bridge', 'flannel', 'calico', 'ptp', 'none'],
   'kube-proxy-replacement': onOff,
   'bpf-masquerade': onOff,

@@ -7,18 +7,26 @@ import type { ProgramDraft } from '../resolve/program.ts'
 import { hookFamily, isCgroupSkb } from '../resolve/program.ts'
 import { headSpan, notYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
-import { clusterCni } from '../world/cluster-devices.ts'
+import { podConnection } from '../world/cluster-devices.ts'
 import { isMachine } from '../world/entities.ts'
 
 /** Clusters, pods, services, policies, manifests, rulesets of some tools, netkit, wireguard, cgroup hooks and objects. */
 export function engineMissing({ entities, programs }: WorldDraft, report: Report): void {
-  const connected = clusterCni(entities.clusters) !== undefined
+  const connection = podConnection(entities.clusters)
+  const connected = connection !== undefined
+  const isCilium = connection === 'cilium'
   for (const item of entities.items) {
-    if (!connected || (item.kind !== 'cluster' && item.kind !== 'pod')) topologyItem(item, report)
+    const isKnown = isCilium && (item.kind === 'policy' || item.kind === 'manifest')
+    if (!isKnown && (!connected || (item.kind !== 'cluster' && item.kind !== 'pod')))
+      topologyItem(item, report)
+    // the agents' decisions are known; the programs that carry them out are not there yet
+    if (isCilium && item.kind === 'cluster') topologyItem(item, report)
     if (!isMachine(item)) continue
-    for (const each of item.items) if (!connected || each.kind !== 'hostport') hostItem(each, report)
+    for (const each of item.items)
+      if (!connected || isCilium || each.kind !== 'hostport') hostItem(each, report)
   }
-  for (const item of entities.linked.manifests) notYet(keyword(item.span, 'manifest'), 'a manifest', report)
+  if (!isCilium)
+    for (const item of entities.linked.manifests) notYet(keyword(item.span, 'manifest'), 'a manifest', report)
   for (const program of programs) programType(program, report)
 }
 

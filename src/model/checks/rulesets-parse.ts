@@ -6,21 +6,16 @@ import { mistake } from '../diagnose.ts'
 import type { CaseModel } from '../model.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../ruleset.ts'
+import { blockStart } from '../world/manifests.ts'
 
 const quotes = 3
-
-/** Where the block's text begins in the file: behind the quotes, and behind the line break that follows them. */
-function contentStart({ source, start }: Span): number {
-  const blank = /^[ \t]*\r?\n/.exec(source.text.slice(start + quotes))
-  return start + quotes + (blank?.[0].length ?? 0)
-}
 
 /** The words that a mistake is about. */
 function place(ruleset: RulesetModel, { line, column, length }: RulesetMistake): Span {
   const { source, start: first, end } = ruleset.span
   // a block of the language has no lines of a text
   if (!source.text.startsWith('"""', first)) return ruleset.span
-  let at = contentStart(ruleset.span)
+  let at = blockStart(ruleset.span)
   for (let passed = 1; passed < line; passed += 1) {
     const next = source.text.indexOf('\n', at)
     if (next === -1 || next >= end) break

@@ -100,8 +100,8 @@ function deviceOf(
   if (piece.text === '..') return {}
   const known =
     host === undefined || host.devices.has(piece.text) || piece.text === 'lo' || isOpen(piece.word)
-  if (known || isMadeByAgent(host, piece.text, scope)) return { device: piece.text }
-  const hint = didYouMean(piece.text, [...deviceNames(host, scope), ...hostStages])
+  if (known || isMadeByAgent(host, scope)) return { device: piece.text }
+  const hint = didYouMean(piece.text, [...deviceNames(host), ...hostStages])
   scope.report(mistakeIn('S118', piece.word, `\`${host.name}\` has no device \`${piece.text}\``, { hint }))
   return 'unknown'
 }

@@ -5,7 +5,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { isOpen } from '../words/fill.ts'
-import { clusterCni } from '../world/cluster-devices.ts'
+import { podConnection } from '../world/cluster-devices.ts'
 import type { DeviceDraft, Entities, HostDraft } from '../world/entities.ts'
 
 export interface Scope {
@@ -45,33 +45,15 @@ export function deviceNamed(
 }
 
 /**
- * Whether a device of a host may be made by an agent or a CNI plugin rather than by the file: `n1/cilium_vxlan`,
- * `n1/lxc-web`, `n1/cni0`. What exactly they make is known when their engines exist.
+ * Whether devices of a host may be made by a CNI plugin whose engine does not exist yet: `n1/cni0`. Of the others it is
+ * known what they make.
  */
-export function isMadeByAgent(host: HostDraft, device: string, { entities }: Scope): boolean {
+export function isMadeByAgent(host: HostDraft, { entities }: Scope): boolean {
   if (host.kind !== 'node' || entities.clusters.length === 0) return false
-  if (clusterCni(entities.clusters) !== undefined) return false // its devices are known
-  if (!entities.clusters.some((cluster) => cluster.type === 'cilium')) return true
-  if (agentDevices.has(device)) return true
-  const owner = device.startsWith('lxc-') ? entities.hosts.get(device.slice(4)) : undefined
-  return owner?.kind === 'pod' && owner.node === host.name
+  return podConnection(entities.clusters) === undefined // otherwise its devices are known
 }
 
-const agentDevices: ReadonlySet<string> = new Set([
-  'cilium_host',
-  'cilium_net',
-  'cilium_vxlan',
-  'cilium_geneve',
-  'cilium_wg0',
-  'cilium_ipip4',
-  'cilium_ipip6',
-  'lxc_health',
-])
-
 /** The devices that a place on a host may name, for suggestions. */
-export function deviceNames(host: HostDraft, { entities }: Scope): readonly string[] {
-  const own = [...host.devices.keys(), 'lo']
-  if (host.kind !== 'node' || !entities.clusters.some((cluster) => cluster.type === 'cilium')) return own
-  const pods = entities.pods.filter((pod) => pod.node.text === host.name).map((pod) => `lxc-${pod.name.text}`)
-  return [...own, ...agentDevices, ...pods]
+export function deviceNames(host: HostDraft): readonly string[] {
+  return [...host.devices.keys(), 'lo']
 }

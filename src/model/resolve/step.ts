@@ -16,7 +16,7 @@ import { fill } from '../words/fill.ts'
 import { durationIn, numberIn, ranges } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
-import { clusterCni } from '../world/cluster-devices.ts'
+import { clusterCni, podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { type FlowStep, readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
@@ -190,7 +190,7 @@ function readRepeat(
 
 /** A pod whose cluster has no engine yet. */
 function isUnconnected(host: HostDraft, { entities }: Scope): boolean {
-  return host.kind === 'pod' && clusterCni(entities.clusters) === undefined
+  return host.kind === 'pod' && podConnection(entities.clusters) === undefined
 }
 
 function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
@@ -209,7 +209,7 @@ function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
     draft.steps.push({ kind: 'delete', namespace: host.name, span })
     return
   }
-  if (isMadeByAgent(host, second.text, scope)) return
+  if (isMadeByAgent(host, scope)) return
   if (deviceNamed(second, host, scope) !== undefined) {
     draft.steps.push({ kind: 'delete', namespace: host.name, device: second.text, span })
   }

@@ -2,12 +2,14 @@
 // every case whose columns do not reach into the topology.
 import { isLinkLocal, isLoopback } from '../../net/address.ts'
 import type { Attachment, HostItem } from '../../syntax/ast.ts'
+import type { ManifestText } from '../cluster.ts'
 import type { CgroupModel, NamespaceModel, RouteModel, RuleModel, World } from '../model.ts'
 import type { RulesetModel } from '../ruleset.ts'
 import type { Step } from '../step.ts'
 import { sysctlIn } from '../words/sysctls.ts'
-import { clusterCni } from '../world/cluster-devices.ts'
+import { podConnection } from '../world/cluster-devices.ts'
 import { addressesOf, type Entities, type HostDraft } from '../world/entities.ts'
+import { readCilium } from './cilium.ts'
 import { readCluster } from './cluster.ts'
 import { programNameOf, readDeviceModel } from './device.ts'
 import { readFdb, readListen, readNeighbour } from './host-items.ts'
@@ -28,14 +30,17 @@ export interface WorldDraft {
 export function readWorld(
   scope: Scope,
   programs: readonly { name: string; syntax: ProgramDraft['syntax'] }[],
+  manifests: readonly ManifestText[] = [],
 ): WorldDraft {
   const { entities } = scope
   const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
-  const connected = clusterCni(entities.clusters) !== undefined
+  const connected = podConnection(entities.clusters) !== undefined
   const hosts = [...entities.hosts.values()].filter((host) => host.kind !== 'pod' || connected)
   const defaults = readDefaults(scope)
   const all = hosts.map((host) => readNamespace(host, defaults, scope))
-  const cluster = readCluster(scope, new Map(all.map((host) => [host.name, host])))
+  const byName = new Map(all.map((host) => [host.name, host]))
+  const cluster = readCluster(scope, byName)
+  const cilium = readCilium(scope, byName, manifests)
   const late = new Set(entities.latePods.map((pod) => pod.name.text))
   const namespaces = late.size === 0 ? all : all.filter(({ name }) => !late.has(name))
   const named = [...entities.hosts.values()].map((host) => ({
@@ -47,6 +52,7 @@ export function readWorld(
     namespaces,
     programs: drafts.flatMap((draft) => draft.model ?? []),
     ...(cluster === undefined ? {} : { cluster }),
+    ...(cilium === undefined ? {} : { cilium }),
     bindings: named.filter((binding) => binding.addresses.length > 0),
   }
   return { entities, scope, programs: drafts, world }
@@ -127,7 +133,7 @@ interface Defaults {
 function readDefaults(scope: Scope): Defaults {
   const { entities } = scope
   const stated =
-    clusterCni(entities.clusters) === undefined ? [] : entities.clusters.flatMap(({ items: own }) => own)
+    podConnection(entities.clusters) === undefined ? [] : entities.clusters.flatMap(({ items: own }) => own)
   const everywhere = [...entities.items, ...stated]
   const items = entities.items.filter((item) => item.kind === 'sysctl')
   const cluster = stated.filter((item) => item.kind === 'sysctl')

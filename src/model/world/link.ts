@@ -3,6 +3,7 @@
 // copied as text, so every message still points into the file that somebody wrote.
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
+import type { Source } from '../../base/text.ts'
 import type { File, Import, Manifest, Program, Scenario, TopologyItem } from '../../syntax/ast.ts'
 import { mistake, warning } from '../diagnose.ts'
 
@@ -10,6 +11,8 @@ export interface Files {
   readonly main: File
   /** Every file reached through imports, by the name that `importPath` gives. */
   readonly imports: ReadonlyMap<string, File>
+  /** The files that a `manifest "PATH"` names, by the path as `importPath` gives it. */
+  readonly manifests?: ReadonlyMap<string, readonly Source[]>
 }
 
 /** A program with a name that no other program has. */

@@ -1,0 +1,166 @@
+// What Cilium's agents install becomes part of the world, as if the file had said it: devices, addresses, routes, rules,
+// sysctls, iptables chains, and the namespace of each node's health endpoint. What the file says itself wins.
+import type { Span } from '../base/text.ts'
+import { type ClusterState, decide } from '../cilium/agent/agent.ts'
+import { describeAgent, describeIdentities } from '../cilium/agent/describe.ts'
+import { planAgent } from '../cilium/agent/plan/node.ts'
+import type { DevicePlan, HostPlan, RoutePlan, RulePlan } from '../cilium/agent/plan/plan.ts'
+import type { CiliumModel } from '../model/cluster.ts'
+import type { DeviceModel, NamespaceModel, RouteModel, RuleModel, World } from '../model/model.ts'
+import { toldCluster } from './cilium-told.ts'
+import { mergeTables } from './tables.ts'
+
+const decided = new WeakMap<CiliumModel, ClusterState>()
+
+/** The decisions of a cluster's agents. Made once for each model. */
+export function decisionsOf(model: CiliumModel): ClusterState {
+  const known = decided.get(model) ?? decide(toldCluster(model).cluster)
+  decided.set(model, known)
+  return known
+}
+
+/** A world with everything that the agents of its cluster install. */
+export function deployCilium(model: CiliumModel, world: World): World {
+  const state = decisionsOf(model)
+  const plans = new Map(
+    state.agents.flatMap((agent) => planAgent(agent, state)).map((plan) => [plan.name, plan]),
+  )
+  const notes = new Map(state.agents.map((agent) => [agent.node.name, describeAgent(agent)]))
+  const known = new Set(world.namespaces.map(({ name }) => name))
+  const hosts = world.namespaces.map((host) => {
+    const plan = plans.get(host.name)
+    const own = notes.get(host.name)
+    const deployed = plan === undefined ? host : deployHost(host, plan)
+    return own === undefined ? deployed : { ...deployed, notes: own }
+  })
+  const made = state.agents.flatMap(({ node }) => {
+    const home = world.namespaces.find(({ name }) => name === node.name)
+    return [...plans.values()]
+      .filter(
+        (plan) =>
+          !known.has(plan.name) &&
+          plan.devices.some(({ kind }) => kind.type === 'veth' && kind.peer.host === node.name),
+      )
+      .flatMap((plan) => (home === undefined ? [] : [deployHost(emptyNamespace(plan.name, home), plan)]))
+  })
+  return { ...world, namespaces: [...hosts, ...made], notes: describeIdentities(state) }
+}
+
+/** A namespace that an agent makes on a node. */
+function emptyNamespace(name: string, home: NamespaceModel): NamespaceModel {
+  return {
+    name,
+    kind: 'netns',
+    node: home.name,
+    mute: false,
+    neighbours: home.neighbours,
+    devices: [],
+    routes: [],
+    rules: [],
+    entries: [],
+    fdb: [],
+    sysctls: [],
+    listens: [],
+    span: home.span,
+    ...(home.kernel === undefined ? {} : { kernel: home.kernel }),
+  }
+}
+
+function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
+  const { span } = host
+  const known = new Set(host.devices.map(({ name }) => name))
+  const stated = new Set(host.sysctls.map(({ key }) => key))
+  const sets =
+    plan.sets.length === 0 ? [] : [{ tool: 'ipset' as const, text: `${plan.sets.join('\n')}\n`, span }]
+  const rulesets = [...sets, ...mergeTables(host.rulesets ?? [], plan.tables, span)]
+  return {
+    ...host,
+    devices: [
+      ...host.devices,
+      ...plan.devices.filter(({ name }) => !known.has(name)).map((device) => deviceModel(device, span)),
+    ],
+    routes: [...host.routes, ...plan.routes.map((route) => routeModel(route, span))],
+    rules: [...host.rules, ...plan.rules.map((rule) => ruleModel(rule, span))],
+    entries: [
+      ...host.entries,
+      ...(host.neighbours === 'warm' ? plan.learned : []).map((each) => ({
+        ...each,
+        state: 'reachable' as const,
+        span,
+      })),
+    ],
+    sysctls: [
+      ...plan.sysctls.filter(({ key }) => !stated.has(key)).map((setting) => ({ ...setting, span })),
+      ...host.sysctls,
+    ],
+    ...(rulesets.length === 0 ? {} : { rulesets }),
+    ...(plan.localRulePriority === undefined ? {} : { localRulePriority: plan.localRulePriority }),
+  }
+}
+
+function deviceModel(device: DevicePlan, span: Span): DeviceModel {
+  const { name, mac, mtu, addresses, noarp, kind } = device
+  const base = {
+    name,
+    mac,
+    mtu,
+    addresses,
+    up: true,
+    hairpin: false,
+    isolated: false,
+    attachments: [],
+    sysctls: [],
+    span,
+    ...(noarp === true ? { noarp } : {}),
+  }
+  if (kind.type === 'veth') {
+    return { ...base, kind: 'veth', peer: { namespace: kind.peer.host, device: kind.peer.device } }
+  }
+  return { ...base, kind: kind.type, tunnel: { ...collecting, dstport: kind.port } }
+}
+
+/** A tunnel that collects its metadata: `external`, as cilium_vxlan is made. */
+const collecting = {
+  vni: 0,
+  external: true,
+  learning: false,
+  proxy: false,
+  udpcsum: false,
+  pathMtu: true,
+  ttl: 0,
+  tos: 0,
+  df: 'unset',
+} as const
+
+const scopeLink = 253
+const tableMain = 254
+/** RTPROT_KERNEL, as the agent marks its routes. */
+const protocolKernel = 2
+
+function routeModel(route: RoutePlan, span: Span): RouteModel {
+  const { type, prefix, device, via, source, mtu, table = tableMain } = route
+  return {
+    type,
+    prefix,
+    table,
+    metric: typeof prefix.address === 'number' ? 0 : 1024,
+    tos: 0,
+    nexthops: [{ weight: 1, onlink: route.onlink ?? false, device, ...(via === undefined ? {} : { via }) }],
+    protocol: protocolKernel,
+    span,
+    ...(route.scopeLink ? { scope: scopeLink } : {}),
+    ...(source === undefined ? {} : { source }),
+    ...(mtu === undefined ? {} : { mtu }),
+  }
+}
+
+function ruleModel({ family, priority, mark, mask, table }: RulePlan, span: Span): RuleModel {
+  return {
+    family,
+    priority,
+    not: false,
+    mark: { value: mark, mask },
+    action: { kind: 'lookup', table },
+    span,
+  }
+}

@@ -1,0 +1,211 @@
+// What a checked file says of its cluster becomes what the agents are told: the same objects whether they were written as
+// lines of the language or as manifests.
+import { hash32 } from '../base/hash.ts'
+import type { Span } from '../base/text.ts'
+import { nearestVersion, type OptionProblem, readOptions } from '../cilium/agent/read-options.ts'
+import { defaultKernel, type Settled, settle } from '../cilium/agent/settle.ts'
+import type { AgentCluster, AgentNode, AgentPod, DnsAnswer } from '../cilium/agent/told.ts'
+import type { CiliumRule } from '../cluster/cilium-policy.ts'
+import { readManifest } from '../cluster/manifest.ts'
+import type {
+  CiliumPolicyObject,
+  ClusterObject,
+  NamespaceObject,
+  NodeObject,
+  PodObject,
+} from '../cluster/objects.ts'
+import type { CiliumModel, CiliumNodeModel, CiliumPodModel, PolicyModel } from '../model/cluster.ts'
+import { manifestSpan } from '../model/world/manifests.ts'
+import { parseIp } from '../net/address.ts'
+import { type Mac, macFrom } from '../net/mac.ts'
+import { parsePrefix } from '../net/prefix.ts'
+
+export interface SettledOptions {
+  readonly version: '1.10' | '1.19'
+  readonly exact: boolean
+  readonly problems: readonly OptionProblem[]
+  readonly nodes: readonly { readonly node: CiliumNodeModel; readonly settled: Settled }[]
+  readonly dnsAnswers: readonly DnsAnswer[]
+  readonly clusterName: string
+}
+
+/** The options of a cluster as each node's agent settles them. Nodes with one kernel share what came out. */
+export function settledOptions(model: CiliumModel): SettledOptions {
+  const { version, exact } = nearestVersion(model.version)
+  const { settings, problems } = readOptions(model.options, version)
+  const byKernel = new Map<string, Settled>()
+  const settledOn = (kernel: string): Settled => {
+    const known = byKernel.get(kernel) ?? settle(settings, version, kernel)
+    byKernel.set(kernel, known)
+    return known
+  }
+  const answers = settings.filter(({ flag }) => flag === 'dns-answer')
+  return {
+    version,
+    exact,
+    problems,
+    nodes: model.nodes.map((node) => ({ node, settled: settledOn(node.kernel ?? defaultKernel) })),
+    dnsAnswers: answers.map(({ values: [name = '', ...addresses] }) => ({
+      name,
+      addresses: addresses.map(parseIp).filter((address) => address !== undefined),
+    })),
+    clusterName: settings.findLast(({ flag }) => flag === 'cluster-name')?.value ?? 'default',
+  }
+}
+
+/** A policy and where its subject was written. */
+interface PlacedPolicy {
+  readonly origin: string
+  readonly span: Span
+}
+
+interface Objects {
+  readonly all: readonly ClusterObject[]
+  readonly places: readonly PlacedPolicy[]
+}
+
+function originOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return namespace === '' ? name : `${namespace}/${name}`
+}
+
+function isPolicy(
+  object: ClusterObject,
+): object is Extract<ClusterObject, { readonly kind: 'NetworkPolicy' }> | CiliumPolicyObject {
+  return object.kind === 'NetworkPolicy' || object.kind.startsWith('Cilium')
+}
+
+function objectsOf(model: CiliumModel): Objects {
+  const read = model.manifests.flatMap((text) =>
+    readManifest(text.text).objects.map((each) => ({
+      object: each.object,
+      span: manifestSpan(text, each.subject ?? each.name),
+    })),
+  )
+  const written = model.policies.map((policy) => ({ object: policyObject(policy), span: policy.span }))
+  const both = [...read, ...written]
+  return {
+    all: both.map(({ object }) => object),
+    places: both.flatMap(({ object, span }) =>
+      isPolicy(object) ? [{ origin: originOf(object), span }] : [],
+    ),
+  }
+}
+
+type Ports = readonly { readonly port: string; readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ANY' }[]
+
+/** `policy NAME on LABELS { ... }` as the manifest that says the same. */
+function policyObject({ name, selector, rules }: PolicyModel): CiliumPolicyObject {
+  const sections: Record<'ingress' | 'ingressDeny' | 'egress' | 'egressDeny', object[]> = {
+    ingress: [],
+    ingressDeny: [],
+    egress: [],
+    egressDeny: [],
+  }
+  for (const rule of rules) {
+    const side = rule.direction === 'ingress' ? 'from' : 'to'
+    const section = sections[rule.decision === 'deny' ? (`${rule.direction}Deny` as const) : rule.direction]
+    section.push(...peersOf(rule, side).map((peers) => ({ ...peers, ...portsOf(rule) })))
+  }
+  const filled = Object.fromEntries(Object.entries(sections).filter(([, list]) => list.length > 0))
+  const spec: CiliumRule = { endpointSelector: { matchLabels: selector }, ...filled }
+  return { kind: 'CiliumNetworkPolicy', name, namespace: 'default', rules: [spec] }
+}
+
+/** One rule of Cilium has one kind of peers. */
+function peersOf(
+  { labels, peers, decision, protocol, ports }: PolicyModel['rules'][number],
+  side: 'from' | 'to',
+): readonly object[] {
+  if (Object.keys(labels).length > 0) return [{ [`${side}Endpoints`]: [{ matchLabels: labels }] }]
+  const cidrs = peers.filter((text) => parsePrefix(text) !== undefined || parseIp(text) !== undefined)
+  const entities = peers.filter((text) => !cidrs.includes(text))
+  const lists = [
+    ...(cidrs.length === 0 ? [] : [{ [`${side}CIDR`]: cidrs }]),
+    ...(entities.length === 0 ? [] : [{ [`${side}Entities`]: entities }]),
+  ]
+  if (lists.length > 0) return lists
+  // `ingress allow` without a peer and without ports is everybody; `ingress deny` as well
+  const open = protocol === undefined && ports.length === 0
+  return [open || decision === 'deny' ? { [`${side}Entities`]: ['all'] } : {}]
+}
+
+function portsOf({ protocol, ports }: PolicyModel['rules'][number]): object {
+  if (protocol === 'icmp') {
+    const types = ports.length === 0 ? ['8'] : ports
+    return { icmps: [{ fields: types.map((type) => ({ type, family: 'IPv4' })) }] }
+  }
+  if (protocol === undefined) return {}
+  const upper = protocol.toUpperCase() as Ports[number]['protocol']
+  const list: Ports = (ports.length === 0 ? ['0'] : ports).map((port) => ({ port, protocol: upper }))
+  return { toPorts: [{ ports: list }] }
+}
+
+function podObject(pod: CiliumPodModel, manifested: PodObject | undefined): PodObject {
+  const { name, namespace, labels, serviceAccount, hostNetwork, node } = pod
+  return {
+    kind: 'Pod',
+    name,
+    namespace,
+    labels,
+    annotations: manifested?.annotations ?? {},
+    serviceAccount,
+    node,
+    nodeSelector: {},
+    hostNetwork,
+    addresses: [],
+    ports: manifested?.ports ?? [],
+  }
+}
+
+/** The MAC address of a device that the language has no draft of: the inner end of the health endpoint. */
+function madeMac(place: string): Mac {
+  return macFrom(0x0200_0000_0000 + hash32(place, 1))
+}
+
+const told = new WeakMap<CiliumModel, ReturnType<typeof makeTold>>()
+
+/** What all agents of a cluster are told, and where its policies were written. Made once for each model. */
+export function toldCluster(model: CiliumModel): ReturnType<typeof makeTold> {
+  const known = told.get(model) ?? makeTold(model)
+  told.set(model, known)
+  return known
+}
+
+function makeTold(model: CiliumModel): {
+  readonly cluster: AgentCluster
+  readonly policies: readonly PlacedPolicy[]
+} {
+  const { nodes, dnsAnswers, clusterName } = settledOptions(model)
+  const { all, places } = objectsOf(model)
+  const labels = new Map(
+    all.filter((each): each is NodeObject => each.kind === 'Node').map((each) => [each.name, each.labels]),
+  )
+  const manifested = new Map(
+    all.filter((each): each is PodObject => each.kind === 'Pod').map((each) => [originOf(each), each]),
+  )
+  const cluster: AgentCluster = {
+    name: clusterName,
+    nodes: nodes.map(({ node, settled }): AgentNode => {
+      const { config } = settled
+      return {
+        name: node.name,
+        labels: { 'kubernetes.io/hostname': node.name, ...labels.get(node.name) },
+        config,
+        devices: node.devices,
+        podCidrs: node.podCidrs.filter(({ address }) =>
+          typeof address === 'number' ? config.ipv4 : config.ipv6,
+        ),
+        macOf: (device) => node.macs.get(device) ?? madeMac(`${node.name}/${device}`),
+      }
+    }),
+    pods: model.pods.map((pod): AgentPod => {
+      const object = podObject(pod, manifested.get(originOf(pod)))
+      const { name, node, addresses, mac, hostDevice, hostMac } = pod
+      return { object, name, node, addresses, mac, hostDevice, hostMac }
+    }),
+    namespaces: all.filter((each): each is NamespaceObject => each.kind === 'Namespace'),
+    policies: all.filter(isPolicy),
+    dnsAnswers,
+  }
+  return { cluster, policies: places }
+}

@@ -1,0 +1,102 @@
+// What the language is told of clusters: how manifests read, what agents refuse, what plugins and agents install.
+import type { Diagnostic } from '../base/diagnostic.ts'
+import { decide } from '../cilium/agent/agent.ts'
+import { readManifest } from '../cluster/manifest.ts'
+import type { NodeObject, PodObject } from '../cluster/objects.ts'
+import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
+import { mistake, warning } from '../model/diagnose.ts'
+import { notYet } from '../model/resolve/unavailable.ts'
+import { settledOptions, toldCluster } from './cilium-told.ts'
+import { deployWorld } from './deploy.ts'
+
+const readings = new Map<string, ManifestReading>()
+
+/** The pods and mistakes of a manifest; a text that was read before is not read again. */
+function reading(text: string): ManifestReading {
+  const known = readings.get(text)
+  if (known !== undefined) return known
+  const { objects, mistakes } = readManifest(text)
+  const pods = objects.flatMap(({ object, name }) =>
+    object.kind === 'Pod' ? [{ ...podFacts(object), ...name }] : [],
+  )
+  const nodes = objects.flatMap(({ object }) => (object.kind === 'Node' ? [object] : []))
+  const made = {
+    pods,
+    nodeLabels: new Map(nodes.map(({ name, labels }: NodeObject) => [name, labels])),
+    mistakes,
+  }
+  // a few texts at a time: files are checked one after the other
+  if (readings.size > 64) readings.clear()
+  readings.set(text, made)
+  return made
+}
+
+function podFacts(pod: PodObject): Omit<ManifestReading['pods'][number], 'start' | 'end'> {
+  const { name, namespace, node, nodeSelector, addresses, labels, serviceAccount, hostNetwork } = pod
+  return { name, namespace, node, nodeSelector, addresses, labels, serviceAccount, hostNetwork }
+}
+
+/** Options that are none, refusals and fallbacks of the agents, policies without effect. */
+function examine(model: CiliumModel): readonly Diagnostic[] {
+  const diagnostics: Diagnostic[] = []
+  const { version, exact, problems, nodes } = settledOptions(model)
+  if (!exact) {
+    const hint = `it behaves as ${version} here`
+    diagnostics.push(
+      warning('S150', model.span, `Cilium ${model.version ?? ''} is not followed exactly`, { hint }),
+    )
+  }
+  for (const { index, part, severity, message, hint } of problems) {
+    const option = model.options[index]
+    const span = (part === 'key' ? option?.keySpan : option?.valueSpan) ?? model.span
+    const extra = hint === undefined ? {} : { hint }
+    if (severity === 'later') notYet(span, message, (each) => diagnostics.push(each))
+    else diagnostics.push((severity === 'error' ? mistake : warning)('S147', span, message, extra))
+  }
+  for (const { node, settled } of nodes) {
+    for (const { kind, index, message, hint } of settled.notices) {
+      const span = (index === undefined ? undefined : model.options[index]?.keySpan) ?? model.span
+      const extra = {
+        ...(hint === undefined ? {} : { hint }),
+        ...(node.kernel === undefined
+          ? {}
+          : { notes: [{ message: `on \`${node.name}\`, Linux ${node.kernel}`, span: node.span }] }),
+      }
+      diagnostics.push(
+        kind === 'refused' ? mistake('S148', span, message, extra) : warning('S149', span, message, extra),
+      )
+    }
+  }
+  if (diagnostics.some(({ severity }) => severity === 'error')) return diagnostics
+  return [...diagnostics, ...policyRemarks(model)]
+}
+
+/** Policies that select nothing, and rules that exclude each other. */
+function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
+  const { cluster, policies } = toldCluster(model)
+  const { registry, agents } = decide(cluster)
+  const idle = registry.idlePolicies(agents.flatMap(({ endpoints }) => endpoints))
+  const placeOf = (origin: string) => policies.find((each) => each.origin === origin)?.span ?? model.span
+  const conflicts = new Map(
+    agents.flatMap(({ policies: all }) =>
+      [...all.values()].flatMap((each) =>
+        each.conflicts.map((conflict) => [conflict.message, conflict] as const),
+      ),
+    ),
+  )
+  return [
+    ...idle.map((origin) =>
+      warning('S151', placeOf(origin), `the policy \`${origin}\` selects nothing`, {
+        hint: 'no pod has these labels',
+      }),
+    ),
+    ...[...conflicts.values()].map(({ message, origins }) =>
+      warning('S151', placeOf(origins.at(-1) ?? ''), message, {
+        hint: `the rules of ${origins.join(' and ')}`,
+      }),
+    ),
+  ]
+}
+
+/** For `check`. */
+export const clusterKnowledge: ClusterKnowledge = { readManifest: reading, examine, plan: deployWorld }
