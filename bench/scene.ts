@@ -2,7 +2,8 @@
 // node, pod. Every pod has its host route, every node a route to every other node's pods.
 import { type Booted, boot } from '../src/boot/boot.ts'
 import { failed } from '../src/kernel/socket/errno.ts'
-import { udpOpen, udpReceive, udpSend } from '../src/kernel/socket/udp.ts'
+import { udpOpen, udpSend } from '../src/kernel/socket/udp.ts'
+import { udpReceive } from '../src/kernel/socket/udp-read.ts'
 import { check } from '../src/model/check.ts'
 import type { World } from '../src/model/model.ts'
 import { parseIp } from '../src/net/address.ts'

@@ -98,6 +98,11 @@ export class SysctlTable {
       this.devices.set(template, values)
     }
     if (device === 'all' && allSetsEveryDevice.has(template)) {
+      if (template === forwarding4) {
+        // devinet_sysctl_forward(): what is so already changes nothing; a router accepts no redirects
+        if (this.device(template, 'all') === value) return true
+        this.setDevice('net.ipv4.conf.DEV.accept_redirects', 'all', value === 0 ? 1 : 0)
+      }
       values.clear()
       values.set('default', value)
     }

@@ -10,9 +10,9 @@ import {
   udpClose,
   udpConnect,
   udpOpen,
-  udpReceive,
   udpSend,
 } from '../kernel/socket/udp.ts'
+import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'

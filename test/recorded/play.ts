@@ -23,7 +23,8 @@ import {
   tcpReceive,
   tcpSend,
 } from '../../src/kernel/socket/tcp.ts'
-import { udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from '../../src/kernel/socket/udp.ts'
+import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../../src/kernel/socket/udp.ts'
+import { udpReceive } from '../../src/kernel/socket/udp-read.ts'
 import { sendFrame } from '../../src/kernel/transmit.ts'
 import { formatIp } from '../../src/net/address.ts'
 import { address, buildMachine, deviceOf, namespaceOf, sound } from './build.ts'

@@ -12,7 +12,8 @@ import { createMachine } from '../machine.ts'
 import { addNamespace, type Namespace } from '../namespace.ts'
 import { attachIptables } from '../netfilter/iptables.ts'
 import { parseRuleset } from '../netfilter/parse.ts'
-import { udpBind, udpOpen, udpReceive, udpSend } from '../socket/udp.ts'
+import { udpBind, udpOpen, udpSend } from '../socket/udp.ts'
+import { udpReceive } from '../socket/udp-read.ts'
 import { conntrackText } from './text.ts'
 
 function ip(text: string): NonNullable<ReturnType<typeof parseIp>> {

@@ -6,7 +6,7 @@ import { type AdminResult, adminDone, refused } from '../device/change.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
 import { FibTable } from './fib.ts'
-import { isLookupError, lookupRoute } from './lookup.ts'
+import { isLookupError, lookupInTable, lookupRoute } from './lookup.ts'
 import {
   type FibRoute,
   type Flow,
@@ -109,9 +109,19 @@ function directGateway(spec: NextHopSpec): NextHop | string {
   return hop(spec.device, spec, routeScope.link)
 }
 
+/** ip6_route_check_nh_onlink(): table main knows the gateway as somebody on another device, or as no neighbour at all. */
+function isElsewhere(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): boolean {
+  if (isIpv4(gateway) || isLinkLocal(gateway)) return false
+  const flow = { ...gatewayFlow(gateway, spec.device), anyDevice: true }
+  const found = lookupInTable(ns, routeTable.main, flow)
+  if (isLookupError(found) || found.prefixLength === 0) return false
+  return found.route.type !== 'unicast' || found.nextHop.device !== spec.device
+}
+
 /** fib_check_nh(): a gateway must be on a link; an errno otherwise. */
 function resolveGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): NextHop | string {
   if (isMulticast(gateway)) return 'EINVAL'
+  if (spec.onlink === true && isElsewhere(ns, spec, gateway)) return 'EINVAL'
   if (spec.onlink === true || (!isIpv4(gateway) && isLinkLocal(gateway))) return directGateway(spec)
   const unreachableGateway = isIpv4(gateway) ? 'ENETUNREACH' : 'EHOSTUNREACH'
   const found = lookupRoute(ns, gatewayFlow(gateway, spec.device))

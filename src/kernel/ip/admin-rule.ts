@@ -21,12 +21,44 @@ function sameRule(left: RuleSpec, right: RuleSpec): boolean {
   return plain(left) === plain(right)
 }
 
-/** `ip rule add`: behind rules of the same priority. EEXIST for an equal rule. */
+function sameWords(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right)
+}
+
+/** What of a rule must be equal for `rule_exists`: neither `not` nor where a goto leads. */
+function identity({ action, ...rule }: Rule): readonly unknown[] {
+  const table = action.kind === 'lookup' ? action.table : 0
+  const { priority, iif, oif, fwmark, fwmask, suppressPrefixLength, protocol, sport, dport } = rule
+  const mask = fwmark === undefined ? 0 : (fwmask ?? 0xffff_ffff)
+  return [
+    action.kind,
+    table,
+    priority,
+    iif,
+    oif,
+    fwmark ?? 0,
+    mask,
+    suppressPrefixLength ?? -1,
+    protocol,
+    sport,
+    dport,
+  ]
+}
+
+/** rule_exists(), fib4_rule_compare(): prefixes and TOS count only where the new rule has them. */
+function exists(old: Rule, added: Rule): boolean {
+  if (!sameWords(identity(old), identity(added))) return false
+  for (const name of ['from', 'to', 'tos'] as const)
+    if (added[name] !== undefined && !sameWords(old[name], added[name])) return false
+  return true
+}
+
+/** `ip rule add`: behind rules of the same priority. EEXIST for a rule that counts as there already. */
 export function addRule(ns: Namespace, spec: RuleSpec): AdminResult {
   const state = familyState(ns, spec.family)
   const rules = [...rulesOf(ns, spec.family)]
   const rule: Rule = { ...spec, priority: spec.priority ?? defaultPriority(rules) }
-  if (rules.some((other) => sameRule(other, rule))) return refused('EEXIST')
+  if (rules.some((other) => exists(other, rule))) return refused('EEXIST')
   const at = rules.findIndex((other) => other.priority > rule.priority)
   if (at === -1) rules.push(rule)
   else rules.splice(at, 0, rule)

@@ -239,6 +239,26 @@ describe('rules', () => {
     expect(a.ip.v4.rules).toBeUndefined()
   })
 
+  test.each([
+    { added: 'from all', there: true },
+    { added: 'from 10.9.0.0/16', there: true },
+    { added: 'from 10.8.0.0/16', there: false },
+    { added: 'not from 10.9.0.0/16', there: true },
+    { added: 'from 10.9.0.0/16 iif lo', there: false },
+  ])('$added beside from 10.9.0.0/16: rule_exists() says $there', ({ added, there }) => {
+    const { a } = ipLab()
+    const prefix = /10\.\d\.0\.0/.exec(added)?.[0]
+    const rule = { family: 4, priority: 100, action: { kind: 'unreachable' } } as const
+    addRule(a, { ...rule, from: { address: ip('10.9.0.0'), length: 16 } })
+    const second = {
+      ...rule,
+      ...(prefix === undefined ? {} : { from: { address: ip(prefix), length: 16 } }),
+      ...(added.startsWith('not') ? { invert: true } : {}),
+      ...(added.includes('iif') ? { iif: 'lo' } : {}),
+    }
+    expect('errno' in addRule(a, second)).toBe(there)
+  })
+
   test('goto skips what lies between', () => {
     const { a } = ipLab()
     addRule(a, { family: 4, priority: 10, action: { kind: 'goto', priority: 30 } })

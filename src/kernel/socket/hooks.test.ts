@@ -8,7 +8,8 @@ import { attachSocketHook, type SocketAddressContext, type SocketHookName } from
 import { serveUdp } from './program.ts'
 import { tcpClose, tcpConnect, tcpOpen } from './tcp.ts'
 import type { TcpSocket } from './tcp-socket.ts'
-import { peerName, udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from './udp.ts'
+import { peerName, udpBind, udpClose, udpConnect, udpOpen, udpSend } from './udp.ts'
+import { udpReceive } from './udp-read.ts'
 import type { UdpSocket } from './udp-socket.ts'
 
 const vip = { address: at('10.96.0.1'), port: 53 }

@@ -33,29 +33,48 @@ function prefixOf(family: 4 | 6): string {
   return family === 4 ? 'Udp' : 'Udp6'
 }
 
-/** The lengths and the checksum; undefined when the packet was dropped. Answers the end of the datagram. */
-function checkedEnd(skb: Skb, family: 4 | 6): number | undefined {
-  const { ns } = skb.dev
+/** CHECKSUM_BREAK: the sum of a datagram longer than this, with its header, is left to whoever copies it. */
+const checksumBreak = 76
+
+/** A datagram that has arrived. */
+interface Arrival {
+  readonly family: 4 | 6
+  /** One past its last byte. */
+  readonly end: number
+  /** Its checksum is wrong, which nobody has looked at yet. */
+  readonly broken: boolean
+}
+
+/** The lengths, and the checksum of a short datagram; undefined when the packet was dropped. */
+function checkedArrival(skb: Skb, family: 4 | 6): Arrival | undefined {
   const start = skb.data
   const length = skb.length < udpAt.payload ? 0 : readU16(skb.bytes, start + udpAt.length)
   if (length < udpAt.payload || length > skb.length) {
-    count(ns, `${prefixOf(family)}InErrors`)
+    count(skb.dev.ns, `${prefixOf(family)}InErrors`)
     dropped(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
     return undefined
   }
   const end = start + length
   const segment = { l3: skb.networkHeader, l4: start, end, protocol: ipProtocol.udp }
-  if (segmentChecksumIsRight(skb.bytes, segment)) return end
-  count(ns, `${prefixOf(family)}InCsumErrors`)
-  count(ns, `${prefixOf(family)}InErrors`)
-  dropped(skb, 'SKB_DROP_REASON_UDP_CSUM')
+  const broken = !segmentChecksumIsRight(skb.bytes, segment)
+  if (!broken || length > checksumBreak) return { family, end, broken }
+  dropBroken(skb, family)
   return undefined
 }
 
+/** A wrong checksum was seen (csum_error). */
+export function dropBroken(skb: Skb, family: 4 | 6): void {
+  const { ns } = skb.dev
+  count(ns, `${prefixOf(family)}InCsumErrors`)
+  count(ns, `${prefixOf(family)}InErrors`)
+  dropped(skb, 'SKB_DROP_REASON_UDP_CSUM')
+}
+
 /** udp_queue_rcv_skb: into the queue of one socket, unless that is full. */
-function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
-  const { family, end } = at
+function enqueue(socket: UdpSocket, skb: Skb, at: Arrival): void {
+  const { family, end, broken } = at
   if (socket.encapsulation !== undefined) {
+    if (broken) return dropBroken(skb, family)
     count(socket.ns, `${prefixOf(family)}InDatagrams`)
     socket.encapsulation.receive(skb, at)
     return
@@ -82,16 +101,13 @@ function enqueue(socket: UdpSocket, skb: Skb, at: { readonly family: 4 | 6; read
     ifindex: skb.dev.ifindex,
     flow: flowOf(skb),
     truesize,
+    broken: broken ? skb : undefined,
   })
-  delivered(skb, 'udp', socket.localPort)
+  if (!broken) delivered(skb, 'udp', socket.localPort)
   wake(socket)
 }
 
-function deliverToGroup(
-  sockets: readonly Socket[],
-  skb: Skb,
-  at: { readonly family: 4 | 6; readonly end: number },
-): void {
+function deliverToGroup(sockets: readonly Socket[], skb: Skb, at: Arrival): void {
   const last = sockets.at(-1)
   if (last === undefined) {
     count(skb.dev.ns, `${prefixOf(at.family)}IgnoredMulti`)
@@ -110,8 +126,8 @@ function isGroupPacket(skb: Skb, tuple: Tuple): boolean {
 
 /** __udp4_lib_rcv, __udp6_lib_rcv. Owns the packet. */
 export function udpArrives(skb: Skb, family: 4 | 6): void {
-  const end = checkedEnd(skb, family)
-  if (end === undefined) return
+  const at = checkedArrival(skb, family)
+  if (at === undefined) return
   const tuple: Tuple = {
     local: destinationOf(skb, family),
     localPort: readU16(skb.bytes, skb.data + udpAt.destination),
@@ -121,15 +137,17 @@ export function udpArrives(skb: Skb, family: 4 | 6): void {
   }
   const { ns } = skb.dev
   if (isGroupPacket(skb, tuple)) {
-    deliverToGroup(lookupUdpGroup(ns, tuple), skb, { family, end })
+    deliverToGroup(lookupUdpGroup(ns, tuple), skb, at)
     return
   }
   const assigned = skb.sk?.protocol === ipProtocol.udp && skb.sk.ns === ns ? skb.sk : undefined
   const socket = assigned ?? lookupUdp(ns, tuple)
   if (socket !== undefined) {
-    enqueue(asUdp(socket), skb, { family, end })
+    enqueue(asUdp(socket), skb, at)
     return
   }
+  if (at.broken) return dropBroken(skb, family)
+  resetConnection(skb)
   count(ns, `${prefixOf(family)}NoPorts`)
   if (family === 4) {
     icmpSend(skb, { type: icmpType.unreachable, code: icmpUnreachable.port, info: 0 })
@@ -154,6 +172,12 @@ function tunnelError(skb: Skb, error: IcmpError, tuple: Tuple, found: Socket | u
   if (isTooBig(family, error.type, error.code))
     updatePathMtu(ns, tuple.remote, { device: skb.dev, mtu: error.info })
   return true
+}
+
+/** nf_reset_ct(): what answers the packet has nothing to do with its flow. */
+function resetConnection(skb: Skb): void {
+  skb.nfct = undefined
+  skb.nfctInfo = 0
 }
 
 /** An ICMP error about a datagram of ours; false when nobody sent it (__udp4_lib_err, __udp6_lib_err). */

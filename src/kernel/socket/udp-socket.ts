@@ -15,6 +15,8 @@ export interface Datagram {
   /** The flow it belongs to, by the name of its packet; '' without a trace. */
   readonly flow: string
   readonly truesize: number
+  /** A packet whose checksum was left to whoever reads it, and is wrong. */
+  readonly broken: Skb | undefined
 }
 
 /** What a tunnel does with the datagrams of its port. */

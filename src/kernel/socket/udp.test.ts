@@ -5,7 +5,8 @@ import type { Namespace } from '../namespace.ts'
 import { attachSocketHook } from './hooks.ts'
 import { serveUdp } from './program.ts'
 import type { SocketOptions } from './socket.ts'
-import { udpBind, udpClose, udpConnect, udpOpen, udpReceive, udpSend } from './udp.ts'
+import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from './udp.ts'
+import { udpReceive } from './udp-read.ts'
 import type { UdpSocket } from './udp-socket.ts'
 
 function open(

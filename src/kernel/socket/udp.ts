@@ -25,7 +25,7 @@ import { flowKey, insertSocket, removeSocket } from './lookup.ts'
 import { familyProblem, hopsFor, needsDevice, reachable, unmapped } from './names.ts'
 import { ephemeralPort, portConflict } from './ports.ts'
 import { type Socket, socketState } from './socket.ts'
-import { createUdp, type Datagram, type UdpSocket } from './udp-socket.ts'
+import { createUdp, type UdpSocket } from './udp-socket.ts'
 
 /** socket(AF_INET or AF_INET6, SOCK_DGRAM). EPERM when a sock_create program refuses. */
 export function udpOpen(open: OpenOptions): Result<UdpSocket> {
@@ -292,27 +292,6 @@ function queueLocalError(socket: UdpSocket, mtu: number): void {
     offender: undefined,
   }
   socket.errorQueue.push(error)
-}
-
-/**
- * recv(2) without waiting: a pending error first (ECONNREFUSED ...), then the oldest datagram, else EAGAIN. `withSource`
- * is recvfrom: the recvmsg programs run and may change the source that the caller sees.
- */
-export function udpReceive(
-  socket: UdpSocket,
-  options: { readonly withSource?: boolean } = {},
-): Result<Datagram> {
-  const pending = takeError(socket)
-  if (pending !== undefined) return { errno: pending }
-  const datagram = socket.queue.shift()
-  if (datagram === undefined) return { errno: 'EAGAIN' }
-  socket.queueBytes -= datagram.truesize
-  // Linux counts a datagram when it is read, not when it is queued
-  count(socket.ns, isIpv4(datagram.source) ? 'UdpInDatagrams' : 'Udp6InDatagrams')
-  if (options.withSource !== true || !hasSocketHook(socket, 'recvmsg')) return { ok: datagram }
-  const context = hookContext(socket, 'recvmsg', { address: datagram.source, port: datagram.sourcePort })
-  runSocketHook(context)
-  return { ok: { ...datagram, source: context.address, sourcePort: context.port } }
 }
 
 /** getpeername(2), as getpeername programs change it. ENOTCONN for an unconnected socket. */

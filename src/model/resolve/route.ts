@@ -245,6 +245,13 @@ export function readRule(item: RoutingRule, host: HostDraft, scope: Scope): Rule
   const action = actionOf(item, report)
   if (action === undefined) return undefined
   const family: 4 | 6 = [from, to].some((each) => each !== undefined && !isIpv4(each.address)) ? 6 : 4
+  if (from !== undefined && to !== undefined && isIpv4(from.address) !== isIpv4(to.address)) {
+    const word = optionValue(options, 'to')
+    const hint = 'a rule is one of IPv4 or one of IPv6'
+    if (word !== undefined)
+      report(mistakeIn('S143', word, `\`from\` and \`to\` of a rule are of two families`, { hint }))
+    return undefined
+  }
   const port = (name: 'sport' | 'dport'): { first: number; last: number } | undefined => {
     const value = optional(options, name, (word) => numberIn(word, ranges.port, report))
     return value === undefined ? undefined : { first: value, last: value }
