@@ -1,6 +1,7 @@
 // Reading tokens one after the other. A mistake ends the statement it stands in: it is thrown as a Mistake, and the reader
 // of statements goes on behind it.
 import type { Place, ReportProblem } from '../netfilter/words.ts'
+import { reservedWords } from './reserved.ts'
 import type { Token } from './tokens.ts'
 
 /** A mistake in the text, on its way to who reads statements. */
@@ -75,10 +76,18 @@ export class Cursor {
     return this.fail(`expected \`${text}\`, found ${this.found()}`)
   }
 
-  /** A name: of a table, chain, set. */
+  /** A word of nft. */
   name(what: string): Token {
     if (this.token.kind === 'word' || this.token.kind === 'string') return this.take()
     return this.fail(`expected the name of a ${what}, found ${this.found()}`)
+  }
+
+  /** A name that the text chooses: of a table, chain, set or counter. */
+  identifier(what: string): Token {
+    const token = this.name(what)
+    if (token.kind === 'word' && reservedWords.has(token.text))
+      throw new Mistake(token, `\`${token.text}\` is a word of nft: no ${what} can have it as its name`)
+    return token
   }
 
   string(what: string): Token {

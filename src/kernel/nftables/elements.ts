@@ -11,7 +11,7 @@ export function readVerdict(cursor: Cursor): Verdict | undefined {
     return { kind: cursor.take().text as 'accept' | 'drop' | 'continue' | 'return' }
   if (!cursor.isAny('jump', 'goto')) return undefined
   const kind = cursor.take().text as 'jump' | 'goto'
-  const place = cursor.name('chain')
+  const place = cursor.identifier('chain')
   return { kind, chain: place.text, place }
 }
 

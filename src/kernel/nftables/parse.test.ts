@@ -115,6 +115,11 @@ test.each([
     problems('table bridge t {\n}'),
     /^1:7 tables of family bridge are not modelled/,
   ],
+  [
+    'a name that is a word of nft',
+    problems('table ip t {\nchain dnat {\n}\n}'),
+    /^2:7 `dnat` is a word of nft: no chain can/,
+  ],
   ['brace too many', problems('table ip t {\n}\n}'), /^3:1 this `}` closes nothing/],
 ])('%s', (_name, found, wanted) => {
   expect(found[0]).toMatch(wanted)

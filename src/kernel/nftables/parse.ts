@@ -83,7 +83,7 @@ function readChainBlock(cursor: Cursor, table: TableSpec, chain: ChainSpec): voi
 }
 
 function declareSet(cursor: Cursor, table: TableSpec, kind: 'set' | 'map'): void {
-  const token = cursor.name(kind)
+  const token = cursor.identifier(kind)
   const set = readSet(cursor, kind, token.text)
   if (table.sets.has(token.text))
     throw new Mistake(token, `the table has a set or map \`${token.text}\` already`)
@@ -91,7 +91,7 @@ function declareSet(cursor: Cursor, table: TableSpec, kind: 'set' | 'map'): void
 }
 
 function declareCounter(cursor: Cursor, table: TableSpec): void {
-  const name = cursor.name('counter').text
+  const name = cursor.identifier('counter').text
   let comment: string | undefined
   let start = { packets: 0, bytes: 0 }
   if (cursor.accept('{')) {
@@ -122,7 +122,7 @@ function readTableLine(cursor: Cursor, table: TableSpec, later: (() => void)[]):
       declareCounter(cursor, table)
       return
     case 'chain': {
-      const chain = openChain(table, cursor.name('chain').text)
+      const chain = openChain(table, cursor.identifier('chain').text)
       const { position } = cursor
       cursor.skipBlock()
       later.push(() => {
@@ -143,7 +143,7 @@ function readTableLine(cursor: Cursor, table: TableSpec, later: (() => void)[]):
 }
 
 function readTable(cursor: Cursor, ruleset: Ruleset): void {
-  const table = openTable(ruleset, readFamily(cursor), cursor.name('table').text)
+  const table = openTable(ruleset, readFamily(cursor), cursor.identifier('table').text)
   if (!cursor.accept('{')) return
   const later: (() => void)[] = []
   eachStatement(cursor, () => readTableLine(cursor, table, later))
@@ -154,14 +154,14 @@ function readTable(cursor: Cursor, ruleset: Ruleset): void {
 /** The table that a command names; it must exist. */
 function namedTable(cursor: Cursor, ruleset: Ruleset): TableSpec {
   const family = readFamily(cursor)
-  const token = cursor.name('table')
+  const token = cursor.identifier('table')
   const table = ruleset.get(`${family} ${token.text}`)
   if (table !== undefined) return table
   throw new Mistake(token, `there is no table \`${family} ${token.text}\``)
 }
 
 function namedChain(cursor: Cursor, table: TableSpec): ChainSpec {
-  const token = cursor.name('chain')
+  const token = cursor.identifier('chain')
   const chain = table.chains.get(token.text)
   if (chain !== undefined) return chain
   const hint = didYouMean(token.text, table.chains.keys())
@@ -169,7 +169,7 @@ function namedChain(cursor: Cursor, table: TableSpec): ChainSpec {
 }
 
 function addElementsOf(cursor: Cursor, table: TableSpec): void {
-  const token = cursor.name('set')
+  const token = cursor.identifier('set')
   const set: SetSpec | undefined = table.sets.get(token.text)
   if (set === undefined)
     throw new Mistake(token, `table \`${table.name}\` has no set or map \`${token.text}\``)
@@ -190,7 +190,7 @@ function readAdd(cursor: Cursor, ruleset: Ruleset, first: boolean): void {
   const table = namedTable(cursor, ruleset)
   switch (what.text) {
     case 'chain': {
-      const chain = openChain(table, cursor.name('chain').text)
+      const chain = openChain(table, cursor.identifier('chain').text)
       if (cursor.is('{')) readChainBlock(cursor, table, chain)
       return
     }

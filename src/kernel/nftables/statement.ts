@@ -42,7 +42,7 @@ function count(packet: ChainPacket, counters: { packets: number; bytes: number }
 function readCounter(cursor: Cursor, scope: TableScope): Statement {
   cursor.take()
   if (cursor.accept('name') || cursor.token.kind === 'string') {
-    const token = cursor.name('counter')
+    const token = cursor.identifier('counter')
     if (!scope.counter(token.text))
       throw new Mistake(token, `there is no counter \`${token.text}\` in this table`)
     return statementOf(undefined, {
