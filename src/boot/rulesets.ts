@@ -11,7 +11,7 @@ import { type ParsedRuleset, parseRuleset } from '../kernel/netfilter/parse.ts'
 import type { Ruleset } from '../kernel/netfilter/ruleset.ts'
 import { copySets, type ParsedSets, parseSets } from '../kernel/netfilter/set/parse-set.ts'
 import { type SetTable, setsOf } from '../kernel/netfilter/set/set-table.ts'
-import { attachNft } from '../kernel/nftables/nftables.ts'
+import { attachNft, currentNft } from '../kernel/nftables/nftables.ts'
 import { parseNft } from '../kernel/nftables/parse.ts'
 import type { Ruleset as NftRuleset } from '../kernel/nftables/ruleset.ts'
 import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../model/ruleset.ts'
@@ -94,6 +94,7 @@ export const rulesetMistakes: RulesetReader = (texts, changes = []) => {
 function changeMistakes(change: RulesetChange, rules: Rules): readonly RulesetMistake[] {
   const { ruleset } = change
   if (ruleset.tool === 'ipvs') return serviceMistakes(change, rules)
+  if (ruleset.tool === 'nft') return nftMistakes(ruleset, rules.nft)
   if (ruleset.tool === 'ipset') {
     const used = [...rules.rulesets.values()].flatMap(setsNamed)
     const parsed = readSetChange(change, rules.sets, new Set(used))
@@ -162,6 +163,11 @@ export function changeRules(ns: Namespace, change: RulesetChange): boolean {
     const parsed = parseIpvs(ruleset.text, [], servicesNow(ns))
     return parsed.ok && changeServices(ns, change.verb, parsed.services) === 'ok'
   }
+  if (ruleset.tool === 'nft') {
+    const parsed = parseNft(ruleset.text, currentNft(ns))
+    if (parsed.ok) attachNft(ns, parsed.ruleset)
+    return parsed.ok
+  }
   const sets = setsOf(ns)
   if (ruleset.tool === 'ipset') {
     const used = ([4, 6] as const).flatMap((family) => setsNamed(currentRuleset(ns, family)))
@@ -195,11 +201,18 @@ function attachServicesOf(ns: Namespace, model: RulesetModel): void {
   assert(attachServices(ns, servicesOf(model)) === 'ok', 'a checked service is new')
 }
 
+/** What the texts of a host make together, by the last of them. */
+const knownNft = new WeakMap<RulesetModel, NftRuleset>()
+
 /** All texts of nft together: later ones add to the tables of earlier ones. */
 function attachNftOf(ns: Namespace, models: readonly RulesetModel[]): void {
-  const ruleset: NftRuleset = new Map()
-  for (const { text } of models) assert(parseNft(text, ruleset).ok, 'a checked nft text can be parsed')
-  if (models.length > 0) attachNft(ns, ruleset)
+  const last = models.at(-1)
+  if (last === undefined) return
+  const ruleset = knownNft.get(last) ?? new Map()
+  if (!knownNft.has(last))
+    for (const { text } of models) assert(parseNft(text, ruleset).ok, 'a checked nft text can be parsed')
+  knownNft.set(last, ruleset)
+  attachNft(ns, ruleset)
 }
 
 /** `ipset restore`, `iptables-restore` and `ip6tables-restore` in the order of the file, then `nft -f`. */

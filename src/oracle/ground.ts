@@ -240,6 +240,10 @@ export class Ground {
 
   /** The tools' own ways: `--noflush`, and `-D` and `del` for what goes. */
   changeRules(name: string, { verb, ruleset: { tool, text } }: RulesetChange): void {
+    if (tool === 'nft') {
+      this.namespaces.pipe(name, restoreCommands.nft, `${text}\n`)
+      return
+    }
     const lines = text.split('\n').map((line) => {
       const bare = line.trim()
       if (verb !== 'del') return bare

@@ -73,12 +73,16 @@ export class NetfilterHooks {
   sets: SetTable | undefined
   private readonly lists = new Map<number, HookEntry[]>()
 
-  /** Adds a function. A list that is being run keeps its form: additions count from the next packet on. */
-  register(entry: HookEntry): void {
+  /**
+   * Adds a function; what is answered takes it away again. A list that is being run keeps its form: changes count from the
+   * next packet on.
+   */
+  register(entry: HookEntry): () => void {
     const key = hookKey(entry.family, entry.hook)
     const list = [...(this.lists.get(key) ?? [])]
     list.splice(placeOf(list, entry.priority), 0, entry)
     this.lists.set(key, list)
+    return () => this.unregister(entry)
   }
 
   private unregister(entry: HookEntry): void {

@@ -134,14 +134,22 @@ function natEntry(family: 4 | 6, hook: HookName): HookEntry {
 
 const natHooks: readonly HookName[] = ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING']
 
-/** nf_nat_register_fn(): the first client of a family brings the four NAT hooks with it. */
-export function registerNatClient(ns: Namespace, family: 4 | 6, hook: HookName, client: NatClient): void {
+/** nf_nat_register_fn(): the first client of a family brings the four NAT hooks with it. What is answered takes it away. */
+export function registerNatClient(
+  ns: Namespace,
+  family: 4 | 6,
+  hook: HookName,
+  client: NatClient,
+): () => void {
   const clients: NatClients = ns.netfilter.nat ?? { 4: new Map(), 6: new Map() }
   ns.netfilter.nat = clients
   if (clients[family].size === 0) for (const each of natHooks) ns.netfilter.register(natEntry(family, each))
   const list = clients[family].get(hook) ?? []
   list.splice(placeOf(list, client.priority), 0, client)
   clients[family].set(hook, list)
+  return () => {
+    list.splice(list.indexOf(client), 1)
+  }
 }
 
 /** The client that table nat of iptables is at one of its chains. */

@@ -22,22 +22,58 @@ function bindRule(ns: Namespace, table: BoundTable, spec: RuleSpec, ordinal: num
   return { spec, steps: spec.statements.map((statement) => statement.bind(binding)), counters }
 }
 
-/** Binds a table to a namespace. */
-export function bindTable(ns: Namespace, spec: TableSpec): BoundTable {
-  const chains = new Map<string, BoundChain>()
-  for (const chain of spec.chains.values()) chains.set(chain.name, { spec: chain, rules: [] })
-  const chainOf = (name: string): BoundChain | undefined => chains.get(name)
-  const sets = new Map<string, SetStore>()
-  for (const set of spec.sets.values()) sets.set(set.name, new SetStore(ns, set, chainOf))
-  const counters = new Map<string, Counters>()
-  for (const { name, start } of spec.counters.values()) counters.set(name, { ...start })
-  const table: BoundTable = { spec, counters, sets, chains }
-  let ordinal = 0
-  for (const chain of chains.values()) {
-    for (const rule of chain.spec.rules) {
-      ordinal += 1
-      chain.rules.push(bindRule(ns, table, rule, ordinal))
-    }
+/** Takes out of a map what has no name any more; answers what was taken out. */
+function dropOthers<T>(bound: Map<string, T>, names: ReadonlyMap<string, unknown>): T[] {
+  const gone: T[] = []
+  for (const [name, value] of bound) {
+    if (names.has(name)) continue
+    bound.delete(name)
+    gone.push(value)
   }
+  return gone
+}
+
+function bindChains(ns: Namespace, table: BoundTable): void {
+  const { chains, spec } = table
+  for (const { unregister } of dropOthers(chains, spec.chains)) for (const each of unregister) each()
+  for (const chain of spec.chains.values()) {
+    const known = chains.get(chain.name)
+    if (known === undefined) chains.set(chain.name, { spec: chain, rules: [], unregister: [] })
+    else known.spec = chain
+  }
+  bindSets(ns, table)
+  for (const chain of chains.values()) {
+    const known = new Map(chain.rules.map((rule) => [rule.spec, rule]))
+    const rules = chain.spec.rules.map((rule) => {
+      const same = known.get(rule)
+      if (same !== undefined) return same
+      table.lastOrdinal += 1
+      return bindRule(ns, table, rule, table.lastOrdinal)
+    })
+    chain.rules.splice(0, chain.rules.length, ...rules)
+  }
+}
+
+function bindSets(ns: Namespace, { sets, chains, spec }: BoundTable): void {
+  const chainOf = (name: string): BoundChain | undefined => chains.get(name)
+  dropOthers(sets, spec.sets)
+  for (const set of spec.sets.values()) {
+    const known = sets.get(set.name)
+    if (known === undefined) sets.set(set.name, new SetStore(ns, set, chainOf))
+    else known.follow(set, chainOf)
+  }
+}
+
+/**
+ * Binds a table to a namespace. What `previous` has already stays as it is: rules with their counters and turns, sets with
+ * the elements that packets made.
+ */
+export function bindTable(ns: Namespace, spec: TableSpec, previous?: BoundTable): BoundTable {
+  const table = previous ?? { spec, counters: new Map(), sets: new Map(), chains: new Map(), lastOrdinal: 0 }
+  table.spec = spec
+  dropOthers(table.counters, spec.counters)
+  for (const { name, start } of spec.counters.values())
+    if (!table.counters.has(name)) table.counters.set(name, { ...start })
+  bindChains(ns, table)
   return table
 }

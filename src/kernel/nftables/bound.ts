@@ -12,15 +12,19 @@ export interface BoundRule {
 }
 
 export interface BoundChain {
-  readonly spec: ChainSpec
+  spec: ChainSpec
   readonly rules: BoundRule[]
+  /** Take a base chain off its hooks; empty as long as it is on none. */
+  readonly unregister: (() => void)[]
 }
 
 export interface BoundTable {
-  readonly spec: TableSpec
-  readonly counters: ReadonlyMap<string, Counters>
-  readonly sets: ReadonlyMap<string, SetStore>
-  readonly chains: ReadonlyMap<string, BoundChain>
+  spec: TableSpec
+  readonly counters: Map<string, Counters>
+  readonly sets: Map<string, SetStore>
+  readonly chains: Map<string, BoundChain>
+  /** Number of the rule that was bound last. */
+  lastOrdinal: number
 }
 
 /** What a rule is bound with. */

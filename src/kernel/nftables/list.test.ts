@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { second } from '../clock.ts'
 import { createMachine } from '../machine.ts'
 import { addNamespace, type Namespace } from '../namespace.ts'
-import { attachNft, nftText } from './nftables.ts'
+import { attachNft, currentNft, nftText } from './nftables.ts'
 import { parseNft } from './parse.ts'
 
 function fixture(name: string): string {
@@ -75,4 +75,17 @@ test('elements show what is left of their time, and go', () => {
   )
   clock.advance(10 * second)
   expect(nftText(ns)).toContain('elements = { 10.0.0.1 expires 59m50s }')
+})
+
+test('a change keeps the counters of what stays', () => {
+  const ns = attached(
+    'table ip t {\n counter k { packets 3 bytes 30; }\n chain c {\n counter packets 7 bytes 70 accept\n }\n}',
+  )
+  const changed = parseNft('add rule ip t c counter drop\nadd chain ip t d', currentNft(ns))
+  if (!changed.ok) throw new Error(JSON.stringify(changed.problems))
+  attachNft(ns, changed.ruleset)
+  const text = nftText(ns)
+  expect(text).toContain('packets 3 bytes 30')
+  expect(text).toContain('counter packets 7 bytes 70 accept\n\t\tcounter packets 0 bytes 0 drop\n')
+  expect(text).toContain('chain d {')
 })

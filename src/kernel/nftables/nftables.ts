@@ -1,6 +1,6 @@
 // Rule sets of nft and a namespace: base chains become hook functions beside those of iptables (nft_chain_filter.c,
 // nft_chain_nat.c, nft_chain_route.c), in the order of priorities.
-import { enableConntrack } from '../conntrack/hooks.ts'
+import { enableConntrack, releaseConntrack } from '../conntrack/hooks.ts'
 import type { Namespace } from '../namespace.ts'
 import { chainPacket, type HookDevices } from '../netfilter/chain-packet.ts'
 import { factsWanted, noteAt } from '../netfilter/chain-trace.ts'
@@ -13,6 +13,7 @@ import { bindTable } from './bind.ts'
 import type { BoundChain, BoundTable } from './bound.ts'
 import { evaluateNft } from './evaluate.ts'
 import { tableText } from './print.ts'
+import { copyRuleset } from './remove.ts'
 import type { BaseChain, Ruleset, TableFamily, TableSpec } from './ruleset.ts'
 
 function familiesOf(family: TableFamily): readonly (4 | 6)[] {
@@ -25,6 +26,15 @@ function needsConntrack({ chains }: TableSpec): boolean {
   return [...chains.values()].some(({ rules }) =>
     rules.some(({ statements }) => statements.some(({ conntrack }) => conntrack)),
   )
+}
+
+/** Switches connection tracking on for the families whose tables need it, and off for the others. */
+function serveNeeds(ns: Namespace, specs: readonly TableSpec[]): void {
+  for (const family of [4, 6] as const) {
+    const tables = specs.filter((spec) => familiesOf(spec.family).includes(family))
+    if (tables.some(needsConntrack)) enableConntrack(ns, family, 'nft')
+    else releaseConntrack(ns, family, 'nft')
+  }
 }
 
 /** The hook function of a base chain of type filter or route. */
@@ -51,28 +61,49 @@ function chainEntry(family: 4 | 6, table: TableSpec, chain: BoundChain, base: Ba
 
 function registerChain(ns: Namespace, table: TableSpec, chain: BoundChain, base: BaseChain): void {
   for (const family of familiesOf(table.family)) {
-    if (base.type !== 'nat') {
-      ns.netfilter.register(chainEntry(family, table, chain, base))
-      continue
-    }
-    registerNatClient(ns, family, base.hook, {
-      priority: base.priority,
-      run: (packet, facts) => evaluateNft(chain, packet, facts),
-    })
+    const remove =
+      base.type === 'nat'
+        ? registerNatClient(ns, family, base.hook, {
+            priority: base.priority,
+            run: (packet, facts) => evaluateNft(chain, packet, facts),
+          })
+        : ns.netfilter.register(chainEntry(family, table, chain, base))
+    chain.unregister.push(remove)
   }
 }
 
-/** Puts a checked rule set into a namespace that has none of nft yet, as `nft -f` does. */
+function detach({ chains }: BoundTable): void {
+  for (const { unregister } of chains.values()) for (const each of unregister) each()
+}
+
+/**
+ * What `nft -f` leaves in a namespace: tables that were there keep what the rule set still has. The rule set itself stays as
+ * it is: many namespaces may have it.
+ */
 export function attachNft(ns: Namespace, ruleset: Ruleset): void {
+  const before = new Map(ns.netfilter.nftables?.map((table) => [tableKey(table.spec), table]))
   const tables: BoundTable[] = []
+  serveNeeds(ns, [...ruleset.values()])
   for (const spec of ruleset.values()) {
-    if (needsConntrack(spec)) for (const family of familiesOf(spec.family)) enableConntrack(ns, family)
-    const table = bindTable(ns, spec)
+    const table = bindTable(ns, spec, before.get(tableKey(spec)))
+    before.delete(tableKey(spec))
     tables.push(table)
-    for (const chain of table.chains.values())
-      if (chain.spec.base !== undefined) registerChain(ns, spec, chain, chain.spec.base)
+    for (const chain of table.chains.values()) {
+      const { base } = chain.spec
+      if (base !== undefined && chain.unregister.length === 0) registerChain(ns, spec, chain, base)
+    }
   }
+  for (const gone of before.values()) detach(gone)
   ns.netfilter.nftables = tables
+}
+
+function tableKey({ family, name }: TableSpec): string {
+  return `${family} ${name}`
+}
+
+/** The rule set that a namespace has, as a copy that can be changed: rules and elements keep their identity. */
+export function currentNft(ns: Namespace): Ruleset {
+  return copyRuleset(new Map((ns.netfilter.nftables ?? []).map(({ spec }) => [tableKey(spec), spec])))
 }
 
 /** What `nft list ruleset` prints. */

@@ -3,6 +3,7 @@ import { didYouMean } from '../../base/closest.ts'
 import { type Cursor, Mistake } from './cursor.ts'
 import { readDuration } from './duration.ts'
 import { checkElements, readElements } from './elements.ts'
+import { sameKey } from './remove.ts'
 import type { ElementSpec, SetSpec } from './ruleset.ts'
 import { type DataType, typesByName } from './types.ts'
 
@@ -88,10 +89,16 @@ function readOption(cursor: Cursor, draft: Draft): void {
   }
 }
 
-/** Adds elements to a set that is there. */
+/** Adds elements to a set that is there; one that it has already stays as it is. */
 export function addElements(set: SetSpec, elements: readonly ElementSpec[]): void {
-  checkElements(set, [...set.elements, ...elements])
-  set.elements.push(...elements)
+  const fresh = elements.filter((element) => {
+    const known = set.elements.find((other) => sameKey(other, element))
+    if (known !== undefined && known.dataText !== element.dataText)
+      throw new Mistake(element.place, `\`@${set.name}\` has another value for this key: ${known.dataText}`)
+    return known === undefined
+  })
+  checkElements(set, [...set.elements, ...fresh])
+  set.elements.push(...fresh)
 }
 
 /** The block of a set or map; `name` was read already. */
@@ -106,6 +113,7 @@ export function readSet(cursor: Cursor, kind: 'set' | 'map', name: string): SetS
     size: undefined,
     comment: undefined,
     elements: [],
+    flushed: 0,
   }
   const place = cursor.expect('{')
   cursor.skipEnds()

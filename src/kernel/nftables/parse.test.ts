@@ -125,6 +125,29 @@ test.each([
   expect(found[0]).toMatch(wanted)
 })
 
+const table =
+  'table ip t {\nset s { type inet_service; elements = { 80 }; }\nmap m { type inet_service : verdict; elements = { 80 : jump d }; }\nchain c { tcp dport vmap @m; }\nchain d { accept; }\n}\n'
+
+test.each([
+  ['an element that is not there', 'delete element ip t s { 81 }', /^7:25 `@s` has no such element/],
+  ['a chain that is in use', 'delete chain ip t d', /^7:19 something still leads to chain `d`/],
+  ['a set that is not there', 'flush set ip t z', /^7:16 there is no set `z`/],
+  [
+    'another value for a key',
+    'add element ip t m { 80 : accept }',
+    /^7:22 `@m` has another value for this key: jump d/,
+  ],
+  ['a rule by its handle', 'delete rule ip t c handle 5', /deleting a rule is not modelled/],
+])('what cannot go: %s', (_name, command, wanted) => {
+  expect(problems(`${table}${command}\n`)[0]).toMatch(wanted)
+})
+
+test('what is no longer led to can go, in one text', () => {
+  const commands =
+    'delete element ip t m { 80 }\ndelete chain ip t d\nadd element ip t s { 80, 81 }\nflush chain ip t c\ndelete map ip t m\n'
+  expect(problems(`${table}${commands}`)).toEqual([])
+})
+
 test('every mistake of a text is told', () => {
   expect(rule('ip dadr 1\nacept\ntcp dport 80 accept\njump').map((line) => line.split(' ')[0])).toEqual([
     '3:4',

@@ -8,6 +8,7 @@ import { readElements } from './elements.ts'
 import { readChainLine, readRule } from './parse-chain.ts'
 import { addElements, readSet } from './parse-set.ts'
 import type { TableScope } from './relation.ts'
+import { readDelete, readFlushOf } from './remove.ts'
 import type { ChainSpec, Ruleset, SetSpec, TableFamily, TableSpec } from './ruleset.ts'
 import { readCounterStart } from './statement.ts'
 import { tokensOf } from './tokens.ts'
@@ -214,14 +215,15 @@ function readAdd(cursor: Cursor, ruleset: Ruleset, first: boolean): void {
 
 function readFlush(cursor: Cursor, ruleset: Ruleset): void {
   const what = cursor.name('thing to flush')
-  if (what.text === 'ruleset') {
-    ruleset.clear()
-    return
-  }
+  if (what.text === 'ruleset') ruleset.clear()
+  else readFlushOf(cursor, what, namedTable(cursor, ruleset))
+}
+
+function readDeletion(cursor: Cursor, ruleset: Ruleset): void {
+  const what = cursor.name('thing to delete')
   const table = namedTable(cursor, ruleset)
-  if (what.text === 'table') for (const chain of table.chains.values()) chain.rules.length = 0
-  else if (what.text === 'chain') namedChain(cursor, table).rules.length = 0
-  else throw new Mistake(what, `flushing a ${what.text} is not modelled`)
+  if (what.text === 'table') ruleset.delete(`${table.family} ${table.name}`)
+  else readDelete(cursor, what, table)
 }
 
 const commands = ['table', 'add', 'create', 'insert', 'flush', 'delete']
@@ -240,12 +242,9 @@ function readCommand(cursor: Cursor, ruleset: Ruleset): void {
     case 'flush':
       readFlush(cursor, ruleset)
       return
-    case 'delete': {
-      cursor.expect('table')
-      const table = namedTable(cursor, ruleset)
-      ruleset.delete(`${table.family} ${table.name}`)
+    case 'delete':
+      readDeletion(cursor, ruleset)
       return
-    }
     default:
       throw new Mistake(
         token,

@@ -72,6 +72,7 @@ export function inlineSet(cursor: Cursor, expression: Expression, data: SetSpec[
     size: undefined,
     comment: undefined,
     elements,
+    flushed: 0,
   }
   checkElements(set, elements)
   return set

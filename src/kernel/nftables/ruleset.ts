@@ -62,6 +62,8 @@ export interface SetSpec {
   size: number | undefined
   readonly comment: string | undefined
   readonly elements: ElementSpec[]
+  /** How often it was emptied: elements that packets made go with it. */
+  flushed: number
 }
 
 /** Steps of a rule: what each answers (enum nft_verdicts, and NFT_BREAK for a test that does not hold). */

@@ -44,13 +44,13 @@ export function compareWords(registers: ArrayLike<number>, at: number, words: Wo
 }
 
 export class SetStore {
-  readonly spec: SetSpec
+  spec: SetSpec
   /** Words of a key. */
   readonly width: number
   private readonly ns: Namespace
   private readonly exact = new Map<number, Element[]>()
   /** Elements with a range or prefix; of sets with one field sorted, and never overlapping. */
-  private readonly ranges: Element[] = []
+  private ranges: Element[] = []
   private count = 0
   private lastId = 0
 
@@ -58,7 +58,24 @@ export class SetStore {
     this.ns = ns
     this.spec = spec
     this.width = wordsOfTypes(spec.types)
-    for (const element of spec.elements) this.addSpec(element, chainOf)
+    this.follow(spec, chainOf)
+  }
+
+  /** Takes over what the rule set says of the set now; elements that packets made stay, unless it was emptied. */
+  follow(spec: SetSpec, chainOf: (name: string) => BoundChain | undefined): void {
+    const wanted = new Set(spec.elements)
+    const empties = spec.flushed !== this.spec.flushed
+    const stays = (element: Element): boolean =>
+      element.spec === undefined ? !empties : wanted.delete(element.spec)
+    for (const [key, bucket] of this.exact) {
+      const kept = bucket.filter(stays)
+      this.count -= bucket.length - kept.length
+      if (kept.length === 0) this.exact.delete(key)
+      else this.exact.set(key, kept)
+    }
+    this.ranges = this.ranges.filter(stays)
+    this.spec = spec
+    for (const element of wanted) this.addSpec(element, chainOf)
     if (spec.types.length === 1) this.ranges.sort((left, right) => compareWords(left.first, 0, right.first))
   }
 

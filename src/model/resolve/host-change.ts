@@ -109,7 +109,7 @@ function readRulesetChange(
     notYet(item.span, `a ruleset of ${item.tool}`, scope.report)
     return []
   }
-  if (item.text.form === 'quoted' && verb !== 'add') {
+  if ((item.text.form === 'quoted' || item.tool === 'nft') && verb !== 'add') {
     const hint = 'leave the verb out: the command says what happens'
     scope.report(mistake('S118', item.span, `\`${verb}\` does not go with a command`, { hint }))
     return []

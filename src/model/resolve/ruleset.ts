@@ -20,7 +20,7 @@ export function readRuleset(
   place: 'topology' | 'step',
   report: Report,
 ): RulesetModel | undefined {
-  if (tool === 'arptables' || tool === 'ebtables' || (tool === 'nft' && place === 'step')) return undefined
+  if (tool === 'arptables' || tool === 'ebtables') return undefined
   if (text.form !== 'quoted') return { tool, text: text.text, span: text.span }
   if (place === 'topology') {
     const hint = `write the text that \`${tool}\` saves between \`"""\``
