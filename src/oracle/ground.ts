@@ -6,13 +6,13 @@ import type { SmallIr } from '../bpf/small/ir.ts'
 import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { NamespaceModel, World } from '../model/model.ts'
-import type { RulesetChange } from '../model/ruleset.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
 import { Cgroups } from './cgroups.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
 import type { Libc, Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
 import { RealPrograms } from './programs.ts'
+import { installRulesets } from './rulesets.ts'
 import {
   deviceLines,
   fdbLine,
@@ -80,14 +80,6 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
 export function pause(milliseconds: number): void {
   Atomics.wait(sleeper, 0, 0, milliseconds)
 }
-
-/** What takes each tool's text; iptables by its legacy name, for plain `iptables` may be a front end of nft. */
-const restoreCommands = {
-  ipset: ['ipset', 'restore'],
-  iptables: ['iptables-legacy-restore'],
-  ip6tables: ['ip6tables-legacy-restore'],
-  nft: ['nft', '-f', '-'],
-} as const
 
 const setTxChecksum = 0x17
 
@@ -207,7 +199,7 @@ export class Ground {
       ['ip'],
       [...warmLines(this.around, model), ...model.entries.map((entry) => neighbourLine('replace', entry))],
     )
-    this.rulesets(model)
+    installRulesets(this.namespaces, model)
     for (const family of [4, 6] as const) {
       const rules = model.rules.filter((rule) => rule.family === family)
       this.namespaces.batch(
@@ -221,41 +213,6 @@ export class Ground {
       ['ip'],
       model.routes.map((route) => routeLine('add', route)),
     )
-  }
-
-  /** Rule sets as text, through their own tools. */
-  private rulesets({ name, rulesets = [] }: NamespaceModel): void {
-    for (const wanted of ['ipset', 'iptables', 'ip6tables', 'nft'] as const) {
-      for (const { tool, text } of rulesets) {
-        if (tool !== wanted) continue
-        const lines = text.split('\n').map((line) => line.trim())
-        this.namespaces.pipe(
-          name,
-          restoreCommands[wanted],
-          `${lines.filter((line) => line !== '').join('\n')}\n`,
-        )
-      }
-    }
-  }
-
-  /** The tools' own ways: `--noflush`, and `-D` and `del` for what goes. */
-  changeRules(name: string, { verb, ruleset: { tool, text } }: RulesetChange): void {
-    if (tool === 'nft') {
-      this.namespaces.pipe(name, restoreCommands.nft, `${text}\n`)
-      return
-    }
-    const lines = text.split('\n').map((line) => {
-      const bare = line.trim()
-      if (verb !== 'del') return bare
-      return tool === 'ipset'
-        ? bare.replace(/^(add|-A) (\S+ \S+).*/, 'del $2').replace(/^(create|-N) (\S+).*/, 'destroy $2')
-        : bare.replace(/^(\[\d+:\d+\] )?(-A|--append) /, '-D ')
-    })
-    const command =
-      tool === 'ipset'
-        ? ['ipset', 'restore']
-        : [`${tool}-legacy-restore`, ...(verb === 'replace' ? [] : ['--noflush'])]
-    this.namespaces.pipe(name, command, `${lines.filter((line) => line !== '').join('\n')}\n`)
   }
 
   /** A setting by its dotted name. */

@@ -3,6 +3,7 @@ import type { HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
 import { type FlowStep, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
+import { changeRules } from './rulesets.ts'
 import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
 import type { RealWorld } from './world.ts'
 
@@ -113,7 +114,7 @@ export class RealSteps {
             : addressLine(item.device, item.prefix),
         )
       case 'ruleset':
-        return this.world.ground.changeRules(namespace, { verb, ruleset: item.ruleset })
+        return changeRules(this.world.ground.namespaces, namespace, { verb, ruleset: item.ruleset })
       case 'dev':
         return
     }
