@@ -192,7 +192,7 @@ const program = (text: string): string =>
 const lists: readonly List[] = [
   {
     rule: 'DeviceOption',
-    own: { local: '10.1.0.1', df: 'set' },
+    own: { local: '10.1.0.1', df: 'set', offload: 'tso on' },
     contexts: {
       phys: dev('phys on lan 10.1.0.3'),
       veth: (option) => file(`dev t0 veth peer o/t1 ${option}`),

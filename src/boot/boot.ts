@@ -186,6 +186,8 @@ function bootLinks(ns: Namespace, model: NamespaceModel): void {
   for (const device of model.devices) {
     const dev = deviceOf(ns, device.name)
     joinBridge(dev, device)
+    if (device.tso !== undefined) dev.offloads.tso = device.tso
+    if (device.gro !== undefined) dev.offloads.gro = device.gro
     bootQdisc(dev, device)
     if (device.up) setUp(dev)
   }

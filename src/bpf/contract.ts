@@ -95,6 +95,8 @@ export interface SkbView {
   tstampType: number
   readonly gsoSegs: number
   readonly gsoSize: number
+  /** wire_len: bytes with the headers of every segment. */
+  readonly wireLength: number
   tunnelKey: TunnelKey | undefined
   /** Cookie of the socket that owns the skb, 0 = none. */
   readonly socketCookie: number

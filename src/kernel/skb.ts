@@ -6,6 +6,7 @@ import type { PacketRecord, Recordable } from '../trace/recorder.ts'
 import type { Connection } from './conntrack/connection.ts'
 import { type BridgePassage, copyPassage } from './device/bridge-passage.ts'
 import type { NetDevice } from './device/device.ts'
+import { wireLength } from './gso.ts'
 import type { IpOptions } from './ip/options.ts'
 import type { Route } from './ip/route.ts'
 import type { Socket } from './socket/socket.ts'
@@ -61,8 +62,13 @@ export class Skb implements SkbView, Recordable {
   vlanTci = -1
   vlanProtocol = 0
   metaBytes = 0
+  /** skb_shinfo()->gso_segs and gso_size: how many segments a large packet holds, and how long their payloads are. */
   gsoSegs = 0
   gsoSize = 0
+  /** Of a large packet: bytes from the IP header in front of TCP to the end, whatever was pushed before it. */
+  gsoFromTail = 0
+  /** Names of the segments, if the sender had any for them. */
+  segmentNames: readonly string[] | undefined
   tunnelKey: TunnelKey | undefined
   /** The route of a packet that has been through routing (skb_dst). */
   route: Route | undefined
@@ -111,6 +117,10 @@ export class Skb implements SkbView, Recordable {
 
   get ifindex(): number {
     return this.dev.ifindex
+  }
+
+  get wireLength(): number {
+    return wireLength(this)
   }
 
   get socketCookie(): number {
@@ -214,8 +224,28 @@ export class Skb implements SkbView, Recordable {
   /** skb_clone + copy on write: an independent copy that writes into the same trace record. */
   clone(): Skb {
     const copy = new Skb(this.dev, this.bytes.slice(), this.data, this.tail)
-    copy.macHeader = this.macHeader
-    copy.networkHeader = this.networkHeader
+    this.giveTo(copy, 0)
+    this.journey ??= { hops: this.hops, over: false }
+    copy.journey = this.journey
+    copy.record = this.record
+    copy.seen = this.seen
+    return copy
+  }
+
+  /** A packet like this one with other bytes, the first of which is what stands at `from` here: a segment. */
+  withBytes(bytes: Uint8Array, from: number): Skb {
+    const copy = new Skb(this.dev, bytes, this.data - from, bytes.length)
+    this.giveTo(copy, from)
+    copy.journey = this.journey
+    copy.record = this.record
+    copy.seen = this.seen
+    return copy
+  }
+
+  /** Everything that lies beside the bytes; `shift` is how far these have moved to the front. */
+  private giveTo(copy: Skb, shift: number): void {
+    copy.macHeader = this.macHeader < 0 ? -1 : this.macHeader - shift
+    copy.networkHeader = this.networkHeader < 0 ? -1 : this.networkHeader - shift
     copy.ingressIfindex = this.ingressIfindex
     copy.protocol = this.protocol
     copy.pktType = this.pktType
@@ -233,6 +263,8 @@ export class Skb implements SkbView, Recordable {
     copy.metaBytes = this.metaBytes
     copy.gsoSegs = this.gsoSegs
     copy.gsoSize = this.gsoSize
+    copy.gsoFromTail = this.gsoFromTail
+    copy.segmentNames = this.segmentNames
     copy.tunnelKey = this.tunnelKey
     copy.route = this.route
     copy.nfct = this.nfct
@@ -244,11 +276,6 @@ export class Skb implements SkbView, Recordable {
     copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax
     copy.hops = this.hops
-    this.journey ??= { hops: this.hops, over: false }
-    copy.journey = this.journey
-    copy.record = this.record
-    copy.seen = this.seen
-    return copy
   }
 }
 

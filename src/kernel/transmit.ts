@@ -10,6 +10,7 @@ import {
   transmitted,
 } from './device/device.ts'
 import { drop, endPacket, hopLimitReached } from './drop.ts'
+import { carriesLarge, segmentAt } from './gso.ts'
 import { pktType, type Skb } from './skb.ts'
 import { attachQdisc, type Qdisc, throughQdisc } from './tc/qdisc.ts'
 import { runEgress } from './tc/run.ts'
@@ -65,8 +66,16 @@ export function setQdisc(dev: NetDevice, discipline: Qdisc): void {
   attachQdisc(dev, discipline, startTransmit)
 }
 
-/** dev_hard_start_xmit(): the taps, then the driver. */
+/** validate_xmit_skb_list(): what is too large for the device goes to it in segments. Answers what became of the last. */
 function startTransmit(dev: NetDevice, skb: Skb): number {
+  if (skb.gsoSize === 0 || carriesLarge(dev)) return startOne(dev, skb)
+  let result = transmitted
+  for (const piece of segmentAt(dev, skb, 'gso')) result = startOne(dev, piece)
+  return result
+}
+
+/** dev_hard_start_xmit(): the taps, then the driver. */
+function startOne(dev: NetDevice, skb: Skb): number {
   const { trace } = dev.ns.machine
   if (dev.taps.length > 0) {
     const kept = skb.pktType

@@ -45,15 +45,12 @@ export function attachXdp(dev: NetDevice, program: Program, mode: XdpMode): Admi
   const errno = refusal(dev, mode)
   if (errno !== undefined) return refused(errno)
   dev.xdp = { program, mode }
-  // veth_xdp_set(): the far end may not send what the ring cannot hold.
-  if (mode === 'native' && dev.peer !== undefined) dev.peer.features.set('tcp-segmentation-offload', false)
   return adminDone
 }
 
 /** `ip link set DEV xdp off`. ENOENT when there is none. */
 export function detachXdp(dev: NetDevice): AdminResult {
   if (dev.xdp === undefined) return refused('ENOENT')
-  if (dev.xdp.mode === 'native') dev.peer?.features.delete('tcp-segmentation-offload')
   dev.xdp = undefined
   return adminDone
 }

@@ -4,6 +4,7 @@ import { addTap, setMtu, setUp } from './device/change.ts'
 import { addPhys } from './device/phys.ts'
 import { addSegment } from './device/segment.ts'
 import { addVethPair } from './device/veth.ts'
+import { carriesLarge } from './gso.ts'
 import { addNamespace } from './namespace.ts'
 import { attachTc } from './tc/attach.ts'
 import { attachXdp, detachXdp } from './xdp-attach.ts'
@@ -236,9 +237,11 @@ describe('attach', () => {
 
   test('the far end of a native program may not be given a larger MTU, and loses TSO', () => {
     const { a0, b0 } = lab()
+    a0.offloads.tso = true
+    expect(carriesLarge(a0)).toBe(true)
     attachXdp(b0, pass, 'native')
     expect(setMtu(a0, 3507)).toEqual({ ok: false, errno: 'EINVAL' })
-    expect(a0.features.get('tcp-segmentation-offload')).toBe(false)
+    expect(carriesLarge(a0)).toBe(false)
   })
 
   test.each([

@@ -97,6 +97,8 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...(device.hairpin ? ['hairpin on'] : []),
     ...(device.isolated ? ['isolated on'] : []),
     ...(device.driver === undefined ? [] : [`driver ${device.driver}`]),
+    ...(device.tso === undefined ? [] : [`offload tso ${device.tso ? 'on' : 'off'}`]),
+    ...(device.gro === undefined ? [] : [`offload gro ${device.gro ? 'on' : 'off'}`]),
     `mac ${formatMac(device.mac)}`,
     `mtu ${device.mtu}`,
     ...(device.up ? [] : ['down']),

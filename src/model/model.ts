@@ -187,6 +187,9 @@ export interface DeviceModel {
   readonly vlanProtocol?: number
   readonly macvlanMode?: 'bridge' | 'private' | 'vepa' | 'passthru'
   readonly tunnel?: TunnelModel
+  /** phys, veth: what `ethtool -K` says; off where it is absent. */
+  readonly tso?: boolean
+  readonly gro?: boolean
   readonly attachments: readonly AttachmentModel[]
   /** The root queueing discipline; absent: the kernel's own. */
   readonly qdisc?: QdiscModel

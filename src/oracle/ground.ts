@@ -5,7 +5,7 @@ import type { Booted } from '../boot/boot.ts'
 import type { SmallIr } from '../bpf/small/ir.ts'
 import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
-import type { NamespaceModel, World } from '../model/model.ts'
+import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
 import { Cgroups } from './cgroups.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
@@ -81,7 +81,8 @@ export function pause(milliseconds: number): void {
   Atomics.wait(sleeper, 0, 0, milliseconds)
 }
 
-const setTxChecksum = 0x17
+/** ETHTOOL_STXCSUM, ETHTOOL_SGRO */
+const ethtool = { setTxChecksum: 0x17, setGro: 0x2c } as const
 
 function isBridge(model: NamespaceModel, device: string): boolean {
   return model.devices.some(({ name, kind }) => name === device && kind === 'bridge')
@@ -190,7 +191,7 @@ export class Ground {
     const { name } = model
     this.namespaces.batch(name, ['ip'], deviceLines(model))
     for (const device of model.devices) {
-      if (['veth', 'phys', 'bridge'].includes(device.kind)) this.finishChecksums(name, device.name)
+      this.offloads(name, device)
       for (const { key, value } of device.sysctls) this.sysctl(name, key, value)
     }
     for (const { key, value } of model.sysctls) this.sysctl(name, key, value)
@@ -220,11 +221,19 @@ export class Ground {
     this.namespaces.sysctl(name, sysctlPath(key), String(value))
   }
 
-  /** `ethtool -K DEV tx off`: senders finish their checksums, as on a wire. */
-  private finishChecksums(name: string, device: string): void {
+  /** `ethtool -K DEV tx off`: senders finish their checksums, as on a wire, unless they are to send large packets. */
+  private offloads(name: string, device: DeviceModel): void {
+    const whole = device.tso === true
+    if (['veth', 'phys', 'bridge'].includes(device.kind) && !whole)
+      this.ethtool(name, device.name, ethtool.setTxChecksum, 0)
+    if (device.gro === true) this.ethtool(name, device.name, ethtool.setGro, 1)
+  }
+
+  /** struct ethtool_value through SIOCETHTOOL. */
+  private ethtool(name: string, device: string, command: number, value: number): void {
     const { memory } = this.reach
-    memory.view.setUint32(48, setTxChecksum, true)
-    memory.view.setUint32(52, 0, true)
+    memory.view.setUint32(48, command, true)
+    memory.view.setUint32(52, value, true)
     this.namespaces.within(name, () => this.ask(device, ioctlNumber.ethtool, memory.address + 48n))
   }
 

@@ -77,6 +77,7 @@ export type DeviceOptionName =
   | 'policy'
   | 'scrub'
   | 'name'
+  | 'offload'
 
 /**
  * `dev eth0 [TYPE] [on NET] ADDRESS... [option ...] { ... }`. Options of the head and of the block are one list, in order.

@@ -17,6 +17,7 @@ export type Stage =
   | 'irq' // hard interrupt, masked by the driver, softirq raised; or the completion interrupt after a transmission
   | 'napi' // the driver's poll function
   | 'alloc' // sk_buff built around the frame
+  | 'gso' // a large packet is cut into segments
   | 'gro' // generic receive offload
   | 'rx' // arrival, before XDP; also the IP receive function's drops and the delivery to a socket
   | 'xdp'

@@ -31,6 +31,7 @@ const stages = {
   napi: true,
   alloc: true,
   gro: true,
+  gso: true,
   rx: true,
   xdp: true,
   'tap-in': true,

@@ -48,6 +48,11 @@ const stages: Readonly<Record<string, WordPage>> = {
     text: 'Before XDP. A drop in the IP receive function (ip_rcv) and the delivery to a socket stand here too, on the arriving device.',
     example: '  eth0 rx               socket              DELIVER tcp/80',
   },
+  gso: {
+    title: 'a large packet was cut into segments',
+    text: 'A send of several segments passes netfilter, tc egress and the queue as one packet; a device without TSO gets it in segments (validate_xmit_skb). `SEGMENT 3 x 1448` says how many, and how long their payloads are; the others are packets of their own.',
+    example: '  eth0 gso              kernel              SEGMENT 3 x 1448',
+  },
   tx: {
     title: 'the frame left by the driver',
     text: "After tc egress and the taps (dev_hard_start_xmit). What arrives on the other side of the wire is that side's `rx`.",

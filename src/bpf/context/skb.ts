@@ -22,9 +22,10 @@ function refuse(verb: 'read' | 'write', offset: number, size: number): never {
 function fieldValue(skb: SkbView, at: number): number {
   switch (at) {
     case skbAt.len:
-    case skbAt.wire_len:
     case skbAt.data_end:
       return skb.end - skb.start
+    case skbAt.wire_len:
+      return skb.wireLength
     case skbAt.pkt_type:
       return skb.pktType
     case skbAt.mark:

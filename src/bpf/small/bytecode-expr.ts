@@ -113,6 +113,9 @@ function readVlan(emit: Emit, field: HeaderField, absent: Label): void {
 const skbFields: Readonly<Partial<Record<MetaFieldName, number>>> = {
   mark: skbAt.mark,
   hash: skbAt.hash,
+  gso_size: skbAt.gso_size,
+  gso_segs: skbAt.gso_segs,
+  wire_len: skbAt.wire_len,
   priority: skbAt.priority,
   queue: skbAt.queue_mapping,
   tc_index: skbAt.tc_index,

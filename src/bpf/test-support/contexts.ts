@@ -58,6 +58,10 @@ export class TestSkb implements SkbView {
   readonly ifindex = 2
   readonly ingressIfindex = 2
   tstampType = 0
+  get wireLength(): number {
+    return this.end - this.start
+  }
+
   hash = 0
   tcIndex = 0
   tcClassid = 0

@@ -63,7 +63,7 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     vlans: undefined,
     macvlans: undefined,
     private: options.private,
-    features: new Map(),
+    offloads: { tso: false, gro: false },
   }
   ns.nextIfindex += 1
   ns.devices.set(dev.ifindex, dev)

@@ -118,6 +118,6 @@ export interface NetDevice {
   macvlans: Map<number, NetDevice> | undefined
   /** State of the kind: bridge FDB, veth NAPI, vxlan FDB ... read by the kind's own file only. */
   readonly private: unknown
-  /** Kernel-visible features a person can set: GRO, TSO, tx checksum. */
-  readonly features: Map<string, boolean>
+  /** What `ethtool -K` switches: whether the device takes large TCP packets as they are, and merges what it receives. */
+  readonly offloads: { tso: boolean; gro: boolean }
 }

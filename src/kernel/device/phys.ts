@@ -2,6 +2,7 @@
 import { isMulticastMac, macFrom, readMac } from '../../net/mac.ts'
 import { countDriver, countSent } from '../counters.ts'
 import { endPacket } from '../drop.ts'
+import { segmentAt } from '../gso.ts'
 import type { Namespace } from '../namespace.ts'
 import { receive } from '../receive.ts'
 import type { Skb } from '../skb.ts'
@@ -66,7 +67,14 @@ function lost(dev: NetDevice, skb: Skb): void {
   })
 }
 
+/** A card with TSO cuts large packets itself, behind the taps. */
 function transmit(dev: NetDevice, skb: Skb): number {
+  if (skb.gsoSize === 0) return transmitOne(dev, skb)
+  for (const piece of segmentAt(dev, skb, 'nic')) transmitOne(dev, piece)
+  return transmitted
+}
+
+function transmitOne(dev: NetDevice, skb: Skb): number {
   countSent(dev, skb.length)
   insertTag(skb)
   const { trace } = dev.ns.machine

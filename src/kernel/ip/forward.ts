@@ -12,6 +12,7 @@ import { count } from '../counters.ts'
 import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
+import { networkLength } from '../gso.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
 import { noteForward } from './note-forward.ts'
@@ -53,7 +54,7 @@ function sendRedirect(skb: Skb, route: Route): void {
 
 /** ip_exceeds_mtu(): too big for the way out, and not to be cut. */
 function exceedsMtu(skb: Skb, mtu: number): boolean {
-  if (skb.length <= mtu || skb.gsoSize > 0) return false
+  if (skb.length <= mtu || (skb.gsoSize > 0 && networkLength(skb) <= mtu)) return false
   // put together for conntrack: the pieces are what must fit
   if (skb.fragmentMax > 0 && skb.fragmentMax <= mtu) return false
   return (readU16(skb.bytes, skb.networkHeader + ipv4At.flagsAndOffset) & ipv4Flag.dontFragment) !== 0

@@ -10,6 +10,7 @@ import { etherType } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import { type NetDevice, transmitCongested } from '../device/device.ts'
 import { drop } from '../drop.ts'
+import { networkLength, segmentAt } from '../gso.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { runCgroupEgress } from '../socket/cgroup-skb.ts'
@@ -93,7 +94,8 @@ function finishOwn(ns: Namespace, skb: Skb, route: Route, options: OutputOptions
 /** __ip_finish_output() and ip_fragment(). */
 function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
   const fits = skb.length <= route.mtu && skb.fragmentMax === 0
-  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route)
+  if (fits || (skb.gsoSize > 0 && networkLength(skb) <= route.mtu)) return sendPacket(ns, skb, route)
+  if (skb.gsoSize > 0) return finishSegments(ns, skb, route, options)
   const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
   // ip_fragment(): what came in pieces may be cut again, unless a piece of it was too big already
   const mayBeCut =
@@ -109,6 +111,14 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOpti
     return -errnoNumber.EMSGSIZE
   }
   return sendFragments(ns, skb, route)
+}
+
+/** ip_finish_output_gso(): segments that are too long themselves, one by one. */
+function finishSegments(ns: Namespace, skb: Skb, route: Route, options: OutputOptions): number {
+  let result = 0
+  for (const piece of segmentAt(route.device, skb, 'gso'))
+    result = finishOutput(ns, piece, route, options) || result
+  return result
 }
 
 function sendFragments(ns: Namespace, skb: Skb, route: Route): number {

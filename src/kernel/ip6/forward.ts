@@ -10,6 +10,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { clearTstamp } from '../device/crossing.ts'
 import { drop } from '../drop.ts'
+import { networkLength } from '../gso.ts'
 import { isProxied } from '../ip/admin-neighbour.ts'
 import { noteForward } from '../ip/note-forward.ts'
 import type { Route } from '../ip/route.ts'
@@ -57,7 +58,7 @@ function sourceStaysHere(skb: Skb): boolean {
 
 /** ip6_pkt_too_big(): what was put together here may be cut again, unless a piece of it was too big already. */
 function isTooBig(skb: Skb, mtu: number): boolean {
-  if (skb.length <= mtu || skb.gsoSize > 0) return false
+  if (skb.length <= mtu || (skb.gsoSize > 0 && networkLength(skb) <= mtu)) return false
   return skb.fragmentMax === 0 || skb.fragmentMax > mtu
 }
 

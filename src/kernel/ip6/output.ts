@@ -9,6 +9,7 @@ import { etherType } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import { type NetDevice, transmitCongested } from '../device/device.ts'
 import { drop } from '../drop.ts'
+import { networkLength, segmentAt } from '../gso.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import type { Route } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
@@ -73,7 +74,13 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: Output6Opt
   const mtu = Math.max(route.mtu, ipv6MtuMin)
   const { fragmentMax } = skb
   const fits = skb.length <= mtu && (fragmentMax === 0 || skb.length <= fragmentMax)
-  if (fits || skb.gsoSize > 0) return sendPacket(ns, skb, route, options)
+  if (fits || (skb.gsoSize > 0 && networkLength(skb) <= mtu)) return sendPacket(ns, skb, route, options)
+  if (skb.gsoSize > 0) {
+    let result = 0
+    for (const piece of segmentAt(route.device, skb, 'gso'))
+      result = finishOutput(ns, piece, route, options) || result
+    return result
+  }
   if (options.whole === true || fragmentMax > mtu) {
     if (fragmentMax > mtu) {
       ns.ip.stack.sendError6(skb, { type: icmpv6Type.packetTooBig, code: 0, info: mtu })

@@ -122,7 +122,7 @@ export function takeData(socket: TcpSocket, segment: Arrived): void {
   const fresh = data.subarray(known, known + room)
   if (fresh.length > 0) {
     keep(socket, fresh)
-    dataEvent(socket, fresh.length)
+    dataEvent(socket, segment.skb.gsoSize > 0 ? segment.skb.gsoSize : fresh.length)
   }
   const complete = fresh.length === data.length - known
   if ((fin && complete) || takeEarly(socket)) takeFin(socket)

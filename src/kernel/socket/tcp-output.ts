@@ -6,17 +6,12 @@ import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import { findNeighbour } from '../neighbour-entry.ts'
 import type { Errno } from './errno.ts'
-import { sendTruesize } from './send-memory.ts'
 import { socketState } from './socket.ts'
 import { tcpDone, tcpTimer } from './tcp-life.ts'
-import { seqAdd, seqAfter, seqDiff } from './tcp-sequence.ts'
+import { heldByPacing, heldBySmallQueue, nextRun, pieceEnd } from './tcp-run.ts'
+import { seqAdd } from './tcp-sequence.ts'
 import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { currentMss, currentRoute, noData, pacingRate, transmit } from './tcp-transmit.ts'
-
-/** Sequence number behind a piece. */
-export function pieceEnd(piece: SendPiece): number {
-  return seqAdd(piece.sequence, piece.data.length + (piece.fin ? 1 : 0))
-}
+import { currentMss, currentRoute, noData, transmit } from './tcp-transmit.ts'
 
 /** Whether this is a SYN or SYN-ACK still under way. */
 function isOpening(socket: TcpSocket): boolean {
@@ -108,38 +103,29 @@ function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   })
 }
 
+/** Pieces that were never sent, in one packet if there are several. */
+function sendRun(socket: TcpSocket, run: readonly SendPiece[]): number {
+  const [first] = run
+  if (first === undefined) return 0
+  if (run.length === 1) return sendPiece(socket, first)
+  const data = new Uint8Array(run.reduce((bytes, piece) => bytes + piece.data.length, 0))
+  let filled = 0
+  // __tcp_transmit_skb(): a large packet always pushes, so that GRO lets it go
+  let flags: number = tcpFlag.ack | tcpFlag.psh
+  for (const piece of run) {
+    piece.sentAt = socket.ns.machine.clock.now
+    data.set(piece.data, filled)
+    filled += piece.data.length
+    if (piece.fin) flags |= tcpFlag.fin
+  }
+  const large = { size: first.data.length, names: run.map(({ name }) => name) }
+  return transmit(socket, { sequence: first.sequence, flags, data, name: first.name, large })
+}
+
 function inFlight(socket: TcpSocket): number {
   let pieces = 0
   for (const piece of socket.pieces) if (piece.sentAt >= 0) pieces += 1
   return pieces
-}
-
-/** RFC 896 as Linux does it (tcp_nagle_check): one small segment at a time, unless it ends the stream. */
-function heldByNagle(socket: TcpSocket, piece: SendPiece, mss: number): boolean {
-  if (piece.fin || piece.data.length >= mss) return false
-  return seqAfter(socket.sndSmall, socket.sndUna) && !seqAfter(socket.sndSmall, socket.sndNxt)
-}
-
-/** tcp_pacing_check(): without an fq the connection itself waits for the time of its next segment. */
-function heldByPacing(socket: TcpSocket): boolean {
-  const { clock } = socket.ns.machine
-  if (socket.departure <= clock.now) return false
-  if (socket.pacingTimer?.run === undefined) {
-    socket.pacingTimer = clock.after(socket.departure - clock.now, () => pushPending(socket))
-  }
-  return true
-}
-
-/** tcp_limit_output_bytes of 6.18, and the millisecond of data that sk_pacing_shift stands for. */
-const smallQueue = { most: 4_194_304, shift: 1024 } as const
-
-/** tcp_small_queue_check(): enough of this connection waits on this host; it goes on when some of that has left. */
-function heldBySmallQueue(socket: TcpSocket): boolean {
-  const two = 2 * sendTruesize(currentMss(socket))
-  const limit = Math.min(smallQueue.most, Math.max(two, pacingRate(socket) / smallQueue.shift))
-  if (socket.sendMemory <= limit) return false
-  socket.sendSpace = () => pushPending(socket)
-  return true
 }
 
 /** tcp_write_xmit(): sends what the window, the congestion window and Nagle allow. */
@@ -148,15 +134,16 @@ export function pushPending(socket: TcpSocket): void {
   const mss = currentMss(socket)
   let flying = inFlight(socket)
   let sent = false
-  for (const piece of socket.pieces) {
-    if (piece.sentAt >= 0) continue
-    if (flying >= socket.cwnd || heldByNagle(socket, piece, mss)) break
-    if (seqDiff(pieceEnd(piece), socket.sndUna) > socket.sndWnd + (piece.fin ? 1 : 0)) break
-    if (socket.pacing === 'needed' && heldByPacing(socket)) break
-    if (socket.sendMemory > 0 && flying > 1 && heldBySmallQueue(socket)) break
-    const sending = sendPiece(socket, piece)
-    if (piece.data.length < mss) socket.sndSmall = pieceEnd(piece)
-    flying += 1
+  for (let at = socket.pieces.findIndex(({ sentAt }) => sentAt < 0); at >= 0 && at < socket.pieces.length; ) {
+    const run = nextRun(socket, at, { flying, mss })
+    const last = run.at(-1)
+    if (last === undefined) break
+    if (socket.pacing === 'needed' && heldByPacing(socket, pushPending)) break
+    if (socket.sendMemory > 0 && flying > 1 && heldBySmallQueue(socket, run, pushPending)) break
+    const sending = sendRun(socket, run)
+    if (last.data.length < mss) socket.sndSmall = pieceEnd(last)
+    flying += run.length
+    at += run.length
     sent = true
     if (sending > 0) break
   }
@@ -289,6 +276,7 @@ function resend(socket: TcpSocket): number {
 
 /** tcp_rtt_estimator() and __tcp_set_rto() (RFC 6298): at least 200 ms above the smoothed round trip. */
 export function sampleRoundTrip(socket: TcpSocket, sample: number): void {
+  socket.minRtt = Math.min(socket.minRtt, sample)
   if (socket.srtt < 0) {
     socket.srtt = sample
     socket.rttvar = Math.max(sample * 2, tcpTime.rtoMin)

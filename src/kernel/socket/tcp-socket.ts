@@ -89,6 +89,8 @@ export interface TcpSocket extends BaseSocket {
   /** Smoothed round trip, -1 before the first sample. */
   srtt: Nanoseconds
   rttvar: Nanoseconds
+  /** The shortest round trip seen (tcp_min_rtt). */
+  minRtt: Nanoseconds
   retransmits: number
   /** A tail loss probe is out (tlp_high_seq). */
   probing: boolean
@@ -165,6 +167,7 @@ class Tcp extends Base implements TcpSocket {
   rto: Nanoseconds = tcpTime.initial
   srtt: Nanoseconds = -1
   rttvar: Nanoseconds = 0
+  minRtt: Nanoseconds = Number.POSITIVE_INFINITY
   retransmits = 0
   probing = false
   retransmitTimer: Timer | undefined = undefined

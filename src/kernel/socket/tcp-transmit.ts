@@ -6,6 +6,7 @@ import { tcpFlag } from '../../net/tcp.ts'
 import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import { transmitCongested, transmitted } from '../device/device.ts'
+import { markLarge } from '../gso.ts'
 import type { Route } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
@@ -25,6 +26,8 @@ export interface Transmission {
   readonly name: string
   /** Sent before: not counted as an out-going segment, but as a retransmitted one. */
   readonly again?: boolean
+  /** Several segments at once: the length of each, and their names. */
+  readonly large?: { readonly size: number; readonly names: readonly string[] }
 }
 
 export const noData = new Uint8Array(0)
@@ -124,16 +127,21 @@ function dataSent(socket: TcpSocket): void {
   if (now - socket.lastReceive < socket.ato) socket.pingpong = Math.min(255, socket.pingpong + 1)
 }
 
+function segmentsOf({ large }: Transmission): number {
+  return large?.names.length ?? 1
+}
+
 function countSegment(socket: TcpSocket, what: Transmission): void {
-  count(socket.ns, what.again === true ? 'TcpRetransSegs' : 'TcpOutSegs')
+  for (let sent = 0; sent < segmentsOf(what); sent += 1)
+    count(socket.ns, what.again === true ? 'TcpRetransSegs' : 'TcpOutSegs')
   if (what.data.length > 0) dataSent(socket)
 }
 
 /** Identification: SYN-ACKs carry 0 with DF, everything else counts up from the connection's start. */
-function nextIdentification(socket: TcpSocket, flags: number): number {
+function nextIdentification(socket: TcpSocket, flags: number, segments: number): number {
   if ((flags & tcpFlag.syn) !== 0 && (flags & tcpFlag.ack) !== 0) return 0
   const value = socket.identification
-  socket.identification = (value + 1) & 0xffff
+  socket.identification = (value + segments) & 0xffff
   return value
 }
 
@@ -153,12 +161,12 @@ function stamp(socket: TcpSocket, skb: Skb): number {
 const unpacedSegments = 10
 
 /** tcp_update_skb_after_send(): the next segment leaves when this one is through at the connection's rate. */
-function advanceDeparture(socket: TcpSocket, bytes: number, before: number): void {
-  socket.dataSegments += 1
+function advanceDeparture(socket: TcpSocket, what: Transmission, before: number): void {
+  socket.dataSegments += segmentsOf(what)
   if (socket.pacing === 'none' || socket.dataSegments < unpacedSegments) return
   const rate = pacingRate(socket)
   if (rate === Number.POSITIVE_INFINITY) return
-  const length = Math.floor((bytes * second) / rate)
+  const length = Math.floor((what.data.length * second) / rate)
   socket.departure += length - Math.min(Math.floor(length / 2), socket.departure - before)
 }
 
@@ -207,19 +215,24 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
     tos: socket.options.tos,
     mark: socket.options.mark,
     dontFragment: isIpv4(socket.remoteAddress) && socket.options.mtuDiscover !== 'dont',
-    identification: nextIdentification(socket, flags),
+    identification: nextIdentification(socket, flags, segmentsOf(what)),
     segment,
   })
   acknowledged(socket, flags)
   countSegment(socket, what)
   const end = seqAdd(what.sequence, what.data.length + (syn || (flags & tcpFlag.fin) !== 0 ? 1 : 0))
   if (seqBefore(socket.sndNxt, end)) socket.sndNxt = end
+  if (what.large !== undefined) {
+    markLarge(skb, what.large.size, what.large.names.length)
+    if (socket.ns.machine.trace !== undefined)
+      skb.segmentNames = what.large.names.map((name) => `${socket.label}.${name}`)
+  }
   bornAs(skb, socket.label, what.name)
   const before = stamp(socket, skb)
   // net_xmit_eval(): a notification of congestion is no loss
   const answer = localOut(socket.ns, skb)
   const sent = answer === transmitCongested ? transmitted : answer
-  if (sent === 0 && what.data.length > 0) advanceDeparture(socket, what.data.length, before)
+  if (sent === 0 && what.data.length > 0) advanceDeparture(socket, what, before)
   return sent
 }
 

@@ -4,6 +4,7 @@
 import { ipProtocol } from '../../net/protocol.ts'
 import { type Nanoseconds, second } from '../clock.ts'
 import { flowHash } from '../flow-hash.ts'
+import { wireLength } from '../gso.ts'
 import type { Skb } from '../skb.ts'
 import { type Socket, socketState } from '../socket/socket.ts'
 import { addPacket, type FqFlow, FqRounds, newFlow } from './fq-flows.ts'
@@ -113,7 +114,7 @@ export class Fq implements Qdisc {
       }
       this.join(flow, band, now)
     }
-    const bytes = skb.length
+    const bytes = skb.gsoSize === 0 ? skb.length : wireLength(skb)
     addPacket(flow, { skb, at, bytes })
     counters.queued += 1
     counters.backlogBytes += bytes

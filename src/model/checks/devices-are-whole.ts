@@ -22,8 +22,8 @@ const portOptions: readonly DeviceOptionName[] = [
 ]
 
 const ownOptions: Readonly<Partial<Record<DraftKind, readonly DeviceOptionName[]>>> = {
-  phys: ['driver'],
-  veth: ['peer'],
+  phys: ['driver', 'offload'],
+  veth: ['peer', 'offload'],
   bridge: ['stp', 'ageing', 'vlan-filtering'],
   vlan: ['id', 'dev', 'protocol'],
   macvlan: ['dev', 'mode'],

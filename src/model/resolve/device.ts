@@ -41,6 +41,7 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     hairpin: isSet(draft.options, 'hairpin'),
     isolated: isSet(draft.options, 'isolated'),
     ...bridgeSettings(draft, report),
+    ...offloadsOf(draft),
     ...qdiscOf(draft.syntax?.qdiscs ?? [], report),
     attachments: (draft.syntax?.attachments ?? []).flatMap((each) => readAttachment(each, scope) ?? []),
     sysctls: sysctlsOf(draft, host, report),
@@ -62,6 +63,16 @@ function missing({ options, kind }: DeviceDraft, report: Report): void {
   const switches = options.filter((each) => isSet([each], each.name))
   optionsNotYet(switches, ['stp', 'vlan-filtering', 'neigh-suppress'], report)
   if (kind === 'vxlan') optionsNotYet(options, ['ageing'], report)
+}
+
+/** `offload tso on`: the last word about each counts. */
+function offloadsOf({ options }: DeviceDraft): Pick<DeviceModel, 'tso' | 'gro'> {
+  const said = (feature: 'tso' | 'gro'): boolean | undefined => {
+    const state = options.findLast(({ name, values }) => name === 'offload' && values[0]?.text === feature)
+      ?.values[1]?.text
+    return state === undefined ? undefined : state === 'on' || state === 'true'
+  }
+  return defined({ tso: said('tso'), gro: said('gro') })
 }
 
 /** What a bridge and its ports have beyond the defaults. */

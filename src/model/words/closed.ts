@@ -43,6 +43,7 @@ export const deviceStages = [
   'napi',
   'alloc',
   'gro',
+  'gso',
   'tap-in',
   'tap-out',
   'bridge',

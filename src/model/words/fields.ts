@@ -37,6 +37,9 @@ const beside: Readonly<Record<string, Extra>> = {
   now: ['number', Number.MAX_SAFE_INTEGER, 'any'],
   ifindex: ['number', u32, 'any'],
   iif: ['number', u32, 'any'],
+  gso_size: ['number', 0xffff, 'skb'],
+  gso_segs: ['number', 0xffff, 'skb'],
+  wire_len: ['number', u32, 'skb'],
   hash: ['number', u32, 'skb'],
   protocol: ['number', 0xffff, 'skb'],
   priority: ['number', u32, 'skb', 'set'],
@@ -133,7 +136,12 @@ export function isBesideWord(text: string): boolean {
 
 /** What cg_skb_is_valid_access() keeps from programs of a cgroup, and what lies before the IP header. */
 export function isHiddenFromCgroups(path: string): boolean {
-  return path === 'meta' || path === 'tc_classid' || /^(tunnel|eth|vlan|arp)(\.|$)/.test(path)
+  return (
+    path === 'meta' ||
+    path === 'tc_classid' ||
+    path === 'wire_len' ||
+    /^(tunnel|eth|vlan|arp)(\.|$)/.test(path)
+  )
 }
 
 /** What programs of a cgroup may change. */
