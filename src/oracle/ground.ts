@@ -2,7 +2,6 @@
 // programs, each as the model's kernel has them. `close` lets it all go.
 import { present } from '../base/assert.ts'
 import type { Booted } from '../boot/boot.ts'
-import type { SmallIr } from '../bpf/small/ir.ts'
 import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
@@ -13,6 +12,7 @@ import type { Libc, Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
 import { RealPrograms } from './programs.ts'
 import { installRulesets } from './rulesets.ts'
+import { muteProgram, passProgram } from './stand-ins.ts'
 import {
   deviceLines,
   fdbLine,
@@ -37,39 +37,6 @@ export interface Reach {
   readonly clock: () => number
 }
 
-/** Only what is asked for ARP or neighbour discovery passes; everything else ends behind the tap. */
-const muteProgram: SmallIr = {
-  name: 'mute',
-  type: 'sched_cls',
-  maps: [],
-  rules: [
-    { test: { kind: 'layer', layer: 'arp' }, actions: [], code: 0 },
-    {
-      test: {
-        kind: 'and',
-        tests: [
-          {
-            kind: 'compare',
-            operator: '>=',
-            left: { kind: 'field', field: 'icmp6.type' },
-            right: { kind: 'number', value: 133 },
-          },
-          {
-            kind: 'compare',
-            operator: '<=',
-            left: { kind: 'field', field: 'icmp6.type' },
-            right: { kind: 'number', value: 137 },
-          },
-        ],
-      },
-      actions: [],
-      code: 0,
-    },
-  ],
-  otherwise: 2,
-}
-
-const passProgram: SmallIr = { name: 'pass', type: 'xdp', maps: [], rules: [], otherwise: 2 }
 const nativeMode = 4
 const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
 const running = 0x40

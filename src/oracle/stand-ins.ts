@@ -1,0 +1,37 @@
+// Programs that the verified scenario does not have: they make a real namespace behave as the model's.
+import type { SmallIr } from '../bpf/small/ir.ts'
+
+/** Only what is asked for ARP or neighbour discovery passes; everything else ends behind the tap. */
+export const muteProgram: SmallIr = {
+  name: 'mute',
+  type: 'sched_cls',
+  maps: [],
+  rules: [
+    { test: { kind: 'layer', layer: 'arp' }, actions: [], code: 0 },
+    {
+      test: {
+        kind: 'and',
+        tests: [
+          {
+            kind: 'compare',
+            operator: '>=',
+            left: { kind: 'field', field: 'icmp6.type' },
+            right: { kind: 'number', value: 133 },
+          },
+          {
+            kind: 'compare',
+            operator: '<=',
+            left: { kind: 'field', field: 'icmp6.type' },
+            right: { kind: 'number', value: 137 },
+          },
+        ],
+      },
+      actions: [],
+      code: 0,
+    },
+  ],
+  otherwise: 2,
+}
+
+/** The switch's side of a card lets everything pass, so that XDP may send to it. */
+export const passProgram: SmallIr = { name: 'pass', type: 'xdp', maps: [], rules: [], otherwise: 2 }
