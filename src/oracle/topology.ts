@@ -172,17 +172,27 @@ function mtus(world: World): number[] {
   )
 }
 
+/** What differs from a new port. */
+function portFlags({ name, hairpin, isolated, flood, learning }: DeviceModel): string[] {
+  const words = [
+    ...(hairpin ? [`hairpin ${onOff(hairpin)}`] : []),
+    ...(isolated ? [`isolated ${onOff(isolated)}`] : []),
+    ...(flood === false ? ['flood off'] : []),
+    ...(learning === false ? ['learning off'] : []),
+  ]
+  return words.length === 0 ? [] : [`link set ${name} type bridge_slave ${words.join(' ')}`]
+}
+
 /** Ports, link state, addresses: what needs all links. */
 export function deviceLines(model: NamespaceModel): string[] {
   const lines: string[] = ['link set lo up']
+  // before there are ports: a bridge whose MTU nobody chose takes the least of theirs
+  for (const { kind, name, mtu } of model.devices)
+    if (kind !== 'lo' || mtu !== 65536) lines.push(`link set ${name} mtu ${mtu}`)
   for (const device of model.devices) {
-    if (device.kind !== 'lo' || device.mtu !== 65536) lines.push(`link set ${device.name} mtu ${device.mtu}`)
     if (device.master !== undefined) {
       lines.push(`link set ${device.name} master ${device.master}`)
-      if (device.hairpin || device.isolated)
-        lines.push(
-          `link set ${device.name} type bridge_slave hairpin ${onOff(device.hairpin)} isolated ${onOff(device.isolated)}`,
-        )
+      lines.push(...portFlags(device))
     }
     if (device.up && device.kind !== 'lo') lines.push(`link set ${device.name} up`)
   }

@@ -7,6 +7,7 @@ import { type FdbEntry, fdbLearn, fdbLookup } from './bridge-fdb.ts'
 import { flood, forward } from './bridge-forward.ts'
 import { bridgePrerouting } from './bridge-netfilter.ts'
 import { takeBackDnat } from './bridge-netfilter-dnat.ts'
+import { dropParentRoute } from './bridge-passage.ts'
 import { type BridgePort, type BridgeState, bridgeState } from './bridge-state.ts'
 import type { NetDevice } from './device.ts'
 
@@ -97,5 +98,6 @@ function passUp(bridge: NetDevice, skb: Skb): void {
   countReceived(bridge, skb.tail - skb.macHeader)
   skb.pushMac()
   skb.dev = bridge
+  dropParentRoute(skb)
   bridge.ns.machine.wiring.netifReceive(skb)
 }

@@ -15,7 +15,7 @@ import { bridgedFrameIsSound } from './bridge-netfilter-check.ts'
 import { type AfterDnat, routeChanged } from './bridge-netfilter-dnat.ts'
 import { readFrameHeader, writeFrameHeader } from './bridge-netfilter-header.ts'
 import { sendBridgedPieces } from './bridge-netfilter-split.ts'
-import type { BridgePassage } from './bridge-passage.ts'
+import { type BridgePassage, parentRoute } from './bridge-passage.ts'
 import type { BridgePort } from './bridge-state.ts'
 
 const sysctl4 = 'net.bridge.bridge-nf-call-iptables'
@@ -90,6 +90,7 @@ export function bridgePrerouting(port: BridgePort, skb: Skb): AfterDnat {
     sabotaged: false,
     bridgedDnat: false,
     source: 0,
+    parentRoute: undefined,
     destination: destinationOf(skb, family),
   }
   skb.bridged = passage
@@ -102,6 +103,8 @@ export function bridgePrerouting(port: BridgePort, skb: Skb): AfterDnat {
   endPretence(skb, passage)
   passage.inPrerouting = false
   if (!sameIp(destinationOf(skb, family), passage.destination)) return routeChanged(port, skb, family)
+  passage.parentRoute = parentRoute(bridge, family)
+  skb.route = passage.parentRoute
   skb.dev = dev
   return 'continue'
 }

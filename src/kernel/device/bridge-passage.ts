@@ -1,6 +1,7 @@
 // What bridge netfilter remembers of a packet between its hooks: struct nf_bridge_info (include/linux/skbuff.h). It lies
 // beside the packet from the port's PREROUTING until the packet leaves the host.
 import type { IpAddress } from '../../net/address.ts'
+import type { Route } from '../ip/route.ts'
 import type { Skb } from '../skb.ts'
 import type { NetDevice } from './device.ts'
 
@@ -19,6 +20,11 @@ export interface BridgePassage {
   bridgedDnat: boolean
   /** Source MAC address of the frame, kept while the neighbour layer overwrites the header. */
   source: number
+  /**
+   * The route that a bridged packet is given for the hooks that ask for one (bridge_parent_rtable): it leads nowhere, and the
+   * host itself never sees it.
+   */
+  parentRoute: Route | undefined
   /** The destination before PREROUTING: a different one afterwards means DNAT. */
   readonly destination: IpAddress
 }
@@ -26,6 +32,31 @@ export interface BridgePassage {
 /** A copy of its own for a copy of a packet (nf_bridge_unshare). */
 export function copyPassage(passage: BridgePassage | undefined): BridgePassage | undefined {
   return passage === undefined ? undefined : { ...passage }
+}
+
+/** br_netfilter_rtable_init(): it has the bridge as its device, which also says what fits. */
+export function parentRoute(bridge: NetDevice, family: 4 | 6): Route {
+  return {
+    family,
+    type: 'unicast',
+    error: undefined,
+    device: bridge,
+    input: bridge,
+    gateway: undefined,
+    local: false,
+    redirect: false,
+    mtu: bridge.mtu,
+    table: 0,
+    metric: 0,
+    prefixLength: 0,
+    preferredSource: undefined,
+    entry: undefined,
+  }
+}
+
+/** br_drop_fake_rtable(): on its way up a packet asks for a route of its own. */
+export function dropParentRoute(skb: Skb): void {
+  if (skb.route !== undefined && skb.route === skb.bridged?.parentRoute) skb.route = undefined
 }
 
 /**

@@ -20,6 +20,8 @@ export interface BridgeState {
   readonly ageingNanoseconds: number
   /** Whether an administrator chose the bridge's MAC address; otherwise it is the lowest one of its ports. */
   macChosen: boolean
+  /** Whether an administrator chose the bridge's MTU (BROPT_MTU_SET_BY_USER); otherwise it is the least one of its ports. */
+  mtuChosen: boolean
 }
 
 /** The state of a bridge device. */

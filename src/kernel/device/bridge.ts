@@ -9,12 +9,14 @@ import { fdbAddLocal, fdbForgetPort, fdbLookup, fdbRemoveLocal } from './bridge-
 import { flood, forward } from './bridge-forward.ts'
 import { handleFrame, resumeAfterDnat } from './bridge-input.ts'
 import { type BridgePort, type BridgeState, bridgeState } from './bridge-state.ts'
-import { type AdminResult, adminDone, notify, refused, setCarrier } from './change.ts'
+import { type AdminResult, adminDone, notify, refused, setCarrier, setMtu } from './change.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
 
 /** BR_DEFAULT_AGEING_TIME. */
 const ageingDefault = 300_000_000_000
+/** ETH_DATA_LEN. */
+const mtuDefault = 1500
 
 /** br_dev_xmit(): the host's own frame, to the port that is known or to all. */
 function transmit(bridge: NetDevice, skb: Skb): number {
@@ -37,8 +39,9 @@ function transmit(bridge: NetDevice, skb: Skb): number {
 }
 
 function changed(bridge: NetDevice, what: DeviceChange): void {
-  if (what !== 'mac') return
   const state = bridgeState(bridge)
+  if (what === 'mtu') state.mtuChosen = true
+  if (what !== 'mac') return
   fdbRemoveLocal(state, undefined)
   fdbAddLocal(state, bridge.mac, undefined)
   state.macChosen = true
@@ -59,6 +62,14 @@ function followPorts(bridge: NetDevice, state: BridgeState): void {
   updateCarrier(bridge, state)
 }
 
+/** br_mtu_auto_adjust(): the least MTU of the ports, 1500 without any, as long as nobody chose one. */
+function followMtu(bridge: NetDevice, state: BridgeState): void {
+  if (state.mtuChosen) return
+  const { ports } = state
+  setMtu(bridge, ports.length === 0 ? mtuDefault : Math.min(...ports.map(({ dev }) => dev.mtu)))
+  state.mtuChosen = false
+}
+
 /** A bridge has carrier while one of its ports is up and has it. */
 function updateCarrier(bridge: NetDevice, state: BridgeState): void {
   setCarrier(
@@ -75,6 +86,7 @@ export function addBridge(ns: Namespace, options: DeviceOptions & { readonly age
     fdb: new Map(),
     ageingNanoseconds: options.ageing ?? ageingDefault,
     macChosen: options.mac !== undefined,
+    mtuChosen: false, // what a bridge is made with is no choice for the time when it has ports
   }
   const bridge = createDevice(ns, { ...options, kind: 'bridge', ops, private: state, carrier: false })
   fdbAddLocal(state, bridge.mac, undefined)
@@ -110,6 +122,7 @@ export function setMaster(dev: NetDevice, bridge: NetDevice, flags: PortFlags = 
   dev.rxHandler = handleFrame
   fdbAddLocal(state, dev.mac, port)
   followPorts(bridge, state)
+  followMtu(bridge, state)
   return adminDone
 }
 
@@ -127,6 +140,7 @@ export function releaseMaster(dev: NetDevice): AdminResult {
   dev.promiscuous = false
   dev.rxHandler = undefined
   followPorts(bridge, state)
+  followMtu(bridge, state)
   return adminDone
 }
 
@@ -141,7 +155,7 @@ export function setPortFlags(dev: NetDevice, flags: PortFlags): boolean {
   return true
 }
 
-/** br_device_event(): a port went up or down, or got another address. A port without carrier forgets what it learned. */
+/** br_device_event(): a port went up or down, or got another address or MTU. A port without carrier forgets what it learned. */
 export function portChanged(dev: NetDevice, what: DeviceChange): void {
   const bridge = dev.master
   if (bridge === undefined) return
@@ -152,7 +166,9 @@ export function portChanged(dev: NetDevice, what: DeviceChange): void {
     fdbRemoveLocal(state, port)
     fdbAddLocal(state, dev.mac, port)
     followPorts(bridge, state)
-  } else if (what !== 'mtu' && what !== 'gone') {
+  } else if (what === 'mtu') {
+    followMtu(bridge, state)
+  } else if (what !== 'gone') {
     if (!dev.up || !dev.carrier) {
       fdbForgetPort(state, port)
       fdbAddLocal(state, dev.mac, port)

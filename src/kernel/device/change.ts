@@ -50,6 +50,7 @@ const loopbackMtuMax = 65_536
 
 /** `ip link set DEV mtu N`; EINVAL outside of what the device can do (dev_validate_mtu). */
 export function setMtu(dev: NetDevice, mtu: number): AdminResult {
+  if (mtu === dev.mtu) return adminDone
   const max = dev.kind === 'loopback' ? loopbackMtuMax : mtuMax
   if (mtu < (dev.kind === 'loopback' ? 0 : ethernetMtuMin) || mtu > max) return refused('EINVAL')
   const farNative = dev.peer?.xdp?.mode === 'native' || (dev.kind === 'phys' && dev.xdp?.mode === 'native')

@@ -1,12 +1,13 @@
 // Rate limits per address or port: xt_hashlimit.c. One bucket for each value of the chosen fields, on the virtual clock.
 import { didYouMean } from '../../../base/closest.ts'
 import { type IpAddress, readIpv4, readIpv6 } from '../../../net/address.ts'
+import { readU32 } from '../../../net/bytes.ts'
 import { ipv4At } from '../../../net/ipv4.ts'
 import { ipv6At } from '../../../net/ipv6.ts'
+import { ipProtocol } from '../../../net/protocol.ts'
 import { AddressMap } from '../../ip/address-map.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
-import { portAt } from '../header-match.ts'
 import { maskAddress, parseNumber, prefixMask } from '../values.ts'
 import { Bucket, parseRate, type Rate } from './chance.ts'
 import { find, negatable, read, valueText, withValue } from './given.ts'
@@ -37,7 +38,7 @@ function nothing(family: 4 | 6): IpAddress {
 class Buckets {
   private readonly bySource = new AddressMap<AddressMap<Map<number, Bucket>>>()
   private readonly ns: Namespace
-  private readonly options: HashLimit
+  readonly options: HashLimit
 
   constructor(ns: Namespace, options: HashLimit) {
     this.ns = ns
@@ -55,10 +56,45 @@ class Buckets {
   }
 }
 
-function matcherOf(options: HashLimit, ns: Namespace, family: 4 | 6): Matcher {
-  const buckets = new Buckets(ns, options)
+const tables = new WeakMap<Namespace, Map<string, Buckets>>()
+
+/** htable_find_get(): rules that name the same table share it, as the first of them set it up. */
+function tableOf(ns: Namespace, family: 4 | 6, options: HashLimit): Buckets {
+  const known = tables.get(ns) ?? new Map<string, Buckets>()
+  tables.set(ns, known)
+  const key = `${family}/${options.name}`
+  const table = known.get(key) ?? new Buckets(ns, options)
+  known.set(key, table)
+  return table
+}
+
+/** Where ports stand behind the transport header's start (proto_ports_offset); ESP's SPI counts as ports. */
+const portsAt: ReadonlyMap<number, number> = new Map([
+  [ipProtocol.tcp, 0],
+  [ipProtocol.udp, 0],
+  [33, 0], // DCCP
+  [ipProtocol.esp, 0],
+  [ipProtocol.ah, 4],
+  [ipProtocol.sctp, 0],
+  [136, 0], // UDP-Lite
+])
+
+/** The ports of a packet, 0 for protocols without; undefined when it is cut off before them: it is dropped. */
+function portsOf(packet: ChainPacket): number | undefined {
+  const offset = portsAt.get(packet.protocol)
+  if (offset === undefined) return 0
+  const at = packet.l4 + offset
+  if (at + 4 <= packet.skb.tail) return readU32(packet.skb.bytes, at)
+  packet.broken = true
+  return undefined
+}
+
+function matcherOf(own: HashLimit, ns: Namespace, family: 4 | 6): Matcher {
+  const buckets = tableOf(ns, family, own)
+  const { options } = buckets
   const has = (mode: Mode): boolean => options.modes.includes(mode)
   const [bySource, byDestination] = [has('srcip'), has('dstip')]
+  const portMask = ((has('srcport') ? 0xffff_0000 : 0) | (has('dstport') ? 0xffff : 0)) >>> 0
   const sourceMask = prefixMask(family, options.sourceMask)
   const destinationMask = prefixMask(family, options.destinationMask)
   return (packet) => {
@@ -66,9 +102,9 @@ function matcherOf(options: HashLimit, ns: Namespace, family: 4 | 6): Matcher {
     const destination = byDestination
       ? maskAddress(addressAt(packet, 'destination'), destinationMask)
       : nothing(family)
-    const sport = has('srcport') ? portAt(packet, 'source') : 0
-    const dport = has('dstport') ? portAt(packet, 'destination') : 0
-    return buckets.of(source, destination, sport * 0x1_0000 + dport).take() !== options.above
+    const ports = portMask === 0 ? 0 : portsOf(packet)
+    if (ports === undefined) return false
+    return buckets.of(source, destination, (ports & portMask) >>> 0).take() !== own.above
   }
 }
 

@@ -3,18 +3,20 @@
 import { didYouMean } from '../../../base/closest.ts'
 import { readIpv4, readIpv6 } from '../../../net/address.ts'
 import { readU8, readU16, readU32 } from '../../../net/bytes.ts'
-import { segmentChecksumIsRight } from '../../../net/checksum.ts'
+import { foldSum, pseudoSum4, pseudoSum6, segmentChecksumIsRight, sumWords } from '../../../net/checksum.ts'
 import { ipv4At } from '../../../net/ipv4.ts'
 import { ipv6At } from '../../../net/ipv6.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { tcpAt, tcpFlag } from '../../../net/tcp.ts'
+import { udpAt } from '../../../net/udp.ts'
 import { bornFrom } from '../../birth.ts'
 import { attachFlow } from '../../conntrack/attach.ts'
 import type { Connection } from '../../conntrack/connection.ts'
 import { tcpState } from '../../conntrack/tcp-track.ts'
+import { readFrameHeader, writeFrameHeader } from '../../device/bridge-netfilter-header.ts'
 import { addressType } from '../../ip/source.ts'
 import { icmp6Send } from '../../ip6/icmp-send.ts'
-import { pktType } from '../../skb.ts'
+import { pktType, type Skb } from '../../skb.ts'
 import { buildPacket, localOut } from '../../socket/departure.ts'
 import { writeSegment } from '../../socket/tcp-segment.ts'
 import {
@@ -128,10 +130,65 @@ function sendReset(packet: ChainPacket): void {
   attachFlow(reply, skb)
   close(skb.nfct)
   bornFrom(skb, reply, 'rst')
-  localOut(ns, reply)
+  if (!sendThroughPort(skb, reply)) localOut(ns, reply)
+}
+
+/**
+ * A reset that answers a bridged segment goes straight out of the port it came in by, its MAC addresses exchanged, past the
+ * hooks of OUTPUT and POSTROUTING and past the bridge.
+ */
+function sendThroughPort(skb: Skb, reply: Skb): boolean {
+  const port = skb.bridged?.physIn
+  if (port === undefined || skb.macHeader < 0) return false
+  const { source, destination } = readFrameHeader(skb)
+  writeFrameHeader(reply, { source: destination, destination: source })
+  reply.dev = port
+  port.ns.machine.wiring.transmit(reply)
+  return true
+}
+
+/** Protocols whose checksum is not one over the whole payload: nobody looks at it (nf_reject_verify_csum). */
+const otherwiseChecked: ReadonlySet<number> = new Set([
+  33, // DCCP
+  ipProtocol.esp,
+  ipProtocol.ah,
+  ipProtocol.sctp,
+  136, // UDP-Lite
+])
+/** GRE_CSUM in the first byte of the flags. */
+const greChecksum = 0x80
+
+/** Whether the packet says that it has a checksum over its payload; of one that is cut off nobody knows. */
+function isChecked({ skb, l4, protocol }: ChainPacket): boolean {
+  if (otherwiseChecked.has(protocol)) return false
+  if (protocol === ipProtocol.udp) return l4 + 8 <= skb.tail && readU16(skb.bytes, l4 + udpAt.checksum) !== 0
+  if (protocol === ipProtocol.gre) return l4 + 4 <= skb.tail && (readU8(skb.bytes, l4) & greChecksum) !== 0
+  return true
+}
+
+/**
+ * nf_send_unreach(), reject6_csum_ok(): nobody answers a packet with a wrong checksum. A protocol that the kernel does not
+ * know is taken to have one of 16 bits as well, and a first fragment has only a part of what its own covers.
+ */
+function checksumHolds(packet: ChainPacket): boolean {
+  const { skb, l3, l4, protocol, family, fragmentOffset } = packet
+  if (fragmentOffset !== 0) return false
+  if (!isChecked(packet)) return true
+  const { bytes, tail } = skb
+  const length = tail - l4
+  const four = family === 4
+  const known = protocol === ipProtocol.tcp || protocol === ipProtocol.udp
+  const pseudo = four
+    ? known
+      ? pseudoSum4(bytes, l3, protocol, length)
+      : 0
+    : pseudoSum6(bytes, l3, protocol, length)
+  const sum = foldSum(sumWords(bytes, l4, tail, pseudo))
+  return sum === 0 || sum === 0xffff
 }
 
 function sendError(packet: ChainPacket, kind: RejectKind): void {
+  if (!checksumHolds(packet)) return
   const { ns, skb, family } = packet
   if (family === 6) icmp6Send(skb, { ...kind, info: 0 })
   else ns.ip.stack.sendError(skb, { ...kind, info: 0 })
