@@ -93,6 +93,8 @@ export type ClaimBody =
       readonly kind: 'flow-state'
       readonly state: 'established' | 'timeout' | 'closed' | 'refused' | 'reset'
     }
+  /** `-`: the queue is empty. */
+  | { readonly kind: 'error-queue'; readonly errno: Given<string>; readonly from?: Given<PlaceRef> }
   | { readonly kind: 'errno'; readonly call: string; readonly errno: Given<string> }
   | {
       readonly kind: 'socket-name'

@@ -69,6 +69,8 @@ export type Step =
       readonly departAfter?: number
       /** udp: the socket is connected before it sends. */
       readonly connected?: boolean
+      /** IP_RECVERR, IPV6_RECVERR: soft errors are reported, and all are gathered in the error queue. */
+      readonly recvErr?: boolean
       readonly operations: readonly FlowOperation[]
       readonly span: Span
     }

@@ -64,6 +64,7 @@ export interface FlowOptions {
   readonly dontFragment?: 'want' | 'do' | 'dont'
   readonly sendBuffer?: number
   readonly maxPacingRate?: number
+  readonly recvErr?: boolean
 }
 
 /** One socket. */
@@ -86,7 +87,8 @@ export class RealSocket {
     return new RealSocket(libc, family, descriptor)
   }
 
-  configure({ ttl, tos, mark, dontFragment, sendBuffer, maxPacingRate }: FlowOptions): void {
+  configure({ ttl, tos, mark, dontFragment, sendBuffer, maxPacingRate, recvErr }: FlowOptions): void {
+    if (recvErr === true) this.reportErrors()
     if (sendBuffer !== undefined) this.set(solSocket, option.sendBuffer, sendBuffer)
     if (maxPacingRate !== undefined) this.set(solSocket, option.maxPacingRate, maxPacingRate)
     const names = this.family === 4 ? option : option6

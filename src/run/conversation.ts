@@ -31,9 +31,11 @@ export function sendOptions(step: {
   readonly sendBuffer?: number
   readonly maxPacingRate?: number
   readonly departAfter?: number
+  readonly recvErr?: boolean
 }): Partial<SocketOptions> {
-  const { sendBuffer: asked, maxPacingRate, departAfter } = step
+  const { sendBuffer: asked, maxPacingRate, departAfter, recvErr } = step
   return {
+    ...(recvErr === undefined ? {} : { recvErr }),
     ...(asked === undefined
       ? {}
       : { sendBufferBytes: Math.max(sendBuffer.least, 2 * Math.min(asked, sendBuffer.most)) }),

@@ -42,6 +42,7 @@ export class PingConversation implements Conversation {
       established: this.replies > 0,
       closed: false,
       errnos: this.errnos,
+      errorQueue: [],
       peerName: undefined,
       localName: undefined,
       bytesReceived: this.replies,

@@ -6,6 +6,7 @@ import type { CaseModel } from '../model/model.ts'
 import type { Trace } from '../trace/event.ts'
 import type { ClaimContext } from './expect/context.ts'
 import { evaluate } from './expect/evaluate.ts'
+import { tappedDevices } from './expect/recording.ts'
 import { nameAddresses } from './names.ts'
 import { Run } from './run-state.ts'
 import { stateView } from './state-view.ts'
@@ -31,6 +32,7 @@ export interface Simulated {
 /** Runs a case. The same model, scenario and seed always give the same trace. */
 export function simulate(model: CaseModel, options: SimulateOptions): Simulated {
   const run = new Run(boot(model.world, { seed: options.seed, trace: { full: options.full } }), model)
+  tap(run, model)
   const stateClaims = model.expectations.filter(({ subject }) => subject.kind === 'state')
   const failures: Failure[] = []
   const ask = (afterStep: number): void => {
@@ -49,6 +51,14 @@ export function simulate(model: CaseModel, options: SimulateOptions): Simulated 
   }
   const trace = finishTrace(run, options.scenario)
   return { trace, context: contextOf(run, trace), failures, limit: run.limit }
+}
+
+/** AF_PACKET sockets where the case asks for them; devices that a step makes have none. */
+function tap({ machine }: Run, model: CaseModel): void {
+  for (const { node, device } of tappedDevices(model)) {
+    const dev = machine.namespaces.get(node)?.devicesByName.get(device)
+    if (dev?.taps.length === 0) dev.taps.push(() => undefined)
+  }
 }
 
 /** What claims may look at, as the machine is now. */

@@ -77,6 +77,7 @@ export class TcpConversation implements Conversation {
       established: this.established,
       closed: this.established && (state === socketState.timeWait || state === socketState.close),
       errnos: this.errnos,
+      errorQueue: this.client?.errorQueue ?? [],
       peerName: this.peer,
       localName: local,
       bytesReceived: this.received,

@@ -71,6 +71,7 @@ export class UdpConversation implements Conversation {
       established: this.connected,
       closed: this.closed,
       errnos: this.errnos,
+      errorQueue: this.client?.errorQueue ?? [],
       peerName: peer === undefined || failed(peer) ? undefined : peer.ok,
       localName:
         this.client === undefined

@@ -55,6 +55,7 @@ export type Claim =
   | Reaches
   | IcmpClaim
   | FlowState
+  | ErrorQueue
   | Errno
   | SocketName
   | Counter
@@ -243,6 +244,14 @@ export interface Errno {
   readonly span: Span
   readonly call: 'connect' | 'bind' | 'send' | 'recv' | 'accept'
   readonly errno: Word
+}
+
+/** `errqueue EHOSTUNREACH from n2`: what IP_RECVERR gathers. */
+export interface ErrorQueue {
+  readonly kind: 'error-queue'
+  readonly span: Span
+  readonly errno: Word
+  readonly from: Place | null
 }
 
 /** `getpeername == svc/web:80`. */

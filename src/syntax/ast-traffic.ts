@@ -21,6 +21,7 @@ export type FlowOptionName =
   | 'mss'
   | 'df'
   | 'connected'
+  | 'recverr'
   | 'from-host'
   | 'uid'
   | 'count'

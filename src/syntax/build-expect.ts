@@ -182,6 +182,10 @@ export function errno(span: ast.Span, call: ast.Errno['call'], name: ast.Word): 
   return { kind: 'errno', span, call, errno: name }
 }
 
+export function errorQueue(span: ast.Span, errno: ast.Word, from: ast.Place | null): ast.ErrorQueue {
+  return { kind: 'error-queue', span, errno, from }
+}
+
 export function socketName(
   span: ast.Span,
   call: ast.SocketName['call'],

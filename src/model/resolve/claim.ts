@@ -131,6 +131,11 @@ function readOther(claim: Other, scope: Scope): ClaimBody | undefined {
       const errno = known(claim.errno, errnos, 'errno', scope)
       return errno && { kind: 'errno', call: claim.call, errno }
     }
+    case 'error-queue': {
+      const errno = known(claim.errno, errnos, 'errno', scope)
+      const from = claim.from === null ? undefined : readPlace(claim.from, scope)
+      return errno && defined({ kind: 'error-queue' as const, errno, from })
+    }
     case 'socket-name': {
       const value = readEndpointValue(claim.value, scope)
       return value && { kind: 'socket-name', call: claim.call, operator: claim.operator, value }

@@ -94,12 +94,14 @@ type FlowOptions = Pick<
   | 'maxPacingRate'
   | 'departAfter'
   | 'connected'
+  | 'recvErr'
 >
 
 /** Options that not every protocol has. */
 const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protocol'][]>>> = {
   mss: ['tcp'],
   connected: ['udp'],
+  recverr: ['udp', 'tcp'],
   sndbuf: ['udp'],
   'max-pacing-rate': ['tcp', 'udp'],
   txtime: ['udp'],
@@ -132,6 +134,7 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
     departAfter: departure && durationIn(departure, scope.report),
     dontFragment: isSet(flow.options, 'df') ? ('do' as const) : undefined,
     connected: isSet(flow.options, 'connected') || undefined,
+    recvErr: isSet(flow.options, 'recverr') || undefined,
     size: size === undefined ? undefined : bytesIn(size, scope.report),
   })
 }

@@ -14,9 +14,9 @@ import type { Value } from '../claim.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { Given } from '../model.ts'
 import { bitsOf, looksLikeAddress } from '../words/addresses.ts'
-import { type FieldInfo, fieldInfo, kindText } from '../words/fields.ts'
+import { type FieldInfo, fieldInfo, isLongField, kindText } from '../words/fields.ts'
 import { given, isNothing, isOpen } from '../words/fill.ts'
-import { integerOf } from '../words/numbers.ts'
+import { durationNanoseconds, integerOf } from '../words/numbers.ts'
 import { addressesOf } from '../world/entities.ts'
 import type { Scope } from './scope.ts'
 
@@ -155,7 +155,8 @@ function numberOf(word: Word, field: FieldInfo, scope: Scope): Value | undefined
   const words =
     numberWords[own] ?? (field.kind === 'boolean' ? { true: 1, false: 0, yes: 1, no: 0 } : undefined)
   const named = words !== undefined && Object.hasOwn(words, word.text) ? words[word.text] : undefined
-  const number = named ?? integerOf(word.text)
+  const duration = isLongField(field.path) ? durationNanoseconds(word.text) : undefined
+  const number = named ?? integerOf(word.text) ?? duration
   if (number === undefined) {
     const [what, owner = ''] = word.text.split('.')
     if (what === 'identity' && scope.entities.hosts.has(owner)) return { kind: 'text', text: word.text }

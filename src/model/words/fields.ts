@@ -62,6 +62,7 @@ const beside: Readonly<Record<string, Extra>> = {
   'tunnel.ttl': ['number', 255, 'skb'],
   'tunnel.tos': ['number', 255, 'skb'],
   hops: ['number', u32, 'trace'],
+  time: ['number', Number.MAX_SAFE_INTEGER, 'trace'],
   payload: ['text', 0, 'trace'],
   'source.identity': ['number', u32, 'trace'],
   'dest.identity': ['number', u32, 'trace'],
@@ -119,13 +120,14 @@ const keptInTraces: ReadonlySet<string> = new Set([
   'packet.len',
   'packet.type',
   'hops',
+  'time',
   'payload',
   'packet.payload',
 ])
 
 /** Fields of 64 bits: beside them a duration is a number of nanoseconds, and sums have 64 bits too. */
 export function isLongField(path: string): boolean {
-  return path === 'tstamp' || path === 'now'
+  return path === 'tstamp' || path === 'now' || path === 'time'
 }
 
 /** The name of something beside a packet that a program can compute with, as a word: `mark`, `now`. */

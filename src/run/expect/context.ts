@@ -11,6 +11,8 @@ export interface FlowResult {
   readonly closed: boolean
   /** The errno of the first call that failed, by call: connect, bind, send, recv. */
   readonly errnos: ReadonlyMap<string, string>
+  /** What IP_RECVERR gathered, oldest first. */
+  readonly errorQueue: readonly { readonly errno: string; readonly offender: IpAddress | undefined }[]
   readonly peerName: { readonly address: IpAddress; readonly port: number } | undefined
   readonly localName: { readonly address: IpAddress; readonly port: number } | undefined
   readonly bytesReceived: number

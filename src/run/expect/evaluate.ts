@@ -106,11 +106,18 @@ function sightOf(packet: PacketTrace, claim: Claim): Sight | Answer {
     if (last === undefined) return { packet, snapshot: packet.first, place: '', actor: '' }
     const end = packet.outcomes.find((outcome) => outcome.kind === 'delivered')
     const deliveredTo = end?.node === last.node ? { deliveredTo: end.node } : {}
-    return { packet, snapshot: last.after, place: placeText(last), actor: last.actor, ...deliveredTo }
+    return {
+      packet,
+      snapshot: last.after,
+      place: placeText(last),
+      actor: last.actor,
+      time: last.time,
+      ...deliveredTo,
+    }
   }
   const event = eventsAt(packet, claim.at.value).at(-1)
   if (event === undefined) return missAt(claim.at, `${packet.name} was not seen at ${claim.at.value.text}`)
-  return { packet, snapshot: event.after, place: placeText(event), actor: event.actor }
+  return { packet, snapshot: event.after, place: placeText(event), actor: event.actor, time: event.time }
 }
 
 function packetAnswer(packet: PacketTrace, claim: Claim, context: ClaimContext): Answer {
@@ -158,6 +165,7 @@ function bodyAnswer(packet: PacketTrace, claim: Claim, body: ClaimBody, context:
       return chainAnswer(packet, body)
     case 'flow-state':
     case 'errno':
+    case 'error-queue':
     case 'socket-name':
       return missHere(claim.span, 'this is a claim about a flow, not about a packet')
     case 'counter':
@@ -289,6 +297,26 @@ function flowText(flow: FlowResult): string {
   return flow.established ? 'established' : 'not established'
 }
 
+/** An entry with this errno, from this host where one is named; `-` for a queue that is empty. */
+function queueAnswer(
+  flow: FlowResult,
+  { errno, from }: Extract<Claim['body'], { readonly kind: 'error-queue' }>,
+  context: ClaimContext,
+): Answer {
+  const entries = flow.errorQueue.map((entry) => ({
+    errno: entry.errno,
+    name: entry.offender === undefined ? '' : context.nameOf(entry.offender),
+  }))
+  const isFrom = (name: string): boolean =>
+    from === undefined || name === from.value.text || name.startsWith(`${from.value.text}/`)
+  const found = entries.some((entry) => entry.errno === errno.value && isFrom(entry.name))
+  if (errno.value === '-' ? entries.length === 0 : found) return undefined
+  const texts = entries.map((entry) =>
+    entry.name === '' ? entry.errno : `${entry.errno} from ${entry.name}`,
+  )
+  return missAt(errno, expectedActual(errno.value, texts.length === 0 ? 'no error' : texts.join(', ')))
+}
+
 function flowAnswer(flow: FlowResult, claim: Claim, context: ClaimContext): Answer {
   const { body } = claim
   switch (body.kind) {
@@ -302,6 +330,8 @@ function flowAnswer(flow: FlowResult, claim: Claim, context: ClaimContext): Answ
         ? undefined
         : missAt(body.errno, expectedActual(body.errno.value, actual === '-' ? 'no error' : actual))
     }
+    case 'error-queue':
+      return queueAnswer(flow, body, context)
     case 'socket-name': {
       const name = body.call === 'getpeername' ? flow.peerName : flow.localName
       const wanted = body.value.value

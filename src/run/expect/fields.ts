@@ -1,6 +1,7 @@
 // Claims about header fields: reading a field of a snapshot, comparing it with what the file says, and saying both in
 // the words of the file.
 
+import { durationText } from '../../base/duration.ts'
 import type { FieldTest, Value } from '../../model/claim.ts'
 import { formatIp, type IpAddress, sameIp } from '../../net/address.ts'
 import { type Dissection, dissect } from '../../net/dissect.ts'
@@ -22,6 +23,8 @@ export interface Sight {
   readonly snapshot: Snapshot
   readonly place: string
   readonly actor: string
+  /** The virtual time of the event, in nanoseconds since the scenario began. */
+  readonly time?: number
   /** The node where it was delivered, when it is looked at there. */
   readonly deliveredTo?: string
 }
@@ -39,6 +42,8 @@ function metaField(path: string, sight: Sight): FieldValue | undefined {
     case 'packet.len':
     case 'len':
       return number(sight.snapshot.bytes.length)
+    case 'time':
+      return sight.time === undefined ? undefined : number(sight.time)
     case 'hops':
       return number(
         sight.packet.events.filter((event) => event.stage === 'route' && event.decision?.code === 'FORWARD')
@@ -239,6 +244,10 @@ export function shownValue(value: Value, context: ClaimContext): string {
   }
 }
 
+function shownTime(value: Value, context: ClaimContext): string {
+  return value.kind === 'number' ? durationText(value.number) : shownValue(value, context)
+}
+
 /** The last event up to a sight that gave a field another value. */
 function lastChange(field: string, sight: Sight): Evidence['changed'] {
   const valueAt = (snapshot: Snapshot): FieldValue | undefined => fieldOf(field, { ...sight, snapshot })
@@ -257,7 +266,7 @@ function lastChange(field: string, sight: Sight): Evidence['changed'] {
 
 /** Whether a test is true of a packet where it was seen; the answer says what is wrong with the innermost part. */
 export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext): Answer {
-  const { packet, snapshot: _, ...seen } = sight
+  const { packet, snapshot: _, time: _time, ...seen } = sight
   const evidence: Evidence = { ...seen, packet: packet.name }
   switch (test.kind) {
     case 'present': {
@@ -293,13 +302,15 @@ export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext):
           evidence,
         )
       }
-      const wanted = shownValue(test.value.value, context)
+      const isTime = test.field === 'time'
+      const wanted = isTime ? shownTime(test.value.value, context) : shownValue(test.value.value, context)
       if (actual === undefined)
         return missAt(test.value, `expected ${wanted}, but the packet has no ${test.field} there`, evidence)
       if (compare(test.operator, actual, test.value.value, sight, context)) return undefined
       const sign = test.operator === '==' ? '' : `${test.operator} `
       const changed = lastChange(test.field, sight)
-      return missAt(test.value, expectedActual(`${sign}${wanted}`, shownField(actual, context)), {
+      const shown = isTime ? durationText(numberOf(actual) ?? 0) : shownField(actual, context)
+      return missAt(test.value, expectedActual(`${sign}${wanted}`, shown), {
         ...evidence,
         ...(changed === undefined ? {} : { changed }),
       })
