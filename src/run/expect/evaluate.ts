@@ -7,9 +7,10 @@ import type { PacketTrace } from '../../trace/event.ts'
 import type { Failure } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import { visitedChains } from './chains.ts'
-import type { ClaimContext, FlowResult } from './context.ts'
+import type { ClaimContext } from './context.ts'
 import * as fate from './fate.ts'
-import { fieldOf, fieldTest, type Sight, shownValue } from './fields.ts'
+import { fieldOf, fieldTest, type Sight } from './fields.ts'
+import { flowAnswer } from './flows.ts'
 import { eventsAt, finalEvent, placeText } from './places.ts'
 import { changesDepth, encapsulated, translated, unchanged } from './rewrites.ts'
 import { counterClaim, mapClaim, stateClaim } from './state.ts'
@@ -287,89 +288,7 @@ function flowFailure({ subject, claim }: Expectation, context: ClaimContext): Fa
       evidence: undefined,
     }
   }
-  return asFailure(settle(claim, flowAnswer(flow, claim, context)), claim, failureCode.claim)
-}
-
-function flowText(flow: FlowResult): string {
-  const [call, errno] = [...flow.errnos][0] ?? []
-  if (call !== undefined) return `${call} failed with ${errno}`
-  if (flow.closed) return 'closed'
-  return flow.established ? 'established' : 'not established'
-}
-
-/** An entry with this errno, from this host where one is named; `-` for a queue that is empty. */
-function queueAnswer(
-  flow: FlowResult,
-  { errno, from }: Extract<Claim['body'], { readonly kind: 'error-queue' }>,
-  context: ClaimContext,
-): Answer {
-  const entries = flow.errorQueue.map((entry) => ({
-    errno: entry.errno,
-    name: entry.offender === undefined ? '' : context.nameOf(entry.offender),
-  }))
-  const isFrom = (name: string): boolean =>
-    from === undefined || name === from.value.text || name.startsWith(`${from.value.text}/`)
-  const found = entries.some((entry) => entry.errno === errno.value && isFrom(entry.name))
-  if (errno.value === '-' ? entries.length === 0 : found) return undefined
-  const texts = entries.map((entry) =>
-    entry.name === '' ? entry.errno : `${entry.errno} from ${entry.name}`,
-  )
-  return missAt(errno, expectedActual(errno.value, texts.length === 0 ? 'no error' : texts.join(', ')))
-}
-
-function flowAnswer(flow: FlowResult, claim: Claim, context: ClaimContext): Answer {
-  const { body } = claim
-  switch (body.kind) {
-    case 'flow-state':
-      return flowStateHolds(flow, body.state)
-        ? undefined
-        : missHere(claim.span, expectedActual(body.state, flowText(flow)))
-    case 'errno': {
-      const actual = flow.errnos.get(body.call) ?? '-'
-      return actual === body.errno.value
-        ? undefined
-        : missAt(body.errno, expectedActual(body.errno.value, actual === '-' ? 'no error' : actual))
-    }
-    case 'error-queue':
-      return queueAnswer(flow, body, context)
-    case 'socket-name': {
-      const name = body.call === 'getpeername' ? flow.peerName : flow.localName
-      const wanted = body.value.value
-      const same =
-        name !== undefined &&
-        (wanted.kind === 'endpoint' || wanted.kind === 'addresses') &&
-        wanted.addresses.some((each) => String(each) === String(name.address)) &&
-        (wanted.kind === 'addresses' || wanted.port === undefined || wanted.port === name.port)
-      if (same === (body.operator === '==')) return undefined
-      const actual = name === undefined ? 'no name' : `${context.nameOf(name.address)}:${name.port}`
-      return missAt(body.value, expectedActual(shownValue(wanted, context), actual))
-    }
-    case 'icmp':
-      return fate.icmp(flow.label, body, context)
-    case 'counter':
-    case 'state':
-    case 'map':
-      return stateAnswer(claim, context)
-    default:
-      return missHere(claim.span, `this claim speaks of a packet; name one of ${flow.label}'s packets`)
-  }
-}
-
-function flowStateHolds(
-  flow: FlowResult,
-  state: 'established' | 'timeout' | 'closed' | 'refused' | 'reset',
-): boolean {
-  const errnos = [...flow.errnos.values()]
-  switch (state) {
-    case 'established':
-      return flow.established
-    case 'closed':
-      return flow.closed
-    case 'timeout':
-      return errnos.includes('ETIMEDOUT')
-    case 'refused':
-      return errnos.includes('ECONNREFUSED')
-    case 'reset':
-      return errnos.includes('ECONNRESET')
-  }
+  const ofState = claim.body.kind === 'counter' || claim.body.kind === 'state' || claim.body.kind === 'map'
+  const answer = ofState ? stateAnswer(claim, context) : flowAnswer(flow, claim, context)
+  return asFailure(settle(claim, answer), claim, failureCode.claim)
 }

@@ -15,6 +15,7 @@ import type { PacketTrace, Snapshot } from '../../trace/event.ts'
 import type { Evidence } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
+import { compareNumbers } from './numbers.ts'
 import { everyEvent, placeText } from './places.ts'
 
 /** A packet looked at in one place; `hops` counts the forwarding decisions before it. */
@@ -133,17 +134,7 @@ function ordered(operator: CompareOperator, actual: FieldValue, wanted: Value): 
         ? wanted.number
         : wanted.flags
       : undefined
-  if (left === undefined || right === undefined) return false
-  switch (operator) {
-    case '<':
-      return left < right
-    case '>':
-      return left > right
-    case '<=':
-      return left <= right
-    default:
-      return left >= right
-  }
+  return left !== undefined && right !== undefined && compareNumbers(left, operator, right)
 }
 
 /** Whether `actual OPERATOR wanted` is true. */

@@ -5,28 +5,9 @@ import type { CompareOperator } from '../../syntax/ast.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
 import { patternMatches, shownValue } from './fields.ts'
+import { compareNumbers } from './numbers.ts'
 
 type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>
-
-function compareNumbers(left: number, operator: CompareOperator, right: number): boolean {
-  switch (operator) {
-    case '==':
-      return left === right
-    case '!=':
-      return left !== right
-    case '<':
-      return left < right
-    case '>':
-      return left > right
-    case '<=':
-      return left <= right
-    case '>=':
-      return left >= right
-    case 'in':
-    case 'matches':
-      return left === right
-  }
-}
 
 function numberIn(value: Value, context: ClaimContext): number | undefined {
   if (value.kind === 'number') return value.number
