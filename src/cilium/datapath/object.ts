@@ -1,0 +1,135 @@
+// A Cilium object as the agent loads it: entry programs for hooks, programs for the slots of its tail-call map, maps. An
+// object enters as functions of a context; programs that hooks of the kernel can run leave.
+import { assert, present } from '../../base/assert.ts'
+import type { SkbContext } from '../../bpf/context/skb.ts'
+import type { XdpContext } from '../../bpf/context/xdp.ts'
+import { type LoadedProgram, loadProgram } from '../../bpf/load.ts'
+import { createMap } from '../../bpf/maps/create.ts'
+import type { MapSpec } from '../../bpf/maps/map.ts'
+import { updateFlag } from '../../bpf/maps/map.ts'
+import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
+import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
+import type { NodeConfig, ObjectConfig } from './config.ts'
+import type { Ctx, NodeMaps, ObjectMaps } from './ctx.ts'
+import { SkbCtx, skbHelpers } from './skb-ctx.ts'
+import { XdpCtx, xdpHelpers } from './xdp-ctx.ts'
+
+/** A program of an object: its symbol in Cilium's C and what it does. */
+export interface ObjectProgram {
+  readonly symbol: string
+  readonly run: (ctx: Ctx) => number
+}
+
+/** What an object is made of. */
+export interface ObjectSource {
+  readonly type: 'sched_cls' | 'xdp'
+  /** What hooks and policy maps refer to, by symbol. */
+  readonly entries: readonly ObjectProgram[]
+  /** What the tail-call map holds, by slot. */
+  readonly tails: ReadonlyMap<number, ObjectProgram>
+}
+
+/** A loaded object. */
+export interface LoadedObject {
+  readonly maps: ObjectMaps
+  /** The entry programs by symbol. */
+  readonly programs: ReadonlyMap<string, LoadedProgram>
+}
+
+const tailCallBufferBytes = 64
+const dsrNatBufferBytes = 20
+
+function bufferSpec<const Name extends string>(name: Name, valueSize: number) {
+  return { name, type: 'percpu_array', keySize: 4, valueSize, maxEntries: 1 } as const satisfies MapSpec
+}
+
+function made<Spec extends MapSpec>(spec: Spec, cpus: number) {
+  const result = createMap(spec, { cpus })
+  assert(result.kind === 'made', `map ${spec.name} can be created`)
+  return result.map
+}
+
+/** The pinned maps of a node, empty. */
+export function createNodeMaps(cpus: number): NodeMaps {
+  const maps = Object.entries(nodeMapSpecs).map(([name, spec]) => [name, made<MapSpec>(spec, cpus)] as const)
+  // one map of the right type for each name of the table
+  return Object.fromEntries(maps) as unknown as NodeMaps
+}
+
+/** The policy map of an endpoint, empty. */
+export function createPolicyMap(endpointId: number, cpus: number) {
+  return made(policySpec(endpointId), cpus)
+}
+
+function privateMaps(suffix: string, cpus: number) {
+  return {
+    calls: made(callsSpec(suffix), cpus),
+    tailCallBuffer4: made(bufferSpec('cilium_tail_call_buffer4', tailCallBufferBytes), cpus),
+    tailCallBuffer6: made(bufferSpec('cilium_tail_call_buffer6', tailCallBufferBytes * 2), cpus),
+    dsrNatBuffer: made(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
+  }
+}
+
+/** What the programs of one object have in common. */
+interface Shared {
+  readonly node: NodeConfig
+  readonly object: ObjectConfig
+  readonly maps: ObjectMaps
+}
+
+function definitionOf(type: 'sched_cls' | 'xdp', program: ObjectProgram, shared: Shared): ProgramDefinition {
+  const { symbol: name } = program
+  const definition =
+    type === 'xdp'
+      ? defineProgram({
+          name,
+          type,
+          uses: xdpHelpers,
+          maps: {},
+          run: (xdp: XdpContext, helpers) => program.run(new XdpCtx(shared, xdp, helpers)),
+        })
+      : defineProgram({
+          name,
+          type,
+          uses: skbHelpers,
+          maps: {},
+          run: (skb: SkbContext, helpers) => program.run(new SkbCtx(shared, skb, helpers)),
+        })
+  // a definition is only ever handed to loadProgram, which asks for the general type
+  return definition as unknown as ProgramDefinition
+}
+
+/**
+ * Loads an object: makes its private maps (`suffix` as in cilium_calls_<suffix>), loads its programs and fills the slots of
+ * its tail-call map. `policy` is the policy map that its endpoint uses.
+ */
+export function loadObject(
+  source: ObjectSource,
+  options: {
+    readonly node: NodeConfig
+    readonly object: ObjectConfig
+    readonly maps: NodeMaps
+    readonly policy?: ObjectMaps['policy']
+    readonly suffix: string
+    readonly cpus: number
+  },
+): LoadedObject {
+  const { node, object, cpus } = options
+  const maps: ObjectMaps = { ...options.maps, ...privateMaps(options.suffix, cpus), policy: options.policy }
+  const shared: Shared = { node, object, maps }
+  const load = (program: ObjectProgram): LoadedProgram => {
+    const loaded = loadProgram(definitionOf(source.type, program, shared), { cpus })
+    assert(loaded.kind === 'loaded', `${program.symbol} loads`)
+    return loaded.program
+  }
+  const programs = new Map(source.entries.map((entry) => [entry.symbol, load(entry)]))
+  for (const [slot, tail] of source.tails) {
+    assert(maps.calls.set(slot, load(tail), updateFlag.BPF_ANY) === 0, `slot ${slot} takes ${tail.symbol}`)
+  }
+  return { maps, programs }
+}
+
+/** An entry program, which must be there. */
+export function programOf(object: LoadedObject, symbol: string): LoadedProgram {
+  return present(object.programs.get(symbol), `the object has a program ${symbol}`)
+}
