@@ -17,6 +17,8 @@ export interface ObjectMaps extends NodeMaps {
   readonly tailCallBuffer4: MapOf<'percpu_array'>
   readonly tailCallBuffer6: MapOf<'percpu_array'>
   readonly dsrNatBuffer: MapOf<'percpu_array'>
+  /** Used by XDP programs alone: what cb is to tc. */
+  readonly xdpScratch: MapOf<'percpu_array'>
 }
 
 /** Codes of the hook: CTX_ACT_OK, CTX_ACT_DROP, CTX_ACT_REDIRECT, CTX_ACT_TX. */

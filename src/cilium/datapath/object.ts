@@ -38,6 +38,8 @@ export interface LoadedObject {
 
 const tailCallBufferBytes = 64
 const dsrNatBufferBytes = 20
+/** META_PIVOT: five words of cb and two markers. */
+const xdpScratchBytes = 28
 
 function bufferSpec<const Name extends string>(name: Name, valueSize: number) {
   return { name, type: 'percpu_array', keySize: 4, valueSize, maxEntries: 1 } as const satisfies MapSpec
@@ -67,6 +69,7 @@ function privateMaps(suffix: string, cpus: number) {
     tailCallBuffer4: made(bufferSpec('cilium_tail_call_buffer4', tailCallBufferBytes), cpus),
     tailCallBuffer6: made(bufferSpec('cilium_tail_call_buffer6', tailCallBufferBytes * 2), cpus),
     dsrNatBuffer: made(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
+    xdpScratch: made(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
   }
 }
 

@@ -1,12 +1,13 @@
-// The context of XDP programs: no mark, no cb and no tunnel key; metadata lives in a per-CPU scratch area.
+// The context of XDP programs: no mark, no cb and no tunnel key; metadata lives in a per-CPU scratch map.
 // include/bpf/ctx/xdp.h, lib/overloadable_xdp.h
+import { assert } from '../../base/assert.ts'
 import { xdpCode } from '../../bpf/codes.ts'
-import { readLe16, writeLe16 } from '../../bpf/context/byte-order.ts'
+import { readLe16, readLe32, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import type { Packet } from '../../bpf/context/packet.ts'
 import type { XdpContext } from '../../bpf/context/xdp.ts'
 import { errno } from '../../bpf/errno.ts'
 import type { HelpersOf } from '../../bpf/helpers/bind.ts'
-import { replacedChecksum } from '../../bpf/helpers/checksum.ts'
+import { checksumFlag, replacedChecksum } from '../../bpf/helpers/checksum.ts'
 import { currentCpu } from '../../bpf/helpers/records.ts'
 import type { HelperName } from '../../bpf/helpers/table.ts'
 import type { AnyMap } from '../../bpf/maps/create.ts'
@@ -40,12 +41,22 @@ const actions: ContextActions = {
   TX: xdpCode.XDP_TX,
 }
 
-/** Words of cilium_xdp_scratch; it outlives tail calls, and the entry program clears it. */
-const scratchWords = 6
-const scratch = new Uint32Array(scratchWords)
+/** Slots of cilium_xdp_scratch behind those of skb->cb: RECIRC_MARKER, XFER_MARKER. */
+export const scratchSlot = { RECIRC_MARKER: 5, XFER_MARKER: 6 } as const
 
+const onlyKey = new Uint8Array(4)
 const transferBytes = 4
 const sizeMask = 0xf
+const ethernetBytes = 14
+
+/** ctx_adjust_hroom(): how many bytes of headers stay in front of new room of this many bytes. */
+const headersKept: Readonly<Record<number, number>> = {
+  8: ethernetBytes + 20, // IPv4 option of DSR
+  12: ethernetBytes + 20 + 8 + 8, // Geneve option of DSR
+  20: ethernetBytes + 20, // IPv4 header
+  24: ethernetBytes + 40, // IPv6 extension header of DSR
+  40: ethernetBytes + 40, // IPv6 header
+}
 
 /** One run of an XDP program. */
 export class XdpCtx implements Ctx {
@@ -55,7 +66,6 @@ export class XdpCtx implements Ctx {
   readonly act = actions
   readonly isXdp = true
   readonly packet: Packet
-  readonly protocol = 0
   readonly hash = 0
   extErr = 0
   mark = 0
@@ -82,6 +92,10 @@ export class XdpCtx implements Ctx {
     return this.packet.length
   }
 
+  get protocol(): number {
+    return this.packet.has(0, ethernetBytes) ? this.packet.u16(ethernetBytes - 2) : 0
+  }
+
   get ifindex(): number {
     return this.xdp.ingress_ifindex
   }
@@ -90,22 +104,28 @@ export class XdpCtx implements Ctx {
     return this.xdp.ingress_ifindex
   }
 
+  /** ctx_load_meta(): a word of cilium_xdp_scratch, which outlives tail calls and runs. */
   meta(slot: number): number {
-    return scratch[slot] as number
+    return readLe32(this.scratch(), slot * 4)
   }
 
   setMeta(slot: number, value: number): void {
-    scratch[slot] = value
+    writeLe32(this.scratch(), slot * 4, value)
   }
 
   takeMeta(slot: number): number {
     const value = this.meta(slot)
-    scratch[slot] = 0
+    this.setMeta(slot, 0)
     return value
   }
 
-  clearMeta(): void {
-    scratch.fill(0)
+  /** bpf_clear_meta(): does nothing in XDP. */
+  clearMeta(): void {}
+
+  private scratch(): Uint8Array {
+    const words = this.helpers.map_lookup_elem(this.maps.xdpScratch, onlyKey)
+    assert(words instanceof Uint8Array, 'cilium_xdp_scratch has one element')
+    return words
   }
 
   transfer(_slot: number): number {
@@ -136,14 +156,19 @@ export class XdpCtx implements Ctx {
     return this.replaceChecksum(offset, from, to, flags)
   }
 
+  /** A UDP checksum of 0 stays as it is and never comes out (BPF_F_MARK_MANGLED_0). */
   replaceL4Checksum(offset: number, from: number, to: number, flags: number): number {
     return this.replaceChecksum(offset, from, to, flags)
   }
 
   private replaceChecksum(offset: number, from: number, to: number, flags: number): number {
-    if (!this.packet.has(offset, 2)) return -errno.EFAULT
+    if (!this.packet.has(offset, 2)) return -errno.EINVAL
     const stored = this.packet.copy(offset, 2)
-    writeLe16(stored, 0, replacedChecksum(readLe16(stored, 0), from, to, flags & sizeMask))
+    const before = readLe16(stored, 0)
+    const mangledZero = (flags & checksumFlag.BPF_F_MARK_MANGLED_0) !== 0
+    if (mangledZero && before === 0) return 0
+    const after = replacedChecksum(before, from, to, flags & sizeMask)
+    writeLe16(stored, 0, mangledZero && after === 0 ? 0xffff : after)
     this.packet.setBytes(offset, stored)
     return 0
   }
@@ -157,9 +182,14 @@ export class XdpCtx implements Ctx {
     return -errno.ENOTSUPP
   }
 
-  /** ctx_adjust_hroom(): moves the Ethernet header too, which is all that Cilium needs in XDP. */
+  /** ctx_adjust_hroom(): room in front of the packet, or behind the headers that its size tells. */
   adjustRoom(difference: number): number {
-    return this.helpers.xdp_adjust_head(-difference)
+    const result = this.helpers.xdp_adjust_head(-difference)
+    const kept = headersKept[difference]
+    if (result !== 0 || kept === undefined) return result
+    if (!this.packet.has(difference, kept)) return -errno.EFAULT
+    this.packet.setBytes(0, this.packet.copy(difference, kept))
+    return 0
   }
 
   changeTail(length: number): number {
