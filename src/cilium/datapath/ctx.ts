@@ -79,6 +79,8 @@ export interface Ctx {
 
   /** Bytes of the packet (ctx_full_len). */
   readonly length: number
+  /** Bytes on the wire (ctx_wire_len). */
+  readonly wireLength: number
   /** Ethertype in host order (ctx_get_protocol). */
   readonly protocol: number
   readonly ifindex: number
@@ -89,6 +91,7 @@ export interface Ctx {
   mark: number
   tcIndex: number
   queueMapping: number
+  priority: number
   /** Delivery time, nanoseconds. */
   tstamp: number
 

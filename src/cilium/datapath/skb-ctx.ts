@@ -87,6 +87,10 @@ export class SkbCtx implements Ctx {
     return this.skb.len
   }
 
+  get wireLength(): number {
+    return this.skb.wire_len
+  }
+
   get protocol(): number {
     const swapped = this.skb.protocol
     return ((swapped & 0xff) << 8) | (swapped >>> 8)
@@ -126,6 +130,14 @@ export class SkbCtx implements Ctx {
 
   set queueMapping(value: number) {
     this.skb.queue_mapping = value
+  }
+
+  get priority(): number {
+    return this.skb.priority
+  }
+
+  set priority(value: number) {
+    this.skb.priority = value
   }
 
   get tstamp(): number {

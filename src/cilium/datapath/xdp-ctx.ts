@@ -71,6 +71,7 @@ export class XdpCtx implements Ctx {
   mark = 0
   tcIndex = 0
   queueMapping = 0
+  priority = 0
   tstamp = 0
   private readonly xdp: XdpContext
   private readonly helpers: XdpHelpers
@@ -89,6 +90,10 @@ export class XdpCtx implements Ctx {
   }
 
   get length(): number {
+    return this.packet.length
+  }
+
+  get wireLength(): number {
     return this.packet.length
   }
 
