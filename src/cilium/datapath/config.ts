@@ -93,6 +93,8 @@ export interface NodeValues {
   readonly CILIUM_NET_MAC: number
   /** The MAC of each native device (NATIVE_DEV_MAC_BY_IFINDEX). */
   readonly nativeDeviceMacs: ReadonlyMap<number, number>
+  /** Devices without Ethernet header (IS_L3_DEV). */
+  readonly l3Devices: ReadonlySet<number>
   /** Router address (IPV4_GATEWAY), 4 bytes; undefined without IPv4. */
   readonly IPV4_GATEWAY: Uint8Array | undefined
   readonly router_ipv6: Uint8Array | undefined
@@ -158,6 +160,7 @@ export const defaultValues: NodeValues = {
   CILIUM_HOST_MAC: 0,
   CILIUM_NET_MAC: 0,
   nativeDeviceMacs: new Map(),
+  l3Devices: new Set(),
   IPV4_GATEWAY: undefined,
   router_ipv6: undefined,
   IPV4_DIRECT_ROUTING: undefined,

@@ -143,6 +143,8 @@ export interface Ctx {
 
   /** Sends a record with the first `captured` bytes of the packet to cilium_events. */
   emit(record: Uint8Array, captured: number): void
+  /** Sends a record to cilium_signals. */
+  signal(record: Uint8Array): void
   /** bpf_ktime_get_ns. */
   nowNs(): number
   random32(): number

@@ -1,6 +1,8 @@
 // What IPv4 and IPv6 have in common and where they differ, so that each part of the datapath is written once. Cilium's C
 // has every function twice; here a `Family` says the sizes, the offsets in the header and the names of the maps.
 
+import type { Ctx } from './ctx.ts'
+
 /** Addresses are bytes as they stand in a packet: 4 or 16 of them. */
 export type Address = Uint8Array
 
@@ -54,4 +56,10 @@ export function sameAddress(a: Address, b: Address): boolean {
   if (a.length !== b.length) return false
   for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false
   return true
+}
+
+/** The family of an ethertype that this node is compiled for. */
+export function enabledFamily(ctx: Ctx, etherType: number): Family | undefined {
+  if (etherType === ipv4.etherType && ctx.node.ENABLE_IPV4) return ipv4
+  return etherType === ipv6.etherType && ctx.node.ENABLE_IPV6 ? ipv6 : undefined
 }

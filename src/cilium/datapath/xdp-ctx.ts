@@ -270,6 +270,10 @@ export class XdpCtx implements Ctx {
     this.helpers.perf_event_output(this.maps.cilium_events, captured * 0x1_0000_0000 + currentCpu, record)
   }
 
+  signal(record: Uint8Array): void {
+    this.helpers.perf_event_output(this.maps.cilium_signals, currentCpu, record)
+  }
+
   nowNs(): number {
     return this.helpers.ktime_get_ns()
   }

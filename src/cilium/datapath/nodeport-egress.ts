@@ -1,0 +1,359 @@
+// What bpf_host, bpf_overlay and bpf_wireguard do with a packet that leaves: replies of services get the service's address
+// back, everything else may be masqueraded. lib/nodeport_egress.h
+import type { NatEntry } from '../maps/nat-entry.ts'
+import { type Tuple, tupleFlag } from '../maps/tuple.ts'
+import { routerAddress } from './config.ts'
+import { ctEgressEntry, ctExtractPorts, ctIsReply, ctLazyLookup, ctMapOf } from './conntrack.ts'
+import { ctDirection, ctEntryType, ctScope, ctStatus } from './ct-state.ts'
+import { type Ctx, cb, isError } from './ctx.ts'
+import { drop, type Where, where } from './drop-reason.ts'
+import { egressGatewayFibRedirect } from './egress-gateway.ts'
+import { lookupEndpoint } from './endpoints.ts'
+import { type Address, enabledFamily, type Family, sameAddress } from './family.ts'
+import { fibDevice, fibDoRedirect, fibFound, fibLookup, fibParams } from './fib.ts'
+import { ethernetLength, hasHeader, walkHeaders } from './headers.ts'
+import { identity } from './identity.ts'
+import { isServiceProtocol } from './l4.ts'
+import { lbExtractTuple, lbTuple, lookupReverseNat, reverseNat } from './lb.ts'
+import { needsMasquerade } from './masquerade.ts'
+import { metricDirection } from './metrics.ts'
+import { natTuple, snatNat } from './nat.ts'
+import { NAT_PUNT_TO_STACK } from './nat-embedded.ts'
+import { type NatTarget, natLookup, newNatTarget, type PacketPlace } from './nat-mapping.ts'
+import { sendDrop, sendTrace, type TraceContext } from './notify.ts'
+import type { ObjectProgram } from './object.ts'
+import { snatDoneSet } from './overloadable.ts'
+import { call } from './tail-calls.ts'
+import { type TracePoint, tracePoint, traceReason } from './trace-point.ts'
+
+/** The places of one family in Cilium's source. */
+interface Places {
+  readonly snatDrop: Where
+  readonly snatTrace: Where
+  readonly fwdDrop: Where
+  readonly fwdTrace: Where
+}
+
+const places: Readonly<Record<4 | 6, Places>> = {
+  4: {
+    snatDrop: where('nodeport_egress.h', 445),
+    snatTrace: where('nodeport_egress.h', 453),
+    fwdDrop: where('nodeport_egress.h', 590),
+    fwdTrace: where('nodeport_egress.h', 593),
+  },
+  6: {
+    snatDrop: where('nodeport_egress.h', 152),
+    snatTrace: where('nodeport_egress.h', 160),
+    fwdDrop: where('nodeport_egress.h', 289),
+    fwdTrace: where('nodeport_egress.h', 292),
+  },
+}
+
+/** CB_NAT_FLAGS_REVDNAT_ONLY */
+const revDnatOnlyFlag = 1 << 0
+
+const calls = {
+  4: { natFwd: call.IPV4_NODEPORT_NAT_FWD, snatFwd: call.IPV4_NODEPORT_SNAT_FWD },
+  6: { natFwd: call.IPV6_NODEPORT_NAT_FWD, snatFwd: call.IPV6_NODEPORT_SNAT_FWD },
+} as const
+
+/** NODEPORT_OBS_POINT_EGRESS */
+function observationPoint(ctx: Ctx): TracePoint {
+  const { kind } = ctx.object
+  if (kind === 'bpf_overlay') return tracePoint.TO_OVERLAY
+  return kind === 'bpf_wireguard' ? tracePoint.TO_CRYPTO : tracePoint.TO_NETWORK
+}
+
+function directRoutingAddress(ctx: Ctx, family: Family): Address | undefined {
+  return family.version === 4 ? ctx.node.IPV4_DIRECT_ROUTING : ctx.node.IPV6_DIRECT_ROUTING
+}
+
+/** nodeport_has_nat_conflict_ipv4(): the node's own address, whose connections must not collide with translated ones. */
+function conflictingAddress(ctx: Ctx, family: Family, source: Address): Address | undefined {
+  const { node, object } = ctx
+  if (node.TUNNEL_MODE && object.kind === 'bpf_overlay') {
+    const router = routerAddress(node, family.version)
+    if (sameAddress(source, router)) return router
+  }
+  if (object.kind !== 'bpf_host') return undefined
+  const direct = directRoutingAddress(ctx, family)
+  const here = node.direct_routing_dev_ifindex === object.interface_ifindex
+  return here && direct !== undefined && sameAddress(source, direct) ? direct : undefined
+}
+
+function placeOf(
+  ctx: Ctx,
+  family: Family,
+): { readonly place: PacketPlace; readonly nexthdr: number } | number {
+  const l3Offset = ethernetLength(ctx)
+  if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
+  const walk = walkHeaders(ctx, family, l3Offset)
+  if (typeof walk === 'number') return walk
+  return {
+    place: { l3Offset, l4Offset: l3Offset + walk.length, fragment: walk.fragment },
+    nexthdr: walk.nexthdr,
+  }
+}
+
+/**
+ * A reply of an endpoint that belongs to another device goes out there. The code of that redirect, a drop reason, or
+ * undefined to go on. IPv4 only.
+ */
+function redirectToParent(ctx: Ctx, tuple: Tuple, place: PacketPlace): number | undefined {
+  if (tuple.family.version !== 4 || ctx.object.kind !== 'bpf_host' || !ctx.node.ENABLE_MASQUERADE_IPV4) {
+    return undefined
+  }
+  const endpoint = lookupEndpoint(ctx, tuple.family, tuple.saddr)
+  if (endpoint === undefined || endpoint.parentIfindex === 0) return undefined
+  if (endpoint.parentIfindex === ctx.object.interface_ifindex) return undefined
+  const ports = ctExtractPorts(ctx, tuple, { ...place, direction: ctDirection.EGRESS })
+  if (ports === drop.CT_UNKNOWN_PROTO) return undefined
+  if (ports < 0) return ports
+  if (!ctIsReply(ctx, ctMapOf(ctx, tuple), tuple)) return undefined
+  return ctx.redirectNeigh(endpoint.parentIfindex, undefined)
+}
+
+/** What nodeport_snat_fwd_ipv4() comes to: a code or drop reason, and the source before it (zeros where nothing was tried). */
+interface SnatForward {
+  readonly result: number
+  readonly source: Address
+}
+
+/** Chooses the target: NAT_PUNT_TO_STACK, a drop reason, the code of a redirect, or 0 to translate. */
+function chooseTarget(ctx: Ctx, tuple: Tuple, place: PacketPlace, target: NatTarget): number {
+  const { family } = tuple
+  if (isServiceProtocol(ctx, tuple.nexthdr)) {
+    const conflict = conflictingAddress(ctx, family, tuple.saddr)
+    if (conflict !== undefined) {
+      target.address = conflict
+      target.needsCt = true
+      return 0
+    }
+  }
+  const needed = needsMasquerade(ctx, tuple, place, target)
+  if (isError(ctx, needed)) return needed
+  if (ctx.object.kind !== 'bpf_host' || !target.egressGateway) return 0
+  if (target.ifindex !== 0 && target.ifindex === ctx.object.interface_ifindex) return 0
+  return egressGatewayFibRedirect(ctx, family, target.address, tuple.daddr, target.ifindex)
+}
+
+/** nodeport_snat_fwd_ipv4(), nodeport_snat_fwd_ipv6() */
+function snatForward(ctx: Ctx, family: Family, trace: TraceContext): SnatForward {
+  const none = new Uint8Array(family.addressBytes)
+  const parsed = placeOf(ctx, family)
+  if (typeof parsed === 'number') return { result: parsed, source: none }
+  const { place, nexthdr } = parsed
+  const tuple = natTuple(ctx, family, place.l3Offset, nexthdr, tupleFlag.OUT)
+  const target = newNatTarget(ctx, family)
+  const redirected = redirectToParent(ctx, tuple, place)
+  if (redirected !== undefined) return { result: redirected, source: none }
+  const chosen = chooseTarget(ctx, tuple, place, target)
+  if (chosen === NAT_PUNT_TO_STACK) return { result: ctx.act.OK, source: none }
+  if (chosen !== 0) return { result: chosen, source: none }
+  const source = tuple.saddr.slice()
+  const result = snatNat(ctx, tuple, place, target, trace)
+  if (result === NAT_PUNT_TO_STACK) return { result: ctx.act.OK, source }
+  if (!isError(ctx, result) && ctx.object.kind === 'bpf_host') snatDoneSet(ctx)
+  return { result, source }
+}
+
+/** tail_handle_snat_fwd_ipv4(), tail_handle_snat_fwd_ipv6() */
+function tailHandleSnatFwd(ctx: Ctx, family: Family): number {
+  const source = ctx.takeMeta(cb.SRC_LABEL)
+  if (family.version === 4) ctx.takeMeta(cb.CLUSTER_ID_EGRESS)
+  const trace: TraceContext = { reason: traceReason.UNKNOWN, monitor: 0 }
+  const { result, source: original } = snatForward(ctx, family, trace)
+  const { snatDrop, snatTrace } = places[family.version]
+  if (isError(ctx, result)) {
+    return sendDrop(ctx, result, { source, direction: metricDirection.EGRESS }, snatDrop)
+  }
+  if (result === ctx.act.OK) {
+    const event = traceEvent(ctx, family, source, trace)
+    sendTrace(ctx, { ...event, original }, snatTrace)
+  }
+  return result
+}
+
+function traceEvent(ctx: Ctx, family: Family, source: number, trace: TraceContext) {
+  return {
+    point: observationPoint(ctx),
+    source,
+    destination: identity.UNKNOWN_ID,
+    endpoint: 0,
+    ifindex: ctx.object.interface_ifindex,
+    reason: trace.reason,
+    monitor: trace.monitor,
+    etherType: family.etherType,
+  }
+}
+
+/** Where a service's reply gets its source from. */
+interface NatInfo {
+  readonly address: Address
+  readonly port: number
+}
+
+/** nodeport_rev_dnat_get_info_ipv4(): by the entry of a connection that came through a service here. */
+function revDnatInfo(ctx: Ctx, tuple: Tuple): NatInfo | undefined {
+  const { family } = tuple
+  const entry = ctEgressEntry(ctx, ctMapOf(ctx, tuple), tuple)
+  if (entry === undefined) return undefined
+  if (entry.is('node_port')) {
+    return entry.revNatIndex === 0 ? undefined : lookupReverseNat(ctx, family, entry.revNatIndex)
+  }
+  if (!ctx.node.ENABLE_DSR || !entry.is('dsr_internal')) return undefined
+  if (entry.natPort !== 0) {
+    return { address: entry.natAddress.slice(0, family.addressBytes), port: entry.natPort }
+  }
+  const found = natLookup(ctx, dsrTuple(tuple))
+  return found === undefined ? undefined : infoOf(found)
+}
+
+function infoOf(entry: NatEntry): NatInfo {
+  return { address: entry.toAddress.slice(), port: entry.toPort }
+}
+
+function dsrTuple(tuple: Tuple): Tuple {
+  const dsr = tuple.copy()
+  dsr.flags = tupleFlag.OUT
+  dsr.swapPorts()
+  return dsr
+}
+
+/** nodeport_fib_lookup_and_redirect(): to the device that the reply, with the service's address, belongs to. */
+function fibLookupAndRedirect(ctx: Ctx, family: Family, source: Address, destination: Address): number {
+  const params = fibParams(ctx, family, source, destination)
+  const result = fibLookup(ctx, params)
+  if (!fibFound(result)) {
+    ctx.extErr = result
+    return drop.NO_FIB
+  }
+  const oif = fibDevice(params)
+  if (oif === ctx.object.interface_ifindex) return ctx.act.OK
+  return fibDoRedirect(ctx, params, result, oif, { needsL2Check: true, useMap: true })
+}
+
+/** What nodeport_rev_dnat_fwd_ipv4() comes to. */
+interface RevDnat {
+  readonly result: number
+  readonly snatDone: boolean
+}
+
+/** nodeport_rev_dnat_fwd_ipv4(), nodeport_rev_dnat_fwd_ipv6() */
+function revDnatForward(ctx: Ctx, family: Family, revDnatOnly: boolean, trace: TraceContext): RevDnat {
+  const parsed = placeOf(ctx, family)
+  if (typeof parsed === 'number') return { result: parsed, snatDone: false }
+  const { place, nexthdr } = parsed
+  const tuple = lbTuple(family, nexthdr)
+  const extracted = lbExtractTuple(ctx, tuple, place)
+  const untouched = { result: ctx.act.OK, snatDone: false }
+  if (extracted === drop.UNSUPP_SERVICE_PROTO || extracted === drop.UNKNOWN_L4) return untouched
+  if (extracted < 0) return { result: extracted, snatDone: false }
+  const nat = revDnatInfo(ctx, tuple)
+  if (nat === undefined) return untouched
+  if (ctx.object.kind === 'bpf_host' && !revDnatOnly) {
+    const result = fibLookupAndRedirect(ctx, family, nat.address, tuple.daddr)
+    if (result !== ctx.act.OK) return { result, snatDone: false }
+  }
+  const found = ctLazyLookup(ctx, ctMapOf(ctx, tuple), tuple, {
+    ...place,
+    direction: ctDirection.INGRESS,
+    scope: ctScope.REVERSE,
+    entryTypes: ctEntryType.NODEPORT | ctEntryType.DSR,
+  })
+  if (found.status !== ctStatus.REPLY) return untouched
+  trace.reason = traceReason.CT_REPLY
+  trace.monitor = found.monitor
+  const result = reverseNat(ctx, tuple, place, { nat, loopback: false })
+  return isError(ctx, result) ? { result, snatDone: false } : { result: ctx.act.OK, snatDone: true }
+}
+
+/** Whether a packet that is no reply of a service can be masqueraded at all. */
+function mayBeMasqueraded(ctx: Ctx, family: Family): boolean {
+  const { node } = ctx
+  if (!node.ENABLE_DSR || node.ENABLE_DSR_BYUSER) return true
+  return family.version === 4 ? node.ENABLE_MASQUERADE_IPV4 : node.ENABLE_MASQUERADE_IPV6
+}
+
+/** __handle_nat_fwd_ipv4(), __handle_nat_fwd_ipv6() */
+function natForward(
+  ctx: Ctx,
+  family: Family,
+  source: number,
+  revDnatOnly: boolean,
+  trace: TraceContext,
+): number {
+  const { result, snatDone } = revDnatForward(ctx, family, revDnatOnly, trace)
+  if (result !== ctx.act.OK || revDnatOnly) return result
+  if (!snatDone && mayBeMasqueraded(ctx, family)) {
+    if (family.version === 4) ctx.setMeta(cb.CLUSTER_ID_EGRESS, 0)
+    ctx.setMeta(cb.SRC_LABEL, source)
+    return ctx.tailCall(calls[family.version].snatFwd)
+  }
+  if (snatDone && ctx.object.kind === 'bpf_host') snatDoneSet(ctx)
+  return result
+}
+
+/** tail_handle_nat_fwd_ipv4(), tail_handle_nat_fwd_ipv6() */
+function tailHandleNatFwd(ctx: Ctx, family: Family): number {
+  const flags = ctx.takeMeta(cb.NAT_FLAGS)
+  if (family.version === 4) ctx.takeMeta(cb.CLUSTER_ID_EGRESS)
+  const source = ctx.takeMeta(cb.SRC_LABEL)
+  const trace: TraceContext = { reason: traceReason.UNKNOWN, monitor: ctx.node.trace_payload_len }
+  const result = natForward(ctx, family, source, (flags & revDnatOnlyFlag) !== 0, trace)
+  const { fwdDrop, fwdTrace } = places[family.version]
+  if (isError(ctx, result)) {
+    return sendDrop(ctx, result, { source, direction: metricDirection.EGRESS }, fwdDrop)
+  }
+  if (result === ctx.act.OK) sendTrace(ctx, traceEvent(ctx, family, source, trace), fwdTrace)
+  return result
+}
+
+/** Whether a tail call separates handle_nat_fwd() from its caller: programs have a limited size. */
+function usesTailCall(ctx: Ctx): boolean {
+  const { node, object } = ctx
+  if (node.ENABLE_IPV4 && node.ENABLE_IPV6) return true
+  if (node.ENABLE_CLUSTER_AWARE_ADDRESSING && node.ENABLE_INTER_CLUSTER_SNAT) return true
+  return object.kind === 'bpf_host' && (node.ENABLE_HOST_FIREWALL || node.ENABLE_EGRESS_GATEWAY_COMMON)
+}
+
+/** What handle_nat_fwd() is told: the cluster id, 0, is always that of this cluster. */
+export interface NatForward {
+  readonly source: number
+  readonly etherType: number
+  /** Only replies of services are looked for: what is to be encrypted is not masqueraded. */
+  readonly revDnatOnly: boolean
+}
+
+/**
+ * handle_nat_fwd(): service replies, then masquerading; most of it behind a tail call, so that it does not come back. CTX_ACT_OK,
+ * CTX_ACT_REDIRECT or a drop reason.
+ */
+export function handleNatFwd(ctx: Ctx, options: NatForward, trace: TraceContext): number {
+  const { source, etherType, revDnatOnly } = options
+  const tailCalls = usesTailCall(ctx)
+  if (tailCalls) {
+    ctx.setMeta(cb.NAT_FLAGS, revDnatOnly ? revDnatOnlyFlag : 0)
+    ctx.setMeta(cb.CLUSTER_ID_EGRESS, 0)
+    ctx.setMeta(cb.SRC_LABEL, source)
+  }
+  const family = enabledFamily(ctx, etherType)
+  if (family === undefined) return ctx.act.OK
+  if (tailCalls) return ctx.tailCall(calls[family.version].natFwd)
+  return natForward(ctx, family, source, revDnatOnly, trace)
+}
+
+/** The tail calls of lib/nodeport_egress.h for one family: bpf_host, bpf_overlay and bpf_wireguard have them. */
+export function nodeportEgressTails(family: Family): [number, ObjectProgram][] {
+  const { version } = family
+  return [
+    [
+      calls[version].natFwd,
+      { symbol: `tail_handle_nat_fwd_ipv${version}`, run: (ctx) => tailHandleNatFwd(ctx, family) },
+    ],
+    [
+      calls[version].snatFwd,
+      { symbol: `tail_handle_snat_fwd_ipv${version}`, run: (ctx) => tailHandleSnatFwd(ctx, family) },
+    ],
+  ]
+}
