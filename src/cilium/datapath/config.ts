@@ -143,6 +143,8 @@ export interface NodeValues {
   readonly allow_icmp_frag_needed: boolean
   readonly enable_icmp_rule: boolean
   readonly hybrid_routing_enabled: boolean
+  /** Mask of the networks behind foreign tunnel endpoints, 4 bytes. */
+  readonly vtep_mask: Uint8Array
   readonly tracing_ip_option_type: number
   readonly wg_ifindex: number
   readonly wg_port: number
@@ -205,6 +207,7 @@ export const defaultValues: NodeValues = {
   allow_icmp_frag_needed: true,
   enable_icmp_rule: true,
   hybrid_routing_enabled: false,
+  vtep_mask: Uint8Array.of(255, 255, 255, 0),
   tracing_ip_option_type: 0,
   wg_ifindex: 0,
   wg_port: 51871,

@@ -1,6 +1,6 @@
 // Ethernet addresses and types of a packet. lib/eth.h, lib/common.h validate_ethertype()
 import { swap16 } from '../../bpf/context/byte-order.ts'
-import { writeU48 } from '../../net/bytes.ts'
+import { writeU16, writeU48 } from '../../net/bytes.ts'
 import type { Ctx } from './ctx.ts'
 import { drop } from './drop-reason.ts'
 import { ethernetLength } from './headers.ts'
@@ -16,6 +16,15 @@ export function macBytesOf(mac: number): Uint8Array {
   const bytes = new Uint8Array(macBytes)
   writeU48(bytes, 0, mac)
   return bytes
+}
+
+/** A header of three fields. */
+export function ethernetHeader(destination: Uint8Array, source: Uint8Array, etherType: number): Uint8Array {
+  const header = new Uint8Array(ethernetBytes)
+  header.set(destination, 0)
+  header.set(source, macBytes)
+  writeU16(header, typeAt, etherType)
+  return header
 }
 
 /** eth_store_daddr(): 0 or a negative errno. */

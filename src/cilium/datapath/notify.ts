@@ -1,6 +1,6 @@
 // Trace, drop and policy-verdict notifications, byte for byte as Cilium 1.19 sends them through cilium_events.
 // lib/notify.h, lib/trace.h, lib/drop.h, lib/policy_log.h
-import { writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
+import { swap16, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import { captureLength, classify } from './classifiers.ts'
 import { eventSourceOf } from './config.ts'
 import type { Ctx } from './ctx.ts'
@@ -202,7 +202,7 @@ export interface VerdictEvent {
   readonly protocol: number
   readonly direction: 1 | 2
   readonly isIpv6: boolean
-  /** A code or a drop reason; where it is 0 the event carries the proxy's port instead. */
+  /** A code or a drop reason; where it is 0 the event carries the proxy's port instead (host order here). */
   readonly verdict: number
   readonly proxyPort: number
   readonly match: number
@@ -219,7 +219,8 @@ export function sendPolicyVerdict(ctx: Ctx, event: VerdictEvent): void {
     if (event.match === policyMatch.ALL && event.verdict === ctx.act.OK) return
   } else if ((ctx.object.policy_verdict_log_filter & event.direction) === 0) return
   const captured = Math.min(ctx.node.trace_payload_len, ctx.length)
-  const verdict = event.verdict === 0 ? event.proxyPort : event.verdict
+  // the port is a __be16 that the program does not convert
+  const verdict = event.verdict === 0 ? swap16(event.proxyPort) : event.verdict
   const record = new Uint8Array(verdictNotifyBytes)
   header(ctx, record, notifyType.POLICY_VERDICT, 0, captured, verdictVersion)
   writeLe32(record, 16, event.remote)

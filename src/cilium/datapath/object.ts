@@ -10,6 +10,7 @@ import { updateFlag } from '../../bpf/maps/map.ts'
 import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
 import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
 import type { NodeConfig, ObjectConfig } from './config.ts'
+import { ctBuffer4Bytes, ctBuffer6Bytes } from './ct-buffer.ts'
 import type { Ctx, NodeMaps, ObjectMaps } from './ctx.ts'
 import { SkbCtx, skbHelpers } from './skb-ctx.ts'
 import { XdpCtx, xdpHelpers } from './xdp-ctx.ts'
@@ -36,8 +37,7 @@ export interface LoadedObject {
   readonly programs: ReadonlyMap<string, LoadedProgram>
 }
 
-const tailCallBufferBytes = 64
-const dsrNatBufferBytes = 20
+const dsrNatBufferBytes = 24
 /** META_PIVOT: five words of cb and two markers. */
 const xdpScratchBytes = 28
 
@@ -66,8 +66,8 @@ export function createPolicyMap(endpointId: number, cpus: number) {
 function privateMaps(suffix: string, cpus: number) {
   return {
     calls: made(callsSpec(suffix), cpus),
-    tailCallBuffer4: made(bufferSpec('cilium_tail_call_buffer4', tailCallBufferBytes), cpus),
-    tailCallBuffer6: made(bufferSpec('cilium_tail_call_buffer6', tailCallBufferBytes * 2), cpus),
+    tailCallBuffer4: made(bufferSpec('cilium_tail_call_buffer4', ctBuffer4Bytes), cpus),
+    tailCallBuffer6: made(bufferSpec('cilium_tail_call_buffer6', ctBuffer6Bytes), cpus),
     dsrNatBuffer: made(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
     xdpScratch: made(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
   }

@@ -118,6 +118,21 @@ export const nodeMapSpecs = {
   cilium_throttle: hash('cilium_throttle', 8, 56, 65_536),
   cilium_node_map_v2: hash('cilium_node_map_v2', 20, 4, 16_384),
   cilium_auth_map: hash('cilium_auth_map', 12, 8, 512_000),
+  cilium_runtime_config: {
+    name: 'cilium_runtime_config',
+    type: 'array',
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 256,
+  },
+  cilium_subnet_map: {
+    ...lpm('cilium_subnet_map', 24, 4, 1024),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
+  cilium_vtep_map: {
+    ...hash('cilium_vtep_map', 4, 16, 8),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
   cilium_metrics: {
     name: 'cilium_metrics',
     type: 'percpu_hash',

@@ -1,0 +1,16 @@
+// cilium_dsr_nat_buffer: the address that a pod used for a NodePort of another node whose backend was chosen here, so that the
+// entry of the connection can translate replies. bpf_lxc.c struct dsr_nat_info
+import { readU16 } from '../../net/bytes.ts'
+import type { CtState } from '../datapath/ct-state.ts'
+import type { Ctx } from '../datapath/ctx.ts'
+
+const addressBytes = 16
+
+/** Moves what is noted there into the state of a new entry. */
+export function takeDsrNat(ctx: Ctx, state: CtState): void {
+  const noted = ctx.lookup(ctx.maps.dsrNatBuffer, new Uint8Array(4))
+  if (noted === undefined) return
+  state.natAddress = noted.slice(0, addressBytes)
+  state.natPort = readU16(noted, addressBytes)
+  noted.fill(0, 0, addressBytes + 2)
+}
