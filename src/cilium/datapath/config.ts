@@ -35,6 +35,7 @@ export const defineNames = [
   'ENABLE_IPSEC',
   'ENABLE_NODE_ENCRYPTION',
   'ENCRYPTION_STRICT_MODE_EGRESS',
+  'STRICT_IPV4_OVERLAPPING_CIDR',
   'ENABLE_TPROXY',
   'ENABLE_SIP_VERIFICATION',
   'ENABLE_IDENTITY_MARK',
@@ -73,6 +74,9 @@ export function definesOf(on: readonly Define[]): Defines {
   return Object.fromEntries(defineNames.map((name) => [name, chosen.has(name)])) as Record<Define, boolean>
 }
 
+/** How direct server return tells the backend's node about the service. */
+export const dsrEncapMode = { NONE: 1, IPIP: 2, GENEVE: 3 } as const
+
 export const tunnelProtocol = { none: 0, vxlan: 1, geneve: 2 } as const
 
 /** A prefix: address bytes (4 or 16) and length in bits. */
@@ -110,6 +114,7 @@ export interface NodeValues {
   readonly NODEPORT_PORT_MIN_NAT: number
   readonly NODEPORT_PORT_MAX_NAT: number
   readonly SNAT_COLLISION_RETRIES: number
+  readonly DSR_ENCAP_MODE: (typeof dsrEncapMode)[keyof typeof dsrEncapMode]
   /** Seconds. */
   readonly CT_CONNECTION_LIFETIME_TCP: number
   readonly CT_CONNECTION_LIFETIME_NONTCP: number
@@ -146,6 +151,8 @@ export interface NodeValues {
   /** Mask of the networks behind foreign tunnel endpoints, 4 bytes. */
   readonly vtep_mask: Uint8Array
   readonly tracing_ip_option_type: number
+  readonly STRICT_IPV4_NET: Cidr | undefined
+  readonly IPV4_ENCRYPT_IFACE: Uint8Array | undefined
   readonly wg_ifindex: number
   readonly wg_port: number
   /** Allowed VLAN ids of each native device; undefined: no filter was rendered, tagged traffic is dropped. */
@@ -177,6 +184,7 @@ export const defaultValues: NodeValues = {
   NODEPORT_PORT_MIN_NAT: 32768,
   NODEPORT_PORT_MAX_NAT: 65535,
   SNAT_COLLISION_RETRIES: 32,
+  DSR_ENCAP_MODE: dsrEncapMode.NONE,
   CT_CONNECTION_LIFETIME_TCP: 8000,
   CT_CONNECTION_LIFETIME_NONTCP: 60,
   CT_SERVICE_LIFETIME_TCP: 8000,
@@ -209,6 +217,8 @@ export const defaultValues: NodeValues = {
   hybrid_routing_enabled: false,
   vtep_mask: Uint8Array.of(255, 255, 255, 0),
   tracing_ip_option_type: 0,
+  STRICT_IPV4_NET: undefined,
+  IPV4_ENCRYPT_IFACE: undefined,
   wg_ifindex: 0,
   wg_port: 51871,
   vlanFilter: new Map(),

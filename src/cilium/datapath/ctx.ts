@@ -85,6 +85,8 @@ export interface Ctx {
   readonly protocol: number
   readonly ifindex: number
   readonly ingressIfindex: number
+  /** The VLAN id of a tag beside the packet; 0 without one. */
+  readonly vlanId: number
   /** skb->hash; 0 in XDP. */
   readonly hash: number
   /** 0 in XDP. */

@@ -57,6 +57,7 @@ const actions: ContextActions = {
 }
 
 const metaSlots = 5
+const vlanIdMask = 0xfff
 
 /** One run of a tc program. */
 export class SkbCtx implements Ctx {
@@ -106,6 +107,10 @@ export class SkbCtx implements Ctx {
 
   get hash(): number {
     return this.skb.hash
+  }
+
+  get vlanId(): number {
+    return this.skb.vlan_present === 0 ? 0 : this.skb.vlan_tci & vlanIdMask
   }
 
   get mark(): number {

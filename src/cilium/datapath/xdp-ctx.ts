@@ -67,6 +67,7 @@ export class XdpCtx implements Ctx {
   readonly isXdp = true
   readonly packet: Packet
   readonly hash = 0
+  readonly vlanId = 0
   extErr = 0
   mark = 0
   tcIndex = 0

@@ -117,6 +117,30 @@ export const nodeMapSpecs = {
   cilium_egress_gw_policy_v6: lpm('cilium_egress_gw_policy_v6', 36, 40, 16_384),
   cilium_throttle: hash('cilium_throttle', 8, 56, 65_536),
   cilium_node_map_v2: hash('cilium_node_map_v2', 20, 4, 16_384),
+  cilium_encrypt_state: {
+    name: 'cilium_encrypt_state',
+    type: 'array',
+    keySize: 4,
+    valueSize: 1,
+    maxEntries: 1,
+    flags: BPF_F_RDONLY_PROG,
+  },
+  cilium_cidr_v4_fix: {
+    ...hash('cilium_cidr_v4_fix', 8, 1, 16_384),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
+  cilium_cidr_v4_dyn: {
+    ...lpm('cilium_cidr_v4_dyn', 8, 1, 1024),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
+  cilium_cidr_v6_fix: {
+    ...hash('cilium_cidr_v6_fix', 20, 1, 16_384),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
+  cilium_cidr_v6_dyn: {
+    ...lpm('cilium_cidr_v6_dyn', 20, 1, 1024),
+    flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+  },
   cilium_auth_map: hash('cilium_auth_map', 12, 8, 512_000),
   cilium_runtime_config: {
     name: 'cilium_runtime_config',

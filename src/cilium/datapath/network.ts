@@ -1,0 +1,61 @@
+// bpf_network: ingress of a device that IPsec packets come through and that has no bpf_host. bpf_network.c
+import type { NodeConfig } from './config.ts'
+import type { Ctx } from './ctx.ts'
+import { where } from './drop-reason.ts'
+import { validEtherType } from './ethernet.ts'
+import { dropNotifyTail } from './host.ts'
+import { identity } from './identity.ts'
+import { doDecrypt } from './ipsec.ts'
+import { metricDirection } from './metrics.ts'
+import { sendDrop, sendTrace } from './notify.ts'
+import type { ObjectSource } from './object.ts'
+import { isDecrypt } from './overloadable.ts'
+import { type TracePoint, tracePoint, traceReason } from './trace-point.ts'
+
+const decryptDrop = where('bpf_network.c', 53)
+const fromTrace = where('bpf_network.c', 91)
+const toTrace = where('bpf_network.c', 95)
+
+/** cil_from_network(): encrypted packets of known nodes go to xfrm, decrypted ones to cilium_host. */
+function fromNetwork(ctx: Ctx): number {
+  let result: number = ctx.act.OK
+  let reason: number = traceReason.UNKNOWN
+  let from: TracePoint = tracePoint.FROM_NETWORK
+  let to: TracePoint = tracePoint.TO_STACK
+  const ifindex = ctx.ingressIfindex
+  ctx.clearMeta()
+  const etherType = validEtherType(ctx)
+  if (ctx.node.ENABLE_IPSEC) {
+    if (isDecrypt(ctx)) from = tracePoint.FROM_STACK
+    if (etherType !== undefined) {
+      result = doDecrypt(ctx, etherType)
+      if (result < 0) {
+        const event = { source: identity.UNKNOWN_ID, direction: metricDirection.INGRESS }
+        return sendDrop(ctx, result, event, decryptDrop, false)
+      }
+      if (isDecrypt(ctx)) reason = traceReason.ENCRYPTED
+      if (result === ctx.act.REDIRECT) to = tracePoint.TO_HOST
+    }
+  }
+  const event = {
+    source: identity.UNKNOWN_ID,
+    destination: identity.UNKNOWN_ID,
+    endpoint: 0,
+    ifindex,
+    reason,
+    monitor: 0,
+    etherType: etherType ?? 0,
+  }
+  sendTrace(ctx, { ...event, point: from }, fromTrace)
+  sendTrace(ctx, { ...event, point: to }, toTrace)
+  return result
+}
+
+/** bpf_network as it is compiled for a node. */
+export function networkObject(config: NodeConfig): ObjectSource {
+  return {
+    type: 'sched_cls',
+    entries: [{ symbol: 'cil_from_network', run: fromNetwork }],
+    tails: new Map(config.DROP_NOTIFY ? [dropNotifyTail] : []),
+  }
+}

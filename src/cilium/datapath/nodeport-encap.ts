@@ -1,0 +1,109 @@
+// Tunnelling a packet of a service or its reply. In tc the tunnel device adds the header; in XDP there is none, so it is
+// written here. lib/nodeport.h nodeport_add_tunnel_encap(), lib/overloadable_xdp.h ctx_set_encap_info4()
+import { writeLe16 } from '../../bpf/context/byte-order.ts'
+import { writeU16, writeU32 } from '../../net/bytes.ts'
+import { foldSum } from '../../net/checksum.ts'
+import type { Tuple } from '../maps/tuple.ts'
+import { tunnelProtocol } from './config.ts'
+import type { Ctx } from './ctx.ts'
+import { drop, where } from './drop-reason.ts'
+import { encapAndRedirect } from './encap.ts'
+import { type Address, ipv4 } from './family.ts'
+import { addL2Header, isL3Device } from './fib.ts'
+import { identity, tunnelIdOf } from './identity.ts'
+import type { RemoteEndpoint } from './ipcache.ts'
+import { ipv4ChecksumAt } from './l4.ts'
+import { sendTrace, type TraceContext } from './notify.ts'
+import { tracePoint } from './trace-point.ts'
+import { hashFromTuple } from './tuple-hash.ts'
+
+const encapsulated4 = where('encap.h', 36)
+const encapsulated6 = where('encap.h', 61)
+
+const ethernetBytes = 14
+const udpBytes = 8
+const tunnelBytes = 8
+const outerBytes = ethernetBytes + ipv4.headerBytes + udpBytes + tunnelBytes
+const vxlanHasVni = 0x0800_0000
+const transparentEthernet = 0x6558
+const ttl = 64
+
+/** What is encapsulated and where to. */
+export interface TunnelEncap {
+  readonly remote: RemoteEndpoint
+  /** The identity that the tunnel carries. */
+  readonly source: number
+  readonly trace: TraceContext
+}
+
+/** The outer source address in XDP; in tc the kernel chooses. */
+export function sourceOfTunnel(ctx: Ctx): Address {
+  return ctx.node.IPV4_DIRECT_ROUTING ?? new Uint8Array(ipv4.addressBytes)
+}
+
+/** hash_from_tuple_v4(), hash_from_tuple_v6(), folded to a port by tunnel_gen_src_port_v4(): as a number of network order. */
+export function tunnelSourcePort(ctx: Ctx, tuple: Tuple): number {
+  const hash = hashFromTuple(ctx, tuple)
+  return ((hash >>> 16) ^ hash) & 0xffff
+}
+
+/** An outer IPv4, UDP and VXLAN or Geneve header in front of the packet. CTX_ACT_REDIRECT or a drop reason. */
+function writeOuterHeaders(ctx: Ctx, tuple: Tuple, encap: TunnelEncap, sourceId: number): number {
+  const inner = ctx.length
+  const port = tunnelSourcePort(ctx, tuple)
+  if (ctx.adjustRoom(outerBytes, 0, 0) !== 0) return drop.INVALID
+  const bytes = new Uint8Array(outerBytes)
+  writeU16(bytes, ethernetBytes - 2, ipv4.etherType)
+  const ip = bytes.subarray(ethernetBytes)
+  const udpLength = udpBytes + tunnelBytes + inner
+  ip[0] = 0x45
+  writeU16(ip, 2, ipv4.headerBytes + udpLength)
+  ip[ipv4.ttlAt] = ttl
+  ip[ipv4.protocolAt] = 17
+  ip.set(sourceOfTunnel(ctx), ipv4.sourceAt)
+  ip.set(encap.remote.tunnelEndpoint.subarray(0, 4), ipv4.destinationAt)
+  let sum = 0
+  for (let at = 0; at < ipv4.headerBytes; at += 2) sum += ((ip[at] as number) << 8) | (ip[at + 1] as number)
+  writeU16(ip, ipv4ChecksumAt, ~foldSum(sum) & 0xffff)
+  const udp = ip.subarray(ipv4.headerBytes)
+  writeLe16(udp, 0, port)
+  writeU16(udp, 2, ctx.node.TUNNEL_PORT)
+  writeU16(udp, 4, udpLength)
+  writeTunnelHeader(ctx, udp.subarray(udpBytes), sourceId)
+  return ctx.store(0, bytes) < 0 ? drop.INVALID : ctx.act.REDIRECT
+}
+
+function writeTunnelHeader(ctx: Ctx, header: Uint8Array, sourceId: number): void {
+  if (ctx.node.TUNNEL_PROTOCOL === tunnelProtocol.geneve) writeU16(header, 2, transparentEthernet)
+  else writeU32(header, 0, vxlanHasVni)
+  writeU32(header, 4, (tunnelIdOf(ctx.node, sourceId) << 8) >>> 0)
+}
+
+/**
+ * nodeport_add_tunnel_encap(): in tc the packet is redirected to the tunnel device; in XDP it has its outer header, without
+ * Ethernet addresses, and is still to be sent. CTX_ACT_REDIRECT or a drop reason. `tuple` gives the outer source port.
+ */
+export function addTunnelEncap(ctx: Ctx, tuple: Tuple, encap: TunnelEncap): number {
+  const { remote, source, trace } = encap
+  const etherType = tuple.family.etherType
+  if (isL3Device(ctx)) {
+    const added = addL2Header(ctx)
+    if (added !== 0) return added
+  }
+  const destination = remote.secIdentity
+  if (!ctx.isXdp) return encapAndRedirect(ctx, { remote, source, destination, trace, etherType })
+  const sourceId = source === identity.HOST_ID ? identity.LOCAL_NODE_ID : source
+  const event = {
+    point: tracePoint.TO_OVERLAY,
+    source: sourceId,
+    destination,
+    endpoint: 0,
+    ifindex: 0,
+    reason: trace.reason,
+    monitor: trace.monitor,
+    etherType,
+  }
+  sendTrace(ctx, event, remote.ipv6TunnelEndpoint ? encapsulated6 : encapsulated4)
+  // an IPv6 underlay and XDP exclude each other
+  return remote.ipv6TunnelEndpoint ? 0 : writeOuterHeaders(ctx, tuple, encap, sourceId)
+}

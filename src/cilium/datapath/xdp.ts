@@ -1,0 +1,103 @@
+// bpf_xdp: prefilter and services before the kernel has made an skb. bpf_xdp.c
+import { writeLe32 } from '../../bpf/context/byte-order.ts'
+import type { NodeConfig } from './config.ts'
+import { type Ctx, isError } from './ctx.ts'
+import { drop, type Where, where } from './drop-reason.ts'
+import { validEtherType } from './ethernet.ts'
+import { enabledFamily, type Family } from './family.ts'
+import { ethernetLength, hasHeader } from './headers.ts'
+import { dropNotifyTail, familiesOf } from './host.ts'
+import { identity } from './identity.ts'
+import { metricDirection } from './metrics.ts'
+import { nodeportLb, nodeportTails } from './nodeport.ts'
+import { sendDrop } from './notify.ts'
+import type { ObjectProgram, ObjectSource } from './object.ts'
+import { moveXfer, skipNodeport, skipNodeportClear } from './overloadable.ts'
+import { call } from './tail-calls.ts'
+import { scratchSlot } from './xdp-ctx.ts'
+
+interface Places {
+  readonly tail: Where
+  readonly entry: Where
+}
+
+const places: Readonly<Record<4 | 6, Places>> = {
+  4: { tail: where('bpf_xdp.c', 193), entry: where('bpf_xdp.c', 205) },
+  6: { tail: where('bpf_xdp.c', 274), entry: where('bpf_xdp.c', 283) },
+}
+
+const fromNetdev = { 4: call.IPV4_FROM_NETDEV, 6: call.IPV6_FROM_NETDEV } as const
+
+/** bpf_xdp_exit(): what passes takes its flags along. */
+function exit(ctx: Ctx, verdict: number): number {
+  if (verdict === ctx.act.OK) moveXfer(ctx)
+  return verdict
+}
+
+function dropped(ctx: Ctx, reason: number, place: Where): number {
+  const event = { source: identity.UNKNOWN_ID, direction: metricDirection.INGRESS }
+  return sendDrop(ctx, reason, event, place)
+}
+
+/**
+ * tail_lb_ipv4(), tail_lb_ipv6(). Geneve packets for another backend, which DSR in Geneve mode re-encapsulates here, are not
+ * looked into: tc handles them.
+ */
+function tailLb(ctx: Ctx, family: Family): number {
+  let result: number = ctx.act.OK
+  if (!skipNodeport(ctx)) {
+    result = hasHeader(ctx, family, ethernetLength(ctx))
+      ? nodeportLb(ctx, family, identity.UNKNOWN_ID).result
+      : drop.INVALID
+  }
+  return isError(ctx, result) ? dropped(ctx, result, places[family.version].tail) : exit(ctx, result)
+}
+
+/** check_v4(), check_v6(): whether the prefilter forbids the source. */
+function isFiltered(ctx: Ctx, family: Family): boolean {
+  const { maps } = ctx
+  const source = ctx.packet.copy(ethernetLength(ctx) + family.sourceAt, family.addressBytes)
+  const key = new Uint8Array(4 + family.addressBytes)
+  writeLe32(key, 0, family.addressBytes * 8)
+  key.set(source, 4)
+  const four = family.version === 4
+  if (ctx.lookup(four ? maps.cilium_cidr_v4_dyn : maps.cilium_cidr_v6_dyn, key) !== undefined) return true
+  return ctx.lookup(four ? maps.cilium_cidr_v4_fix : maps.cilium_cidr_v6_fix, key) !== undefined
+}
+
+/** check_v4(), check_v4_lb() and their IPv6 siblings. */
+function check(ctx: Ctx, family: Family): number {
+  if (ctx.node.ENABLE_PREFILTER) {
+    if (!hasHeader(ctx, family, ethernetLength(ctx)) || isFiltered(ctx, family)) return ctx.act.DROP
+  }
+  if (!ctx.node.ENABLE_NODEPORT_ACCELERATION) return ctx.act.OK
+  const missed = ctx.tailCall(fromNetdev[family.version])
+  return dropped(ctx, missed, places[family.version].entry)
+}
+
+/** cil_xdp_entry() */
+function entry(ctx: Ctx): number {
+  const etherType = validEtherType(ctx)
+  if (etherType === undefined) return ctx.act.OK
+  ctx.setMeta(scratchSlot.XFER_MARKER, 0)
+  skipNodeportClear(ctx)
+  const family = enabledFamily(ctx, etherType)
+  return exit(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
+}
+
+/** bpf_xdp as it is compiled for a node. */
+export function xdpObject(config: NodeConfig): ObjectSource {
+  const lb = (family: Family): [number, ObjectProgram][] => [
+    [
+      fromNetdev[family.version],
+      { symbol: `tail_lb_ipv${family.version}`, run: (ctx) => tailLb(ctx, family) },
+    ],
+    ...nodeportTails(family),
+  ]
+  const tails = config.ENABLE_NODEPORT_ACCELERATION ? familiesOf(config).flatMap(lb) : []
+  return {
+    type: 'xdp',
+    entries: [{ symbol: 'cil_xdp_entry', run: entry }],
+    tails: new Map([...(config.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
+  }
+}
