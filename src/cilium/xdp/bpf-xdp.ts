@@ -1,20 +1,20 @@
 // bpf_xdp: prefilter and services before the kernel has made an skb. bpf_xdp.c
 import { writeLe32 } from '../../bpf/context/byte-order.ts'
-import type { NodeConfig } from './config.ts'
-import { type Ctx, isError } from './ctx.ts'
-import { drop, type Where, where } from './drop-reason.ts'
-import { validEtherType } from './ethernet.ts'
-import { enabledFamily, type Family } from './family.ts'
-import { ethernetLength, hasHeader } from './headers.ts'
-import { dropNotifyTail, familiesOf } from './host.ts'
-import { identity } from './identity.ts'
-import { metricDirection } from './metrics.ts'
-import { nodeportLb, nodeportTails } from './nodeport.ts'
-import { sendDrop } from './notify.ts'
-import type { ObjectProgram, ObjectSource } from './object.ts'
-import { moveXfer, skipNodeport, skipNodeportClear } from './overloadable.ts'
-import { call } from './tail-calls.ts'
-import { scratchSlot } from './xdp-ctx.ts'
+import type { Defines } from '../datapath/config.ts'
+import { type Ctx, isError } from '../datapath/ctx.ts'
+import { drop, type Where, where } from '../datapath/drop-reason.ts'
+import { validEtherType } from '../datapath/ethernet.ts'
+import { enabledFamily, type Family } from '../datapath/family.ts'
+import { ethernetLength, hasHeader } from '../datapath/headers.ts'
+import { identity } from '../datapath/identity.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import { nodeportLb, nodeportTails } from '../datapath/nodeport.ts'
+import { sendDrop } from '../datapath/notify.ts'
+import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
+import { moveXfer, skipNodeport, skipNodeportClear } from '../datapath/overloadable.ts'
+import { call } from '../datapath/tail-calls.ts'
+import { scratchSlot } from '../datapath/xdp-ctx.ts'
+import { dropNotifyTail, familiesOf } from '../host/bpf-host.ts'
 
 interface Places {
   readonly tail: Where
@@ -86,7 +86,7 @@ function entry(ctx: Ctx): number {
 }
 
 /** bpf_xdp as it is compiled for a node. */
-export function xdpObject(config: NodeConfig): ObjectSource {
+export function bpfXdp(node: Defines): ObjectSource {
   const lb = (family: Family): [number, ObjectProgram][] => [
     [
       fromNetdev[family.version],
@@ -94,10 +94,10 @@ export function xdpObject(config: NodeConfig): ObjectSource {
     ],
     ...nodeportTails(family),
   ]
-  const tails = config.ENABLE_NODEPORT_ACCELERATION ? familiesOf(config).flatMap(lb) : []
+  const tails = node.ENABLE_NODEPORT_ACCELERATION ? familiesOf(node).flatMap(lb) : []
   return {
     type: 'xdp',
     entries: [{ symbol: 'cil_xdp_entry', run: entry }],
-    tails: new Map([...(config.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
+    tails: new Map([...(node.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
   }
 }

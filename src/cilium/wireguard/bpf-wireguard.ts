@@ -1,28 +1,28 @@
 // bpf_wireguard: the programs of cilium_wg0, whose packets have no Ethernet header. bpf_wireguard.c
-import type { NodeConfig } from './config.ts'
-import { type Ctx, cb, isError } from './ctx.ts'
-import { drop, where } from './drop-reason.ts'
-import { isHostDelivery, lookupEndpoint } from './endpoints.ts'
-import { ethernetBytes, macBytesOf } from './ethernet.ts'
-import { enabledFamily, type Family } from './family.ts'
-import { addL2Header, maybeAddL2Header, needsL2Header } from './fib.ts'
-import { ethernetLength, fragmentInfo, hasHeader, pullHeader } from './headers.ts'
-import { dropNotifyTail, familiesOf } from './host.ts'
-import { tailSendTimeExceeded } from './icmp6-time-exceeded.ts'
-import { identity, worldId } from './identity.ts'
-import { lookupRemoteEndpoint } from './ipcache.ts'
-import { setDecryptMark } from './ipsec.ts'
-import { l3 } from './l3.ts'
-import { localDelivery } from './local-delivery.ts'
-import { identityOfMark, magicOf, mark } from './mark.ts'
-import { metricDirection } from './metrics.ts'
-import { nodeportLb, nodeportTails } from './nodeport.ts'
-import { handleNatFwd, nodeportEgressTails } from './nodeport-egress.ts'
-import { sendDrop, sendTrace, type TraceContext } from './notify.ts'
-import type { ObjectProgram, ObjectSource } from './object.ts'
-import { skipNodeport, skipNodeportClear } from './overloadable.ts'
-import { call } from './tail-calls.ts'
-import { tracePoint, traceReason } from './trace-point.ts'
+import type { Defines } from '../datapath/config.ts'
+import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import { drop, where } from '../datapath/drop-reason.ts'
+import { isHostDelivery, lookupEndpoint } from '../datapath/endpoints.ts'
+import { ethernetBytes, macBytesOf } from '../datapath/ethernet.ts'
+import { enabledFamily, type Family } from '../datapath/family.ts'
+import { addL2Header, maybeAddL2Header, needsL2Header } from '../datapath/fib.ts'
+import { ethernetLength, fragmentInfo, hasHeader, pullHeader } from '../datapath/headers.ts'
+import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
+import { identity, worldId } from '../datapath/identity.ts'
+import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
+import { setDecryptMark } from '../datapath/ipsec.ts'
+import { l3 } from '../datapath/l3.ts'
+import { localDelivery } from '../datapath/local-delivery.ts'
+import { identityOfMark, magicOf, mark } from '../datapath/mark.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import { nodeportLb, nodeportTails } from '../datapath/nodeport.ts'
+import { handleNatFwd, nodeportEgressTails } from '../datapath/nodeport-egress.ts'
+import { sendDrop, sendTrace, type TraceContext } from '../datapath/notify.ts'
+import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
+import { skipNodeport, skipNodeportClear } from '../datapath/overloadable.ts'
+import { call } from '../datapath/tail-calls.ts'
+import { tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { dropNotifyTail, familiesOf } from '../host/bpf-host.ts'
 
 const places = {
   4: {
@@ -176,15 +176,15 @@ function toWireguard(ctx: Ctx): number {
 }
 
 /** bpf_wireguard as it is compiled for a node. */
-export function wireguardObject(config: NodeConfig): ObjectSource {
-  const tails = familiesOf(config).flatMap((family): [number, ObjectProgram][] => [
+export function bpfWireguard(node: Defines): ObjectSource {
+  const tails = familiesOf(node).flatMap((family): [number, ObjectProgram][] => [
     [
       fromWireguardSlot[family.version],
       { symbol: `tail_handle_ipv${family.version}`, run: (ctx) => tailHandle(ctx, family) },
     ],
-    ...(config.ENABLE_NODEPORT ? [...nodeportTails(family), ...nodeportEgressTails(family)] : []),
+    ...(node.ENABLE_NODEPORT ? [...nodeportTails(family), ...nodeportEgressTails(family)] : []),
   ])
-  const timeExceeded: [number, ObjectProgram][] = config.ENABLE_IPV6
+  const timeExceeded: [number, ObjectProgram][] = node.ENABLE_IPV6
     ? [[call.SEND_ICMP6_TIME_EXCEEDED, tailSendTimeExceeded]]
     : []
   return {
@@ -193,6 +193,6 @@ export function wireguardObject(config: NodeConfig): ObjectSource {
       { symbol: 'cil_from_wireguard', run: fromWireguard },
       { symbol: 'cil_to_wireguard', run: toWireguard },
     ],
-    tails: new Map([...(config.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails, ...timeExceeded]),
+    tails: new Map([...(node.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails, ...timeExceeded]),
   }
 }

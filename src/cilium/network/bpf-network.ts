@@ -1,16 +1,16 @@
 // bpf_network: ingress of a device that IPsec packets come through and that has no bpf_host. bpf_network.c
-import type { NodeConfig } from './config.ts'
-import type { Ctx } from './ctx.ts'
-import { where } from './drop-reason.ts'
-import { validEtherType } from './ethernet.ts'
-import { dropNotifyTail } from './host.ts'
-import { identity } from './identity.ts'
-import { doDecrypt } from './ipsec.ts'
-import { metricDirection } from './metrics.ts'
-import { sendDrop, sendTrace } from './notify.ts'
-import type { ObjectSource } from './object.ts'
-import { isDecrypt } from './overloadable.ts'
-import { type TracePoint, tracePoint, traceReason } from './trace-point.ts'
+import type { Defines } from '../datapath/config.ts'
+import type { Ctx } from '../datapath/ctx.ts'
+import { where } from '../datapath/drop-reason.ts'
+import { validEtherType } from '../datapath/ethernet.ts'
+import { identity } from '../datapath/identity.ts'
+import { doDecrypt } from '../datapath/ipsec.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import { sendDrop, sendTrace } from '../datapath/notify.ts'
+import type { ObjectSource } from '../datapath/object.ts'
+import { isDecrypt } from '../datapath/overloadable.ts'
+import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { dropNotifyTail } from '../host/bpf-host.ts'
 
 const decryptDrop = where('bpf_network.c', 53)
 const fromTrace = where('bpf_network.c', 91)
@@ -52,10 +52,10 @@ function fromNetwork(ctx: Ctx): number {
 }
 
 /** bpf_network as it is compiled for a node. */
-export function networkObject(config: NodeConfig): ObjectSource {
+export function bpfNetwork(node: Defines): ObjectSource {
   return {
     type: 'sched_cls',
     entries: [{ symbol: 'cil_from_network', run: fromNetwork }],
-    tails: new Map(config.DROP_NOTIFY ? [dropNotifyTail] : []),
+    tails: new Map(node.DROP_NOTIFY ? [dropNotifyTail] : []),
   }
 }

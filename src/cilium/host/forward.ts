@@ -1,36 +1,36 @@
 // Packets that a node receives, from a native device or from its own stack by way of cilium_host, on their way to a pod:
 // services, host firewall, local delivery, tunnel. bpf_host.c handle_ipv4(), handle_ipv4_cont() and their tail calls
 
-import { loadCtBuffer, storeCtBuffer } from './ct-buffer.ts'
-import { type Ctx, cb, isError } from './ctx.ts'
-import { drop, type Where, where } from './drop-reason.ts'
-import { encapAndRedirect } from './encap.ts'
-import { isHostDelivery, lookupEndpoint } from './endpoints.ts'
-import { ethernetBytes, macBytesOf, storeDestinationMac } from './ethernet.ts'
-import type { Family } from './family.ts'
-import { isL3Device, maybeAddL2Header, needsL2Header } from './fib.ts'
-import { ethernetLength, fragmentInfo, hasHeader, walkHeaders } from './headers.ts'
+import { loadCtBuffer, storeCtBuffer } from '../datapath/ct-buffer.ts'
+import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import { drop, type Where, where } from '../datapath/drop-reason.ts'
+import { encapAndRedirect } from '../datapath/encap.ts'
+import { isHostDelivery, lookupEndpoint } from '../datapath/endpoints.ts'
+import { ethernetBytes, macBytesOf, storeDestinationMac } from '../datapath/ethernet.ts'
+import type { Family } from '../datapath/family.ts'
+import { isL3Device, maybeAddL2Header, needsL2Header } from '../datapath/fib.ts'
+import { ethernetLength, fragmentInfo, hasHeader, walkHeaders } from '../datapath/headers.ts'
 import {
   hostPolicyEgressLookup,
   hostPolicyEgressVerdict,
   hostPolicyIngressLookup,
   hostPolicyIngressVerdict,
-} from './host-firewall.ts'
-import { icmp6HostHandle, SKIP_HOST_FIREWALL } from './icmp6-host.ts'
-import { identity, isWorld, worldId } from './identity.ts'
-import { lookupRemoteEndpoint } from './ipcache.ts'
-import { localDelivery } from './local-delivery.ts'
-import { mark } from './mark.ts'
-import { metricDirection } from './metrics.ts'
-import { nodeportLb } from './nodeport.ts'
-import { sendDrop, type TraceContext } from './notify.ts'
-import type { ObjectProgram } from './object.ts'
-import { skipHostFirewall, skipNodeport } from './overloadable.ts'
-import { isFromEgressProxy, isFromIngressProxy } from './proxy.ts'
-import { sameSubnet } from './subnet.ts'
-import { call } from './tail-calls.ts'
-import { traceReason } from './trace-point.ts'
-import { encapToVtep } from './vtep.ts'
+} from '../datapath/host-firewall.ts'
+import { identity, isWorld, worldId } from '../datapath/identity.ts'
+import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
+import { localDelivery } from '../datapath/local-delivery.ts'
+import { mark } from '../datapath/mark.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import { nodeportLb } from '../datapath/nodeport.ts'
+import { sendDrop, type TraceContext } from '../datapath/notify.ts'
+import type { ObjectProgram } from '../datapath/object.ts'
+import { skipHostFirewall, skipNodeport } from '../datapath/overloadable.ts'
+import { isFromEgressProxy, isFromIngressProxy } from '../datapath/proxy.ts'
+import { sameSubnet } from '../datapath/subnet.ts'
+import { call } from '../datapath/tail-calls.ts'
+import { traceReason } from '../datapath/trace-point.ts'
+import { encapToVtep } from '../datapath/vtep.ts'
+import { icmp6HostHandle, SKIP_HOST_FIREWALL } from './icmp6.ts'
 
 /** FROM_HOST_FLAG_*: what handle_ipv4() tells its continuation. */
 const fromHostFlag = { NEED_HOSTFW: 1 << 1, HOST_ID: 1 << 2 } as const

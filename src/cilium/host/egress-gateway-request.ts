@@ -1,18 +1,19 @@
 // Egress gateway on the node of the pod: requests that a policy matches go through the tunnel to the gateway node.
 // lib/egress_gateway.h egress_gw_handle_request()
+
+import { ctExtractPorts, ctIsReply, ctMapOf } from '../datapath/conntrack.ts'
+import { ctDirection } from '../datapath/ct-state.ts'
+import type { Ctx } from '../datapath/ctx.ts'
+import { drop } from '../datapath/drop-reason.ts'
+import { egressGatewayWord, gatewayNumber, lookupEgressPolicy } from '../datapath/egress-gateway.ts'
+import { encapAndRedirect } from '../datapath/encap.ts'
+import { endpointFlag, lookupEndpoint } from '../datapath/endpoints.ts'
+import { type Address, enabledFamily, type Family, ipv4, ipv6 } from '../datapath/family.ts'
+import { ethernetLength, hasHeader, walkHeaders } from '../datapath/headers.ts'
+import { identity, isClusterIdentity } from '../datapath/identity.ts'
+import { lookupRemoteEndpoint, type RemoteEndpoint } from '../datapath/ipcache.ts'
+import type { TraceContext } from '../datapath/notify.ts'
 import { Tuple } from '../maps/tuple.ts'
-import { ctExtractPorts, ctIsReply, ctMapOf } from './conntrack.ts'
-import { ctDirection } from './ct-state.ts'
-import type { Ctx } from './ctx.ts'
-import { drop } from './drop-reason.ts'
-import { egressGatewayWord, gatewayNumber, lookupEgressPolicy } from './egress-gateway.ts'
-import { encapAndRedirect } from './encap.ts'
-import { endpointFlag, lookupEndpoint } from './endpoints.ts'
-import { type Address, enabledFamily, type Family, ipv4, ipv6 } from './family.ts'
-import { ethernetLength, hasHeader, walkHeaders } from './headers.ts'
-import { identity, isClusterIdentity } from './identity.ts'
-import { lookupRemoteEndpoint, type RemoteEndpoint } from './ipcache.ts'
-import type { TraceContext } from './notify.ts'
 
 /** egress_gw_handle_packet(), egress_gw_request_needs_redirect(): the gateway of a request; undefined for none, or a drop reason. */
 function gatewayOf(ctx: Ctx, tuple: Tuple, destinationId: number): Address | number | undefined {

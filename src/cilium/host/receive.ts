@@ -1,19 +1,18 @@
 // Entry of what arrives: from a native device (cil_from_netdev) and from the host's stack through cilium_host
 // (cil_from_host). bpf_host.c do_netdev()
-import { type Ctx, cb } from './ctx.ts'
-import { drop, where } from './drop-reason.ts'
-import { validEtherType } from './ethernet.ts'
-import { enabledFamily, type Family } from './family.ts'
-import { ethernetLength, pullHeader, walkHeaders } from './headers.ts'
-import { hostCalls } from './host-forward.ts'
-import { identity, isReserved } from './identity.ts'
-import { inheritIdentity } from './inherit-identity.ts'
-import { lookupRemoteEndpoint } from './ipcache.ts'
-import { doDecrypt, setDecryptMark } from './ipsec.ts'
-import { tailCallEgressPolicy } from './local-delivery.ts'
-import { magicOf, mark } from './mark.ts'
-import { metricDirection } from './metrics.ts'
-import { sendDrop, sendTrace } from './notify.ts'
+import { type Ctx, cb } from '../datapath/ctx.ts'
+import { drop, where } from '../datapath/drop-reason.ts'
+import { validEtherType } from '../datapath/ethernet.ts'
+import { enabledFamily, type Family } from '../datapath/family.ts'
+import { ethernetLength, pullHeader, walkHeaders } from '../datapath/headers.ts'
+import { identity, isReserved } from '../datapath/identity.ts'
+import { inheritIdentity } from '../datapath/inherit-identity.ts'
+import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
+import { doDecrypt, setDecryptMark } from '../datapath/ipsec.ts'
+import { tailCallEgressPolicy } from '../datapath/local-delivery.ts'
+import { magicOf, mark } from '../datapath/mark.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import { sendDrop, sendTrace } from '../datapath/notify.ts'
 import {
   isDecrypt,
   skipNodeportClear,
@@ -21,10 +20,11 @@ import {
   snatDoneSet,
   xferFlag,
   xferFlagsWord,
-} from './overloadable.ts'
-import { edtSetAggregate } from './throttle.ts'
-import { type TracePoint, tracePoint, traceReason } from './trace-point.ts'
-import { isWireguardPacket } from './wireguard.ts'
+} from '../datapath/overloadable.ts'
+import { edtSetAggregate } from '../datapath/throttle.ts'
+import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { isWireguardPacket } from '../datapath/wireguard.ts'
+import { hostCalls } from './forward.ts'
 
 const received = { 4: where('bpf_host.c', 1122), 6: where('bpf_host.c', 1082) } as const
 const missedTail = { 4: where('bpf_host.c', 1134), 6: where('bpf_host.c', 1089) } as const

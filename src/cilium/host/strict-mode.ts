@@ -1,11 +1,11 @@
 // Strict encryption: what lies between two addresses of the given network must not leave unencrypted. lib/encrypt.h
 // strict_allow()
-import type { Ctx } from './ctx.ts'
-import { enabledFamily, ipv4, sameAddress } from './family.ts'
-import { ethernetLength, hasHeader } from './headers.ts'
-import { isRemoteNode } from './identity.ts'
-import { lookupRemoteEndpoint } from './ipcache.ts'
-import { isInSubnet } from './masquerade.ts'
+import type { Ctx } from '../datapath/ctx.ts'
+import { enabledFamily, ipv4, sameAddress } from '../datapath/family.ts'
+import { ethernetLength, hasHeader } from '../datapath/headers.ts'
+import { isRemoteNode } from '../datapath/identity.ts'
+import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
+import { isInSubnet } from '../datapath/masquerade.ts'
 
 /** strict_allow(): whether a plain packet may leave. IPv4 only. */
 export function strictAllow(ctx: Ctx, etherType: number): boolean {

@@ -1,10 +1,10 @@
 // ICMPv6 at the host: neighbour discovery for pods, and which messages the host firewall leaves alone (RFC 4890).
 // lib/icmp6.h icmp6_host_handle()
-import type { Ctx } from './ctx.ts'
-import { drop } from './drop-reason.ts'
-import { ethernetLength } from './headers.ts'
-import { callHandleSolicitation } from './icmp6-ndp.ts'
-import { metricDirection } from './metrics.ts'
+import type { Ctx } from '../datapath/ctx.ts'
+import { drop } from '../datapath/drop-reason.ts'
+import { ethernetLength } from '../datapath/headers.ts'
+import { callHandleSolicitation } from '../datapath/icmp6-ndp.ts'
+import { metricDirection } from '../datapath/metrics.ts'
 
 /** SKIP_HOST_FIREWALL: no code of a hook. */
 export const SKIP_HOST_FIREWALL = 1 << 16
