@@ -48,6 +48,11 @@ export function isWorld(id: number): boolean {
   return id === identity.WORLD_ID || id === identity.WORLD_IPV4_ID || id === identity.WORLD_IPV6_ID
 }
 
+/** identity_is_world_ipv4(), identity_is_world_ipv6(): of one family; a single-stack node has one world. */
+export function isWorldOf(config: Defines, family: Family, id: number): boolean {
+  return id === identity.WORLD_ID || id === worldId(config, family)
+}
+
 /** identity_is_cluster(): neither the world nor a CIDR. */
 export function isClusterIdentity(id: number): boolean {
   return !isWorld(id) && !isCidrIdentity(id)

@@ -19,7 +19,7 @@ export interface ServicePacket {
 
 /** nodeport_svc_lb4(): backends come with services; until then every service is one without. */
 export function nodeportService(_ctx: Ctx, _packet: ServicePacket): NodeportResult {
-  return { result: drop.NO_SERVICE, puntToStack: false }
+  return { result: drop.NO_SERVICE, puntToStack: false, isDsr: false }
 }
 
 /** Slots NAT_EGRESS, DSR and NO_SERVICE of one family. */

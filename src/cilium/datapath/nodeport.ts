@@ -20,6 +20,8 @@ export interface NodeportResult {
   readonly result: number
   /** The packet is for the stack (for a proxy there), whatever else the program would do. */
   readonly puntToStack: boolean
+  /** The packet belongs to a connection with direct server return. */
+  readonly isDsr: boolean
 }
 
 const natIngress = { 4: call.IPV4_NODEPORT_NAT_INGRESS, 6: call.IPV6_NODEPORT_NAT_INGRESS } as const
@@ -49,7 +51,7 @@ export function nodeportLb(
   source: number,
   l3Offset: number = ethernetLength(ctx),
 ): NodeportResult {
-  const done = (result: number): NodeportResult => ({ result, puntToStack: false })
+  const done = (result: number): NodeportResult => ({ result, puntToStack: false, isDsr: false })
   const walk = walkHeaders(ctx, family, l3Offset)
   if (typeof walk === 'number') return done(walk)
   const { fragment, length } = walk
@@ -71,7 +73,9 @@ export function nodeportLb(
   if (isServiceProtocol && looksForDsr(ctx)) {
     const info = extractDsr(ctx, tuple, place)
     if (typeof info === 'number') return done(info)
-    if (info !== undefined) return done(dsrIngress(ctx, tuple, place, info))
+    if (info !== undefined) {
+      return { result: dsrIngress(ctx, tuple, place, info), puntToStack: false, isDsr: true }
+    }
   }
   return done(lookForReply(ctx, family, source, isServiceProtocol))
 }

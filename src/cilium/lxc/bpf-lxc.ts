@@ -1,8 +1,10 @@
 // bpf_lxc.o: the programs of one pod. bpf_lxc.c
+
 import type { Defines } from '../datapath/config.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { tailHandleSolicitation } from '../datapath/icmp6-ndp.ts'
 import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
+import { nodeportTails } from '../datapath/nodeport.ts'
 import { tailDropNotify } from '../datapath/notify.ts'
 import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
 import { call } from '../datapath/tail-calls.ts'
@@ -32,16 +34,27 @@ function familySlots(family: Family): Slot[] {
   ]
 }
 
+/** Programs for connections that came through a NodePort. */
+function nodeportSlots(node: Defines, family: Family): Slot[] {
+  return node.ENABLE_NODEPORT ? nodeportTails(family) : []
+}
+
 function ipv4Slots(node: Defines): Slot[] {
   if (!node.ENABLE_IPV4) return []
   const arp: Slot[] = node.ENABLE_ARP_RESPONDER ? [[call.ARP, tailHandleArp]] : []
-  return [...familySlots(ipv4), ...arp, [call.IPV4_POLICY_DENIED, tailPolicyDenied4]]
+  return [
+    ...familySlots(ipv4),
+    ...nodeportSlots(node, ipv4),
+    ...arp,
+    [call.IPV4_POLICY_DENIED, tailPolicyDenied4],
+  ]
 }
 
 function ipv6Slots(node: Defines): Slot[] {
   if (!node.ENABLE_IPV6) return []
   return [
     ...familySlots(ipv6),
+    ...nodeportSlots(node, ipv6),
     [call.HANDLE_ICMP6_NS, tailHandleSolicitation],
     [call.SEND_ICMP6_TIME_EXCEEDED, tailSendTimeExceeded],
   ]

@@ -1,5 +1,6 @@
 // Where a packet that a pod may send goes: proxy, host, a pod of this node, the tunnel, the network, or the stack.
 // bpf_lxc.c ipv4_forward_to_destination(), ipv6_forward_to_destination()
+
 import { type CtState, ctStatus } from '../datapath/ct-state.ts'
 import { type Ctx, cb } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
