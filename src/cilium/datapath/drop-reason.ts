@@ -75,7 +75,8 @@ export const drop = {
 
 /**
  * Where Cilium 1.19.4's C calls a notification or a metric: `bpf_lxc.c:1721`. Drop events and metrics carry both numbers,
- * so they are part of what an observer sees. `file` is the id of lib/source_info.h.
+ * so they are part of what an observer sees. `file` is the id of lib/source_info.h; `line` is that of the call's closing parenthesis,
+ * which is what __LINE__ in the argument of such a macro becomes.
  */
 export interface Where {
   readonly file: number

@@ -22,8 +22,8 @@ import { tracePoint } from './trace-point.ts'
 const PACKET_HOST = 0
 
 const toProxy: Readonly<Record<4 | 6, Where>> = {
-  4: where('host_firewall.h', 434),
-  6: where('host_firewall.h', 161),
+  4: where('host_firewall.h', 436),
+  6: where('host_firewall.h', 163),
 }
 
 /** The conntrack lookup of a packet in one direction. */

@@ -37,15 +37,15 @@ interface Places {
 const places: Readonly<Record<4 | 6, Places>> = {
   4: {
     snatDrop: where('nodeport_egress.h', 445),
-    snatTrace: where('nodeport_egress.h', 453),
+    snatTrace: where('nodeport_egress.h', 455),
     fwdDrop: where('nodeport_egress.h', 590),
-    fwdTrace: where('nodeport_egress.h', 593),
+    fwdTrace: where('nodeport_egress.h', 595),
   },
   6: {
     snatDrop: where('nodeport_egress.h', 152),
-    snatTrace: where('nodeport_egress.h', 160),
+    snatTrace: where('nodeport_egress.h', 162),
     fwdDrop: where('nodeport_egress.h', 289),
-    fwdTrace: where('nodeport_egress.h', 292),
+    fwdTrace: where('nodeport_egress.h', 294),
   },
 }
 

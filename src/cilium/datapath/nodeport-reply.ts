@@ -29,8 +29,8 @@ import { traceReason } from './trace-point.ts'
 
 /** The places of one family in Cilium's source. */
 const places: Readonly<Record<4 | 6, { readonly revNatDrop: Where; readonly natIngressDrop: Where }>> = {
-  4: { revNatDrop: where('nodeport.h', 2515), natIngressDrop: where('nodeport.h', 2605) },
-  6: { revNatDrop: where('nodeport.h', 1129), natIngressDrop: where('nodeport.h', 1225) },
+  4: { revNatDrop: where('nodeport.h', 2516), natIngressDrop: where('nodeport.h', 2606) },
+  6: { revNatDrop: where('nodeport.h', 1130), natIngressDrop: where('nodeport.h', 1225) },
 }
 
 const fromNetdev = { 4: call.IPV4_FROM_NETDEV, 6: call.IPV6_FROM_NETDEV } as const

@@ -18,12 +18,12 @@ import { redirectToProxyFirst } from '../datapath/proxy.ts'
 import { call } from '../datapath/tail-calls.ts'
 import { tracePoint, traceReason } from '../datapath/trace-point.ts'
 
-const tailDrop = { 4: where('bpf_host.c', 1597), 6: where('bpf_host.c', 1569) } as const
-const tailTrace = { 4: where('bpf_host.c', 1601), 6: where('bpf_host.c', 1573) } as const
-const policyTrace = where('bpf_host.c', 1663)
-const toHostDrop = where('bpf_host.c', 1795)
-const toHostTrace = where('bpf_host.c', 1799)
-const hostPolicyDrop = where('bpf_host.c', 1920)
+const tailDrop = { 4: where('bpf_host.c', 1598), 6: where('bpf_host.c', 1570) } as const
+const tailTrace = { 4: where('bpf_host.c', 1603), 6: where('bpf_host.c', 1575) } as const
+const policyTrace = where('bpf_host.c', 1665)
+const toHostDrop = where('bpf_host.c', 1796)
+const toHostTrace = where('bpf_host.c', 1801)
+const hostPolicyDrop = where('bpf_host.c', 1921)
 
 const ETH_P_ARP = 0x0806
 const PACKET_HOST = 0

@@ -43,14 +43,14 @@ interface Places {
 
 const places: Readonly<Record<4 | 6, Places>> = {
   4: {
-    contFromHost: where('bpf_host.c', 905),
-    contFromNetdev: where('bpf_host.c', 922),
-    first: where('bpf_host.c', 961),
+    contFromHost: where('bpf_host.c', 906),
+    contFromNetdev: where('bpf_host.c', 923),
+    first: where('bpf_host.c', 962),
   },
   6: {
-    contFromHost: where('bpf_host.c', 439),
-    contFromNetdev: where('bpf_host.c', 456),
-    first: where('bpf_host.c', 495),
+    contFromHost: where('bpf_host.c', 440),
+    contFromNetdev: where('bpf_host.c', 457),
+    first: where('bpf_host.c', 496),
   },
 }
 

@@ -26,15 +26,15 @@ import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-poin
 import { isWireguardPacket } from '../datapath/wireguard.ts'
 import { hostCalls } from './forward.ts'
 
-const received = { 4: where('bpf_host.c', 1122), 6: where('bpf_host.c', 1082) } as const
-const missedTail = { 4: where('bpf_host.c', 1134), 6: where('bpf_host.c', 1089) } as const
-const receivedArp = where('bpf_host.c', 1146)
-const receivedOther = where('bpf_host.c', 1162)
+const received = { 4: where('bpf_host.c', 1123), 6: where('bpf_host.c', 1083) } as const
+const missedTail = { 4: where('bpf_host.c', 1135), 6: where('bpf_host.c', 1090) } as const
+const receivedArp = where('bpf_host.c', 1147)
+const receivedOther = where('bpf_host.c', 1163)
 const ingressDrop = where('bpf_host.c', 1178)
-const badTypeToStack = where('bpf_host.c', 1235)
+const badTypeToStack = where('bpf_host.c', 1237)
 const fromNetdevDrop = where('bpf_host.c', 1264)
-const fromHostBadType = where('bpf_host.c', 1293)
-const fromHostToStack = where('bpf_host.c', 1297)
+const fromHostBadType = where('bpf_host.c', 1295)
+const fromHostToStack = where('bpf_host.c', 1299)
 const fromHostEgressPolicy = where('bpf_host.c', 1312)
 
 const ETH_P_ARP = 0x0806

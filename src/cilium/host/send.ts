@@ -22,10 +22,10 @@ import { icmp6HostHandle, SKIP_HOST_FIREWALL } from './icmp6.ts'
 import { filterVlan, resolveSource } from './receive.ts'
 import { strictAllow } from './strict-mode.ts'
 
-const encryptedFromStack = where('bpf_host.c', 1348)
+const encryptedFromStack = where('bpf_host.c', 1351)
 const departureDrop = where('bpf_host.c', 1460)
-const toNetwork = where('bpf_host.c', 1541)
-const toNetdevDrop = where('bpf_host.c', 1548)
+const toNetwork = where('bpf_host.c', 1543)
+const toNetdevDrop = where('bpf_host.c', 1549)
 
 const ETH_P_ARP = 0x0806
 

@@ -13,8 +13,8 @@ import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-poin
 import { dropNotifyTail } from '../host/bpf-host.ts'
 
 const decryptDrop = where('bpf_network.c', 53)
-const fromTrace = where('bpf_network.c', 91)
-const toTrace = where('bpf_network.c', 95)
+const fromTrace = where('bpf_network.c', 93)
+const toTrace = where('bpf_network.c', 97)
 
 /** cil_from_network(): encrypted packets of known nodes go to xfrm, decrypted ones to cilium_host. */
 function fromNetwork(ctx: Ctx): number {

@@ -26,21 +26,21 @@ import { dropNotifyTail, familiesOf } from '../host/bpf-host.ts'
 
 const places = {
   4: {
-    tail: where('bpf_wireguard.c', 296),
+    tail: where('bpf_wireguard.c', 297),
     invalid: where('bpf_wireguard.c', 365),
-    trace: where('bpf_wireguard.c', 370),
-    missed: where('bpf_wireguard.c', 381),
+    trace: where('bpf_wireguard.c', 372),
+    missed: where('bpf_wireguard.c', 382),
   },
   6: {
-    tail: where('bpf_wireguard.c', 147),
+    tail: where('bpf_wireguard.c', 148),
     invalid: where('bpf_wireguard.c', 347),
-    trace: where('bpf_wireguard.c', 352),
-    missed: where('bpf_wireguard.c', 358),
+    trace: where('bpf_wireguard.c', 354),
+    missed: where('bpf_wireguard.c', 359),
   },
 } as const
-const otherTrace = where('bpf_wireguard.c', 386)
-const toWireguardDrop = where('bpf_wireguard.c', 421)
-const toWireguardTrace = where('bpf_wireguard.c', 427)
+const otherTrace = where('bpf_wireguard.c', 388)
+const toWireguardDrop = where('bpf_wireguard.c', 422)
+const toWireguardTrace = where('bpf_wireguard.c', 429)
 
 const fromWireguardSlot = { 4: call.IPV4_FROM_WIREGUARD, 6: call.IPV6_FROM_WIREGUARD } as const
 

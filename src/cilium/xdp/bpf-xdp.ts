@@ -22,7 +22,7 @@ interface Places {
 }
 
 const places: Readonly<Record<4 | 6, Places>> = {
-  4: { tail: where('bpf_xdp.c', 193), entry: where('bpf_xdp.c', 205) },
+  4: { tail: where('bpf_xdp.c', 194), entry: where('bpf_xdp.c', 205) },
   6: { tail: where('bpf_xdp.c', 274), entry: where('bpf_xdp.c', 283) },
 }
 
