@@ -70,6 +70,13 @@ export function setMac(dev: NetDevice, mac: number): AdminResult {
   return adminDone
 }
 
+/** `ip link set DEV arp on|off` (IFF_NOARP): its neighbours are forgotten, as after a change of address (arp_netdev_event). */
+export function setArp(dev: NetDevice, arp: boolean): void {
+  if (dev.arp === arp) return
+  dev.arp = arp
+  notify(dev, 'mac')
+}
+
 /** Binds an AF_PACKET socket to a device: it sees every frame after XDP on receive, after tc egress on send. */
 export function addTap(dev: NetDevice, tap: Tap): void {
   dev.taps.push(tap)

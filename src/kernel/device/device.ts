@@ -89,7 +89,7 @@ export interface NetDevice {
   carrierChanged: number
   promiscuous: boolean
   /** ARP and neighbour resolution are used on this device (not lo, not IFF_NOARP). */
-  readonly arp: boolean
+  arp: boolean
   /** hard_header_len (bytes): 14 for Ethernet, 0 where packets have no link-layer header (ipip). */
   readonly headerBytes: number
   /** The device wraps packets into others; what it did stands at the stages `xmit` and `decap`. */

@@ -67,7 +67,6 @@ export class Base implements BaseSocket {
   sendMemory = 0
   sendSpace: (() => void) | undefined = undefined
   pacing: Socket['pacing'] = 'none'
-  readonly transparent = false
   error: Errno | undefined
   softError: Errno | undefined
   readonly errorQueue: QueuedError[] = []
@@ -86,6 +85,10 @@ export class Base implements BaseSocket {
     this.options = { ...defaultOptions(), ...open.options }
     if (this.options.maxPacingRate !== Number.POSITIVE_INFINITY) this.pacing = 'needed'
     this.order = sockets.created
+  }
+
+  get transparent(): boolean {
+    return this.options.transparent
   }
 
   get cookie(): number {

@@ -44,13 +44,17 @@ export interface RouteQuestion {
   readonly oif: number
   readonly mark: number
   readonly tos: number
+  /** FLOWI_FLAG_ANYSRC: the source need not be ours (transparent sockets). */
+  readonly anySource?: boolean
 }
 
 /** ip_route_output_flow(), ip6_dst_lookup_flow(). Answers the errno that the system call returns. */
 export function routeFor(ns: Namespace, question: RouteQuestion): RouteAnswer {
   const family = isIpv4(question.destination) ? 4 : 6
   const flow = { ...question, family, iif: 1, scope: routeScope.universe } as const
-  return family === 4 ? routeOutput(ns, flow) : route6Output(ns, flow)
+  return family === 4
+    ? routeOutput(ns, flow, { anySource: question.anySource === true })
+    : route6Output(ns, flow)
 }
 
 function packetBytes(departure: Departure): Uint8Array {

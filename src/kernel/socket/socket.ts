@@ -39,6 +39,8 @@ export interface SocketOptions {
   reuseAddr: boolean
   reusePort: boolean
   broadcast: boolean
+  /** IP_TRANSPARENT: it may use addresses that are not the host's, and TPROXY may hand it packets. */
+  transparent: boolean
   /** IPV6_V6ONLY. */
   v6only: boolean
   /** TCP_MAXSEG: the largest segment to offer and to send (88 to 32767), 0 for none. */
@@ -65,6 +67,7 @@ export function defaultOptions(): SocketOptions {
     reuseAddr: false,
     reusePort: false,
     broadcast: false,
+    transparent: false,
     v6only: false,
     maxSegment: 0,
     sendBufferBytes: 212_992,

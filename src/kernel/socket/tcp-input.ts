@@ -77,7 +77,7 @@ function dispatch(skb: Skb, tuple: Tuple, family: 4 | 6): void {
   if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort)
   const fate = process(socket, segment, tuple)
   if (fate === 'taken') return
-  if (fate === 'reset') sendReset(skb, family, segment)
+  if (fate === 'reset') sendReset(skb, family, segment, socket)
   if (bare !== undefined && !willBeTaken(socket, segment)) {
     dropped(skb, fate === 'reset' ? 'SKB_DROP_REASON_TCP_FLAGS' : fate)
   }

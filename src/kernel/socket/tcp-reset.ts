@@ -10,14 +10,16 @@ import { pktType, type Skb } from '../skb.ts'
 import { destinationOf, sourceOf } from './arrival.ts'
 import { buildPacket, localOut, routeFor } from './departure.ts'
 import { hopsFor, needsDevice } from './names.ts'
+import type { Socket } from './socket.ts'
 import { type Arrived, writeSegment } from './tcp-segment.ts'
 import { noData } from './tcp-transmit.ts'
 
 /**
  * Answers with RST, never to an RST. A segment with ACK gets `seq = its ack` and no ACK; one without gets sequence 0 and
- * an ACK of everything it carried. Identification 0 with DF; not limited in rate.
+ * an ACK of everything it carried. Identification 0 with DF; not limited in rate. `socket` is the one that refused the
+ * segment: its mark and its freedom of address are the answer's.
  */
-export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
+export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: Socket): void {
   if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
   const { ns } = skb.dev
   const source = destinationOf(skb, family)
@@ -25,7 +27,7 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
   if (isMulticast(source)) return
   const acknowledges = (segment.flags & tcpFlag.ack) !== 0
   const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
-  const mark = reflect ? skb.mark : 0
+  const mark = (reflect ? skb.mark : 0) || (socket?.options.mark ?? 0)
   const tos = serviceOf(skb, family) & ~ecnMask
   const bytes = writeSegment({
     sport: portAt(segment, 2),
@@ -46,6 +48,7 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived): void {
     oif: needsDevice(destination) ? skb.dev.ifindex : 0,
     mark,
     tos,
+    anySource: socket?.transparent === true,
   })
   // IPv4 counts it whether a route is found or not (tcp_v4_send_reset, tcp_v6_send_response)
   if (answer.kind === 'error' && family === 6) return

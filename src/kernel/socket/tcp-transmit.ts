@@ -46,6 +46,7 @@ export function currentRoute(socket: TcpSocket): Route | undefined {
     oif: socket.options.device,
     mark: socket.options.mark,
     tos: socket.options.tos,
+    anySource: socket.transparent,
   })
   socket.route = answer.kind === 'route' ? answer.route : undefined
   socket.routeGeneration = state.generation

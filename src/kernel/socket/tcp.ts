@@ -129,6 +129,7 @@ function connectRoute(socket: TcpSocket, to: SocketAddress): RouteAnswer {
     oif: socket.options.device,
     mark: socket.options.mark,
     tos: socket.options.tos,
+    anySource: socket.transparent,
   })
   if (answer.kind === 'error') {
     if (answer.errno === 'ENETUNREACH' && family === 4) count(socket.ns, 'IpOutNoRoutes')

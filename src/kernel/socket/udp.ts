@@ -62,7 +62,7 @@ export function mayBind(socket: Socket, address: IpAddress): boolean {
   if (isIpv4(address) && address === 0xffff_ffff) return true
   if (isOwnAddress(socket.ns, address)) return true
   if (isIpv4(address) && address >>> 24 === 127) return true
-  return socket.ns.sysctls.get('net.ipv4.ip_nonlocal_bind') !== 0
+  return socket.transparent || socket.ns.sysctls.get('net.ipv4.ip_nonlocal_bind') !== 0
 }
 
 /** bind(2). EINVAL (bound already), EADDRNOTAVAIL (not ours), EADDRINUSE, EAFNOSUPPORT, EPERM from a program. */
@@ -102,6 +102,7 @@ function findRoute(socket: UdpSocket, to: SocketAddress): RouteAnswer {
     oif: socket.options.device,
     mark: socket.options.mark,
     tos: socket.options.tos,
+    anySource: socket.transparent,
   })
   if (answer.kind === 'error' && answer.errno === 'ENETUNREACH' && isIpv4(to.address))
     count(socket.ns, 'IpOutNoRoutes')

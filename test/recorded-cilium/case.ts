@@ -1,0 +1,162 @@
+// The recorded runs of Cilium's real programs, as their JSON files hold them. Two shapes: one list of injections under one
+// configuration, or a list of named scenarios with their set-up beside them in a *.scenarios.json.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface RecordedConfig {
+  readonly tunnel?: boolean
+  readonly dsr?: boolean
+  readonly host_routing?: boolean
+  readonly xdp?: boolean
+  readonly aggregation?: number
+  readonly v6?: boolean
+  readonly lb?: string
+  readonly sock_lb?: boolean
+  /** Ports on which a transparent proxy listens. */
+  readonly tproxy?: readonly number[]
+  /** Load-time constants and compile-time defines by Cilium's names. */
+  readonly consts?: Readonly<Record<string, number>>
+  readonly defines?: Readonly<Record<string, number | null>>
+  readonly version?: string
+}
+
+/** One line of a timeline; which fields there are depends on the kind. */
+export interface RecordedEvent {
+  readonly kind: 'packet' | 'enter' | 'return' | 'event' | 'kernel-free'
+  readonly ns?: string
+  readonly node?: string
+  readonly dev?: string
+  readonly dir?: string
+  readonly hex?: string
+  readonly prog?: string
+  readonly mark?: number
+  readonly len?: number
+  readonly cb?: readonly number[]
+  readonly ret?: number
+  readonly type?: string
+  readonly packet?: string
+  readonly [field: string]: unknown
+}
+
+export interface RecordedChange {
+  readonly op: '+' | '-' | '~'
+  /** `n1/cilium_ct4_global` */
+  readonly map: string
+  readonly entry: string
+}
+
+export interface RecordedStep {
+  readonly title: string
+  /** The namespace whose eth0 sends the frame. */
+  readonly at: string
+  readonly frame: string
+  readonly timeline: readonly RecordedEvent[]
+  readonly maps: readonly RecordedChange[]
+}
+
+export interface ScenarioService {
+  readonly vip: string
+  readonly port: number
+  readonly proto?: number
+  readonly backends: readonly (readonly [string, number])[]
+  readonly revnat: number
+  readonly flags: number
+  readonly flags2?: number
+  readonly nodes?: readonly number[]
+}
+
+export interface ScenarioPolicy {
+  readonly pod?: string
+  readonly host?: number
+  readonly clear?: 'ingress' | 'egress'
+  readonly dir?: 'ingress' | 'egress'
+  readonly identity?: number
+  readonly proto?: number
+  readonly dport?: number
+  readonly proxy_port?: number
+  readonly deny?: boolean | number
+}
+
+export interface ScenarioMap {
+  readonly node: number
+  readonly map: string
+  readonly key: Readonly<Record<string, string | number>>
+  readonly value: Readonly<Record<string, string | number>> | number
+}
+
+/** What was set up before the first packet, and what each packet was. */
+export interface RecordedSetup {
+  readonly services: readonly ScenarioService[]
+  readonly policy: readonly ScenarioPolicy[]
+  readonly maps: readonly ScenarioMap[]
+}
+
+/** A run: its steps happen one after the other on one topology. */
+export interface RecordedRun {
+  /** `tunnel`, `features/egress-gateway` */
+  readonly name: string
+  readonly config: RecordedConfig
+  readonly setup: RecordedSetup | undefined
+  readonly steps: readonly RecordedStep[]
+}
+
+interface RawStep {
+  readonly title?: string
+  readonly where?: string
+  readonly at?: string
+  readonly frame: string
+  readonly frame_text?: string
+  readonly timeline: readonly RecordedEvent[]
+  readonly maps: readonly RecordedChange[]
+}
+
+interface RawScenario {
+  readonly name: string
+  readonly config: RecordedConfig
+  readonly steps: readonly RawStep[]
+}
+
+function stepOf(raw: RawStep): RecordedStep {
+  return {
+    title: raw.title ?? raw.frame_text ?? '',
+    at: raw.where ?? raw.at ?? '',
+    frame: raw.frame,
+    timeline: raw.timeline,
+    maps: raw.maps,
+  }
+}
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+function setupOf(folder: string, file: string, name: string): RecordedSetup {
+  const path = join(folder, file.replace('.json', '.scenarios.json'))
+  const all = existsSync(path)
+    ? (readJson(path) as ({ readonly name: string } & Partial<RecordedSetup>)[])
+    : []
+  const found = all.find((each) => each.name === name)
+  return { services: found?.services ?? [], policy: found?.policy ?? [], maps: found?.maps ?? [] }
+}
+
+/** Every recorded run of a folder. */
+export function readRuns(folder: string): RecordedRun[] {
+  if (!existsSync(folder)) return []
+  const files = readdirSync(folder).filter(
+    (name) => name.endsWith('.json') && !name.endsWith('.scenarios.json'),
+  )
+  return files.sort().flatMap((file): RecordedRun[] => {
+    const raw = readJson(join(folder, file))
+    const name = file.replace('.json', '')
+    if (Array.isArray(raw)) {
+      return (raw as RawScenario[]).map((each) => ({
+        name: `${name}/${each.name}`,
+        config: each.config,
+        setup: setupOf(folder, file, each.name),
+        steps: each.steps.map(stepOf),
+      }))
+    }
+    const { config, cases } = raw as { readonly config: RecordedConfig; readonly cases: readonly RawStep[] }
+    return [{ name, config, setup: undefined, steps: cases.map(stepOf) }]
+  })
+}

@@ -1,0 +1,241 @@
+// Cilium on the recorded topology: maps filled as the agent would fill them, objects loaded and attached.
+import type { Program } from '../../src/bpf/contract.ts'
+import {
+  type Define,
+  type Defines,
+  defaultValues,
+  definesOf,
+  type NodeConfig,
+  type ObjectConfig,
+  type ObjectKind,
+} from '../../src/cilium/datapath/config.ts'
+import { hostObject } from '../../src/cilium/datapath/host.ts'
+import { lxcObject } from '../../src/cilium/datapath/lxc.ts'
+import {
+  createNodeMaps,
+  createPolicyMap,
+  type LoadedObject,
+  loadObject,
+  programOf,
+} from '../../src/cilium/datapath/object.ts'
+import { overlayObject } from '../../src/cilium/datapath/overlay.ts'
+import { xdpObject } from '../../src/cilium/datapath/xdp.ts'
+import type { NetDevice } from '../../src/kernel/device/device.ts'
+import type { Machine } from '../../src/kernel/machine.ts'
+import { attachTc } from '../../src/kernel/tc/attach.ts'
+import { attachXdp } from '../../src/kernel/xdp-attach.ts'
+import type { RecordedConfig, RecordedSetup } from './case.ts'
+import { addressBytes, applyMap, applyPolicy, type FilledNode, fillNode, putPolicy } from './fill.ts'
+import { ifindex, mac, macs, must, type Pod, pods } from './topology.ts'
+
+type Watch = (program: Program, dev: NetDevice, direction: string) => Program
+
+const always: readonly Define[] = [
+  'ENABLE_IPV4',
+  'ENABLE_ROUTING',
+  'ENABLE_NODEPORT',
+  'ENABLE_MASQUERADE_IPV4',
+  'ENABLE_SIP_VERIFICATION',
+  'ENABLE_IDENTITY_MARK',
+  'ENABLE_ARP_RESPONDER',
+  'ENABLE_IPV4_FRAGMENTS',
+  'SERVICE_NO_BACKEND_RESPONSE',
+  'DROP_NOTIFY',
+  'TRACE_NOTIFY',
+  'POLICY_VERDICT_NOTIFY',
+  'LOCAL_DELIVERY_METRICS',
+  'CONNTRACK_ACCOUNTING',
+]
+
+function definesFor(config: RecordedConfig): Defines {
+  const on: Define[] = [...always]
+  if (config.tunnel === true) on.push('TUNNEL_MODE', 'HAVE_ENCAP')
+  if (config.host_routing !== false) on.push('ENABLE_HOST_ROUTING')
+  if (config.v6 === true) on.push('ENABLE_IPV6', 'ENABLE_MASQUERADE_IPV6', 'ENABLE_IPV6_FRAGMENTS')
+  if (config.dsr === true) on.push('ENABLE_DSR')
+  if (config.xdp === true) on.push('ENABLE_NODEPORT_ACCELERATION')
+  if (config.sock_lb === true) on.push('ENABLE_SOCKET_LB_FULL')
+  for (const name of Object.keys(config.defines ?? {})) on.push(name as Define)
+  const defines = definesOf(on)
+  return defines.ENABLE_EGRESS_GATEWAY ? { ...defines, HAVE_ENCAP: true } : defines
+}
+
+function nodeConfig(number: 1 | 2, config: RecordedConfig): NodeConfig {
+  const six = config.v6 === true
+  return {
+    ...definesFor(config),
+    ...defaultValues,
+    ENCAP_IFINDEX: ifindex.cilium_vxlan,
+    CILIUM_HOST_IFINDEX: ifindex.cilium_host,
+    CILIUM_NET_IFINDEX: ifindex.cilium_net,
+    CILIUM_HOST_MAC: mac(macs.ciliumHost(number)),
+    CILIUM_NET_MAC: mac(macs.ciliumNet(number)),
+    nativeDeviceMacs: new Map([[ifindex.eth0, mac(macs.eth0(number))]]),
+    IPV4_GATEWAY: addressBytes(`10.0.${number}.1`),
+    IPV4_DIRECT_ROUTING: addressBytes(`192.168.0.${number}`),
+    direct_routing_dev_ifindex: ifindex.eth0,
+    IPV4_SNAT_EXCLUSION_DST_CIDR: { address: addressBytes('10.0.0.0'), length: 16 },
+    ...(six
+      ? {
+          router_ipv6: addressBytes(`fd00:${number}::1`),
+          IPV6_DIRECT_ROUTING: addressBytes(`fd01::${number}`),
+          IPV6_SNAT_EXCLUSION_DST_CIDR: { address: addressBytes('fd00::'), length: 16 },
+        }
+      : {}),
+    MONITOR_AGGREGATION: config.aggregation ?? 0,
+    LB_SELECTION: config.lb === 'maglev' ? 2 : 1,
+    LB_MAGLEV_LUT_SIZE: 251,
+    ...(config.consts?.['policy_deny_response_enabled'] === 1 ? { policy_deny_response_enabled: true } : {}),
+  }
+}
+
+function objectConfig(
+  number: 1 | 2,
+  kind: ObjectKind,
+  extra: Partial<ObjectConfig>,
+  six: boolean,
+): ObjectConfig {
+  return {
+    kind,
+    interface_ifindex: 0,
+    interface_mac: 0,
+    security_label: kind === 'bpf_host' ? 1 : 0,
+    endpoint_id: 0,
+    endpoint_ipv4: undefined,
+    endpoint_ipv6: undefined,
+    endpoint_netns_cookie: 0,
+    host_ep_id: 100 + number,
+    policy_verdict_log_filter: 3,
+    nat_ipv4_masquerade: addressBytes(`192.168.0.${number}`),
+    nat_ipv6_masquerade: six ? addressBytes(`fd01::${number}`) : undefined,
+    device_mtu: 1500,
+    eth_header_length: 14,
+    proxy_redirect_via_cilium_net: false,
+    encryption_strict_ingress: false,
+    ...extra,
+  }
+}
+
+/** One node with Cilium on it. */
+export type CiliumNode = FilledNode
+
+const cpus = 1
+
+function hook(
+  dev: NetDevice,
+  way: 'ingress' | 'egress',
+  object: LoadedObject,
+  symbol: string,
+  watch: Watch,
+): void {
+  const program = watch(programOf(object, symbol), dev, way)
+  const done = attachTc(dev, way, { kind: 'tcx', program })
+  if (!done.ok) throw new Error(`${symbol} on ${dev.name}`)
+}
+
+function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDevice, watch: Watch): void {
+  const six = config.ENABLE_IPV6
+  const object = objectConfig(
+    node.number,
+    'bpf_lxc',
+    {
+      interface_ifindex: each.ifindex,
+      interface_mac: mac(each.nodeMac),
+      security_label: each.identity,
+      endpoint_id: each.endpointId,
+      endpoint_ipv4: addressBytes(each.address4),
+      endpoint_ipv6: six ? addressBytes(each.address6) : undefined,
+    },
+    six,
+  )
+  const loaded = loadObject(lxcObject(config), {
+    node: config,
+    object,
+    maps: node.maps,
+    policy: must(node.policies.get(each.endpointId), 'policy'),
+    suffix: String(each.endpointId).padStart(5, '0'),
+    cpus,
+  })
+  node.maps.cilium_call_policy.set(each.endpointId, programOf(loaded, 'cil_lxc_policy'), 0)
+  hook(dev, 'ingress', loaded, 'cil_from_container', watch)
+}
+
+function installHost(
+  node: CiliumNode,
+  config: NodeConfig,
+  devices: Map<string, NetDevice>,
+  watch: Watch,
+): void {
+  const device = (name: string): NetDevice => must(devices.get(name), name)
+  const policy = must(node.policies.get(100 + node.number), 'host policy')
+  const load = (name: string) => {
+    const dev = device(name)
+    const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
+    const object = objectConfig(node.number, 'bpf_host', extra, config.ENABLE_IPV6)
+    return loadObject(hostObject(config), {
+      node: config,
+      object,
+      maps: node.maps,
+      policy,
+      suffix: name,
+      cpus,
+    })
+  }
+  const host = load('cilium_host')
+  hook(device('cilium_host'), 'ingress', host, 'cil_to_host', watch)
+  hook(device('cilium_host'), 'egress', host, 'cil_from_host', watch)
+  hook(device('cilium_net'), 'ingress', load('cilium_net'), 'cil_to_host', watch)
+  const netdev = load('eth0')
+  hook(device('eth0'), 'ingress', netdev, 'cil_from_netdev', watch)
+  hook(device('eth0'), 'egress', netdev, 'cil_to_netdev', watch)
+  node.maps.cilium_call_policy.set(100 + node.number, programOf(host, 'cil_host_policy'), 0)
+}
+
+function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, watch: Watch): CiliumNode {
+  const ns = must(machine.namespaces.get(`n${number}`), 'node')
+  const config = nodeConfig(number, recorded)
+  const maps = createNodeMaps(cpus)
+  const ids = [
+    ...pods.filter(({ node }) => node === number).map(({ endpointId }) => endpointId),
+    100 + number,
+  ]
+  const policies = new Map(ids.map((id) => [id, createPolicyMap(id, cpus)]))
+  const node: CiliumNode = { number, maps, policies }
+  fillNode(maps, number, recorded)
+  // pods allow everything until a case says otherwise; a host endpoint has only the rules that are given
+  for (const [id, map] of policies) {
+    if (id !== 100 + number) for (const egress of [false, true]) putPolicy(map, { egress })
+  }
+  for (const each of pods.filter((candidate) => candidate.node === number)) {
+    installPod(node, each, config, must(ns.devicesByName.get(`lxc${each.name}`), each.name), watch)
+  }
+  installHost(node, config, ns.devicesByName, watch)
+  if (recorded.tunnel === true) {
+    const dev = must(ns.devicesByName.get('cilium_vxlan'), 'cilium_vxlan')
+    const object = objectConfig(number, 'bpf_overlay', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
+    const loaded = loadObject(overlayObject(config), { node: config, object, maps, suffix: 'overlay', cpus })
+    hook(dev, 'ingress', loaded, 'cil_from_overlay', watch)
+    hook(dev, 'egress', loaded, 'cil_to_overlay', watch)
+  }
+  if (recorded.xdp === true) {
+    const dev = must(ns.devicesByName.get('eth0'), 'eth0')
+    const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
+    const loaded = loadObject(xdpObject(config), { node: config, object, maps, suffix: 'xdp', cpus })
+    const done = attachXdp(dev, watch(programOf(loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
+    if (!done.ok) throw new Error('xdp')
+  }
+  return node
+}
+
+/** Puts Cilium on both nodes; `watch` sees every program that is attached. */
+export function installCilium(
+  machine: Machine,
+  config: RecordedConfig,
+  setup: RecordedSetup | undefined,
+  watch: Watch,
+): CiliumNode[] {
+  const nodes = ([1, 2] as const).map((number) => installNode(machine, number, config, watch))
+  for (const rule of setup?.policy ?? []) applyPolicy(nodes, rule)
+  for (const entry of setup?.maps ?? []) applyMap(nodes, entry)
+  return nodes
+}
