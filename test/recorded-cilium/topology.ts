@@ -1,6 +1,10 @@
 // The fixed topology of the recorded runs: two nodes with two pods each and a client on a switch. Pods and client have no
 // address on purpose, so that nothing answers by itself.
+
+import { second } from '../../src/kernel/clock.ts'
 import { addBridge, setMaster } from '../../src/kernel/device/bridge.ts'
+import { fdbLearn } from '../../src/kernel/device/bridge-fdb.ts'
+import { bridgeState } from '../../src/kernel/device/bridge-state.ts'
 import { setArp, setUp } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import { addVethPair } from '../../src/kernel/device/veth.ts'
@@ -107,6 +111,9 @@ function wire(
   )
   for (const each of [dev, port]) setUp(each)
   accepted(setMaster(port, bridge), 'master')
+  // the switch has seen everybody before the recording starts
+  const member = must(bridgeState(bridge).byDevice.get(port), 'port')
+  fdbLearn(bridgeState(bridge), mac(address), member, 0)
   return dev
 }
 
@@ -251,7 +258,7 @@ export function buildTopology(config: RecordedConfig, version: 'v1.10' | 'v1.19'
   const machine = createMachine({ seed: 1, trace: { full: false } })
   const underlay = addNamespace(machine, { name: 'underlay' })
   underlay.sysctls.set('net.ipv6.conf.all.disable_ipv6', 1)
-  const bridge = addBridge(underlay, { name: 'switch' })
+  const bridge = addBridge(underlay, { name: 'switch', ageing: 1000 * second })
   setUp(bridge)
   for (const number of [1, 2] as const) {
     const ns = addNamespace(machine, { name: `n${number}` })

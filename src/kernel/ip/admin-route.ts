@@ -118,7 +118,10 @@ function isElsewhere(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): bool
   return found.route.type !== 'unicast' || found.nextHop.device !== spec.device
 }
 
-/** fib_check_nh(): a gateway must be on a link; an errno otherwise. */
+/**
+ * fib_check_nh(): a gateway must be on a link; an errno otherwise. IPv4 also takes an address of the host itself: its next
+ * hop has scope host, and packets go to their destination as if it were on the link (Cilium's routes through cilium_host).
+ */
 function resolveGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): NextHop | string {
   if (isMulticast(gateway)) return 'EINVAL'
   if (spec.onlink === true && isElsewhere(ns, spec, gateway)) return 'EINVAL'
@@ -126,7 +129,8 @@ function resolveGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): N
   const unreachableGateway = isIpv4(gateway) ? 'ENETUNREACH' : 'EHOSTUNREACH'
   const found = lookupRoute(ns, gatewayFlow(gateway, spec.device))
   if (isLookupError(found)) return unreachableGateway
-  if (found.route.type !== 'unicast') return 'EINVAL'
+  const own = isIpv4(gateway) && found.route.type === 'local'
+  if (found.route.type !== 'unicast' && !own) return 'EINVAL'
   if (!isIpv4(gateway) && found.nextHop.gateway !== undefined) return 'EHOSTUNREACH'
   const device = spec.device ?? found.nextHop.device
   if (device === undefined || !device.up) return 'ENETDOWN'

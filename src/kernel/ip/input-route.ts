@@ -9,7 +9,7 @@ import type { Errno } from '../socket/errno.ts'
 import type { FibMatch } from './fib.ts'
 import { isLookupError, lookupRoute } from './lookup.ts'
 import { loopbackOf } from './output-route.ts'
-import { type Flow, type Route, type RouteType, routeScope } from './route.ts'
+import { type Flow, type Route, type RouteType, routeScope, usedGateway } from './route.ts'
 import { type SourceQuestion, validateSource } from './rpf.ts'
 import { isOnLink } from './source.ts'
 
@@ -119,7 +119,7 @@ function forwardRoute(dev: NetDevice, packet: InputPacket, match: FibMatch): Inp
   const out = present(match.nextHop.device, 'a unicast route has a device')
   const verdict = validateSource(dev, question(packet, { destination: packet.destination, oif: out.ifindex }))
   if (verdict.kind === 'invalid') return dropped(verdict.reason)
-  const gateway = match.nextHop.gateway
+  const gateway = usedGateway(match.nextHop)
   const sameDevice = out === dev
   if (sameDevice && !packet.isIp && ns.sysctls.device('net.ipv4.conf.DEV.proxy_arp_pvlan', dev.name) === 0) {
     return dropped('SKB_DROP_REASON_NOT_SPECIFIED')

@@ -16,7 +16,7 @@ import type { Namespace } from '../namespace.ts'
 import type { FibMatch } from './fib.ts'
 import { isLookupError, lookupRoute } from './lookup.ts'
 import { routeException } from './path-mtu.ts'
-import { type Flow, type Route, type RouteAnswer, type RouteType, routeScope } from './route.ts'
+import { type Flow, type Route, type RouteAnswer, type RouteType, routeScope, usedGateway } from './route.ts'
 import { isOwnAddress, selectAddress, sourceForRoute } from './source.ts'
 
 const limitedBroadcast = 0xffff_ffff
@@ -83,7 +83,7 @@ function makeRoute(ns: Namespace, candidate: Candidate): RouteAnswer {
     error: undefined,
     device,
     input: undefined,
-    gateway: type === 'multicast' || local ? undefined : (learned?.gateway ?? match?.nextHop.gateway),
+    gateway: type === 'multicast' || local ? undefined : (learned?.gateway ?? usedGateway(match?.nextHop)),
     local,
     redirect: false,
     mtu: outputMtu(ns, candidate, local),

@@ -42,6 +42,12 @@ export interface NextHop {
   linkDown: boolean
 }
 
+/** The gateway that packets are handed to: rt_set_nexthop() uses an IPv4 one only when it is on a link. */
+export function usedGateway(nextHop: NextHop | undefined): IpAddress | undefined {
+  const gateway = nextHop?.gateway
+  return typeof gateway === 'number' && nextHop?.scope !== routeScope.link ? undefined : gateway
+}
+
 /** A route in a table. */
 export interface FibRoute {
   readonly family: 4 | 6
