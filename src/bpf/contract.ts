@@ -208,6 +208,10 @@ export interface RunContext {
   readonly direction: 'ingress' | 'egress' | 'none'
   /** Where a tail call went; set by the helper, consumed by `runProgram`. Hooks leave it out. */
   next?: Program | undefined
+  /** The device whose program `next` is, where the program array knows it; set and consumed together with `next`. */
+  nextDevice?: string | undefined
+  /** How many devices' programs the traced run has gone on into. */
+  entered?: number
   /** Entries of maps as they were before this run touched them; made by `runProgram` while tracing. */
   journal?: MapJournal | undefined
   /**

@@ -16,12 +16,29 @@ export function runProgram(program: Program, context: RunContext): number {
   context.tailCalls = 0
   if (context.fault !== undefined) context.fault = undefined
   if (context.trace === undefined) return follow(program, context)
-  const journal = new MapJournal(context.kernel.cpu)
-  context.journal = journal
+  const { trace } = context
+  context.journal = new MapJournal(context.kernel.cpu)
   const code = follow(program, context)
+  journalOf(context)?.report(trace)
   context.journal = undefined
-  journal.report(context.trace)
+  for (; (context.entered ?? 0) > 0; context.entered = (context.entered ?? 0) - 1) trace.leave()
   return code
+}
+
+/** The journal as it is now: a run that went on at another device has a new one. */
+function journalOf(context: RunContext): MapJournal | undefined {
+  return context.journal
+}
+
+/** What was done so far belongs to the caller; what follows to the device whose program was called. */
+function enterDevice(context: RunContext, program: Program): void {
+  const { trace, nextDevice } = context
+  if (trace === undefined || nextDevice === undefined) return
+  context.journal?.report(trace)
+  context.journal = new MapJournal(context.kernel.cpu)
+  context.nextDevice = undefined
+  context.entered = (context.entered ?? 0) + 1
+  trace.enter(nextDevice, 'policy', program.name)
 }
 
 /** The main function of every tail-called program in turn; there is no way back to the caller. */
@@ -37,6 +54,7 @@ function follow(first: Program, context: RunContext): number {
       return faulted(program, problem, context)
     }
     program = context.next
+    if (program !== undefined && context.nextDevice !== undefined) enterDevice(context, program)
   }
   return code
 }

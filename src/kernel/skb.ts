@@ -201,6 +201,7 @@ export class Skb implements SkbView, Recordable {
       pktType: this.pktType,
       vlanTci: this.vlanTci,
       metaBytes: this.metaBytes,
+      ...(this.tunnelKey === undefined || this.tunnelKey.received === true ? {} : { tunnel: this.tunnelKey }),
     }
   }
 
@@ -211,6 +212,7 @@ export class Skb implements SkbView, Recordable {
       snapshot.pktType === this.pktType &&
       snapshot.vlanTci === this.vlanTci &&
       snapshot.metaBytes === this.metaBytes &&
+      snapshot.tunnel === (this.tunnelKey?.received === true ? undefined : this.tunnelKey) &&
       (snapshot.start === 'ethernet') === ethernet &&
       bytesAre(
         this.bytes,

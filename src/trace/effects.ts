@@ -39,7 +39,9 @@ export function changesOf(event: HookEvent): readonly Change[] {
   if (event.before === event.after) return []
   const known = changesKnown.get(event)
   if (known !== undefined) return known
-  const changes = changesBetween(event.before, event.after)
+  // a run that went on in another device's program did itself only what was done before
+  const inner = event.nested.find(({ stage }) => stage === 'policy')
+  const changes = changesBetween(event.before, inner?.before ?? event.after)
   changesKnown.set(event, changes)
   return changes
 }

@@ -50,6 +50,15 @@ export interface Snapshot {
   readonly vlanTci: number
   /** Length of data_meta in front of the frame (bytes), visible to tc only. */
   readonly metaBytes: number
+  /** Where a metadata tunnel device is told to send the packet; absent where nobody said so. */
+  readonly tunnel?: TunnelHint
+}
+
+/** struct ip_tunnel_info on its way to a tunnel device, as far as a reader of a trace wants it. */
+export interface TunnelHint {
+  readonly id: number
+  /** IPv4 address in host byte order, or four 32-bit words of an IPv6 address. */
+  readonly remote: number | readonly [number, number, number, number]
 }
 
 /** What a hook decided. `code` is without prefix (`PASS`, `REDIRECT`, `DELIVER`, `FORWARD`, `DROP`); `target` may follow. */

@@ -30,6 +30,7 @@ export interface Site {
 }
 
 interface OpenHook {
+  readonly packet: Recordable
   readonly site: Site
   readonly actor: string
   readonly before: Snapshot
@@ -119,7 +120,25 @@ export class Recorder {
 
   /** Opens the run of a program (or of any hook that others report facts to). Must be followed by `end`. */
   begin(packet: Recordable, site: Site, actor: string): void {
-    this.open.push({ site, actor, before: this.before(packet), facts: [], nested: [] })
+    this.open.push({ packet, site, actor, before: this.before(packet), facts: [], nested: [] })
+  }
+
+  /**
+   * The open run goes on in a program that belongs to another device (a tail call into a shared program array): what
+   * follows is that program's, until `leave`. Without an open run nothing happens.
+   */
+  enter(device: string, stage: Stage, actor: string): void {
+    const outer = this.open.at(-1)
+    if (outer === undefined) return
+    const site = { node: outer.site.node, device, stage }
+    const before = this.after(outer.packet, this.before(outer.packet))
+    this.open.push({ packet: outer.packet, site, actor, before, facts: [], nested: [] })
+  }
+
+  /** Ends what `enter` began. */
+  leave(): void {
+    const hook = this.open.at(-1)
+    if (hook !== undefined) this.end(hook.packet, undefined)
   }
 
   /** Adds a fact to the innermost open hook; without one the fact is dropped. */

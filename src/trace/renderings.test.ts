@@ -33,7 +33,7 @@ function sample(): Trace {
         { kind: 'tail-call', map: 'calls', index: 2 },
         { kind: 'kernel', word: 'fdb', text: 'learn' },
       ],
-      nested: [hook('host/lxc policy', born, { actor: 'pol' })],
+      nested: [hook('host/lxc policy', sent, { actor: 'pol' })],
       time: 2_000,
     }),
     hook('host/veth0 tx', sent, { time: 2_000 }),

@@ -165,6 +165,8 @@ export function resolveTailCall(context: RunContext, map: AnyMap, index: number)
     index,
     ...(target === undefined ? {} : { program: target.name }),
   })
-  if (target !== undefined) context.tailCalls += 1
+  if (target === undefined) return undefined
+  context.tailCalls += 1
+  context.nextDevice = map.deviceOf?.(index)
   return target
 }

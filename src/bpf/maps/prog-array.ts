@@ -12,6 +12,11 @@ export class ProgArray {
   frozen = false
   /** The type of all programs in it; undefined until the first. */
   owner: ProgramType | undefined
+  /**
+   * Set for an array that is shared by programs of several devices: the device whose program a slot holds. A trace shows a
+   * tail call into it as a run of that device's own (stage `policy`).
+   */
+  deviceOf: ((index: number) => string | undefined) | undefined
   private readonly slots: (Program | undefined)[] = []
 
   constructor(spec: MapSpec) {

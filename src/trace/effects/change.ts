@@ -37,6 +37,8 @@ export type Change =
       readonly source: IpAddress
       readonly destination: IpAddress
     }
+  /** A program said where a metadata tunnel device sends the packet. */
+  | { readonly kind: 'tunnel-key'; readonly remote: IpAddress }
   /** Bytes behind the last header: their number, or their content at the same number. */
   | { readonly kind: 'payload'; readonly beforeBytes: number; readonly afterBytes: number }
   | { readonly kind: 'meta'; readonly beforeBytes: number; readonly afterBytes: number }

@@ -33,6 +33,10 @@ export function changesBetween(before: Snapshot, after: Snapshot): readonly Chan
   if (before.metaBytes !== after.metaBytes) {
     changes.push({ kind: 'meta', beforeBytes: before.metaBytes, afterBytes: after.metaBytes })
   }
+  if (after.tunnel !== undefined && before.tunnel !== after.tunnel) {
+    // the same shapes: a number for IPv4, four words for IPv6
+    changes.push({ kind: 'tunnel-key', remote: after.tunnel.remote as IpAddress })
+  }
   if (before.mark !== after.mark) changes.push({ kind: 'mark', before: before.mark, after: after.mark })
   return changes
 }

@@ -25,6 +25,7 @@ export function levelOf(change: Change): Level {
       return 'full'
     case 'ttl':
     case 'meta':
+    case 'tunnel-key':
       return 'hops'
     case 'field':
       return change.field.endsWith('.checksum') && change.after === 'right' ? 'full' : 'minimal'
@@ -43,6 +44,7 @@ export function orderOf(change: Change): EffectOrder {
     case 'option':
       return 'option'
     case 'tunnel':
+    case 'tunnel-key':
       return 'tunnel'
     case 'mac':
     case 'mark':
@@ -115,6 +117,8 @@ export function describeChange(change: Change, names: Names, memory: NatMemory):
       return `ip-opt ${change.action} ${optionText(change.option, names)}`
     case 'tunnel':
       return tunnelText(change, names)
+    case 'tunnel-key':
+      return `tunnel ${names.ip(change.remote)}`
     case 'payload':
       return change.beforeBytes === change.afterBytes
         ? `payload changed ${change.afterBytes}B`
