@@ -46,6 +46,8 @@ export type RecordDecoder = (fact: RecordFact, context: DecodeContext) => readon
 export interface Decoders {
   readonly maps: ReadonlyMap<string, MapDecoder>
   readonly records: ReadonlyMap<string, RecordDecoder>
+  /** The reason in a record that says why its program dropped the packet; undefined for other records. */
+  readonly dropReason?: (bytes: Uint8Array) => string | undefined
 }
 
 /** Knows no map. */
