@@ -1,6 +1,7 @@
 // A checked world becomes a machine: namespaces, devices, addresses, routes, programs, sockets. The only bridge between
 // the language and the simulated kernel; nothing right of here knows a word of the file, nothing left of here has state.
 import { present } from '../base/assert.ts'
+import type { InstalledCilium } from '../cilium/installed.ts'
 import { addBridge, setMaster } from '../kernel/device/bridge.ts'
 import { setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
@@ -41,6 +42,8 @@ export interface Booted {
   readonly programs: ReadonlyMap<string, ReadonlyMap<string, BootedProgram>>
   /** Listening sockets by namespace. */
   readonly listeners: readonly Listener[]
+  /** Where the world has a cluster with Cilium. */
+  readonly cilium?: InstalledCilium
 }
 
 /** Boots a world. What the checks accepted the kernel accepts, or it is our mistake. */

@@ -109,6 +109,22 @@ export type ClaimBody =
       readonly operator: CompareOperator
       readonly value: Given<Value>
     }
+  | {
+      readonly kind: 'policy'
+      readonly decision: 'allow' | 'deny'
+      readonly direction?: 'ingress' | 'egress'
+      readonly place?: Given<PlaceRef>
+    }
+  | { readonly kind: 'to-proxy'; readonly place?: Given<PlaceRef> }
+  | { readonly kind: 'monitor'; readonly points: readonly Given<string>[] }
+  | {
+      readonly kind: 'metric'
+      readonly node: Given<PlaceRef>
+      readonly name: Given<string>
+      readonly labels: readonly { readonly key: string; readonly value: Given<string> }[]
+      readonly operator: CompareOperator
+      readonly value: Given<Value>
+    }
   | { readonly kind: 'capture'; readonly variable: string; readonly field: string }
   | { readonly kind: 'place-reached'; readonly place: Given<PlaceRef> }
   | { readonly kind: 'effect'; readonly effect: string }

@@ -68,6 +68,7 @@ function contextOf(run: Run, trace: Trace): ClaimContext {
     packets: new Map(trace.packets.map((packet) => [packet.name, packet])),
     flows: run.flowResults(),
     state: stateView(run),
+    cilium: run.booted.cilium,
     captured: run.captured,
     nameOf: nameAddresses(run.model.world),
   }

@@ -1,30 +1,95 @@
 // Closing a trace: what the recorder has, the names, and what the case left behind.
-
+import { ciliumDecoders } from '../cilium/decode/decoders.ts'
+import { ciliumState } from '../cilium/decode/state.ts'
+import type { InstalledCilium } from '../cilium/installed.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { socketState } from '../kernel/socket/socket.ts'
 import { formatIp } from '../net/address.ts'
 import { formatMac, macFrom } from '../net/mac.ts'
-import type { PacketTrace, StateLine, Trace } from '../trace/event.ts'
+import type { Decoders } from '../trace/effects/decoders.ts'
+import type { Binding, HookEvent, Outcome, PacketTrace, StateLine, Trace } from '../trace/event.ts'
 import { conntrackLines } from './conntrack-lines.ts'
 import { bindingsOf } from './names.ts'
 import type { Run } from './run-state.ts'
 
 /** The trace as it is now. */
 export function finishTrace(run: Run, scenario: string): Trace {
-  const packets: PacketTrace[] = run.machine.trace?.packets ?? []
+  const { cilium } = run.booted
+  const recorded: readonly PacketTrace[] = run.machine.trace?.packets ?? []
+  const decoders = cilium === undefined ? undefined : ciliumDecoders(cilium.era)
+  const packets = decoders === undefined ? recorded : recorded.map((packet) => explained(packet, decoders))
   const state = [...run.machine.namespaces.values()]
     .filter((ns) => ns.devices.size > 0) // what is left of a deleted one is nobody's
-    .map((ns) => ({ node: ns.name, lines: stateLines(ns) }))
+    .map((ns) => ({ node: ns.name, lines: [...datapathState(ns, cilium), ...stateLines(ns)] }))
     .filter(({ lines }) => lines.length > 0)
   const { id } = run.model
   return {
     scenario,
     ...(id === undefined ? {} : { case: id }),
-    bindings: bindingsOf(run.model.world),
+    bindings: withIdentities(bindingsOf(run.model.world), cilium),
     packets,
     state,
+    ...(decoders === undefined ? {} : { decoders }),
   }
+}
+
+function datapathState(ns: Namespace, cilium: InstalledCilium | undefined): readonly StateLine[] {
+  const node = cilium?.nodes.get(ns.name)
+  return node === undefined ? [] : ciliumState(node.maps)
+}
+
+/** `where client 10.0.1.10 identity 4521`. */
+function withIdentities(
+  bindings: readonly Binding[],
+  cilium: InstalledCilium | undefined,
+): readonly Binding[] {
+  if (cilium === undefined) return bindings
+  return bindings.map((binding) => {
+    const identity = cilium.identities.get(binding.name)
+    return identity === undefined
+      ? binding
+      : { ...binding, remarks: [...binding.remarks, `identity ${identity}`] }
+  })
+}
+
+/** A packet whose drop by a program has the reason that the program gave, at the place where it gave it. */
+function explained(packet: PacketTrace, decoders: Decoders): PacketTrace {
+  if (!packet.outcomes.some(({ kind }) => kind === 'dropped')) return packet
+  return {
+    ...packet,
+    outcomes: packet.outcomes.map((outcome) => explainedOutcome(packet, outcome, decoders)),
+  }
+}
+
+const byProgram = new Set(['SKB_DROP_REASON_TC_INGRESS', 'SKB_DROP_REASON_TC_EGRESS', 'XDP_DROP'])
+
+function explainedOutcome(packet: PacketTrace, outcome: Outcome, decoders: Decoders): Outcome {
+  if (outcome.kind !== 'dropped' || !byProgram.has(outcome.reason ?? '')) return outcome
+  const event = packet.events.findLast(
+    ({ node, device, stage }) =>
+      node === outcome.node && device === outcome.device && stage === outcome.stage,
+  )
+  const told = event === undefined ? undefined : toldDrop(event, decoders)
+  if (told === undefined) return outcome
+  const { node, device, stage } = told.event
+  return { ...outcome, node, device, stage, reason: told.reason }
+}
+
+/** The innermost run of an event that says why it dropped. */
+function toldDrop(
+  event: HookEvent,
+  decoders: Decoders,
+): { readonly event: HookEvent; readonly reason: string } | undefined {
+  for (const inner of event.nested) {
+    const told = toldDrop(inner, decoders)
+    if (told !== undefined) return told
+  }
+  for (const fact of event.facts) {
+    const reason = fact.kind === 'record' ? decoders.dropReason?.(fact.bytes) : undefined
+    if (reason !== undefined) return { event, reason }
+  }
+  return undefined
 }
 
 /** What a reviewer should know was left: tracked flows, neighbours that were learned or lost, connections that are still open. */

@@ -4,6 +4,8 @@
 // An effect is never claimed: header changes are the difference of two snapshots, table changes are the difference of
 // a map, records are bytes that a program emitted, and the rest are decisions of the kernel itself.
 
+import type { Decoders } from './effects/decoders.ts'
+
 /** How much of a trace is written. Each level contains the one before. */
 export type Level = 'minimal' | 'hops' | 'full'
 
@@ -175,4 +177,6 @@ export interface Trace {
   readonly state: readonly { readonly node: string; readonly lines: readonly StateLine[] }[]
   /** Numbers that nobody promised; absent where there are none. */
   readonly unstable?: readonly Unstable[]
+  /** How the maps and records of the datapath that ran are read; absent where nobody knows more than their layouts. */
+  readonly decoders?: Decoders
 }

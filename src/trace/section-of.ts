@@ -34,7 +34,7 @@ const bookkeeping: ReadonlySet<Stage> = new Set<Stage>([
 /** The lines of one case. */
 export function sectionOf(trace: Trace, options: FormatOptions): Section {
   const names = namesOf(trace)
-  const { level, decoders = noDecoders } = options
+  const { level, decoders = trace.decoders ?? noDecoders } = options
   const context: EffectContext = { level, names, memory: newNatMemory(), decoders }
   const packets = trace.packets.map((packet) => packetSection(packet, context))
   const outcomes = trace.packets.flatMap((packet) => outcomeTexts(packet)).map(plain)
@@ -103,7 +103,7 @@ export interface ShownPacket {
 
 /** All packets with the events that a level shows, names and lines as in the text. */
 export function shownPackets(trace: Trace, options: FormatOptions): readonly ShownPacket[] {
-  const { level, decoders = noDecoders } = options
+  const { level, decoders = trace.decoders ?? noDecoders } = options
   const context: EffectContext = { level, names: namesOf(trace), memory: newNatMemory(), decoders }
   return trace.packets.map((packet) => ({
     packet,

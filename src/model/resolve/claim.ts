@@ -1,5 +1,6 @@
 // What must be true, resolved: every place exists, every value fits its field, every code and reason is one.
 import { didYouMean } from '../../base/closest.ts'
+import type { Span } from '../../base/text.ts'
 import type { ClaimLine, Claim as ClaimSyntax, Counter, Place, Word } from '../../syntax/ast.ts'
 import { kernelDropReasons } from '../../trace/drop-reason.ts'
 import type { Claim, ClaimBody, PlaceRef } from '../claim.ts'
@@ -152,16 +153,32 @@ function readOther(claim: Other, scope: Scope): ClaimBody | undefined {
       return mapped(readPlace(claim.place, scope), (place) => ({ kind: 'place-reached', place }))
     case 'effect':
       return { kind: 'effect', effect: claim.effect }
-    case 'to-proxy':
-    case 'policy':
-      if (claim.at !== null) readPlace(claim.at, scope)
-      return ofCluster(claim, scope)
+    case 'to-proxy': {
+      const place = optionalPlace(claim.at, scope)
+      if (!hasCilium(claim, scope)) return undefined
+      return defined({ kind: 'to-proxy' as const, place })
+    }
+    case 'policy': {
+      const { decision } = claim
+      const direction = claim.direction ?? undefined
+      const place = optionalPlace(claim.at, scope)
+      if (!hasCilium(claim, scope)) return undefined
+      return defined({ kind: 'policy' as const, decision, direction, place })
+    }
     case 'dsr':
       readEndpointValue(claim.address, scope)
       return ofCluster(claim, scope)
     case 'monitor':
-      return ofCluster(claim, scope)
+      if (!hasCilium(claim, scope)) return undefined
+      return { kind: 'monitor', points: claim.events.map((word) => given(word, word.text)) }
   }
+}
+
+/** Whether there is a Cilium to ask; without any cluster the line says so. */
+export function hasCilium(claim: { readonly span: Span; readonly kind: string }, scope: Scope): boolean {
+  const { clusters } = scope.entities
+  if (clusters.length === 0) notYet(claim.span, `\`${claim.kind}\``, scope.report)
+  return clusters.some(({ type }) => type === 'cilium')
 }
 
 /** What only a cluster does. With a cluster in the file the warning stands there already. */

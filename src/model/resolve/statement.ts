@@ -8,7 +8,7 @@ import { defined } from '../words/defined.ts'
 import type { FieldInfo } from '../words/fields.ts'
 import { given } from '../words/fill.ts'
 import { integerOf } from '../words/numbers.ts'
-import { counterField, readCounter } from './claim.ts'
+import { counterField, hasCilium, readCounter } from './claim.ts'
 import { layoutBytes } from './layout.ts'
 import { readPlace } from './place.ts'
 import type { Scope } from './scope.ts'
@@ -34,9 +34,7 @@ function bodyOf(item: Statement, maps: ReadonlyMap<string, MapModel>, scope: Sco
     case 'map-claim':
       return readMapClaim(item, maps, scope)
     case 'metric':
-      readPlace(item.place, scope)
-      if (scope.entities.clusters.length === 0) notYet(item.span, 'a metric of an agent', scope.report)
-      return undefined
+      return readMetric(item, scope)
   }
 }
 
@@ -111,4 +109,19 @@ function readMapClaim(
     return undefined
   const named = given(nameWord, map.name)
   return defined({ kind: 'map' as const, node: host.value.node, map: named, key, claim: item.claim, value })
+}
+
+function readMetric(item: Extract<Statement, { kind: 'metric' }>, scope: Scope): ClaimBody | undefined {
+  const node = readPlace(item.place, scope)
+  const value = readValue(item.value, counterField, item.operator, scope)
+  if (!hasCilium(item, scope) || node === undefined || value === undefined) return undefined
+  const labels = item.labels.map(({ key, value: word }) => ({ key: key.text, value: given(word, word.text) }))
+  return {
+    kind: 'metric',
+    node,
+    name: given(item.name, item.name.text),
+    labels,
+    operator: item.operator,
+    value,
+  }
 }

@@ -1,5 +1,6 @@
 // Everything a claim may look at. Made once per case, after (or, for state, during) its run.
 
+import type { InstalledCilium } from '../../cilium/installed.ts'
 import type { Value } from '../../model/claim.ts'
 import type { IpAddress } from '../../net/address.ts'
 import type { PacketTrace, Trace } from '../../trace/event.ts'
@@ -42,6 +43,8 @@ export interface ClaimContext {
   readonly packets: ReadonlyMap<string, PacketTrace>
   readonly flows: ReadonlyMap<string, FlowResult>
   readonly state: StateView
+  /** Where the cluster has Cilium. */
+  readonly cilium: InstalledCilium | undefined
   /** Values captured by earlier claims, by variable. */
   readonly captured: Map<string, Value>
   /** The name bound to an address, or its text. */

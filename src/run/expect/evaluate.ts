@@ -8,6 +8,7 @@ import type { Failure } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import { visitedChains } from './chains.ts'
 import type { ClaimContext } from './context.ts'
+import * as datapath from './datapath.ts'
 import * as fate from './fate.ts'
 import { fieldOf, fieldTest, type Sight } from './fields.ts'
 import { flowAnswer } from './flows.ts'
@@ -101,14 +102,15 @@ function invariantFailure(claim: Claim, context: ClaimContext): Failure | undefi
 const nowhere = { node: '', device: '', stage: 'rx' } as const
 
 /** The packet as the claim wants to see it: at a place, or where it ended. */
-function sightOf(packet: PacketTrace, claim: Claim): Sight | Answer {
+function sightOf(packet: PacketTrace, claim: Claim, { cilium }: ClaimContext): Sight | Answer {
   if (claim.at === undefined) {
     const last = finalEvent(packet)
-    if (last === undefined) return { packet, snapshot: packet.first, place: '', actor: '' }
+    if (last === undefined) return { packet, cilium, snapshot: packet.first, place: '', actor: '' }
     const end = packet.outcomes.find((outcome) => outcome.kind === 'delivered')
     const deliveredTo = end?.node === last.node ? { deliveredTo: end.node } : {}
     return {
       packet,
+      cilium,
       snapshot: last.after,
       place: placeText(last),
       actor: last.actor,
@@ -118,7 +120,14 @@ function sightOf(packet: PacketTrace, claim: Claim): Sight | Answer {
   }
   const event = eventsAt(packet, claim.at.value).at(-1)
   if (event === undefined) return missAt(claim.at, `${packet.name} was not seen at ${claim.at.value.text}`)
-  return { packet, snapshot: event.after, place: placeText(event), actor: event.actor, time: event.time }
+  return {
+    packet,
+    cilium,
+    snapshot: event.after,
+    place: placeText(event),
+    actor: event.actor,
+    time: event.time,
+  }
 }
 
 function packetAnswer(packet: PacketTrace, claim: Claim, context: ClaimContext): Answer {
@@ -164,6 +173,12 @@ function bodyAnswer(packet: PacketTrace, claim: Claim, body: ClaimBody, context:
     case 'chain':
     case 'rule':
       return chainAnswer(packet, body)
+    case 'policy':
+      return datapath.policy(packet, body, claim.span, context)
+    case 'to-proxy':
+      return datapath.toProxy(packet, body, claim.span, context)
+    case 'monitor':
+      return datapath.monitor(packet, body, context)
     case 'flow-state':
     case 'errno':
     case 'error-queue':
@@ -172,6 +187,7 @@ function bodyAnswer(packet: PacketTrace, claim: Claim, body: ClaimBody, context:
     case 'counter':
     case 'state':
     case 'map':
+    case 'metric':
       return stateAnswer(claim, context)
   }
 }
@@ -183,7 +199,7 @@ function sightAnswer(
   body: Extract<ClaimBody, { kind: 'field' | 'capture' }>,
   context: ClaimContext,
 ): Answer {
-  const sight = sightOf(packet, claim)
+  const sight = sightOf(packet, claim, context)
   if (sight === undefined || !('snapshot' in sight)) return sight
   if (body.kind === 'field') return fieldTest(body.test, sight, context)
   const value = fieldOf(body.field, sight)
@@ -271,6 +287,8 @@ function stateAnswer(claim: Claim, context: ClaimContext): Answer {
       return stateClaim(body, claim.span, context)
     case 'map':
       return mapClaim(body, claim.span, context)
+    case 'metric':
+      return datapath.metric(body, context)
     default:
       return missHere(claim.span, 'this claim does not speak of state')
   }

@@ -2,6 +2,7 @@
 // the words of the file.
 
 import { durationText } from '../../base/duration.ts'
+import type { InstalledCilium } from '../../cilium/installed.ts'
 import type { FieldTest, Value } from '../../model/claim.ts'
 import { formatIp, type IpAddress, sameIp } from '../../net/address.ts'
 import { type Dissection, dissect } from '../../net/dissect.ts'
@@ -15,6 +16,7 @@ import type { PacketTrace, Snapshot } from '../../trace/event.ts'
 import type { Evidence } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
+import { notifiedField } from './notified.ts'
 import { compareNumbers } from './numbers.ts'
 import { everyEvent, placeText } from './places.ts'
 
@@ -26,6 +28,8 @@ export interface Sight {
   readonly actor: string
   /** The virtual time of the event, in nanoseconds since the scenario began. */
   readonly time?: number
+  /** Whose notifications tell identities and proxies. */
+  readonly cilium?: InstalledCilium | undefined
   /** The node where it was delivered, when it is looked at there. */
   readonly deliveredTo?: string
 }
@@ -57,6 +61,13 @@ function metaField(path: string, sight: Sight): FieldValue | undefined {
     case 'packet.type':
     case 'pkt-type':
       return number(sight.snapshot.pktType)
+    case 'identity':
+    case 'source.identity':
+    case 'dest.identity':
+    case 'proxy.port': {
+      const told = notifiedField(path, sight.packet, sight.cilium)
+      return told === undefined ? undefined : number(told)
+    }
     default:
       return undefined
   }
@@ -76,6 +87,14 @@ export function fieldOf(path: string, sight: Sight): FieldValue | undefined {
   if (path !== 'payload' && path !== 'packet.payload') return readPath(path, dissection)
   const { start, end } = dissection.payload
   return { kind: 'bytes', value: dissection.bytes.subarray(start, end) }
+}
+
+/** `identity.client`: the number that the trace binds to the name. */
+function isIdentityOf(text: string, actual: FieldValue, context: ClaimContext): boolean {
+  const [what, owner] = text.split('.')
+  if (what !== 'identity' || owner === undefined) return false
+  const remarks = context.trace.bindings.find(({ name }) => name === owner)?.remarks ?? []
+  return remarks.includes(`identity ${numberOf(actual) ?? ''}`)
 }
 
 const addressOf = (value: FieldValue): IpAddress | undefined =>
@@ -119,7 +138,7 @@ function equal(actual: FieldValue, wanted: Value, sight: Sight, context: ClaimCo
       return bound !== undefined && equal(actual, bound, sight, context)
     }
     case 'text':
-      return textOf(actual, context) === wanted.text
+      return textOf(actual, context) === wanted.text || isIdentityOf(wanted.text, actual, context)
     case 'nothing':
       return false
   }

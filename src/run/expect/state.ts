@@ -9,7 +9,8 @@ import { compareNumbers } from './numbers.ts'
 
 type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>
 
-function numberIn(value: Value, context: ClaimContext): number | undefined {
+/** The number in a value; undefined where it is none. */
+export function numberIn(value: Value, context: ClaimContext): number | undefined {
   if (value.kind === 'number') return value.number
   const bound = value.kind === 'variable' ? context.captured.get(value.name) : undefined
   return bound?.kind === 'number' ? bound.number : undefined

@@ -1,0 +1,20 @@
+// Cilium as it runs on a machine: what traces, states, claims and views read of it. Made by whoever boots a cluster.
+import type { BpfMap } from '../bpf/maps/map.ts'
+import type { NodeMaps } from './datapath/ctx.ts'
+import type { Era } from './decode/notification.ts'
+
+/** One node with its agent's maps. */
+export interface InstalledNode {
+  readonly name: string
+  readonly maps: NodeMaps
+  /** Policy maps by endpoint id. */
+  readonly policies: ReadonlyMap<number, BpfMap>
+}
+
+/** All nodes of a cluster. */
+export interface InstalledCilium {
+  readonly era: Era
+  readonly nodes: ReadonlyMap<string, InstalledNode>
+  /** The identity of each endpoint by the pod's name. */
+  readonly identities: ReadonlyMap<string, number>
+}

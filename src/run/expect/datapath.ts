@@ -1,0 +1,90 @@
+// Claims about what Cilium says of a packet: policy verdicts, observation points, the way to a proxy, identities, metrics.
+// Answered from the notifications that its programs sent and from its maps, never from the model of the cluster.
+
+import type { Span } from '../../base/text.ts'
+import { cpus } from '../../boot/maps.ts'
+import { tracePoint } from '../../cilium/datapath/trace-point.ts'
+import { metricName, metricNames, metricValue } from '../../cilium/decode/metric.ts'
+import { pointNames } from '../../cilium/decode/notification.ts'
+import type { ClaimBody } from '../../model/claim.ts'
+import type { PacketTrace } from '../../trace/event.ts'
+import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
+import type { ClaimContext } from './context.ts'
+import { shownValue } from './fields.ts'
+import { notificationsOf } from './notified.ts'
+import { placeText } from './places.ts'
+import { compareNumbers } from './numbers.ts'
+import { numberIn } from './state.ts'
+
+type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>
+
+function verdictWord(verdict: number): 'allow' | 'deny' | 'redirect' {
+  if (verdict === 0) return 'allow'
+  return verdict < 0 ? 'deny' : 'redirect'
+}
+
+/** `policy allow egress`, `policy deny ingress at n1/lxc-api/policy`. A redirect to a proxy allows. */
+export function policy(packet: PacketTrace, body: Body<'policy'>, span: Span, context: ClaimContext): Answer {
+  const verdicts = notificationsOf(packet, context.cilium, body.place?.value).flatMap(({ event, told }) =>
+    told.kind === 'verdict' ? [{ event, told }] : [],
+  )
+  const wanted = verdicts.filter(
+    ({ told }) => body.direction === undefined || told.direction === body.direction,
+  )
+  const denied = body.decision === 'deny'
+  if (wanted.some(({ told }) => told.verdict < 0 === denied)) return undefined
+  const seen = verdicts.map(
+    ({ event, told }) => `${verdictWord(told.verdict)} ${told.direction} at ${placeText(event)}`,
+  )
+  const actual = seen.length === 0 ? 'no policy verdict' : seen.join(', ')
+  const where = body.direction === undefined ? '' : ` ${body.direction}`
+  return missHere(span, expectedActual(`policy ${body.decision}${where}`, actual))
+}
+
+/** `to-proxy`, `to-proxy at n1/lxc-api/policy`. */
+export function toProxy(
+  packet: PacketTrace,
+  body: Body<'to-proxy'>,
+  span: Span,
+  context: ClaimContext,
+): Answer {
+  const points = notificationsOf(packet, context.cilium, body.place?.value)
+  if (points.some(({ told }) => told.kind === 'trace' && told.point === tracePoint.TO_PROXY)) return undefined
+  return missHere(span, `${packet.name} was not sent to a proxy`)
+}
+
+/** `monitor from-endpoint to-overlay`: these points in this order, others may stand between. */
+export function monitor(packet: PacketTrace, body: Body<'monitor'>, context: ClaimContext): Answer {
+  const seen = notificationsOf(packet, context.cilium).flatMap(({ told }) =>
+    told.kind === 'trace' ? [pointNames[told.point] ?? ''] : [],
+  )
+  let at = 0
+  for (const point of body.points) {
+    const found = seen.indexOf(point.value, at)
+    if (found === -1) {
+      return missAt(point, `the observation points were ${seen.length === 0 ? 'none' : seen.join(' ')}`)
+    }
+    at = found + 1
+  }
+  return undefined
+}
+
+/** `metric n1 drop_count reason "Policy denied" direction ingress >= 1`. */
+export function metric(body: Body<'metric'>, context: ClaimContext): Answer {
+  const node = context.cilium?.nodes.get(body.node.value.node)
+  if (node === undefined) return missAt(body.node, `${body.node.value.text} has no agent`)
+  const name = metricName(body.name.value)
+  if (name === undefined) return missAt(body.name, `the metrics are ${metricNames.join(', ')}`)
+  const label = (key: string): string | undefined => body.labels.find((each) => each.key === key)?.value.value
+  const reason = label('reason')
+  const direction = label('direction')
+  const labels = {
+    ...(reason === undefined ? {} : { reason }),
+    ...(direction === undefined ? {} : { direction }),
+  }
+  const actual = metricValue(node.maps.cilium_metrics, name, labels, cpus)
+  const wanted = numberIn(body.value.value, context)
+  if (wanted !== undefined && compareNumbers(actual, body.operator, wanted)) return undefined
+  const sign = body.operator === '==' ? '' : `${body.operator} `
+  return missAt(body.value, expectedActual(`${sign}${shownValue(body.value.value, context)}`, String(actual)))
+}
