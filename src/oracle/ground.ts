@@ -2,7 +2,6 @@
 // programs, each as the model's kernel has them. `close` lets it all go.
 import { present } from '../base/assert.ts'
 import type { Booted } from '../boot/boot.ts'
-import { recordedDefault, recordedMax } from '../kernel/socket/tcp-window.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
@@ -40,6 +39,7 @@ export interface Reach {
 const nativeMode = 4
 const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
 const running = 0x40
+const rmem = 'net.ipv4.tcp_rmem'
 const carrierPatienceMs = 2000
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
@@ -136,7 +136,7 @@ export class Ground {
       this.namespaces.sysctl(name, sysctlPath(key), String(value))
     }
     for (const key of Object.keys(sysctlDefaults)) {
-      if (key.endsWith('.last') || key.endsWith('disable_ipv6')) continue
+      if (key.endsWith('.last') || key.endsWith('disable_ipv6') || key.startsWith(rmem)) continue
       if (key.endsWith('.first')) {
         const range = key.slice(0, -'.first'.length)
         write(range, `${sysctls.get(key)} ${sysctls.get(`${range}.last`)}`)
@@ -145,7 +145,7 @@ export class Ground {
         for (const device of ['all', 'default'])
           write(key.replace('.DEV.', `.${device}.`), sysctls.device(key, device))
     }
-    write('net.ipv4.tcp_rmem', `4096 ${recordedDefault} ${recordedMax}`)
+    write(rmem, ['min', 'default', 'max'].map((part) => sysctls.get(`${rmem}.${part}`)).join(' '))
     for (const device of ['all', 'default']) {
       write(`net.ipv6.conf.${device}.disable_ipv6`, ipv6 ? 0 : 1)
       write(`net.ipv6.conf.${device}.accept_dad`, 0)

@@ -7,7 +7,7 @@ export interface RecordedConfig {
   readonly tunnel?: boolean
   readonly dsr?: boolean
   readonly host_routing?: boolean
-  readonly xdp?: boolean
+  readonly xdp?: boolean | string
   readonly aggregation?: number
   readonly v6?: boolean
   readonly lb?: string

@@ -47,13 +47,17 @@ const always: readonly Define[] = [
   'CONNTRACK_ACCOUNTING',
 ]
 
+function hasXdp({ xdp }: RecordedConfig): boolean {
+  return typeof xdp === 'string'
+}
+
 function definesFor(config: RecordedConfig): Defines {
   const on: Define[] = [...always]
   if (config.tunnel === true) on.push('TUNNEL_MODE', 'HAVE_ENCAP')
   if (config.host_routing !== false) on.push('ENABLE_HOST_ROUTING')
   if (config.v6 === true) on.push('ENABLE_IPV6', 'ENABLE_MASQUERADE_IPV6', 'ENABLE_IPV6_FRAGMENTS')
   if (config.dsr === true) on.push('ENABLE_DSR')
-  if (config.xdp === true) on.push('ENABLE_NODEPORT_ACCELERATION')
+  if (hasXdp(config)) on.push('ENABLE_NODEPORT_ACCELERATION')
   if (config.sock_lb === true) on.push('ENABLE_SOCKET_LB_FULL')
   for (const name of Object.keys(config.defines ?? {})) on.push(name as Define)
   const defines = definesOf(on)
@@ -217,7 +221,7 @@ function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, 
     hook(dev, 'ingress', loaded, 'cil_from_overlay', watch)
     hook(dev, 'egress', loaded, 'cil_to_overlay', watch)
   }
-  if (recorded.xdp === true) {
+  if (hasXdp(recorded)) {
     const dev = must(ns.devicesByName.get('eth0'), 'eth0')
     const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
     const loaded = loadObject(xdpObject(config), { node: config, object, maps, suffix: 'xdp', cpus })

@@ -71,9 +71,14 @@ function putIpcache(
   put(maps.cilium_ipcache_v2, key, entry)
 }
 
+/** The reserved identities of what is outside; a dual-stack cluster tells the families apart. */
+const world = { any: 2, ipv4: 9, ipv6: 10 }
+
 export function fillNode(maps: NodeMaps, number: 1 | 2, config: RecordedConfig): void {
   const other = number === 1 ? 2 : 1
   const six = config.v6 === true
+  putIpcache(maps, '0.0.0.0', 0, six ? world.ipv4 : world.any)
+  if (six) putIpcache(maps, '::', 0, world.ipv6)
   const tunnel = config.tunnel === true ? `192.168.0.${other}` : undefined
   for (const each of pods) {
     const addresses = six ? [each.address4, each.address6] : [each.address4]

@@ -118,6 +118,9 @@ function wire(
 }
 
 const nodeSysctls = {
+  // the recording machine's TCP buffers, Linux's defaults
+  'net.ipv4.tcp_rmem.default': 131_072,
+  'net.ipv4.tcp_rmem.max': 33_554_432,
   'net.ipv4.ip_forward': 1,
   'net.ipv4.conf.all.rp_filter': 0,
   'net.ipv4.conf.default.rp_filter': 0,

@@ -3,14 +3,6 @@
 import type { Route } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
 
-/**
- * net.ipv4.tcp_rmem of the recorded kernel: the default buffer, of which half is window (scaling ratio 128/256), and the
- * largest, which sets the window scale. A scenario may set `net.ipv4.tcp_rmem.default` and `.max`; Linux's own defaults
- * (131072, 33554432) give 64240 and a scale of 10.
- */
-export const recordedDefault = 539_136
-export const recordedMax = 8_388_608
-
 export interface ReceiveSpace {
   /** tcp_full_space: what an empty buffer could take (bytes). */
   readonly full: number
@@ -19,15 +11,14 @@ export interface ReceiveSpace {
   readonly scale: number
 }
 
-function setting(ns: Namespace, name: string, fallback: number): number {
-  const value = ns.sysctls.get(name)
-  return value === 0 ? fallback : value
-}
-
-/** tcp_select_initial_window() for an MSS that leaves room for the options of every segment. */
+/**
+ * tcp_select_initial_window() for an MSS that leaves room for the options of every segment. Half of net.ipv4.tcp_rmem's default
+ * is window (scaling ratio 128/256); its largest value sets the window scale. Linux's own defaults (131072, 33554432) give 64240
+ * and a scale of 10.
+ */
 export function receiveSpace(ns: Namespace, mss: number): ReceiveSpace {
-  const full = setting(ns, 'net.ipv4.tcp_rmem.default', recordedDefault) >> 1
-  const largest = setting(ns, 'net.ipv4.tcp_rmem.max', recordedMax)
+  const full = ns.sysctls.get('net.ipv4.tcp_rmem.default') >> 1
+  const largest = ns.sysctls.get('net.ipv4.tcp_rmem.max')
   const scale = Math.min(14, Math.max(0, 31 - Math.clz32(largest) - 15))
   return { full, threshold: full > mss ? full - (full % mss) : full, scale }
 }

@@ -21,6 +21,7 @@ const ipv4 = [
   'tcp_syn_linear_timeouts',
   'tcp_timestamps',
   'tcp_fin_timeout',
+  'tcp_rmem',
   'ip_local_port_range',
   'ip_unprivileged_port_start',
   'ip_nonlocal_bind',
@@ -142,18 +143,29 @@ export function sysctlIn(
   return valuesOf(name, key, value, report)
 }
 
+/** Sysctls of several numbers: what each is called, and how the whole is written. */
+const tuples: ReadonlyMap<string, { readonly parts: readonly string[]; readonly hint: string }> = new Map([
+  [
+    'net.ipv4.ip_local_port_range',
+    { parts: ['first', 'last'], hint: 'two ports are needed: `32768 60999`' },
+  ],
+  [
+    'net.ipv4.tcp_rmem',
+    { parts: ['min', 'default', 'max'], hint: 'three sizes in bytes are needed: `4096 131072 33554432`' },
+  ],
+])
+
 function valuesOf(name: string, key: Word, value: Word, report: Report): readonly SysctlSetting[] {
-  const range = name === 'net.ipv4.ip_local_port_range'
+  const tuple = tuples.get(name)
   const numbers = value.text.trim().split(/\s+/).map(integerOf)
-  const [first, last] = numbers
-  if (first === undefined || numbers.length !== (range ? 2 : 1) || (range && last === undefined)) {
-    const hint = range ? 'two ports are needed: `32768 60999`' : 'a number is needed here'
-    report(mistakeIn('S144', value, `\`${value.text}\` is not a value for \`${key.text}\``, { hint }))
-    return []
-  }
-  if (!range) return [{ key: name, value: first, word: key }]
-  return [
-    { key: `${name}.first`, value: first, word: key },
-    { key: `${name}.last`, value: last ?? first, word: key },
-  ]
+  const settings = numbers.flatMap((number, at) =>
+    number === undefined
+      ? []
+      : [{ key: tuple === undefined ? name : `${name}.${tuple.parts[at]}`, value: number, word: key }],
+  )
+  const wanted = tuple?.parts.length ?? 1
+  if (settings.length === wanted && numbers.length === wanted) return settings
+  const hint = tuple?.hint ?? 'a number is needed here'
+  report(mistakeIn('S144', value, `\`${value.text}\` is not a value for \`${key.text}\``, { hint }))
+  return []
 }
