@@ -9,8 +9,6 @@ import {
   type ObjectConfig,
   type ObjectKind,
 } from '../../src/cilium/datapath/config.ts'
-import { hostObject } from '../../src/cilium/datapath/host.ts'
-import { lxcObject } from '../../src/cilium/datapath/lxc.ts'
 import {
   createNodeMaps,
   createPolicyMap,
@@ -18,8 +16,10 @@ import {
   loadObject,
   programOf,
 } from '../../src/cilium/datapath/object.ts'
-import { overlayObject } from '../../src/cilium/datapath/overlay.ts'
-import { xdpObject } from '../../src/cilium/datapath/xdp.ts'
+import { bpfHost } from '../../src/cilium/host/bpf-host.ts'
+import { bpfLxc } from '../../src/cilium/lxc/bpf-lxc.ts'
+import { bpfOverlay } from '../../src/cilium/overlay/bpf-overlay.ts'
+import { bpfXdp } from '../../src/cilium/xdp/bpf-xdp.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
@@ -152,7 +152,7 @@ function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDev
     },
     six,
   )
-  const loaded = loadObject(lxcObject(config), {
+  const loaded = loadObject(bpfLxc(config), {
     node: config,
     object,
     maps: node.maps,
@@ -176,7 +176,7 @@ function installHost(
     const dev = device(name)
     const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
     const object = objectConfig(node.number, 'bpf_host', extra, config.ENABLE_IPV6)
-    return loadObject(hostObject(config), {
+    return loadObject(bpfHost(config), {
       node: config,
       object,
       maps: node.maps,
@@ -217,14 +217,14 @@ function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, 
   if (recorded.tunnel === true) {
     const dev = must(ns.devicesByName.get('cilium_vxlan'), 'cilium_vxlan')
     const object = objectConfig(number, 'bpf_overlay', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
-    const loaded = loadObject(overlayObject(config), { node: config, object, maps, suffix: 'overlay', cpus })
+    const loaded = loadObject(bpfOverlay(config), { node: config, object, maps, suffix: 'overlay', cpus })
     hook(dev, 'ingress', loaded, 'cil_from_overlay', watch)
     hook(dev, 'egress', loaded, 'cil_to_overlay', watch)
   }
   if (hasXdp(recorded)) {
     const dev = must(ns.devicesByName.get('eth0'), 'eth0')
     const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
-    const loaded = loadObject(xdpObject(config), { node: config, object, maps, suffix: 'xdp', cpus })
+    const loaded = loadObject(bpfXdp(config), { node: config, object, maps, suffix: 'xdp', cpus })
     const done = attachXdp(dev, watch(programOf(loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
     if (!done.ok) throw new Error('xdp')
   }

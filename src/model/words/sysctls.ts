@@ -145,10 +145,7 @@ export function sysctlIn(
 
 /** Sysctls of several numbers: what each is called, and how the whole is written. */
 const tuples: ReadonlyMap<string, { readonly parts: readonly string[]; readonly hint: string }> = new Map([
-  [
-    'net.ipv4.ip_local_port_range',
-    { parts: ['first', 'last'], hint: 'two ports are needed: `32768 60999`' },
-  ],
+  ['net.ipv4.ip_local_port_range', { parts: ['first', 'last'], hint: 'two ports are needed: `32768 60999`' }],
   [
     'net.ipv4.tcp_rmem',
     { parts: ['min', 'default', 'max'], hint: 'three sizes in bytes are needed: `4096 131072 33554432`' },
