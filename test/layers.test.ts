@@ -16,6 +16,7 @@ const mayImport: Readonly<Record<string, string>> = {
   cluster: 'base net', // Kubernetes objects: what agents and proxies are told
   cilium: 'base net trace kernel bpf cluster', // Cilium's datapath and its agent, a client of kernel and bpf
   boot: 'base net trace model syntax bpf kernel cni cluster cilium',
+  run: 'base net trace syntax model bpf kernel boot cilium',
   report: 'base net trace syntax model run',
   oracle: 'base net trace syntax model bpf kernel boot run', // the real kernel as a second opinion
   cli: 'base net trace syntax model boot run report oracle',
