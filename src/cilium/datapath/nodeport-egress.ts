@@ -1,25 +1,22 @@
 // What bpf_host, bpf_overlay and bpf_wireguard do with a packet that leaves: replies of services get the service's address
 // back, everything else may be masqueraded. lib/nodeport_egress.h
-import type { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { routerAddress } from './config.ts'
-import { ctEgressEntry, ctExtractPorts, ctIsReply, ctLazyLookup, ctMapOf } from './conntrack.ts'
-import { ctDirection, ctEntryType, ctScope, ctStatus } from './ct-state.ts'
+import { ctExtractPorts, ctIsReply, ctMapOf } from './conntrack.ts'
+import { ctDirection } from './ct-state.ts'
 import { type Ctx, cb, isError } from './ctx.ts'
 import { drop, type Where, where } from './drop-reason.ts'
 import { egressGatewayFibRedirect } from './egress-gateway.ts'
 import { lookupEndpoint } from './endpoints.ts'
 import { type Address, enabledFamily, type Family, sameAddress } from './family.ts'
-import { fibDevice, fibDoRedirect, fibFound, fibLookup, fibParams } from './fib.ts'
-import { ethernetLength, hasHeader, walkHeaders } from './headers.ts'
 import { identity } from './identity.ts'
 import { isServiceProtocol } from './l4.ts'
-import { lbExtractTuple, lbTuple, lookupReverseNat, reverseNat } from './lb.ts'
 import { needsMasquerade } from './masquerade.ts'
 import { metricDirection } from './metrics.ts'
 import { natTuple, snatNat } from './nat.ts'
 import { NAT_PUNT_TO_STACK } from './nat-embedded.ts'
-import { type NatTarget, natLookup, newNatTarget, type PacketPlace } from './nat-mapping.ts'
+import { type NatTarget, newNatTarget, type PacketPlace } from './nat-mapping.ts'
+import { placeOf, revDnatForward } from './nodeport-rev-dnat.ts'
 import { sendDrop, sendTrace, type TraceContext } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
 import { snatDoneSet } from './overloadable.ts'
@@ -79,20 +76,6 @@ function conflictingAddress(ctx: Ctx, family: Family, source: Address): Address 
   const direct = directRoutingAddress(ctx, family)
   const here = node.direct_routing_dev_ifindex === object.interface_ifindex
   return here && direct !== undefined && sameAddress(source, direct) ? direct : undefined
-}
-
-function placeOf(
-  ctx: Ctx,
-  family: Family,
-): { readonly place: PacketPlace; readonly nexthdr: number } | number {
-  const l3Offset = ethernetLength(ctx)
-  if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
-  const walk = walkHeaders(ctx, family, l3Offset)
-  if (typeof walk === 'number') return walk
-  return {
-    place: { l3Offset, l4Offset: l3Offset + walk.length, fragment: walk.fragment },
-    nexthdr: walk.nexthdr,
-  }
 }
 
 /**
@@ -185,87 +168,6 @@ function traceEvent(ctx: Ctx, family: Family, source: number, trace: TraceContex
     monitor: trace.monitor,
     etherType: family.etherType,
   }
-}
-
-/** Where a service's reply gets its source from. */
-interface NatInfo {
-  readonly address: Address
-  readonly port: number
-}
-
-/** nodeport_rev_dnat_get_info_ipv4(): by the entry of a connection that came through a service here. */
-function revDnatInfo(ctx: Ctx, tuple: Tuple): NatInfo | undefined {
-  const { family } = tuple
-  const entry = ctEgressEntry(ctx, ctMapOf(ctx, tuple), tuple)
-  if (entry === undefined) return undefined
-  if (entry.is('node_port')) {
-    return entry.revNatIndex === 0 ? undefined : lookupReverseNat(ctx, family, entry.revNatIndex)
-  }
-  if (!ctx.node.ENABLE_DSR || !entry.is('dsr_internal')) return undefined
-  if (entry.natPort !== 0) {
-    return { address: entry.natAddress.slice(0, family.addressBytes), port: entry.natPort }
-  }
-  const found = natLookup(ctx, dsrTuple(tuple))
-  return found === undefined ? undefined : infoOf(found)
-}
-
-function infoOf(entry: NatEntry): NatInfo {
-  return { address: entry.toAddress.slice(), port: entry.toPort }
-}
-
-function dsrTuple(tuple: Tuple): Tuple {
-  const dsr = tuple.copy()
-  dsr.flags = tupleFlag.OUT
-  dsr.swapPorts()
-  return dsr
-}
-
-/** nodeport_fib_lookup_and_redirect(): to the device that the reply, with the service's address, belongs to. */
-function fibLookupAndRedirect(ctx: Ctx, family: Family, source: Address, destination: Address): number {
-  const params = fibParams(ctx, family, source, destination)
-  const result = fibLookup(ctx, params)
-  if (!fibFound(result)) {
-    ctx.extErr = result
-    return drop.NO_FIB
-  }
-  const oif = fibDevice(params)
-  if (oif === ctx.object.interface_ifindex) return ctx.act.OK
-  return fibDoRedirect(ctx, params, result, oif, { needsL2Check: true, useMap: true })
-}
-
-/** What nodeport_rev_dnat_fwd_ipv4() comes to. */
-interface RevDnat {
-  readonly result: number
-  readonly snatDone: boolean
-}
-
-/** nodeport_rev_dnat_fwd_ipv4(), nodeport_rev_dnat_fwd_ipv6() */
-function revDnatForward(ctx: Ctx, family: Family, revDnatOnly: boolean, trace: TraceContext): RevDnat {
-  const parsed = placeOf(ctx, family)
-  if (typeof parsed === 'number') return { result: parsed, snatDone: false }
-  const { place, nexthdr } = parsed
-  const tuple = lbTuple(family, nexthdr)
-  const extracted = lbExtractTuple(ctx, tuple, place)
-  const untouched = { result: ctx.act.OK, snatDone: false }
-  if (extracted === drop.UNSUPP_SERVICE_PROTO || extracted === drop.UNKNOWN_L4) return untouched
-  if (extracted < 0) return { result: extracted, snatDone: false }
-  const nat = revDnatInfo(ctx, tuple)
-  if (nat === undefined) return untouched
-  if (ctx.object.kind === 'bpf_host' && !revDnatOnly) {
-    const result = fibLookupAndRedirect(ctx, family, nat.address, tuple.daddr)
-    if (result !== ctx.act.OK) return { result, snatDone: false }
-  }
-  const found = ctLazyLookup(ctx, ctMapOf(ctx, tuple), tuple, {
-    ...place,
-    direction: ctDirection.INGRESS,
-    scope: ctScope.REVERSE,
-    entryTypes: ctEntryType.NODEPORT | ctEntryType.DSR,
-  })
-  if (found.status !== ctStatus.REPLY) return untouched
-  trace.reason = traceReason.CT_REPLY
-  trace.monitor = found.monitor
-  const result = reverseNat(ctx, tuple, place, { nat, loopback: false })
-  return isError(ctx, result) ? { result, snatDone: false } : { result: ctx.act.OK, snatDone: true }
 }
 
 /** Whether a packet that is no reply of a service can be masqueraded at all. */

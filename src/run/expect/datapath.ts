@@ -12,8 +12,8 @@ import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
 import { shownValue } from './fields.ts'
 import { notificationsOf } from './notified.ts'
-import { placeText } from './places.ts'
 import { compareNumbers } from './numbers.ts'
+import { placeText } from './places.ts'
 import { numberIn } from './state.ts'
 
 type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>

@@ -5,8 +5,8 @@ import type { Claim, ClaimBody } from '../../model/claim.ts'
 import type { Expectation } from '../../model/model.ts'
 import type { PacketTrace } from '../../trace/event.ts'
 import type { Failure } from '../verdict.ts'
-import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
-import { visitedChains } from './chains.ts'
+import { type Answer, missAt, missHere } from './answer.ts'
+import { chainAnswer } from './chains.ts'
 import type { ClaimContext } from './context.ts'
 import * as datapath from './datapath.ts'
 import * as fate from './fate.ts'
@@ -217,37 +217,6 @@ function replyAnswer(packet: PacketTrace, claim: Claim, body: ClaimBody, context
   const reply = context.trace.packets.find((each) => each.cause === packet.name)
   if (reply === undefined) return missHere(claim.span, `nothing answered ${packet.name}`)
   return bodyAnswer(reply, claim, body, context)
-}
-
-function chainAnswer(packet: PacketTrace, body: Extract<ClaimBody, { kind: 'chain' | 'rule' }>): Answer {
-  const place = body.place?.value
-  const events = (place === undefined ? packet.events : eventsAt(packet, place)).filter(
-    (event) => event.stage === 'nf',
-  )
-  if (body.kind === 'rule') {
-    const matched = events.some((event) =>
-      event.facts.some((fact) => fact.kind === 'kernel' && fact.text.includes(body.text.value)),
-    )
-    return matched === body.matched
-      ? undefined
-      : missAt(
-          body.text,
-          expectedActual(body.matched ? 'matched' : 'unmatched', matched ? 'matched' : 'unmatched'),
-        )
-  }
-  const visited = events.flatMap(visitedChains)
-  let at = 0
-  for (const chain of body.chains) {
-    const pattern = chain.value
-    const found = visited.findIndex(
-      (name, index) =>
-        index >= at && (name === pattern || (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)))),
-    )
-    if (found === -1)
-      return missAt(chain, `the chains visited were ${visited.length === 0 ? 'none' : visited.join(' > ')}`)
-    at = found + 1
-  }
-  return undefined
 }
 
 /** Whether an effect was seen at all (`never drop`, `never redirect`). */
