@@ -1,7 +1,7 @@
 // For the tests of the datapath's parts: a node with maps, and functions that run inside of a program of an object, on a frame
 // of their choice.
 import { writeLe32 } from '../../bpf/context/byte-order.ts'
-import type { RunContext } from '../../bpf/contract.ts'
+import type { KernelServices, RunContext } from '../../bpf/contract.ts'
 import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
 import { runProgram } from '../../bpf/run.ts'
 import { frameOf, tcContext } from '../../bpf/test-support/contexts.ts'
@@ -84,6 +84,8 @@ export function datapathLab(
     readonly defines?: readonly Define[]
     readonly values?: Partial<NodeValues>
     readonly object?: Partial<ObjectConfig>
+    /** What the kernel answers to helpers. */
+    readonly kernel?: Partial<KernelServices>
   } = {},
 ): DatapathLab {
   const node: NodeConfig = {
@@ -111,7 +113,7 @@ export function datapathLab(
         tails: new Map(),
       } as const
       const loaded = loadObject(source, { node, object, maps, policy, suffix: 'test', cpus: 1 })
-      const context = tcContext(frame, { nowNs: () => lab.seconds * 1e9 })
+      const context = tcContext(frame, { ...options.kernel, nowNs: () => lab.seconds * 1e9 })
       runProgram(programOf(loaded, 'test'), context)
       if (context.fault !== undefined) throw new Error(context.fault.message)
       if (result === undefined) throw new Error('the program did not come to its end')
