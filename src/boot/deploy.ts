@@ -9,7 +9,7 @@ import { planFlannel } from '../cni/flannel.ts'
 import { type CniCluster, type CniDevice, type CniHost, emptyHost, joinHosts } from '../cni/plan.ts'
 import type { ClusterModel } from '../model/cluster.ts'
 import type { DeviceModel, NamespaceModel, RouteModel, World } from '../model/model.ts'
-import { prefixOf } from '../net/prefix.ts'
+import { prefixOf, withLinkLocal } from '../net/prefix.ts'
 import { deployCilium } from './cilium-deploy.ts'
 import { mergeTables } from './tables.ts'
 
@@ -120,7 +120,7 @@ function deviceModel(device: CniDevice, span: Span): DeviceModel {
     mac: device.mac,
     mtu: device.mtu,
     up: true,
-    addresses: device.addresses,
+    addresses: withLinkLocal(device.addresses, device.mac),
     hairpin: false,
     isolated: false,
     attachments: [],

@@ -1,6 +1,16 @@
 // Prefixes: an address and how many of its leading bits count. Enters: text such as 10.0.0.0/8; leaves: values that
 // routes, policies and LPM maps ask whether they cover an address.
-import { formatIp, type IpAddress, type Ipv4, type Ipv6, isIpv4, parseIp } from './address.ts'
+import {
+  formatIp,
+  type IpAddress,
+  type Ipv4,
+  type Ipv6,
+  isIpv4,
+  isLinkLocal,
+  linkLocalOf,
+  parseIp,
+} from './address.ts'
+import type { Mac } from './mac.ts'
 
 export interface Ipv4Prefix {
   readonly address: Ipv4
@@ -87,4 +97,14 @@ export function covers(prefix: Prefix, address: IpAddress): boolean {
     return isIpv4(address) && ((prefix.address ^ address) & maskBits(prefix.length)) === 0
   }
   return !isIpv4(address) && coversIpv6(prefix, address)
+}
+
+/**
+ * A device's addresses as the kernel has them: one of IPv6 brings along the link-local address that it makes of the MAC
+ * (addrconf_dev_config), unless there is one already.
+ */
+export function withLinkLocal(addresses: readonly Prefix[], mac: Mac): readonly Prefix[] {
+  const sixes = addresses.filter(({ address }) => !isIpv4(address))
+  if (sixes.length === 0 || sixes.some(({ address }) => isLinkLocal(address))) return addresses
+  return [...addresses, prefixOf(linkLocalOf(mac), 64)]
 }

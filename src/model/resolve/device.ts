@@ -1,7 +1,6 @@
 // Devices as the machine makes them.
 import type { Report } from '../../base/diagnostic.ts'
-import { isIpv4, isLinkLocal, linkLocalOf } from '../../net/address.ts'
-import { type Prefix, prefixOf } from '../../net/prefix.ts'
+import { withLinkLocal } from '../../net/prefix.ts'
 import { etherType } from '../../net/protocol.ts'
 import type { Attachment, DeviceOptionName, Word } from '../../syntax/ast.ts'
 import type { AttachmentModel, DeviceModel } from '../model.ts'
@@ -31,13 +30,14 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
   const driver = option('driver')?.text
   const id = draft.kind === 'vlan' ? option('id') : undefined
   const vlanId = id === undefined ? undefined : numberIn(id, ranges.vlan, report)
+  const own = draft.addresses.map(({ prefix }) => prefix)
   return {
     name: draft.name,
     kind: draft.kind,
     mac: draft.mac,
     mtu: mtuOf(draft, host, report, 0),
     up: optionOf(draft.options, 'down') === undefined,
-    addresses: addressesWithLinkLocal(draft),
+    addresses: draft.kind === 'lo' ? own : withLinkLocal(own, draft.mac),
     hairpin: isSet(draft.options, 'hairpin'),
     isolated: isSet(draft.options, 'isolated'),
     ...bridgeSettings(draft, report),
@@ -90,15 +90,6 @@ function bridgeSettings(
     learning: isPort && isDeaf ? false : undefined,
     ageing: word === undefined ? undefined : durationIn(word, report),
   })
-}
-
-/** An address of IPv6 brings the link-local address along that the kernel makes for every device (addrconf_dev_config). */
-function addressesWithLinkLocal(draft: DeviceDraft): readonly Prefix[] {
-  const own = draft.addresses.map((each) => each.prefix)
-  const sixes = own.filter((prefix) => !isIpv4(prefix.address))
-  if (sixes.length === 0 || draft.kind === 'lo' || sixes.some((prefix) => isLinkLocal(prefix.address)))
-    return own
-  return [...own, prefixOf(linkLocalOf(draft.mac), 64)]
 }
 
 /** 1500 bytes unless given; a device on top of another one has the lower one's. */

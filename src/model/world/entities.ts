@@ -3,7 +3,7 @@
 import type { Report } from '../../base/diagnostic.ts'
 import type { Span } from '../../base/text.ts'
 import type { IpAddress } from '../../net/address.ts'
-import { isIpv4, parseIp } from '../../net/address.ts'
+import { isIpv4, isLinkLocal, parseIp } from '../../net/address.ts'
 import type { Mac } from '../../net/mac.ts'
 import { covers, networkOf, type Prefix, prefixOf } from '../../net/prefix.ts'
 import type {
@@ -233,7 +233,7 @@ function macOf(options: readonly Option<DeviceOptionName>[], place: string, read
   return mac ?? deriveMac(place, reading.taken)
 }
 
-/** A bare address on a net has the net's length; elsewhere it is one host. */
+/** A bare address on a net has the net's length, that of a link 64; elsewhere it is one host. */
 function readAddresses(
   words: readonly Word[],
   net: string | undefined,
@@ -251,7 +251,7 @@ function readAddresses(
       if (bare !== undefined && found !== undefined) report(outside(word, found))
       continue
     }
-    if (found !== undefined && !found.prefixes.some((each) => covers(each, prefix.address))) {
+    if (found !== undefined && onNet(prefix.address, found) === undefined) {
       report(outside(word, found))
     }
     addresses.push({ prefix, word })
@@ -260,6 +260,7 @@ function readAddresses(
 }
 
 function onNet(address: IpAddress, net: NetDraft): Prefix | undefined {
+  if (!isIpv4(address) && isLinkLocal(address)) return prefixOf(address, 64)
   const own = net.prefixes.find((prefix) => covers(prefix, address))
   return own === undefined ? undefined : prefixOf(address, own.length)
 }
