@@ -26,6 +26,7 @@ import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
 import type { RecordedConfig, RecordedSetup } from './case.ts'
 import { addressBytes, applyMap, applyPolicy, type FilledNode, fillNode, putPolicy } from './fill.ts'
+import { putServices } from './services.ts'
 import { ifindex, mac, macs, must, type Pod, pods } from './topology.ts'
 
 type Watch = (program: Program, dev: NetDevice, direction: string) => Program
@@ -88,7 +89,9 @@ function nodeConfig(number: 1 | 2, config: RecordedConfig): NodeConfig {
       : {}),
     MONITOR_AGGREGATION: config.aggregation ?? 0,
     LB_SELECTION: config.lb === 'maglev' ? 2 : 1,
-    LB_MAGLEV_LUT_SIZE: 251,
+    LB_MAGLEV_LUT_SIZE: maglevSlots,
+    HASH_INIT4_SEED: 1,
+    HASH_INIT6_SEED: 1,
     ...(config.consts?.['policy_deny_response_enabled'] === 1 ? { policy_deny_response_enabled: true } : {}),
   }
 }
@@ -124,6 +127,7 @@ function objectConfig(
 export type CiliumNode = FilledNode
 
 const cpus = 1
+const maglevSlots = 251
 
 function hook(
   dev: NetDevice,
@@ -198,7 +202,7 @@ function installHost(
 function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, watch: Watch): CiliumNode {
   const ns = must(machine.namespaces.get(`n${number}`), 'node')
   const config = nodeConfig(number, recorded)
-  const maps = createNodeMaps(cpus)
+  const maps = createNodeMaps(cpus, maglevSlots)
   const ids = [
     ...pods.filter(({ node }) => node === number).map(({ endpointId }) => endpointId),
     100 + number,
@@ -227,6 +231,9 @@ function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, 
     const loaded = loadObject(bpfXdp(config), { node: config, object, maps, suffix: 'xdp', cpus })
     const done = attachXdp(dev, watch(programOf(loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
     if (!done.ok) throw new Error('xdp')
+    // a frame that XDP sends back reaches the far end of a veth only if that runs native XDP too
+    const port = must(dev.peer, 'port of the switch')
+    if (!attachXdp(port, { name: 'pass', type: 'xdp', run: () => 2 }, 'native').ok) throw new Error('pass')
   }
   return node
 }
@@ -239,6 +246,7 @@ export function installCilium(
   watch: Watch,
 ): CiliumNode[] {
   const nodes = ([1, 2] as const).map((number) => installNode(machine, number, config, watch))
+  putServices(nodes, config, setup?.services, maglevSlots)
   for (const rule of setup?.policy ?? []) applyPolicy(nodes, rule)
   for (const entry of setup?.maps ?? []) applyMap(nodes, entry)
   return nodes

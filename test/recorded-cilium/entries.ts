@@ -38,11 +38,16 @@ const bits: readonly CtBit[] = [
   'from_tunnel',
 ]
 
-/** The key as the flow in its original direction (the addresses of a stored tuple are reversed, and ports named apart). */
+/**
+ * The key as the flow in its original direction: the addresses of a stored tuple are reversed and ports named apart, except in
+ * entries of services, which are kept as their packets have them.
+ */
 function flowOf(tuple: Tuple): string {
-  const service = (tuple.flags & tupleFlag.SERVICE) !== 0
-  const source = `${address(tuple.daddr)}:${service ? tuple.sport : tuple.sport}`
-  return `${protocols[tuple.nexthdr] ?? tuple.nexthdr} ${flagText(tuple.flags)} ${source} -> ${address(tuple.saddr)}:${tuple.dport}`
+  const { saddr, daddr, sport, dport, nexthdr, flags } = tuple
+  const client = `${address(daddr)}:${sport}`
+  const server = `${address(saddr)}:${dport}`
+  const [source, destination] = (flags & tupleFlag.SERVICE) === 0 ? [client, server] : [server, client]
+  return `${protocols[nexthdr] ?? nexthdr} ${flagText(flags)} ${source} -> ${destination}`
 }
 
 function conntrackText(key: Uint8Array, value: Uint8Array): string {
@@ -134,4 +139,10 @@ export function changes(before: ReadonlyMap<string, string>, after: ReadonlyMap<
 export function recordedEntry(text: string): string {
   const whole = text.endsWith('}') ? text : `${text}}`
   return whole.replace(/ ?ttl=\d+s/, '')
+}
+
+/** The recorded map changes without those of a life alone: when an entry ends depends on the clock of the recorder. */
+export function withoutLives(recorded: readonly string[], before: ReadonlyMap<string, string>): string[] {
+  const known = new Set([...before].map(([key, text]) => `~ ${key.slice(0, key.indexOf(' '))} ${text}`))
+  return recorded.filter((line) => !known.has(line))
 }

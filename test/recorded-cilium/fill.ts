@@ -185,6 +185,7 @@ const fieldBytes: Readonly<Record<string, Readonly<Record<string, readonly [numb
     egress_ip: [0, 4],
     gateway_ip: [4, 4],
   },
+  cilium_lb4_source_range: { lpm_key: [0, 4], rev_nat_id: [4, 2], addr: [8, 4] },
 }
 
 function rawBytes(map: string, size: number, fields: Readonly<Record<string, string | number>>): Uint8Array {
@@ -208,8 +209,9 @@ export function applyMap(nodes: readonly FilledNode[], entry: ScenarioMap): void
     'node',
   )
   const map = node.maps[entry.map as keyof NodeMaps] as BpfMap | undefined
-  // maps of services come with the service cases
-  if (map === undefined || fieldBytes[entry.map] === undefined || typeof entry.value === 'number') return
+  if (map === undefined) return
   const key = rawBytes(entry.map, map.spec.keySize, entry.key)
-  put(map, key, rawBytes(entry.map, map.spec.valueSize, entry.value))
+  const { value } = entry
+  const fields = typeof value === 'number' ? undefined : rawBytes(entry.map, map.spec.valueSize, value)
+  put(map, key, fields ?? Uint8Array.of(value as number))
 }

@@ -6,7 +6,7 @@ import { sendFrame } from '../../src/kernel/transmit.ts'
 import { applyChanges } from './apply.ts'
 import type { RecordedEvent, RecordedRun, RecordedStep } from './case.ts'
 import { type CiliumNode, installCilium } from './datapath.ts'
-import { changes, recordedEntry, snapshot } from './entries.ts'
+import { changes, recordedEntry, snapshot, withoutLives } from './entries.ts'
 import { clearPolicy, putPolicy } from './fill.ts'
 import { buildTopology, must } from './topology.ts'
 import { eventLine, packetLine, programLine, type Watch, watched, watchMachine } from './watch.ts'
@@ -19,7 +19,7 @@ export interface PlayedStep {
   readonly model: readonly string[]
 }
 
-/** Injections of the fixed list that meet a service; their recorded map changes are applied instead. */
+/** Injections of the fixed list that meet a service; in 1.10 their recorded map changes are applied instead. */
 const serviceTitles = /^(c\d|d\d|e\d|g1|h6)\b/
 
 function isService(run: RecordedRun, step: RecordedStep): boolean {
@@ -97,7 +97,8 @@ export function replay(run: RecordedRun, version: 'v1.10' | 'v1.19'): PlayedStep
     if (run.setup === undefined) changePolicy(nodes, step.title)
     machine.clock.advance(machine.clock.now + settle)
     const recorded = recordedLines(step, watch.proxied)
-    if (isService(run, step)) {
+    const kind = isService(run, step) ? 'service' : 'plain'
+    if (kind === 'service' && version === 'v1.10') {
       applyChanges(nodes, step.maps, Math.floor(machine.clock.now / second))
       return { title: step.title, kind: 'service', recorded, model: recorded }
     }
@@ -111,8 +112,8 @@ export function replay(run: RecordedRun, version: 'v1.10' | 'v1.19'): PlayedStep
     machine.clock.drain()
     return {
       title: step.title,
-      kind: 'plain',
-      recorded,
+      kind,
+      recorded: withoutLives(recorded, before),
       model: [...watch.lines, ...changes(before, snapshot(nodes))],
     }
   })

@@ -136,6 +136,8 @@ export interface Ctx {
 
   /** bpf_map_lookup_elem: the live value. */
   lookup(map: AnyMap, key: Uint8Array): Uint8Array | undefined
+  /** The same for a map of maps. */
+  lookupInner(map: MapOf<'hash_of_maps'>, key: Uint8Array): AnyMap | undefined
   update(map: AnyMap, key: Uint8Array, value: Uint8Array, flags?: number): number
   remove(map: AnyMap, key: Uint8Array): number
   /** tail_call_internal(): does not come back on success; else sets extErr and returns DROP_MISSED_TAIL_CALL. */

@@ -9,7 +9,7 @@ import type { MapSpec } from '../../bpf/maps/map.ts'
 import { updateFlag } from '../../bpf/maps/map.ts'
 import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
 import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
-import type { NodeConfig, ObjectConfig } from './config.ts'
+import { defaultValues, type NodeConfig, type ObjectConfig } from './config.ts'
 import { ctBuffer4Bytes, ctBuffer6Bytes } from './ct-buffer.ts'
 import type { Ctx, NodeMaps, ObjectMaps } from './ctx.ts'
 import { SkbCtx, skbHelpers } from './skb-ctx.ts'
@@ -51,9 +51,19 @@ function made<Spec extends MapSpec>(spec: Spec, cpus: number) {
   return result.map
 }
 
-/** The pinned maps of a node, empty. */
-export function createNodeMaps(cpus: number): NodeMaps {
-  const maps = Object.entries(nodeMapSpecs).map(([name, spec]) => [name, made<MapSpec>(spec, cpus)] as const)
+/** A spec whose inner maps hold a Maglev table of this many slots. */
+function withMaglevSlots(spec: MapSpec, slots: number): MapSpec {
+  return spec.inner === undefined ? spec : { ...spec, inner: { ...spec.inner, valueSize: slots * 4 } }
+}
+
+/** The pinned maps of a node, empty. `maglevSlots`: LB_MAGLEV_LUT_SIZE where it is not the default. */
+export function createNodeMaps(
+  cpus: number,
+  maglevSlots: number = defaultValues.LB_MAGLEV_LUT_SIZE,
+): NodeMaps {
+  const maps = Object.entries(nodeMapSpecs).map(
+    ([name, spec]) => [name, made(withMaglevSlots(spec, maglevSlots), cpus)] as const,
+  )
   // one map of the right type for each name of the table
   return Object.fromEntries(maps) as unknown as NodeMaps
 }

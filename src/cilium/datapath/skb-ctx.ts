@@ -7,7 +7,7 @@ import type { SocketHandle } from '../../bpf/contract.ts'
 import type { HelpersOf } from '../../bpf/helpers/bind.ts'
 import { currentCpu } from '../../bpf/helpers/records.ts'
 import type { HelperName } from '../../bpf/helpers/table.ts'
-import type { AnyMap } from '../../bpf/maps/create.ts'
+import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
 import type { NodeConfig, ObjectConfig } from './config.ts'
 import type { ContextActions, Ctx, ObjectMaps } from './ctx.ts'
 import { drop } from './drop-reason.ts'
@@ -260,6 +260,11 @@ export class SkbCtx implements Ctx {
   lookup(map: AnyMap, key: Uint8Array): Uint8Array | undefined {
     // maps of maps are not used here, so a value is always bytes
     return this.helpers.map_lookup_elem(map, key) as Uint8Array | undefined
+  }
+
+  lookupInner(map: MapOf<'hash_of_maps'>, key: Uint8Array): AnyMap | undefined {
+    // the value of a map of maps is a map
+    return this.helpers.map_lookup_elem(map, key) as AnyMap | undefined
   }
 
   update(map: AnyMap, key: Uint8Array, value: Uint8Array, flags = 0): number {

@@ -46,9 +46,14 @@ function finish([a, b, c]: Words): number {
 }
 
 /** hash_from_tuple_v4(), hash_from_tuple_v6(): without the destination address, so that all addresses of a service agree. */
-export function hashFromTuple(ctx: Ctx, tuple: Tuple): number {
+export function hashFromTuple(
+  ctx: Ctx,
+  tuple: Tuple,
+  sport: number = tuple.sport,
+  dport: number = tuple.dport,
+): number {
   const { saddr, nexthdr } = tuple
-  const ports = ((be16(tuple.dport) << 16) | be16(tuple.sport)) >>> 0
+  const ports = ((be16(dport) << 16) | be16(sport)) >>> 0
   if (tuple.family.version === 4) {
     const start = ctx.node.HASH_INIT4_SEED + initial + threeWords
     return finish([readLe32(saddr, 0) + start, ports + start, nexthdr + start])

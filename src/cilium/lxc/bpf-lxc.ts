@@ -4,7 +4,9 @@ import type { Defines } from '../datapath/config.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { tailHandleSolicitation } from '../datapath/icmp6-ndp.ts'
 import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
+import { noServiceTails } from '../datapath/no-service.ts'
 import { nodeportTails } from '../datapath/nodeport.ts'
+import { revNatTails } from '../datapath/nodeport-reply.ts'
 import { tailDropNotify } from '../datapath/notify.ts'
 import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
 import { call } from '../datapath/tail-calls.ts'
@@ -16,6 +18,14 @@ import { lxcPolicy, tailCtIngressPolicyOnly, tailPolicy } from './policy-program
 import { tailCtIngress, tailToEndpoint, toContainer } from './to-container.ts'
 
 type Slot = readonly [slot: number, program: ObjectProgram]
+
+/** Slots of services: replies of a pod behind a NodePort, and answers for services without backends. */
+function serviceSlots(node: Defines, family: Family): Slot[] {
+  return [
+    ...(node.ENABLE_NODEPORT ? revNatTails(family) : []),
+    ...(node.SERVICE_NO_BACKEND_RESPONSE ? noServiceTails(family) : []),
+  ]
+}
 
 /** The slots that both families have. */
 function familySlots(family: Family): Slot[] {
@@ -54,6 +64,7 @@ function ipv6Slots(node: Defines): Slot[] {
   if (!node.ENABLE_IPV6) return []
   return [
     ...familySlots(ipv6),
+    ...serviceSlots(node, ipv6),
     ...nodeportSlots(node, ipv6),
     [call.HANDLE_ICMP6_NS, tailHandleSolicitation],
     [call.SEND_ICMP6_TIME_EXCEEDED, tailSendTimeExceeded],

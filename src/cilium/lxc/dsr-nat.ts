@@ -1,10 +1,18 @@
 // cilium_dsr_nat_buffer: the address that a pod used for a NodePort of another node whose backend was chosen here, so that the
 // entry of the connection can translate replies. bpf_lxc.c struct dsr_nat_info
-import { readU16 } from '../../net/bytes.ts'
+import { readU16, writeU16 } from '../../net/bytes.ts'
 import type { CtState } from '../datapath/ct-state.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 
 const addressBytes = 16
+
+/** Notes the address and port that the pod used. */
+export function noteDsrNat(ctx: Ctx, address: Uint8Array, port: number): void {
+  const noted = new Uint8Array(addressBytes + 4)
+  noted.set(address)
+  writeU16(noted, addressBytes, port)
+  ctx.update(ctx.maps.dsrNatBuffer, new Uint8Array(4), noted)
+}
 
 /** Moves what is noted there into the state of a new entry. */
 export function takeDsrNat(ctx: Ctx, state: CtState): void {

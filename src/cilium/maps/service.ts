@@ -111,3 +111,46 @@ export function readReverseNat(family: Family, value: Uint8Array): ReverseNat {
   const { addressBytes } = family
   return { address: value.slice(0, addressBytes), port: readU16(value, addressBytes) }
 }
+
+/** struct lb4_backend, lb6_backend */
+export interface Backend {
+  readonly address: Address
+  /** Host order; 0: the packet's port stays. */
+  readonly port: number
+  /** One of backendState. */
+  readonly state: number
+  readonly clusterId: number
+}
+
+/** BE_STATE_* */
+export const backendState = { ACTIVE: 0, TERMINATING: 1, QUARANTINED: 2, MAINTENANCE: 3 } as const
+
+/** A backend from the bytes of its map. */
+export function readBackend(family: Family, value: Uint8Array): Backend {
+  const { addressBytes } = family
+  return {
+    address: value.slice(0, addressBytes),
+    port: readU16(value, addressBytes),
+    state: value[addressBytes + 3] as number,
+    clusterId: readLe16(value, addressBytes + 4),
+  }
+}
+
+const timeoutMask = 0x00ff_ffff
+const algorithmShift = 24
+
+/** lb4_affinity_timeout(): seconds that a client keeps its backend. */
+export function affinityTimeout(service: Service): number {
+  return service.backendId & timeoutMask
+}
+
+/** lb4_algorithm(): how the service wants its backends chosen; 0: as all do. */
+export function algorithmOf(service: Service): number {
+  return service.backendId >>> algorithmShift
+}
+
+/** lb4_svc_is_external(): it has an address outside of the cluster. */
+export function isExternalService({ flags }: Service): boolean {
+  const { EXTERNAL_IP, LOADBALANCER, NODEPORT } = serviceFlag
+  return (flags & (EXTERNAL_IP | LOADBALANCER | NODEPORT)) !== 0
+}

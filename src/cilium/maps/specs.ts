@@ -25,6 +25,8 @@ export const ct6KeyBytes = 38
 export const ctValueBytes = 56
 export const nat4ValueBytes = 40
 export const nat6ValueBytes = 56
+/** LB_MAGLEV_LUT_SIZE words at most: the default table of 16381 backends. */
+export const maglevTableBytes = 16_381 * 4
 
 function ct<const Name extends string>(name: Name, version: 4 | 6, maxEntries: number) {
   return {
@@ -66,6 +68,26 @@ function hash<const Name extends string>(name: Name, keySize: number, valueSize:
 
 function lru<const Name extends string>(name: Name, keySize: number, valueSize: number, maxEntries: number) {
   return { name, type: 'lru_hash', keySize, valueSize, maxEntries } as const satisfies MapSpec
+}
+
+/** The lookup tables of Maglev by reverse NAT index; the agent makes the inner maps with as many words as the table has. */
+function maglev<const Name extends string>(name: Name) {
+  const inner = {
+    name: `${name}_inner`,
+    type: 'array',
+    keySize: 4,
+    valueSize: maglevTableBytes,
+    maxEntries: 1,
+  }
+  return {
+    name,
+    type: 'hash_of_maps',
+    keySize: 2,
+    valueSize: 4,
+    maxEntries: 65_536,
+    flags: BPF_F_NO_PREALLOC,
+    inner: inner as MapSpec,
+  } as const satisfies MapSpec
 }
 
 /** Maps that all objects of a node share by their pinned names. */
@@ -183,6 +205,13 @@ export const nodeMapSpecs = {
   cilium_lb6_services_v2: hash('cilium_lb6_services_v2', 24, 12, 65_536),
   cilium_lb4_backends_v3: hash('cilium_lb4_backends_v3', 4, 12, 65_536),
   cilium_lb6_backends_v3: hash('cilium_lb6_backends_v3', 4, 24, 65_536),
+  cilium_lb4_affinity: lru('cilium_lb4_affinity', 16, 16, 65_536),
+  cilium_lb6_affinity: lru('cilium_lb6_affinity', 24, 16, 65_536),
+  cilium_lb_affinity_match: hash('cilium_lb_affinity_match', 8, 1, 65_536),
+  cilium_lb4_source_range: lpm('cilium_lb4_source_range', 12, 1, 1000),
+  cilium_lb6_source_range: lpm('cilium_lb6_source_range', 24, 1, 1000),
+  cilium_lb4_maglev: maglev('cilium_lb4_maglev'),
+  cilium_lb6_maglev: maglev('cilium_lb6_maglev'),
   cilium_lb4_reverse_nat: hash('cilium_lb4_reverse_nat', 2, 6, 65_536),
   cilium_lb6_reverse_nat: hash('cilium_lb6_reverse_nat', 2, 18, 65_536),
 } as const satisfies Readonly<Record<string, MapSpec>>
