@@ -68,9 +68,18 @@ export type Define = (typeof defineNames)[number]
 /** Every define as a boolean, those not named being off. */
 export type Defines = Readonly<Record<Define, boolean>>
 
-/** The defines that are on. */
+/** What a define switches on besides itself. lib/common.h; the agent gives objects a tunnel device in tunnel mode. */
+const implied: Readonly<Partial<Record<Define, Define>>> = {
+  ENABLE_EGRESS_GATEWAY: 'ENABLE_EGRESS_GATEWAY_COMMON',
+  ENABLE_EGRESS_GATEWAY_COMMON: 'HAVE_ENCAP',
+  TUNNEL_MODE: 'HAVE_ENCAP',
+}
+
+/** The defines that are on: these and what they imply. */
 export function definesOf(on: readonly Define[]): Defines {
-  const chosen = new Set(on)
+  const chosen = new Set<Define>()
+  for (const name of on)
+    for (let next: Define | undefined = name; next; next = implied[next]) chosen.add(next)
   // every name of the list is set, which the compiler cannot see through fromEntries
   return Object.fromEntries(defineNames.map((name) => [name, chosen.has(name)])) as Record<Define, boolean>
 }

@@ -13,15 +13,18 @@ const dropped = where('bpf_lxc.c', 2690)
 const destinationUnreachable = 3
 const packetFiltered = 13
 
-/** tail_policy_denied_ipv4(): slot POLICY_DENIED. The drop is counted, but there is no event. */
+/**
+ * tail_policy_denied_ipv4(): slot POLICY_DENIED. The drop is counted, but there is no event. The reason is read as an unsigned
+ * number, so that its low byte is what is counted: 123 for DROP_POLICY (-133), 75 for DROP_POLICY_DENY (-181).
+ */
 export const tailPolicyDenied4: ObjectProgram = {
   symbol: 'tail_policy_denied_ipv4',
   run: (ctx) => {
-    const verdict = ctx.meta(cb.VERDICT) | 0
+    const verdict = ctx.meta(cb.VERDICT)
     const failed = generateIcmp4Reply(ctx, destinationUnreachable, packetFiltered)
     const result = failed === 0 ? redirectSelf(ctx) : failed
     if (failed === 0 && !isError(ctx, result)) {
-      updateMetrics(ctx, ctx.length, metricDirection.EGRESS, -verdict & 0xff, answered)
+      updateMetrics(ctx, ctx.length, metricDirection.EGRESS, verdict & 0xff, answered)
       return result
     }
     const event = { source: ctx.object.security_label, direction: metricDirection.EGRESS }
