@@ -63,12 +63,16 @@ function selectByMaglev(ctx: Ctx, tuple: Tuple, service: Service): number {
   return readLe32(table, (hash % ctx.node.LB_MAGLEV_LUT_SIZE) * 4)
 }
 
-/** lb4_select_backend_id(), lb6_select_backend_id(): 0 where there is none. */
+/**
+ * lb4_select_backend_id(), lb6_select_backend_id(): 0 where there is none. bpf_lxc chooses at random whatever the node does,
+ * as services inside of the cluster may have no Maglev table.
+ */
 function selectBackendId(ctx: Ctx, key: ServiceKey, tuple: Tuple, service: Service): number {
   const { LB_SELECTION, LB_SELECTION_PER_SERVICE } = ctx.node
   const own = LB_SELECTION_PER_SERVICE ? algorithmOf(service) : 0
   const known = own === lbSelection.RANDOM || own === lbSelection.MAGLEV
-  switch (known ? own : LB_SELECTION) {
+  const usual = ctx.object.kind === 'bpf_lxc' ? lbSelection.RANDOM : LB_SELECTION
+  switch (known ? own : usual) {
     case lbSelection.MAGLEV:
       return selectByMaglev(ctx, tuple, service)
     case lbSelection.FIRST:

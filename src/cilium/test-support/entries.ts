@@ -1,8 +1,11 @@
 // For the tests: entries of a node's maps as the agent writes them.
 import { writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
-import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
+import { type AnyMap, createMap, type MapOf } from '../../bpf/maps/create.ts'
+import { writeU16 } from '../../net/bytes.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
+import { ipv4, ipv6 } from '../datapath/family.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
+import { ServiceKey } from '../maps/service.ts'
 import { Tuple } from '../maps/tuple.ts'
 import { addressBytes } from './lab.ts'
 
@@ -77,6 +80,93 @@ export function putEgressPolicy(
   value.set(addressBytes(policy.egress), 0)
   value.set(addressBytes(policy.gateway), 4)
   put(maps.cilium_egress_gw_policy_v4, key, value)
+}
+
+/** A service for the tests. */
+export interface TestService {
+  readonly address: string
+  readonly port: number
+  /** 6 where it is not said. */
+  readonly protocol?: number
+  readonly scope?: 0 | 1
+  readonly revNatIndex: number
+  readonly flags?: number
+  readonly flags2?: number
+  /** Seconds, with the algorithm in the uppermost byte. */
+  readonly affinity?: number
+  readonly backends: readonly { readonly id: number; readonly address: string; readonly port: number }[]
+  /** Backends of the first slots that take new connections; all where it is not said. */
+  readonly count?: number
+}
+
+function numberKey(value: number, size: 2 | 4): Uint8Array {
+  const key = new Uint8Array(size)
+  if (size === 2) writeLe16(key, 0, value)
+  else writeLe32(key, 0, value)
+  return key
+}
+
+/** A backend; state 0: active, 1: terminating. */
+export function putBackend(
+  maps: NodeMaps,
+  { id, address, port }: TestService['backends'][number],
+  state = 0,
+): void {
+  const bytes = addressBytes(address)
+  const four = bytes.length === 4
+  const value = new Uint8Array(four ? 12 : 24)
+  value.set(bytes)
+  writeU16(value, bytes.length, port)
+  value[bytes.length + 3] = state
+  put(four ? maps.cilium_lb4_backends_v3 : maps.cilium_lb6_backends_v3, numberKey(id, 4), value)
+}
+
+/** A service with its slots, backends and reverse entry. */
+export function putService(maps: NodeMaps, service: TestService): void {
+  const { backends, revNatIndex } = service
+  const address = addressBytes(service.address)
+  const four = address.length === 4
+  const key = new ServiceKey(four ? ipv4 : ipv6)
+  key.address = address
+  key.dport = service.port
+  key.protocol = service.protocol ?? 6
+  key.scope = service.scope ?? 0
+  for (const [slot, id] of [service.affinity ?? 0, ...backends.map((backend) => backend.id)].entries()) {
+    key.backendSlot = slot
+    const value = new Uint8Array(12)
+    writeLe32(value, 0, id)
+    writeLe16(value, 4, slot === 0 ? (service.count ?? backends.length) : 0)
+    writeLe16(value, 6, revNatIndex)
+    value[8] = service.flags ?? 0
+    value[9] = service.flags2 ?? 0
+    put(four ? maps.cilium_lb4_services_v2 : maps.cilium_lb6_services_v2, key.bytes, value)
+  }
+  for (const backend of backends) putBackend(maps, backend)
+  const reverse = new Uint8Array(address.length + 2)
+  reverse.set(address)
+  writeU16(reverse, address.length, service.port)
+  put(four ? maps.cilium_lb4_reverse_nat : maps.cilium_lb6_reverse_nat, numberKey(revNatIndex, 2), reverse)
+}
+
+/** A Maglev table of a service over IPv4. */
+export function putMaglev(maps: NodeMaps, revNatIndex: number, ids: readonly number[]): void {
+  const map = maps.cilium_lb4_maglev
+  if (map.spec.inner === undefined) throw new Error('maglev')
+  const made = createMap(map.spec.inner, { cpus: 1 })
+  if (made.kind !== 'made') throw new Error('maglev')
+  const inner = made.map as MapOf<'array'>
+  const table = new Uint8Array(ids.length * 4)
+  for (const [slot, id] of ids.entries()) writeLe32(table, slot * 4, id)
+  if (inner.update(new Uint8Array(4), table, 0, 0) !== 0) throw new Error('maglev table')
+  map.update(numberKey(revNatIndex, 2), inner, 0)
+}
+
+/** That a backend belongs to a service whose clients keep theirs. */
+export function putAffinityMatch(maps: NodeMaps, revNatIndex: number, id: number): void {
+  const key = new Uint8Array(8)
+  writeLe32(key, 0, id)
+  writeLe16(key, 4, revNatIndex)
+  put(maps.cilium_lb_affinity_match, key, new Uint8Array(1))
 }
 
 /** Every translation of a map, as `cilium bpf nat list` has them, sorted. */

@@ -4,7 +4,7 @@ import { writeLe32 } from '../../bpf/context/byte-order.ts'
 import type { KernelServices, RunContext } from '../../bpf/contract.ts'
 import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
 import { runProgram } from '../../bpf/run.ts'
-import { frameOf, tcContext } from '../../bpf/test-support/contexts.ts'
+import { frameOf, tcContext, xdpContext } from '../../bpf/test-support/contexts.ts'
 import { type IpAddress, parseIp } from '../../net/address.ts'
 import { buildPacket } from '../../net/build.ts'
 import { writeU16, writeU32 } from '../../net/bytes.ts'
@@ -21,7 +21,13 @@ import {
 } from '../datapath/config.ts'
 import type { Ctx, NodeMaps } from '../datapath/ctx.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
-import { createNodeMaps, createPolicyMap, loadObject, programOf } from '../datapath/object.ts'
+import {
+  createNodeMaps,
+  createPolicyMap,
+  loadObject,
+  type ObjectSource,
+  programOf,
+} from '../datapath/object.ts'
 import { Tuple } from '../maps/tuple.ts'
 
 /** What a cluster of the usual kind has on. */
@@ -76,6 +82,25 @@ export interface DatapathLab {
   seconds: number
   /** Runs a function as a tc program on a frame. */
   run<Result>(frame: Uint8Array, inside: (ctx: Ctx) => Result): Run<Result>
+  /** The same in XDP. */
+  runXdp<Result>(frame: Uint8Array, inside: (ctx: Ctx) => Result): Run<Result>
+  /** Runs a program of an object. The result is its return value. */
+  runObject(source: ObjectSource, symbol: string, context: RunContext): Run<number>
+}
+
+/** Services of a kernel that finds this route for everything. */
+export function routeTo(route: Partial<ReturnType<KernelServices['fibLookup']>>): Partial<KernelServices> {
+  const found = {
+    code: 0,
+    ifindex: 3,
+    gateway: [],
+    sourceMac: 0x0a00_0000_0003,
+    destinationMac: 0x0a00_0000_00fe,
+    mtu: 1500,
+    metric: 0,
+    preferredSource: [],
+  } as const
+  return { fibLookup: () => ({ ...found, ...route }) }
 }
 
 /** A node with these settings, its maps empty. */
@@ -96,29 +121,35 @@ export function datapathLab(
   const object = { ...lxc, ...options.object }
   const maps = createNodeMaps(1)
   const policy = createPolicyMap(object.endpoint_id, 1)
+  const kernel: Partial<KernelServices> = { ...options.kernel, nowNs: () => lab.seconds * 1e9 }
   const lab: DatapathLab = {
     node,
     maps,
     policy,
     seconds: 1000,
-    run: (frame, inside) => {
-      let result: { readonly of: ReturnType<typeof inside> } | undefined
-      const run = (ctx: Ctx): number => {
-        result = { of: inside(ctx) }
-        return 0
-      }
-      const source = {
-        type: 'sched_cls',
-        entries: [{ symbol: 'test', run }],
-        tails: new Map(),
-      } as const
+    run: (frame, inside) => play('sched_cls', tcContext(frame, kernel), inside),
+    runXdp: (frame, inside) => play('xdp', xdpContext(frame, kernel), inside),
+    runObject: (source, symbol, context) => {
       const loaded = loadObject(source, { node, object, maps, policy, suffix: 'test', cpus: 1 })
-      const context = tcContext(frame, { ...options.kernel, nowNs: () => lab.seconds * 1e9 })
-      runProgram(programOf(loaded, 'test'), context)
+      const result = runProgram(programOf(loaded, symbol), context)
       if (context.fault !== undefined) throw new Error(context.fault.message)
-      if (result === undefined) throw new Error('the program did not come to its end')
-      return { result: result.of, frame: frameOf(context), context }
+      return { result, frame: frameOf(context), context }
     },
+  }
+  function play<Result>(
+    type: ObjectSource['type'],
+    context: RunContext,
+    inside: (ctx: Ctx) => Result,
+  ): Run<Result> {
+    let result: { readonly of: Result } | undefined
+    const run = (ctx: Ctx): number => {
+      result = { of: inside(ctx) }
+      return 0
+    }
+    const source: ObjectSource = { type, entries: [{ symbol: 'test', run }], tails: new Map() }
+    lab.runObject(source, 'test', context)
+    if (result === undefined) throw new Error('the program did not come to its end')
+    return { result: result.of, frame: frameOf(context), context }
   }
   return lab
 }
