@@ -13,6 +13,9 @@ const restoreCommands = {
 
 /** Rule sets as text, through their own tools. */
 export function installRulesets(namespaces: Namespaces, { name, rulesets = [] }: NamespaceModel): void {
+  for (const { text } of rulesets)
+    for (const [, counter = ''] of text.matchAll(/--nfacct-name +(\S+)/g))
+      namespaces.read(name, ['nfacct', 'add', counter])
   for (const wanted of ['ipset', 'iptables', 'ip6tables', 'nft'] as const) {
     for (const { tool, text } of rulesets) {
       if (tool !== wanted) continue

@@ -3,20 +3,25 @@ import type { MatchKind, TargetKind } from './extension.ts'
 import { addressTypeMatches } from './match/addrtype.ts'
 import { bpfMatches } from './match/bpf.ts'
 import { chanceMatches } from './match/chance.ts'
+import { connlimitMatches } from './match/connlimit.ts'
 import { conntrackMatches } from './match/conntrack.ts'
 import { hashlimitMatches } from './match/hashlimit.ts'
 import { fieldMatches } from './match/header-fields.ts'
 import { icmpMatches } from './match/icmp.ts'
 import { markMatches } from './match/mark.ts'
 import { placeMatches } from './match/place.ts'
+import { policyMatches } from './match/policy.ts'
 import { portMatches } from './match/ports.ts'
 import { recentMatches } from './match/recent.ts'
 import { reversePathMatches } from './match/rpfilter.ts'
 import { setMatches } from './match/set.ts'
 import { socketMatches } from './match/socket.ts'
+import { u32Matches } from './match/u32.ts'
 import { fieldTargets } from './target/fields.ts'
 import { markTargets } from './target/mark.ts'
 import { natTargets } from './target/nat.ts'
+import { netmapTargets } from './target/netmap.ts'
+import { queueTargets } from './target/queue.ts'
 import { rawTargets } from './target/raw.ts'
 import { rejectTargets } from './target/reject.ts'
 import { reportTargets } from './target/report.ts'
@@ -36,11 +41,16 @@ const matches: readonly MatchKind[] = [
   ...setMatches,
   ...socketMatches,
   ...bpfMatches,
+  ...connlimitMatches,
+  ...policyMatches,
+  ...u32Matches,
 ]
 
 const targets: readonly TargetKind[] = [
   ...markTargets,
   ...natTargets,
+  ...netmapTargets,
+  ...queueTargets,
   ...rejectTargets,
   ...rawTargets,
   ...fieldTargets,

@@ -250,8 +250,10 @@ function knownOptions(draft: Draft): string[] {
 }
 
 function readOption(draft: Draft, cursor: Cursor, option: Word, inverted: boolean): void {
-  if (readCore(draft, cursor, option, inverted)) return
   const owner = ownerOf(draft, option)
+  // `--proto` is the header's, unless a match has an option of this very name
+  if (!(owner !== undefined && headerOptions.has(option.text)) && readCore(draft, cursor, option, inverted))
+    return
   if (owner === undefined) {
     const hint = didYouMean(option.text, knownOptions(draft))
     fail(draft, option, `no match or target of this rule has an option \`${option.text}\``, hint)

@@ -1,4 +1,4 @@
-// NAT targets: xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c, xt_NETMAP is not modelled. They only decide; nat-hook.ts rewrites.
+// NAT targets: xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c; NETMAP has its own file. They only decide; nat-hook.ts rewrites.
 import { formatIp, isIpv4, parseIp } from '../../../net/address.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { masquerade, redirectToSelf } from '../../conntrack/masquerade.ts'

@@ -96,6 +96,20 @@ const trace: TargetKind = {
   read: (): TargetSpec => ({ text: '', bind: () => nothing }),
 }
 
+const auditTypes = ['accept', 'drop', 'reject'] as const
+
+const audit: TargetKind = {
+  name: 'AUDIT',
+  options: [withValue('--type')],
+  read: (given, scope, word): TargetSpec | undefined => {
+    const option = find(given, '--type')
+    const type = valueText(option)
+    if (!(auditTypes as readonly string[]).includes(type))
+      return scope.report(option?.values[0] ?? word, '`-j AUDIT` needs `--type accept`, `drop` or `reject`')
+    return { text: `--type ${type}`, bind: () => nothing }
+  },
+}
+
 function readSet(given: readonly Given[], scope: RuleScope, word: Given['word']): TargetSpec | undefined {
   const option = find(given, '--add-set') ?? find(given, '--del-set')
   const name = option?.values[0]
@@ -143,4 +157,4 @@ const set: TargetKind = {
 }
 
 /** Targets that tell or remember. */
-export const reportTargets: readonly TargetKind[] = [log, nflog, trace, set]
+export const reportTargets: readonly TargetKind[] = [log, nflog, trace, audit, set]
