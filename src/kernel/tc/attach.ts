@@ -47,7 +47,7 @@ function tcHook(dev: NetDevice, direction: TcDirection): TcHook {
 }
 
 /**
- * Attaches a program. EINVAL: not a tc program; EEXIST: the program is there already (tcx), or the handle is taken
+ * Attaches a program. EINVAL: not a tc program, or another protocol than that of its preference; EEXIST: the program is there already (tcx), or the handle is taken
  * (clsact); ENOENT: the program to stand beside is not attached; ERANGE: both `before` and `after`, or more than 64.
  */
 export function attachTc(
@@ -64,6 +64,7 @@ function attachFilter(hook: TcHook, options: FilterOptions): AdminResult {
   const lowest = hook.filters[0]?.pref
   const pref = options.pref ?? (lowest === undefined ? firstAutoPref : lowest - 1)
   const same = hook.filters.filter((other) => other.pref === pref)
+  if (same.some((other) => other.protocol !== (options.protocol ?? 'all'))) return refused('EINVAL')
   const handle = options.handle ?? 1 + Math.max(0, ...same.map((other) => other.handle))
   if (same.some((other) => other.handle === handle)) return refused('EEXIST')
   const entry: TcProgram = {

@@ -12,7 +12,41 @@ export function entriesDiffer({ world }: WorldDraft, report: Report): void {
   for (const namespace of world.namespaces) {
     twice(namespace.listens, sharePort, 'S106', report)
     twice(namespace.routes, sameRoute, 'S126', report)
-    for (const device of namespace.devices) twice(device.attachments, sameLink, 'S110', report)
+    for (const device of namespace.devices) {
+      twice(device.attachments, sameLink, 'S110', report)
+      oneProtocol(device.attachments, report)
+    }
+  }
+}
+
+interface Filter {
+  readonly pref: number
+  readonly attachment: AttachmentModel
+}
+
+/** tc_new_tfilter(): the filters of one preference are for one protocol. Without a preference they count on (boot/attach.ts). */
+function oneProtocol(attachments: readonly AttachmentModel[], report: Report): void {
+  const filters: Filter[] = []
+  let next = 1
+  for (const attachment of attachments) {
+    const { hook, protocol = 'all' } = attachment
+    if (hook !== 'tc-in' && hook !== 'tc-out') continue
+    const pref = attachment.pref ?? next
+    next = pref + 1
+    const first = filters.find(
+      (other) =>
+        other.pref === pref &&
+        other.attachment.hook === hook &&
+        (other.attachment.protocol ?? 'all') !== protocol,
+    )
+    if (first === undefined) filters.push({ pref, attachment })
+    else
+      report(
+        mistake('S110', attachment.span, `filters of preference ${pref} are for one protocol`, {
+          hint: 'give it another `pref`',
+          notes: [{ message: 'the first one is here', span: first.attachment.span }],
+        }),
+      )
   }
 }
 
