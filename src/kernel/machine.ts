@@ -64,6 +64,8 @@ export interface Machine {
   packets: number
   /** Transmissions running inside one another (softnet_data.xmit.recursion). */
   transmitDepth: number
+  /** The ICMP socket of each family is in use (ip/icmp-lock.ts). */
+  readonly icmpSending: { 4: boolean; 6: boolean }
   /** ptype_base: handlers by ethertype, installed by ip/, ip6/, arp at start. */
   readonly protocols: Map<number, ProtocolHandler>
   /** What of IP is registered once for all namespaces. A field, because a weak table would keep dead machines for a while. */
@@ -120,6 +122,7 @@ export function createMachine(options: {
         : new Recorder({ full: options.trace.full, now: () => clock.now }),
     packets: 0,
     transmitDepth: 0,
+    icmpSending: { 4: false, 6: false },
     protocols: new Map(),
     ipStack: createIpStack(),
     notifiers: [],

@@ -316,6 +316,14 @@ describe('devices and routes', () => {
       }),
     ],
     [
+      'S110',
+      'give it another `pref`',
+      file({
+        topology: 'node n { dev eth0 on lan 10.1.0.9 { <~tc-in p protocol arp~>; <|tc-in q pref 1|> } }',
+        rest: 'prog p tc { otherwise => TC_ACT_OK }\nprog q tc { otherwise => TC_ACT_OK }',
+      }),
+    ],
+    [
       'S137',
       'did you mean `native`?',
       file({

@@ -13,6 +13,7 @@ import { deliverOutcome, drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
 import { buildIcmp, countIcmp } from './icmp-build.ts'
 import { learnPathMtu, learnRedirect } from './icmp-learn.ts'
+import { sendingIcmp } from './icmp-lock.ts'
 import { echoOptions } from './options.ts'
 import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
@@ -71,7 +72,7 @@ function reply(skb: Skb, type: number): void {
   })
   countIcmp(ns, 'Out', type)
   bornFrom(skb, message, 'icmp')
-  if (ipLocalOut(ns, message) !== 0) count(ns, 'IpOutDiscards')
+  if (sendingIcmp(ns, 4, () => ipLocalOut(ns, message)) !== 0) count(ns, 'IpOutDiscards')
 }
 
 function echo(skb: Skb): void {

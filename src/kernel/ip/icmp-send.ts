@@ -11,6 +11,7 @@ import { count } from '../counters.ts'
 import type { Namespace } from '../namespace.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { buildIcmp, countIcmp } from './icmp-build.ts'
+import { icmpIsSending, sendingIcmp } from './icmp-lock.ts'
 import { echoOptions } from './options.ts'
 import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
@@ -92,6 +93,7 @@ export function icmpSend(skb: Skb, spec: IcmpErrorSpec): void {
   const { route } = skb
   if (route === undefined || !mayAnswer(skb, route, spec)) return
   const { ns } = route.device
+  if (icmpIsSending(ns, 4)) return
   const l3 = skb.networkHeader
   const tos = (readU8(skb.bytes, l3 + ipv4At.tos) & 0x1e) | internetControl
   const mark = ns.sysctls.get('net.ipv4.fwmark_reflect') !== 0 ? skb.mark : 0
@@ -119,5 +121,5 @@ export function icmpSend(skb: Skb, spec: IcmpErrorSpec): void {
   countIcmp(ns, 'Out', spec.type)
   attachFlow(message, skb)
   bornFrom(skb, message, 'icmp')
-  if (ipLocalOut(ns, message) !== 0) count(ns, 'IpOutDiscards')
+  if (sendingIcmp(ns, 4, () => ipLocalOut(ns, message)) !== 0) count(ns, 'IpOutDiscards')
 }

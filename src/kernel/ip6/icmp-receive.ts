@@ -10,6 +10,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { bornFrom } from '../birth.ts'
 import { count } from '../counters.ts'
 import { deliverOutcome, drop } from '../drop.ts'
+import { sendingIcmp } from '../ip/icmp-lock.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import { routeScope } from '../ip/route.ts'
 import type { IcmpError, TransportHandler } from '../ip/state.ts'
@@ -66,7 +67,7 @@ function echo(skb: Skb): void {
   })
   countIcmp6(ns, 'Out', icmpv6Type.echoReply)
   bornFrom(skb, reply, 'icmp')
-  ip6LocalOut(ns, reply)
+  sendingIcmp(ns, 6, () => ip6LocalOut(ns, reply))
 }
 
 /** icmpv6_notify(): hands an error to the protocol of the packet it quotes. */

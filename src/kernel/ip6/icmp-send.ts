@@ -19,6 +19,7 @@ import { bornFrom } from '../birth.ts'
 import { attachFlow } from '../conntrack/attach.ts'
 import { count } from '../counters.ts'
 import type { NetDevice } from '../device/device.ts'
+import { icmpIsSending, sendingIcmp } from '../ip/icmp-lock.ts'
 import { consumeGlobal, globalAllows, peerAllows } from '../ip/rate-limit.ts'
 import { type Flow, type Route, routeScope } from '../ip/route.ts'
 import type { Namespace } from '../namespace.ts'
@@ -121,7 +122,7 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   const { ns } = skb.dev
   const source = readIpv6(skb.bytes, skb.networkHeader + ipv6At.source)
   const asked = readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination)
-  if (!mayAnswer(skb, spec, source, asked)) return
+  if (!mayAnswer(skb, spec, source, asked) || icmpIsSending(ns, 6)) return
   const mark = ns.sysctls.get('net.ipv6.fwmark_reflect') === 0 ? 0 : skb.mark
   const question: Flow = {
     family: 6,
@@ -153,5 +154,5 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   countIcmp6(ns, 'Out', spec.type)
   attachFlow(reply, skb)
   bornFrom(skb, reply, 'icmp')
-  ip6LocalOut(ns, reply)
+  sendingIcmp(ns, 6, () => ip6LocalOut(ns, reply))
 }

@@ -101,10 +101,15 @@ export function bornAs(skb: Skb, label: string, word: string): void {
   born(skb, skb.dev.ns.machine.trace === undefined ? '' : `${label}.${word}`)
 }
 
+interface LocalOptions {
+  /** skb->ignore_df: what was built whole is cut all the same when NAT leads it over a smaller device (IPv4). */
+  readonly ignoreDontFragment?: boolean
+}
+
 /**
  * ip_local_out(), ip6_local_out(): 0 when the packet is on its way or was lost without a word, a positive NET_XMIT_*
  * when it was dropped by the device's queue, a negative errno when it was refused (-1, EPERM, by OUTPUT).
  */
-export function localOut(ns: Namespace, skb: Skb): number {
-  return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb) : ip6LocalOut(ns, skb)
+export function localOut(ns: Namespace, skb: Skb, options: LocalOptions = {}): number {
+  return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb, options) : ip6LocalOut(ns, skb)
 }

@@ -34,6 +34,12 @@ export const errnoNumber = {
 
 export type Errno = keyof typeof errnoNumber
 
+/** The name of a negative status; EPERM for one that no call answers with. */
+export function errnoOf(status: number): Errno {
+  for (const [name, number] of Object.entries(errnoNumber)) if (number === -status) return name as Errno
+  return 'EPERM'
+}
+
 /** What a call answers: a value, or why not. */
 export type Result<T> = { readonly ok: T } | { readonly errno: Errno }
 

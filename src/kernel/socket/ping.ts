@@ -16,7 +16,7 @@ import { delivered, dropped, sourceOf } from './arrival.ts'
 import { anyAddress, type BaseSocket, createBase, extend, familyOf, takeError, wake } from './base.ts'
 import { mayReceive } from './cgroup-skb.ts'
 import { buildPacket, localOut, routeFor } from './departure.ts'
-import type { Result } from './errno.ts'
+import { errnoOf, type Result } from './errno.ts'
 import { queueIcmpError } from './icmp-quote.ts'
 import { insertSocket, removeSocket } from './lookup.ts'
 import { hopsFor, reachable } from './names.ts'
@@ -79,7 +79,7 @@ function echoMessage(family: 4 | 6, request: EchoRequest): Uint8Array {
 function afterSend({ ns, family, options }: PingSocket, status: number): Result<true> {
   if (status === 0 || status === notCongested) return { ok: true }
   count(ns, family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
-  if (status < 0) return { errno: 'EPERM' }
+  if (status < 0) return { errno: errnoOf(status) }
   return options.recvErr ? { errno: 'ENOBUFS' } : { ok: true }
 }
 
@@ -132,7 +132,7 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   if (family === 6) countIcmp6(ns, 'Out', icmpv6Type.echoRequest)
   else countIcmp(ns, 'Out', icmpType.echoRequest)
   born(skb, request.name ?? `${request.label}.echo`)
-  return afterSend(socket, localOut(ns, skb))
+  return afterSend(socket, localOut(ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }))
 }
 
 /**

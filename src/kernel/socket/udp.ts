@@ -19,7 +19,7 @@ import {
   takeError,
 } from './base.ts'
 import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
-import { type Errno, failed, type Result } from './errno.ts'
+import { type Errno, errnoOf, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
 import { familyProblem, hopsFor, needsDevice, reachable, unmapped } from './names.ts'
@@ -205,7 +205,7 @@ function afterSend(socket: UdpSocket, status: number, family: 4 | 6): Errno | un
     return undefined
   }
   count(ns, `Ip${six}OutDiscards`)
-  if (status < 0) return 'EPERM'
+  if (status < 0) return errnoOf(status)
   if (socket.options.recvErr) return 'ENOBUFS'
   count(ns, `Udp${six}SndbufErrors`)
   return undefined
@@ -277,7 +277,11 @@ export function udpSend(
   socket.sent += 1
   if (options.name === undefined) bornAs(skb, socket.label, `data${socket.sent}`)
   else born(skb, options.name)
-  const problem = afterSend(socket, localOut(socket.ns, skb), route.family)
+  const problem = afterSend(
+    socket,
+    localOut(socket.ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }),
+    route.family,
+  )
   return problem === undefined ? { ok: data.length } : { errno: problem }
 }
 
