@@ -193,11 +193,26 @@ function snatIcmp(
   }
 }
 
+/** __snat_v6_nat() returns code and extended error in one word, where a negative code fills the upper half: -1. */
+const extendedErrorOfIpv6 = -1
+
 /**
  * snat_v4_nat(), snat_v6_nat(): translates the source of a packet. `tuple` has its addresses, protocol and the direction OUT.
  * 0, NAT_PUNT_TO_STACK or a drop reason.
  */
 export function snatNat(
+  ctx: Ctx,
+  tuple: Tuple,
+  place: PacketPlace,
+  target: NatTarget,
+  trace: TraceContext,
+): number {
+  const result = translateSource(ctx, tuple, place, target, trace)
+  if (tuple.family.version === 6 && result < 0) ctx.extErr = extendedErrorOfIpv6
+  return result
+}
+
+function translateSource(
   ctx: Ctx,
   tuple: Tuple,
   place: PacketPlace,
