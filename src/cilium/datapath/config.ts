@@ -125,6 +125,12 @@ export interface NodeValues {
   readonly NODEPORT_PORT_MAX_NAT: number
   readonly SNAT_COLLISION_RETRIES: number
   readonly DSR_ENCAP_MODE: (typeof dsrEncapMode)[keyof typeof dsrEncapMode]
+  /** Devices of DSR over IPIP. */
+  readonly ENCAP4_IFINDEX: number
+  readonly ENCAP6_IFINDEX: number
+  /** Outer sources of DSR over IPIP in XDP; undefined: the address of the direct routing device. */
+  readonly IPV4_RSS_PREFIX: Cidr | undefined
+  readonly IPV6_RSS_PREFIX: Cidr | undefined
   /** Seconds. */
   readonly CT_CONNECTION_LIFETIME_TCP: number
   readonly CT_CONNECTION_LIFETIME_NONTCP: number
@@ -195,6 +201,10 @@ export const defaultValues: NodeValues = {
   NODEPORT_PORT_MAX_NAT: 65535,
   SNAT_COLLISION_RETRIES: 32,
   DSR_ENCAP_MODE: dsrEncapMode.NONE,
+  ENCAP4_IFINDEX: 0,
+  ENCAP6_IFINDEX: 0,
+  IPV4_RSS_PREFIX: undefined,
+  IPV6_RSS_PREFIX: undefined,
   CT_CONNECTION_LIFETIME_TCP: 8000,
   CT_CONNECTION_LIFETIME_NONTCP: 60,
   CT_SERVICE_LIFETIME_TCP: 8000,

@@ -31,7 +31,7 @@ export const dsrOption4 = { type: 0x9a, length: 8 } as const
 /** DSR_IPV6_OPT_TYPE in a destination options header of 24 bytes. */
 export const dsrOption6 = { type: 0x1b, length: 20, headerBytes: 24 } as const
 /** struct geneve_dsr_opt4, geneve_dsr_opt6 */
-const geneve = { class: 0x014b, type: 0x81, bytes4: 12, bytes6: 24 } as const
+export const dsrGeneve = { class: 0x014b, type: 0x81, bytes4: 12, bytes6: 24 } as const
 const wordsWithOption = 7
 const maxHeaders = 4
 
@@ -98,9 +98,9 @@ function readOption6(ctx: Ctx, family: Family, l3Offset: number): DsrInfo | numb
 /** The option that came with the tunnel header. */
 function readGeneveOption(ctx: Ctx, family: Family): DsrInfo | undefined {
   const four = family.version === 4
-  const option = new Uint8Array(four ? geneve.bytes4 : geneve.bytes6)
+  const option = new Uint8Array(four ? dsrGeneve.bytes4 : dsrGeneve.bytes6)
   if (ctx.tunnelOptions(option) <= 0) return undefined
-  if (readU16(option, 0) !== geneve.class || option[2] !== geneve.type) return undefined
+  if (readU16(option, 0) !== dsrGeneve.class || option[2] !== dsrGeneve.type) return undefined
   return { address: option.slice(4, 4 + family.addressBytes), port: readU16(option, 4 + family.addressBytes) }
 }
 

@@ -4,7 +4,7 @@ import { tunnelKeyAt } from '../../bpf/context/structs.ts'
 import { tunnelFlag } from '../../bpf/helpers/tunnel.ts'
 import { readU32 } from '../../net/bytes.ts'
 import type { Ctx } from './ctx.ts'
-import { drop, where } from './drop-reason.ts'
+import { drop, type Where, where } from './drop-reason.ts'
 import { identity, tunnelIdOf } from './identity.ts'
 import type { RemoteEndpoint } from './ipcache.ts'
 import { sendTrace, type TraceContext } from './notify.ts'
@@ -12,25 +12,51 @@ import { tracePoint } from './trace-point.ts'
 
 const encapsulated4 = where('encap.h', 36)
 const encapsulated6 = where('encap.h', 61)
+const withOptions4 = where('encap.h', 165)
+const withOptions6 = where('encap.h', 192)
 
 /** struct bpf_tunnel_key up to local_ipv4: TUNNEL_KEY_WITHOUT_SRC_IP. */
 const keyBytes = 28
 const IPDEFTTL = 64
 const { BPF_F_ZERO_CSUM_TX, BPF_F_TUNINFO_IPV6 } = tunnelFlag
 
-/** ctx_set_encap_info4(), ctx_set_encap_info6(): CTX_ACT_REDIRECT or DROP_WRITE_ERROR. `tunnelId` is a VNI. */
-function setEncapInfo(ctx: Ctx, remote: RemoteEndpoint, tunnelId: number): number {
+/** Where the trace of an encapsulation stands in the source. */
+export function encapPlace(ipv6Underlay: boolean, hasOptions: boolean): Where {
+  if (hasOptions) return ipv6Underlay ? withOptions6 : withOptions4
+  return ipv6Underlay ? encapsulated6 : encapsulated4
+}
+
+/** Tells a tunnel device the far end, 4 or 16 bytes. Below 0: it could not. `tunnelId` is a VNI. */
+function setTunnelKey(ctx: Ctx, remote: Uint8Array, tunnelId: number, flags: number): number {
   const key = new Uint8Array(keyBytes)
   writeLe32(key, tunnelKeyAt.tunnel_id, tunnelId)
   key[tunnelKeyAt.tunnel_ttl] = IPDEFTTL
-  const { tunnelEndpoint } = remote
-  if (remote.ipv6TunnelEndpoint) {
-    key.set(tunnelEndpoint, tunnelKeyAt.remote)
-    return ctx.setTunnelKey(key, BPF_F_TUNINFO_IPV6) < 0 ? drop.WRITE_ERROR : ctx.act.REDIRECT
-  }
   // the helper wants IPv4 addresses in host order
-  writeLe32(key, tunnelKeyAt.remote, readU32(tunnelEndpoint, 0))
-  return ctx.setTunnelKey(key, BPF_F_ZERO_CSUM_TX) < 0 ? drop.WRITE_ERROR : ctx.act.REDIRECT
+  if (remote.length === 4) writeLe32(key, tunnelKeyAt.remote, readU32(remote, 0))
+  else key.set(remote, tunnelKeyAt.remote)
+  return ctx.setTunnelKey(key, flags)
+}
+
+/** dsr_set_ipip4_dev(), dsr_set_ipip6_dev(): the far end of an IPIP device. Below 0: it could not. */
+export function setIpipTunnel(ctx: Ctx, remote: Uint8Array): number {
+  const six = remote.length === 4 ? 0 : BPF_F_TUNINFO_IPV6
+  return setTunnelKey(ctx, remote, tunnelIdOf(ctx.node, 0), BPF_F_ZERO_CSUM_TX | six)
+}
+
+/** ctx_set_encap_info4(), ctx_set_encap_info6(): CTX_ACT_REDIRECT or DROP_WRITE_ERROR. */
+function setEncapInfo(
+  ctx: Ctx,
+  remote: RemoteEndpoint,
+  tunnelId: number,
+  options: Uint8Array | undefined,
+): number {
+  const { ipv6TunnelEndpoint, tunnelEndpoint } = remote
+  const set = ipv6TunnelEndpoint
+    ? setTunnelKey(ctx, tunnelEndpoint, tunnelId, BPF_F_TUNINFO_IPV6)
+    : setTunnelKey(ctx, tunnelEndpoint.subarray(0, 4), tunnelId, BPF_F_ZERO_CSUM_TX)
+  if (set < 0) return drop.WRITE_ERROR
+  if (options !== undefined && ctx.setTunnelOptions(options) < 0) return drop.WRITE_ERROR
+  return ctx.act.REDIRECT
 }
 
 /** What an encapsulation is told. */
@@ -43,6 +69,8 @@ export interface Encapsulation {
   readonly etherType: number
   /** The VNI for a foreign tunnel endpoint (VTEP); else the source's identity is sent. */
   readonly vni?: number
+  /** Geneve options. */
+  readonly options?: Uint8Array | undefined
 }
 
 /**
@@ -63,10 +91,10 @@ export function encapAndRedirect(ctx: Ctx, encapsulation: Encapsulation): number
     monitor: trace.monitor,
     etherType,
   }
-  sendTrace(ctx, event, remote.ipv6TunnelEndpoint ? encapsulated6 : encapsulated4)
-  const { vni = 0 } = encapsulation
+  const { vni = 0, options } = encapsulation
+  sendTrace(ctx, event, encapPlace(remote.ipv6TunnelEndpoint, options !== undefined))
   const foreign = ENABLE_VTEP && vni !== 0 && !remote.ipv6TunnelEndpoint
-  const result = setEncapInfo(ctx, remote, tunnelIdOf(ctx.node, foreign ? vni : source))
+  const result = setEncapInfo(ctx, remote, tunnelIdOf(ctx.node, foreign ? vni : source), options)
   return result === ctx.act.REDIRECT ? ctx.redirect(ENCAP_IFINDEX, 0) : result
 }
 

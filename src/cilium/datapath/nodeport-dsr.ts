@@ -1,20 +1,23 @@
 // Direct server return on the node that chose the backend: the packet is told which service it was sent to, and goes to the
 // backend's node with the client as its source. lib/nodeport.h tail_nodeport_ipv4_dsr(), dsr_set_opt4(), dsr_set_ext6().
 //
-// The information travels in an IP option (IPv4) or an extension header (IPv6). The modes IPIP and Geneve, and the ICMP
-// errors for packets that grow too large (ENABLE_DSR_ICMP_ERRORS), are not modelled.
+// The information travels in an IP option (IPv4) or an extension header (IPv6), in a Geneve option, or, with IPIP, in the
+// packet itself, which stays as it was.
 import { swap16, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import { readU16, writeU16 } from '../../net/bytes.ts'
 import { dsrEncapMode } from './config.ts'
-import { tcpFlag } from './ct-update.ts'
 import { type Ctx, cb, isError } from './ctx.ts'
 import { drop, type Where, where } from './drop-reason.ts'
+import { encapGeneve } from './dsr-geneve.ts'
 import { dsrOption4, dsrOption6 } from './dsr-ingress.ts'
-import { type Address, type Family, ipv4, ipv6, protocolNumber } from './family.ts'
+import { encapIpip } from './dsr-ipip.ts'
+import { saysService } from './dsr-syn.ts'
+import { replyTooBig, type TooBig, tooBig } from './dsr-too-big.ts'
+import { type Address, type Family, ipv4, ipv6 } from './family.ts'
 import { fibOk, fibParams, fibRedirect, fibRedirectPacket } from './fib.ts'
 import { ethernetLength, hasHeader, nextHeader, walkHeaders } from './headers.ts'
 import { identity } from './identity.ts'
-import { tcpFlagsAt, updateIpv4Checksum } from './l4.ts'
+import { updateIpv4Checksum } from './l4.ts'
 import { metricDirection } from './metrics.ts'
 import { sendDrop } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
@@ -26,24 +29,20 @@ const BPF_ADJ_ROOM_NET = 0
 const BPF_F_ADJ_ROOM_FIXED_GSO = 1
 const maxHeaderBytes = 60
 
-/** Whether a packet has to say the service: of TCP only the SYN. A drop reason where its flags cannot be read. */
-function needsOption(ctx: Ctx, protocol: number, l4Offset: number): boolean | number {
-  if (protocol !== protocolNumber.TCP) return true
-  const flags = ctx.load(l4Offset + tcpFlagsAt, 1)?.[0]
-  if (flags === undefined) return drop.CT_INVALID_HDR
-  return (flags & tcpFlag.SYN) !== 0
-}
-
-/** dsr_set_opt4(): 0 or a drop reason. `port` and the address stand in the byte order of the machine. */
-function setOption4(ctx: Ctx, address: Address, port: number): number {
+/**
+ * dsr_set_opt4(): 0, a drop reason, or a packet too large. `port` and the address stand in the byte order of the machine.
+ */
+function setOption4(ctx: Ctx, address: Address, port: number): number | TooBig {
   const { packet } = ctx
   const l3Offset = ethernetLength(ctx)
   const headerBytes = (packet.u8(l3Offset) & 0xf) * 4
-  const needed = needsOption(ctx, packet.u8(l3Offset + ipv4.protocolAt), l3Offset + headerBytes)
+  const needed = saysService(ctx, packet.u8(l3Offset + ipv4.protocolAt), l3Offset + headerBytes)
   if (typeof needed === 'number') return needed
   if (!needed) return 0
   const { length, type } = dsrOption4
   if (headerBytes + length > maxHeaderBytes) return drop.CT_INVALID_HDR
+  const large = tooBig(ctx, packet.u16(l3Offset + 2) + length, length)
+  if (large !== undefined) return large
   const before = packet.copy(l3Offset, 4)
   const after = before.slice()
   after[0] = (after[0] as number) + length / 4
@@ -60,16 +59,18 @@ function setOption4(ctx: Ctx, address: Address, port: number): number {
   return updateIpv4Checksum(ctx, l3Offset, sum) < 0 ? drop.CSUM_L3 : 0
 }
 
-/** dsr_set_ext6(): 0 or a drop reason. */
-function setExtension6(ctx: Ctx, address: Address, port: number): number {
+/** dsr_set_ext6(): 0, a drop reason, or a packet too large. */
+function setExtension6(ctx: Ctx, address: Address, port: number): number | TooBig {
   const { packet } = ctx
   const l3Offset = ethernetLength(ctx)
   const walk = walkHeaders(ctx, ipv6, l3Offset)
   if (typeof walk === 'number') return walk
-  const needed = needsOption(ctx, walk.nexthdr, l3Offset + walk.length)
+  const needed = saysService(ctx, walk.nexthdr, l3Offset + walk.length)
   if (typeof needed === 'number') return needed
   if (!needed) return 0
   const { headerBytes, type, length } = dsrOption6
+  const large = tooBig(ctx, packet.u16(l3Offset + 4) + ipv6.headerBytes + headerBytes, headerBytes)
+  if (large !== undefined) return large
   const option = new Uint8Array(headerBytes)
   option[0] = packet.u8(l3Offset + ipv6.protocolAt)
   option[1] = headerBytes / 8 - 1
@@ -92,31 +93,46 @@ function storedAddress(ctx: Ctx, family: Family): Address {
   return address
 }
 
-/** A code or a drop reason. */
-function directReturn(ctx: Ctx, family: Family): number {
+/** Tells the packet the service that slot DSR was called for. */
+function tell(ctx: Ctx, family: Family, address: Address, port: number): number | TooBig {
+  const { DSR_ENCAP_MODE } = ctx.node
+  if (DSR_ENCAP_MODE === dsrEncapMode.IPIP) return encapIpip(ctx, family, address, ctx.meta(cb.PORT))
+  if (DSR_ENCAP_MODE === dsrEncapMode.NONE) {
+    return family.version === 4 ? setOption4(ctx, address, port) : setExtension6(ctx, address, port)
+  }
+  const l3Offset = family.version === 4 ? ctx.meta(cb.DSR_L3_OFF) : ethernetLength(ctx)
+  return encapGeneve(ctx, family, l3Offset, { address, port })
+}
+
+/** The way of a packet that says where it was sent to. A code or a drop reason. */
+function route(ctx: Ctx, family: Family): number {
   const l3Offset = ethernetLength(ctx)
   if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
-  if (ctx.node.DSR_ENCAP_MODE !== dsrEncapMode.NONE) return drop.DSR_ENCAP_UNSUPP_PROTO
-  const address = storedAddress(ctx, family)
-  const port = swap16(ctx.meta(cb.PORT) & 0xffff)
-  const four = family.version === 4
-  const told = four ? setOption4(ctx, address, port) : setExtension6(ctx, address, port)
-  if (isError(ctx, told)) return told
-  if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
-  if (four) return fibRedirectPacket(ctx, family, l3Offset, { needsL2Check: true, useMap: false }).result
-  // IPv6 takes no hop here
+  if (family.version === 4) {
+    return fibRedirectPacket(ctx, family, l3Offset, { needsL2Check: true, useMap: false }).result
+  }
+  // IPv6 takes no hop here, nor does its tunnel
+  const outer = ctx.node.DSR_ENCAP_MODE === dsrEncapMode.GENEVE ? ipv4 : ipv6
   const { packet } = ctx
-  const source = packet.copy(l3Offset + family.sourceAt, family.addressBytes)
-  const destination = packet.copy(l3Offset + family.destinationAt, family.addressBytes)
-  return fibRedirect(ctx, fibParams(ctx, family, source, destination), false)
+  const source = packet.copy(l3Offset + outer.sourceAt, outer.addressBytes)
+  const destination = packet.copy(l3Offset + outer.destinationAt, outer.addressBytes)
+  return fibRedirect(ctx, fibParams(ctx, outer, source, destination), false)
 }
 
 /** tail_nodeport_ipv4_dsr(), tail_nodeport_ipv6_dsr() */
 function tailDsr(ctx: Ctx, family: Family): number {
-  const result = directReturn(ctx, family)
-  if (fibOk(ctx, result)) return result
   const event = { source: identity.UNKNOWN_ID, direction: metricDirection.EGRESS }
-  return sendDrop(ctx, result, event, dsrDrop[family.version])
+  const failed = (reason: number) => sendDrop(ctx, reason, event, dsrDrop[family.version])
+  if (!hasHeader(ctx, family, ethernetLength(ctx))) return failed(drop.INVALID)
+  const address = storedAddress(ctx, family)
+  const port = swap16(ctx.meta(cb.PORT) & 0xffff)
+  const told = tell(ctx, family, address, port)
+  if (typeof told === 'object') return replyTooBig(ctx, family, { address, port }, told.overhead)
+  if (isError(ctx, told)) return failed(told)
+  // in tc a tunnel device does the rest
+  if (told === ctx.act.REDIRECT && !ctx.isXdp) return told
+  const result = route(ctx, family)
+  return fibOk(ctx, result) ? result : failed(result)
 }
 
 /** Slot DSR of one family. */

@@ -6,8 +6,8 @@ import { foldSum } from '../../net/checksum.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { tunnelProtocol } from './config.ts'
 import type { Ctx } from './ctx.ts'
-import { drop, where } from './drop-reason.ts'
-import { encapAndRedirect } from './encap.ts'
+import { drop } from './drop-reason.ts'
+import { encapAndRedirect, encapPlace } from './encap.ts'
 import { type Address, ipv4 } from './family.ts'
 import { addL2Header, isL3Device } from './fib.ts'
 import { identity, tunnelIdOf } from './identity.ts'
@@ -16,9 +16,6 @@ import { ipv4ChecksumAt } from './l4.ts'
 import { sendTrace, type TraceContext } from './notify.ts'
 import { tracePoint } from './trace-point.ts'
 import { hashFromTuple } from './tuple-hash.ts'
-
-const encapsulated4 = where('encap.h', 36)
-const encapsulated6 = where('encap.h', 61)
 
 const ethernetBytes = 14
 const udpBytes = 8
@@ -34,6 +31,8 @@ export interface TunnelEncap {
   /** The identity that the tunnel carries. */
   readonly source: number
   readonly trace: TraceContext
+  /** Geneve options. */
+  readonly options?: Uint8Array
 }
 
 /** The outer source address in XDP; in tc the kernel chooses. */
@@ -50,18 +49,21 @@ export function tunnelSourcePort(ctx: Ctx, tuple: Tuple): number {
 /** An outer IPv4, UDP and VXLAN or Geneve header in front of the packet. CTX_ACT_REDIRECT or a drop reason. */
 function writeOuterHeaders(ctx: Ctx, tuple: Tuple, encap: TunnelEncap, sourceId: number): number {
   const inner = ctx.length
+  const { options = new Uint8Array(0), remote } = encap
   const port = tunnelSourcePort(ctx, tuple)
-  if (ctx.adjustRoom(outerBytes, 0, 0) !== 0) return drop.INVALID
-  const bytes = new Uint8Array(outerBytes)
+  const size = outerBytes + options.length
+  if (ctx.adjustRoom(size, 0, 0) !== 0) return drop.INVALID
+  if (options.length > 0 && ctx.node.TUNNEL_PROTOCOL !== tunnelProtocol.geneve) return drop.INVALID
+  const bytes = new Uint8Array(size)
   writeU16(bytes, ethernetBytes - 2, ipv4.etherType)
   const ip = bytes.subarray(ethernetBytes)
-  const udpLength = udpBytes + tunnelBytes + inner
+  const udpLength = size - ethernetBytes - ipv4.headerBytes + inner
   ip[0] = 0x45
   writeU16(ip, 2, ipv4.headerBytes + udpLength)
   ip[ipv4.ttlAt] = ttl
   ip[ipv4.protocolAt] = 17
   ip.set(sourceOfTunnel(ctx), ipv4.sourceAt)
-  ip.set(encap.remote.tunnelEndpoint.subarray(0, 4), ipv4.destinationAt)
+  ip.set(remote.tunnelEndpoint.subarray(0, 4), ipv4.destinationAt)
   let sum = 0
   for (let at = 0; at < ipv4.headerBytes; at += 2) sum += ((ip[at] as number) << 8) | (ip[at + 1] as number)
   writeU16(ip, ipv4ChecksumAt, ~foldSum(sum) & 0xffff)
@@ -69,13 +71,16 @@ function writeOuterHeaders(ctx: Ctx, tuple: Tuple, encap: TunnelEncap, sourceId:
   writeLe16(udp, 0, port)
   writeU16(udp, 2, ctx.node.TUNNEL_PORT)
   writeU16(udp, 4, udpLength)
-  writeTunnelHeader(ctx, udp.subarray(udpBytes), sourceId)
+  writeTunnelHeader(ctx, udp.subarray(udpBytes), sourceId, options)
   return ctx.store(0, bytes) < 0 ? drop.INVALID : ctx.act.REDIRECT
 }
 
-function writeTunnelHeader(ctx: Ctx, header: Uint8Array, sourceId: number): void {
-  if (ctx.node.TUNNEL_PROTOCOL === tunnelProtocol.geneve) writeU16(header, 2, transparentEthernet)
-  else writeU32(header, 0, vxlanHasVni)
+function writeTunnelHeader(ctx: Ctx, header: Uint8Array, sourceId: number, options: Uint8Array): void {
+  if (ctx.node.TUNNEL_PROTOCOL === tunnelProtocol.geneve) {
+    header[0] = options.length / 4
+    writeU16(header, 2, transparentEthernet)
+    header.set(options, tunnelBytes)
+  } else writeU32(header, 0, vxlanHasVni)
   writeU32(header, 4, (tunnelIdOf(ctx.node, sourceId) << 8) >>> 0)
 }
 
@@ -84,14 +89,14 @@ function writeTunnelHeader(ctx: Ctx, header: Uint8Array, sourceId: number): void
  * Ethernet addresses, and is still to be sent. CTX_ACT_REDIRECT or a drop reason. `tuple` gives the outer source port.
  */
 export function addTunnelEncap(ctx: Ctx, tuple: Tuple, encap: TunnelEncap): number {
-  const { remote, source, trace } = encap
+  const { remote, source, trace, options } = encap
   const etherType = tuple.family.etherType
   if (isL3Device(ctx)) {
     const added = addL2Header(ctx)
     if (added !== 0) return added
   }
   const destination = remote.secIdentity
-  if (!ctx.isXdp) return encapAndRedirect(ctx, { remote, source, destination, trace, etherType })
+  if (!ctx.isXdp) return encapAndRedirect(ctx, { remote, source, destination, trace, etherType, options })
   const sourceId = source === identity.HOST_ID ? identity.LOCAL_NODE_ID : source
   const event = {
     point: tracePoint.TO_OVERLAY,
@@ -103,7 +108,7 @@ export function addTunnelEncap(ctx: Ctx, tuple: Tuple, encap: TunnelEncap): numb
     monitor: trace.monitor,
     etherType,
   }
-  sendTrace(ctx, event, remote.ipv6TunnelEndpoint ? encapsulated6 : encapsulated4)
+  sendTrace(ctx, event, encapPlace(remote.ipv6TunnelEndpoint, options !== undefined))
   // an IPv6 underlay and XDP exclude each other
   return remote.ipv6TunnelEndpoint ? 0 : writeOuterHeaders(ctx, tuple, encap, sourceId)
 }

@@ -1,10 +1,11 @@
 // bpf_xdp: prefilter and services before the kernel has made an skb. bpf_xdp.c
 import { writeLe32 } from '../../bpf/context/byte-order.ts'
-import type { Defines } from '../datapath/config.ts'
+import { readU16 } from '../../net/bytes.ts'
+import { type Defines, dsrEncapMode } from '../datapath/config.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop, type Where, where } from '../datapath/drop-reason.ts'
-import { validEtherType } from '../datapath/ethernet.ts'
-import { enabledFamily, type Family } from '../datapath/family.ts'
+import { ethernetBytes, validEtherType } from '../datapath/ethernet.ts'
+import { enabledFamily, type Family, ipv4, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { identity } from '../datapath/identity.ts'
 import { metricDirection } from '../datapath/metrics.ts'
@@ -26,6 +27,8 @@ const places: Readonly<Record<4 | 6, Places>> = {
   6: { tail: where('bpf_xdp.c', 274), entry: where('bpf_xdp.c', 283) },
 }
 
+const transparentEthernet = 0x6558
+
 const fromNetdev = { 4: call.IPV4_FROM_NETDEV, 6: call.IPV6_FROM_NETDEV } as const
 
 /** bpf_xdp_exit(): what passes takes its flags along. */
@@ -40,16 +43,37 @@ function dropped(ctx: Ctx, reason: number, place: Where): number {
 }
 
 /**
- * tail_lb_ipv4(), tail_lb_ipv6(). Geneve packets for another backend, which DSR in Geneve mode re-encapsulates here, are not
- * looked into: tc handles them.
+ * Where DSR goes over Geneve, a Geneve packet without options and checksum is looked into: the offset of the IPv4 header inside
+ * of it, or that of the packet's own. A drop reason for one that is cut off.
  */
+function serviceHeader(ctx: Ctx): number {
+  const { node, packet } = ctx
+  const l3Offset = ethernetLength(ctx)
+  if (!node.ENABLE_DSR || node.ENABLE_DSR_BYUSER || node.DSR_ENCAP_MODE !== dsrEncapMode.GENEVE)
+    return l3Offset
+  if (packet.u8(l3Offset + ipv4.protocolAt) !== protocolNumber.UDP) return l3Offset
+  if ((packet.u8(l3Offset) & 0xf) * 4 !== ipv4.headerBytes) return l3Offset
+  const udp = ctx.load(l3Offset + ipv4.headerBytes, 8)
+  if (udp === undefined) return drop.INVALID
+  if (readU16(udp, 2) !== node.TUNNEL_PORT || readU16(udp, 6) !== 0) return l3Offset
+  const geneveAt = l3Offset + ipv4.headerBytes + 8
+  const geneve = ctx.load(geneveAt, 8)
+  if (geneve === undefined) return drop.INVALID
+  if (readU16(geneve, 2) !== transparentEthernet || ((geneve[0] as number) & 0x3f) !== 0) return l3Offset
+  if (validEtherType(ctx, geneveAt + 8) !== ipv4.etherType) return l3Offset
+  const inner = geneveAt + 8 + ethernetBytes
+  return packet.has(0, inner + ipv4.headerBytes) ? inner : drop.INVALID
+}
+
+function lookForService(ctx: Ctx, family: Family): number {
+  if (!hasHeader(ctx, family, ethernetLength(ctx))) return drop.INVALID
+  const l3Offset = family.version === 4 ? serviceHeader(ctx) : ethernetLength(ctx)
+  return l3Offset < 0 ? l3Offset : nodeportLb(ctx, family, identity.UNKNOWN_ID, l3Offset).result
+}
+
+/** tail_lb_ipv4(), tail_lb_ipv6() */
 function tailLb(ctx: Ctx, family: Family): number {
-  let result: number = ctx.act.OK
-  if (!skipNodeport(ctx)) {
-    result = hasHeader(ctx, family, ethernetLength(ctx))
-      ? nodeportLb(ctx, family, identity.UNKNOWN_ID).result
-      : drop.INVALID
-  }
+  const result = skipNodeport(ctx) ? ctx.act.OK : lookForService(ctx, family)
   return isError(ctx, result) ? dropped(ctx, result, places[family.version].tail) : exit(ctx, result)
 }
 
