@@ -36,9 +36,19 @@ const cardSteps = {
  * lo runs from the backlog (facts: linux 11). Frames may be injected here: this is where the wire ends.
  */
 export function receive(dev: NetDevice, skb: Skb): void {
+  if (!throughDriver(dev, skb)) return
+  netifReceive(skb)
+  const { trace } = dev.ns.machine
+  if (dev.kind === 'phys' && trace?.full) {
+    trace.aside(skb, { node: dev.ns.name, device: dev.name, stage: 'napi' }, cardSteps.complete)
+  }
+}
+
+/** What the driver does with a frame: native XDP, and the sk_buff. False when the frame went no further. */
+export function throughDriver(dev: NetDevice, skb: Skb): boolean {
   if (!dev.up) {
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_DEV_READY' })
-    return
+    return false
   }
   ethTypeTrans(skb, dev)
   const card = dev.kind === 'phys'
@@ -51,15 +61,12 @@ export function receive(dev: NetDevice, skb: Skb): void {
     noteFull(dev, skb, 'napi', cardSteps.poll)
   }
   if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
-    if (hopLimitReached(skb, dev, 'xdp')) return
-    if (runXdp(dev, dev.xdp, skb) === 'gone') return
+    if (hopLimitReached(skb, dev, 'xdp')) return false
+    if (runXdp(dev, dev.xdp, skb) === 'gone') return false
     ethTypeTrans(skb, dev)
   }
   if (card) noteFull(dev, skb, 'alloc', cardSteps.build)
-  netifReceive(skb)
-  if (card && trace?.full) {
-    trace.aside(skb, { node: dev.ns.name, device: dev.name, stage: 'napi' }, cardSteps.complete)
-  }
+  return true
 }
 
 /** __netif_receive_skb_core(): `skb.dev` and the Ethernet fields are set, `data` stands at the MAC header. */

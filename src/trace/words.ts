@@ -53,6 +53,11 @@ const stages: Readonly<Record<string, WordPage>> = {
     text: 'A send of several segments passes netfilter, tc egress and the queue as one packet; a device without TSO gets it in segments (validate_xmit_skb). `SEGMENT 3 x 1448` says how many, and how long their payloads are; the others are packets of their own.',
     example: '  eth0 gso              kernel              SEGMENT 3 x 1448',
   },
+  gro: {
+    title: 'segments were merged on receive',
+    text: 'Segments of one TCP flow that arrived in one poll are one packet from here on (dev_gro_receive). The first goes on as `MERGED 4 x 1448`; the others end here with `MERGE f1.data1`, which names it.',
+    example: '  eth0 gro              kernel              MERGED 4 x 1448',
+  },
   tx: {
     title: 'the frame left by the driver',
     text: "After tc egress and the taps (dev_hard_start_xmit). What arrives on the other side of the wire is that side's `rx`.",

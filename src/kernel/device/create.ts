@@ -59,11 +59,13 @@ export function createDevice(ns: Namespace, options: KindOptions): NetDevice {
     tcIngress: undefined,
     tcEgress: undefined,
     qdisc: undefined,
+    pollQueue: undefined,
     taps: [],
     vlans: undefined,
     macvlans: undefined,
     private: options.private,
-    offloads: { tso: false, gro: false },
+    // tunnels merge what they have opened unless told otherwise (gro_cells)
+    offloads: { tso: false, gro: options.tunnel ?? false },
   }
   ns.nextIfindex += 1
   ns.devices.set(dev.ifindex, dev)

@@ -1,5 +1,6 @@
 // struct net_device: what every kind of device has. The kinds live beside this file, one file each.
 import type { Namespace } from '../namespace.ts'
+import type { PollQueue } from '../napi.ts'
 import type { Skb } from '../skb.ts'
 import type { TcHook } from '../tc/hook.ts'
 import type { RootQdisc } from '../tc/qdisc.ts'
@@ -111,6 +112,8 @@ export interface NetDevice {
   tcEgress: TcHook | undefined
   /** The root queueing discipline that keeps packets (`tc qdisc`); undefined: they are sent at once. */
   qdisc: RootQdisc | undefined
+  /** Packets that wait for the next poll; only with GRO. */
+  pollQueue: PollQueue | undefined
   readonly taps: Tap[]
   /** vlan devices on top of this one, by VLAN id. */
   vlans: Map<number, NetDevice> | undefined

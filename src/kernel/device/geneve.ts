@@ -1,6 +1,7 @@
 // Geneve (drivers/net/geneve.c): like VXLAN, but with options behind the header and one remote instead of a forwarding
 // database. RFC 8926. [D]: the kernel of the facts has no Geneve device; the order of hooks is VXLAN's (facts: linux 7.2).
 // Not modelled: the IP payload of `inner_proto_inherit`, GSO hints.
+
 import { type IpAddress, isIpv4, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU16, readU24, writeU8, writeU16, writeU24 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
@@ -12,19 +13,12 @@ import { countReceived } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
+import { arriveFromTunnel } from '../napi.ts'
 import type { Skb } from '../skb.ts'
 import type { UdpEncapsulation } from '../socket/udp-socket.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
-import {
-  defaultTtl,
-  pushBytes,
-  pushOuterIp,
-  receiveInner,
-  refuseOuter,
-  routeOuter,
-  sendOuter,
-} from './tunnel.ts'
+import { defaultTtl, pushBytes, pushOuterIp, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
 import { ecnDecap, ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
 import { keyAddress, keyFlag } from './tunnel-key.ts'
 import { noteDecap, pullOuter, readOuter, receivedKey } from './tunnel-outer.ts'
@@ -215,7 +209,7 @@ function receive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number })
   noteDecap(dev, skb)
   if (!ecnDecap(skb, outer.tos)) return lose(skb)
   countReceived(dev, at.end - skb.networkHeader)
-  receiveInner(dev, skb)
+  arriveFromTunnel(dev, skb)
 }
 
 /** geneve_udp_encap_err_lookup(): whether a device of this namespace sends to the quoted destination with the quoted VNI. */

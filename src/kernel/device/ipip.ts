@@ -1,6 +1,7 @@
 // ipip, sit and ip6tnl: an IP packet in an IP packet, without Ethernet and without ports. net/ipv4/ipip.c, net/ipv6/sit.c,
 // net/ipv6/ip6_tunnel.c, net/ipv4/ip_tunnel.c ip_tunnel_xmit(). One device kind with two families: what it carries and
 // what carries it. [D]: the kernel of the facts has none of these modules; order of hooks as VXLAN's (facts: linux 7.2).
+
 import { type IpAddress, isIpv4, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { ipv4At } from '../../net/ipv4.ts'
@@ -10,10 +11,11 @@ import { countReceived } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { icmp6Send } from '../ip6/icmp-send.ts'
 import type { Namespace } from '../namespace.ts'
+import { arriveFromTunnel } from '../napi.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceOps, type NetDevice, transmitted } from './device.ts'
-import { defaultTtl, pushOuterIp, receiveInner, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
+import { defaultTtl, pushOuterIp, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
 import { ecnDecap, ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
 import { keyAddress, keyFlag } from './tunnel-key.ts'
 import { noteDecap, pullOuter, readOuter, receivedKey } from './tunnel-outer.ts'
@@ -200,7 +202,7 @@ function receive(skb: Skb, family: 4 | 6, inner: 4 | 6): void {
     return
   }
   countReceived(best, skb.length)
-  receiveInner(best, skb)
+  arriveFromTunnel(best, skb)
 }
 
 /** Registers the protocols of tunnels once a machine has one (loading the modules). */

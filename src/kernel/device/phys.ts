@@ -4,7 +4,7 @@ import { countDriver, countSent } from '../counters.ts'
 import { endPacket } from '../drop.ts'
 import { segmentAt } from '../gso.ts'
 import type { Namespace } from '../namespace.ts'
-import { receive } from '../receive.ts'
+import { arrive } from '../napi.ts'
 import type { Skb } from '../skb.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { leaveNamespace } from './crossing.ts'
@@ -21,10 +21,6 @@ interface PhysState {
 /** The driver of a phys device. */
 export function driverOf(dev: NetDevice): string {
   return (dev.private as PhysState).driver
-}
-
-function arrive(port: NetDevice, skb: Skb): void {
-  port.ns.machine.clock.soon(() => receive(port, skb))
 }
 
 /** The frame on the wire: to the owner of the destination address, else to everybody else. */

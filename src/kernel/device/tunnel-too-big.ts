@@ -1,6 +1,7 @@
 // A tunnel device that is a bridge's port answers a packet that will not fit itself, as a router would: iptunnel_pmtud_check_icmp(),
 // iptunnel_pmtud_check_icmpv6() of net/ipv4/ip_tunnel_core.c. The answer goes back into the bridge, from the address that the
 // packet was for.
+
 import {
   broadcastIpv4,
   isLoopback,
@@ -24,9 +25,10 @@ import { transportOf } from '../conntrack/tuple.ts'
 import { countReceived, countSent } from '../counters.ts'
 import { endPacket } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
+import { arriveFromTunnel } from '../napi.ts'
 import { pktType, type Skb, skbFromFrame } from '../skb.ts'
 import type { NetDevice } from './device.ts'
-import { fitsTunnel, learnTunnelMtu, receiveInner } from './tunnel.ts'
+import { fitsTunnel, learnTunnelMtu } from './tunnel.ts'
 
 /** The smallest datagram that every host takes, and the least MTU of IPv6: an answer is no longer. */
 const longest = { 4: 576, 6: 1280 } as const
@@ -119,6 +121,6 @@ export function stopsTooBig(dev: NetDevice, skb: Skb, mtu: number): boolean {
   endPacket(skb, { node: dev.ns.name, device: dev.name, stage: 'xmit', kind: 'consumed' })
   countSent(dev, answer.tail - answer.macHeader)
   countReceived(dev, answer.tail - answer.macHeader)
-  receiveInner(dev, answer)
+  arriveFromTunnel(dev, answer)
   return true
 }

@@ -169,9 +169,3 @@ export function learnTunnelMtu(skb: Skb, mtu: number): void {
     : readIpv6(skb.bytes, at + ipv6At.destination)
   updatePathMtu(route.device.ns, destination, { device: route.device, mtu })
 }
-
-/** gro_cells_receive(): the inner packet is received on the tunnel device, behind what is queued. */
-export function receiveInner(dev: NetDevice, skb: Skb): void {
-  const { clock, wiring } = dev.ns.machine
-  clock.soon(() => wiring.netifReceive(skb))
-}

@@ -2,7 +2,7 @@
 import { countDriver, countSent } from '../counters.ts'
 import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
-import { receive } from '../receive.ts'
+import { arrive } from '../napi.ts'
 import type { Skb } from '../skb.ts'
 import { setCarrier } from './change.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
@@ -17,9 +17,9 @@ function cross(peer: NetDevice, skb: Skb): void {
   if (skb.dev.ns === peer.ns) scrub(skb)
   else leaveNamespace(skb)
   skb.hash = 0
-  // A far end with native XDP has a poll function, and GRO uses cb for itself.
-  if (peer.xdp?.mode === 'native') skb.cb.fill(0)
-  peer.ns.machine.clock.soon(() => receive(peer, skb))
+  // A far end with native XDP or GRO has a poll function, and GRO uses cb for itself.
+  if (peer.xdp?.mode === 'native' || peer.offloads.gro) skb.cb.fill(0)
+  arrive(peer, skb)
 }
 
 /** veth_xmit(): a frame that the far end cannot take is a drop of this end; too long ones count there as well. */

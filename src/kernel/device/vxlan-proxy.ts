@@ -1,5 +1,6 @@
 // ARP suppression of a VXLAN device with `proxy`: arp_reduce(). A request is answered from the neighbour table of the device
 // instead of travelling to every remote host. Neighbour solicitations are not answered (they are sent as without it).
+
 import { readIpv4, writeIpv4 } from '../../net/address.ts'
 import { arpAt } from '../../net/arp.ts'
 import { readU16, readU48, writeU16, writeU48 } from '../../net/bytes.ts'
@@ -8,10 +9,10 @@ import { macFrom, writeMac } from '../../net/mac.ts'
 import { etherType } from '../../net/protocol.ts'
 import { endPacket } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
+import { arriveFromTunnel } from '../napi.ts'
 import { findNeighbour, isConnected } from '../neighbour-entry.ts'
 import type { Skb } from '../skb.ts'
 import type { NetDevice } from './device.ts'
-import { receiveInner } from './tunnel.ts'
 
 const request = 1
 const reply = 2
@@ -39,6 +40,6 @@ export function answerArp(dev: NetDevice, skb: Skb): boolean {
   writeIpv4(answer.bytes, at + arpAt.targetIp, askerIp)
   endPacket(skb, { node: dev.ns.name, device: dev.name, stage: 'xmit', kind: 'consumed' })
   ethTypeTrans(answer, dev)
-  receiveInner(dev, answer)
+  arriveFromTunnel(dev, answer)
   return true
 }

@@ -1,5 +1,6 @@
 // From a datagram on the VXLAN port to a frame on a VXLAN device: vxlan_rcv(), vxlan_set_mac(). The outer packet has passed
 // PREROUTING and INPUT. Facts: linux 7.2, 7.7, 7.8.
+
 import { readU8, readU16, readU24 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { readMac } from '../../net/mac.ts'
@@ -10,10 +11,10 @@ import { countReceived } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { ethTypeTrans } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
+import { arriveFromTunnel } from '../napi.ts'
 import type { Skb } from '../skb.ts'
 import type { UdpEncapsulation } from '../socket/udp-socket.ts'
 import type { NetDevice } from './device.ts'
-import { receiveInner } from './tunnel.ts'
 import { ecnDecap } from './tunnel-ecn.ts'
 import { noteDecap, pullOuter, readOuter, receivedKey } from './tunnel-outer.ts'
 import { learnVxlan } from './vxlan-fdb.ts'
@@ -99,7 +100,7 @@ function receiveFrame(
   noteDecap(dev, skb)
   if (!ecnDecap(skb, outer.tos)) return refuse(skb, 'SKB_DROP_REASON_IP_TUNNEL_ECN')
   countReceived(dev, at.end - skb.networkHeader)
-  receiveInner(dev, skb)
+  arriveFromTunnel(dev, skb)
 }
 
 /** What the kernel's socket of a VXLAN port does. */

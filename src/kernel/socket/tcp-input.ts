@@ -35,7 +35,7 @@ export function tcpArrives(skb: Skb, family: 4 | 6): void {
     dropped(skb, 'SKB_DROP_REASON_OTHERHOST')
     return
   }
-  for (let each = Math.max(1, skb.gsoSegs); each > 0; each -= 1) count(ns, 'TcpInSegs')
+  count(ns, 'TcpInSegs')
   if (checkTcp(skb.bytes, skb.data, skb.tail) !== undefined) {
     // only an impossible data offset counts; what is cut off is discarded without a count (tcp_v4_rcv)
     if (skb.length >= tcpAt.options && tcpHeaderLength(skb.bytes, skb.data) < tcpAt.options)

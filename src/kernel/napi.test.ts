@@ -1,0 +1,49 @@
+// Polls of a device with GRO or native XDP: XDP for the whole batch first, at most 64 packets, and what lies behind them in the next one.
+import { expect, test } from 'vitest'
+import type { Program } from '../bpf/contract.ts'
+import { addTap, setUp } from './device/change.ts'
+import { addVethPair } from './device/veth.ts'
+import { createMachine } from './machine.ts'
+import { addNamespace } from './namespace.ts'
+import { skbFromFrame } from './skb.ts'
+import { queueTransmit } from './transmit.ts'
+import { attachXdp } from './xdp-attach.ts'
+
+/** Sends so many frames at once over a pair whose far end runs native XDP, perhaps with GRO; says what happened there. */
+function burst(count: number, gro: boolean): readonly string[] {
+  const machine = createMachine({ seed: 1 })
+  const [dev, peer] = addVethPair(
+    { ns: addNamespace(machine, { name: 'a' }), name: 'v' },
+    { ns: addNamespace(machine, { name: 'b' }), name: 'v' },
+  )
+  setUp(dev)
+  setUp(peer)
+  machine.clock.drain()
+  const seen: string[] = []
+  const program: Program = {
+    name: 'x',
+    type: 'xdp',
+    run: () => {
+      seen.push('xdp')
+      return 2
+    },
+  }
+  attachXdp(peer, program, 'native')
+  addTap(peer, () => seen.push('tap'))
+  peer.offloads.gro = gro
+  for (let index = 0; index < count; index += 1) queueTransmit(skbFromFrame(dev, new Uint8Array(60)))
+  machine.clock.drain()
+  return seen
+}
+
+test('XDP runs for the whole batch before the stack sees any of it', () => {
+  expect(burst(3, true)).toEqual(['xdp', 'xdp', 'xdp', 'tap', 'tap', 'tap'])
+  expect(burst(3, false)).toEqual(['xdp', 'xdp', 'xdp', 'tap', 'tap', 'tap'])
+})
+
+test('a poll takes 64 packets, and hands them up in eights', () => {
+  const seen = burst(70, true)
+  const eight = (word: string): string[] => new Array<string>(8).fill(word)
+  expect(seen.slice(0, 24)).toEqual([...eight('xdp'), ...eight('tap'), ...eight('xdp')])
+  expect(seen.slice(128)).toEqual([...new Array<string>(6).fill('xdp'), ...new Array<string>(6).fill('tap')])
+})

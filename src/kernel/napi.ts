@@ -1,0 +1,57 @@
+// From a driver's ring to the stack: one packet after the other, or in polls of up to 64 (net/core/dev.c
+// napi_poll(), drivers/net/veth.c veth_poll(), net/core/gro_cells.c).
+import type { NetDevice } from './device/device.ts'
+import { Gro } from './gro.ts'
+import { netifReceive, receive, throughDriver } from './receive.ts'
+import type { Skb } from './skb.ts'
+
+/** NAPI_POLL_WEIGHT */
+const budget = 64
+
+/** Packets that wait for the next poll of a device, and whether its driver has yet to see them. */
+export interface PollQueue {
+  readonly packets: { readonly skb: Skb; readonly fresh: boolean }[]
+}
+
+/** netif_elide_gro(): a generic XDP program wants every packet by itself. */
+function merges(dev: NetDevice): boolean {
+  return dev.offloads.gro && dev.xdp?.mode !== 'generic'
+}
+
+/** Whether packets are taken in batches: with GRO, and on a veth whose native program gives it a ring and a poll function. */
+function polls(dev: NetDevice): boolean {
+  return merges(dev) || (dev.kind === 'veth' && dev.xdp?.mode === 'native')
+}
+
+/** A frame lies in the ring of a device; `skb.data` stands at its MAC header. */
+export function arrive(dev: NetDevice, skb: Skb): void {
+  if (polls(dev)) enqueue(dev, skb, true)
+  else dev.ns.machine.clock.soon(() => receive(dev, skb))
+}
+
+/** gro_cells_receive(): a tunnel device has opened a packet; `skb.dev` and what eth_type_trans() sets are set. */
+export function arriveFromTunnel(dev: NetDevice, skb: Skb): void {
+  if (merges(dev)) enqueue(dev, skb, false)
+  else dev.ns.machine.clock.soon(() => netifReceive(skb))
+}
+
+function enqueue(dev: NetDevice, skb: Skb, fresh: boolean): void {
+  if (dev.pollQueue === undefined) {
+    dev.pollQueue = { packets: [] }
+    dev.ns.machine.clock.soon(() => poll(dev))
+  }
+  dev.pollQueue.packets.push({ skb, fresh })
+}
+
+/** One poll: XDP for each packet, GRO over all of them, then the stack. What is over the budget waits for the next one. */
+function poll(dev: NetDevice): void {
+  const queue = dev.pollQueue
+  if (queue === undefined) return
+  const gro = new Gro(dev, netifReceive, merges(dev))
+  for (const { skb, fresh } of queue.packets.splice(0, budget)) {
+    if (!fresh || throughDriver(dev, skb)) gro.receive(skb)
+  }
+  if (queue.packets.length > 0) dev.ns.machine.clock.soon(() => poll(dev))
+  else dev.pollQueue = undefined
+  gro.finish()
+}
