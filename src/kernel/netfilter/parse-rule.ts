@@ -1,39 +1,20 @@
 // One rule: the words behind `-A CHAIN`. Options go to the header, to the matches loaded so far, or to the target, as
 // iptables itself hands them out; the protocol's own match is loaded when one of its options appears.
 import { didYouMean } from '../../base/closest.ts'
-import { isUnspecified } from '../../net/address.ts'
 import { matchKinds, targetKinds } from './catalogue.ts'
-import type { Given, MatchKind, OptionShape, RuleScope, TargetKind } from './extension.ts'
-import { type HeaderMatch, protocolNumbers, protocolText } from './header-match.ts'
+import type { MatchKind, OptionShape, RuleScope, TargetKind } from './extension.ts'
+import { type HeaderMatch, protocolText } from './header-match.ts'
+import {
+  type Cursor,
+  type Draft,
+  fail,
+  headerOptions,
+  type Loaded,
+  next,
+  readHeaderValue,
+} from './rule-draft.ts'
 import type { Counters, RuleMatch, RuleSpec, RuleTarget } from './ruleset.ts'
-import { parseMaskedAddress, parseNumber } from './values.ts'
 import type { Word } from './words.ts'
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
-
-interface Loaded<Kind> {
-  readonly kind: Kind
-  readonly word: Word
-  readonly given: Given[]
-}
-
-interface Draft {
-  readonly scope: Mutable<RuleScope>
-  readonly header: Mutable<HeaderMatch>
-  readonly matches: Loaded<MatchKind>[]
-  target: Loaded<TargetKind> | undefined
-  jump: { readonly word: Word; readonly goto: boolean } | undefined
-  counters: Counters
-  /** Parts of the header that were given. */
-  readonly seen: Set<keyof HeaderMatch>
-  failed: boolean
-}
-
-/** Reads words one after the other. */
-interface Cursor {
-  readonly words: readonly Word[]
-  at: number
-}
 
 /** Names that tools write for extensions that have another name by family. */
 function extensionName(name: string, family: 4 | 6): string {
@@ -41,84 +22,10 @@ function extensionName(name: string, family: 4 | 6): string {
   return name
 }
 
-const headerOptions: ReadonlyMap<string, keyof HeaderMatch> = new Map([
-  ['-s', 'source'],
-  ['--source', 'source'],
-  ['--src', 'source'],
-  ['-d', 'destination'],
-  ['--destination', 'destination'],
-  ['--dst', 'destination'],
-  ['-i', 'in'],
-  ['--in-interface', 'in'],
-  ['-o', 'out'],
-  ['--out-interface', 'out'],
-  ['-p', 'protocol'],
-  ['--protocol', 'protocol'],
-  ['--proto', 'protocol'],
-])
-
 /** Built-in chains whose packets have no such device: iptables refuses the option there. */
 const deviceless: Partial<Record<keyof HeaderMatch, readonly string[]>> = {
   in: ['OUTPUT', 'POSTROUTING'],
   out: ['PREROUTING', 'INPUT'],
-}
-
-function fail(draft: Draft, word: Word, message: string, hint?: string): void {
-  draft.failed = true
-  draft.scope.report(word, message, hint)
-}
-
-function next(draft: Draft, cursor: Cursor, option: Word): Word | undefined {
-  const word = cursor.words[cursor.at]
-  if (word === undefined) {
-    fail(draft, option, `\`${option.text}\` needs a value`)
-    return undefined
-  }
-  cursor.at += 1
-  return word
-}
-
-function readProtocol(text: string): number | undefined {
-  return protocolNumbers.get(text.toLowerCase()) ?? parseNumber(text, 255)
-}
-
-function readHeaderValue(draft: Draft, part: keyof HeaderMatch, value: Word, inverted: boolean): void {
-  const { header, scope } = draft
-  switch (part) {
-    case 'source':
-    case 'destination': {
-      const address = parseMaskedAddress(value.text, scope.family)
-      if (address === undefined) {
-        fail(draft, value, `\`${value.text}\` is no IPv${scope.family} address or prefix`)
-        return
-      }
-      // 0.0.0.0/0 without `!` says nothing and is not printed
-      if (inverted || !isUnspecified(address.mask)) header[part] = { value: address, inverted }
-      return
-    }
-    case 'in':
-    case 'out': {
-      const prefix = value.text.endsWith('+')
-      const name = prefix ? value.text.slice(0, -1) : value.text
-      if (name.length > 15) fail(draft, value, 'a device name has at most 15 characters')
-      else if (name !== '' || inverted || !prefix) header[part] = { value: { name, prefix }, inverted }
-      return
-    }
-    case 'protocol': {
-      const protocol = readProtocol(value.text)
-      if (protocol === undefined) {
-        const hint = didYouMean(value.text, protocolNumbers.keys())
-        fail(draft, value, `there is no protocol \`${value.text}\``, hint)
-        return
-      }
-      if (protocol === 0 && inverted) fail(draft, value, 'a rule without any protocol matches nothing')
-      header.protocol = { value: protocol, inverted }
-      scope.protocol = inverted || protocol === 0 ? -1 : protocol
-      return
-    }
-    case 'fragment':
-      return
-  }
 }
 
 function loadMatch(draft: Draft, name: Word): Loaded<MatchKind> | undefined {
@@ -126,6 +33,7 @@ function loadMatch(draft: Draft, name: Word): Loaded<MatchKind> | undefined {
   const kind = matchKinds.get(wanted)
   if (kind === undefined || kind.families?.includes(draft.scope.family) === false) {
     fail(draft, name, `there is no match \`${name.text}\``, didYouMean(name.text, matchKinds.keys()))
+    draft.unclear = true
     return undefined
   }
   const loaded = { kind, word: name, given: [] }
@@ -244,7 +152,14 @@ function ownerOf(draft: Draft, option: Word): Owner | undefined {
 }
 
 function knownOptions(draft: Draft): string[] {
-  const kinds = [...draft.matches.map(({ kind }) => kind), ...(draft.target ? [draft.target.kind] : [])]
+  const kinds: (MatchKind | TargetKind)[] = [
+    ...draft.matches.map(({ kind }) => kind),
+    ...(draft.target ? [draft.target.kind] : []),
+  ]
+  const { protocol, family } = draft.scope
+  const ofProtocol = protocol === -1 ? '' : extensionName(protocolText(protocol), family)
+  const implied = matchKinds.get(ofProtocol)
+  if (implied !== undefined && !kinds.includes(implied)) kinds.push(implied)
   const own = kinds.flatMap(({ options }) => options.flatMap(({ names }) => names))
   return [...headerOptions.keys(), '--jump', '--goto', '--match', ...own]
 }
@@ -255,6 +170,15 @@ function readOption(draft: Draft, cursor: Cursor, option: Word, inverted: boolea
   if (!(owner !== undefined && headerOptions.has(option.text)) && readCore(draft, cursor, option, inverted))
     return
   if (owner === undefined) {
+    if (draft.unclear) return
+    draft.unclear = true
+    // a target that nobody knows was taken for a chain, which has no options
+    const { jump } = draft
+    if (jump !== undefined && !jump.goto) {
+      const hint = didYouMean(jump.word.text, targetKinds.keys())
+      fail(draft, jump.word, `there is no target \`${jump.word.text}\``, hint)
+      return
+    }
     const hint = didYouMean(option.text, knownOptions(draft))
     fail(draft, option, `no match or target of this rule has an option \`${option.text}\``, hint)
     return
@@ -311,6 +235,7 @@ export function parseRule(
     counters,
     seen: new Set(),
     failed: false,
+    unclear: false,
   }
   const cursor: Cursor = { words, at: 0 }
   let inverted = false
@@ -323,9 +248,9 @@ export function parseRule(
       inverted = true
       continue
     }
-    if (word.quoted || !word.text.startsWith('-'))
-      fail(draft, word, `\`${word.text}\` stands where an option is expected`)
-    else readOption(draft, cursor, word, inverted)
+    if (word.quoted || !word.text.startsWith('-')) {
+      if (!draft.unclear) fail(draft, word, `\`${word.text}\` stands where an option is expected`)
+    } else readOption(draft, cursor, word, inverted)
     inverted = false
   }
   const matches = finishMatches(draft)
