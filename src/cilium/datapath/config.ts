@@ -161,6 +161,8 @@ export interface NodeValues {
   readonly enable_remote_node_masquerade: boolean
   readonly enable_no_service_endpoints_routable: boolean
   readonly enable_l2_announcements: boolean
+  /** Nanoseconds. */
+  readonly l2_announcements_max_liveness: number
   readonly allow_icmp_frag_needed: boolean
   readonly enable_icmp_rule: boolean
   readonly hybrid_routing_enabled: boolean
@@ -232,6 +234,7 @@ export const defaultValues: NodeValues = {
   enable_remote_node_masquerade: false,
   enable_no_service_endpoints_routable: true,
   enable_l2_announcements: false,
+  l2_announcements_max_liveness: 15e9,
   allow_icmp_frag_needed: true,
   enable_icmp_rule: true,
   hybrid_routing_enabled: false,

@@ -62,7 +62,7 @@ function advertisementHeader(old: Uint8Array, toRouter: boolean): Uint8Array {
 }
 
 /** icmp6_send_ndisc_adv(): answers that the target is at `mac` (six bytes). */
-function sendAdvertisement(ctx: Ctx, l3Offset: number, mac: Uint8Array, toRouter: boolean): number {
+export function sendAdvertisement(ctx: Ctx, l3Offset: number, mac: Uint8Array, toRouter: boolean): number {
   let sum = 0
   if (ctx.load(l3Offset + optionAt, optionBytes) === undefined) {
     sum = appendOption(ctx, l3Offset)

@@ -1,9 +1,9 @@
 // Entry of what arrives: from a native device (cil_from_netdev) and from the host's stack through cilium_host
 // (cil_from_host). bpf_host.c do_netdev()
-import { type Ctx, cb } from '../datapath/ctx.ts'
+import { type Ctx, cb, isError } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
-import { enabledFamily, type Family } from '../datapath/family.ts'
+import { enabledFamily, type Family, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, pullHeader, walkHeaders } from '../datapath/headers.ts'
 import { identity, isReserved } from '../datapath/identity.ts'
 import { inheritIdentity } from '../datapath/inherit-identity.ts'
@@ -25,6 +25,7 @@ import { edtSetAggregate } from '../datapath/throttle.ts'
 import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-point.ts'
 import { isWireguardPacket } from '../datapath/wireguard.ts'
 import { hostCalls } from './forward.ts'
+import { announceArp, announceNeighbour } from './l2-announcement.ts'
 
 const received = { 4: where('bpf_host.c', 1123), 6: where('bpf_host.c', 1083) } as const
 const missedTail = { 4: where('bpf_host.c', 1135), 6: where('bpf_host.c', 1090) } as const
@@ -90,12 +91,29 @@ function markWireguard(ctx: Ctx, family: Family, source: number): number {
   return traceReason.ENCRYPTED
 }
 
+function isIcmp6(ctx: Ctx, family: Family): boolean {
+  if (family.version === 4) return false
+  return ctx.packet.u8(ethernetLength(ctx) + family.protocolAt) === protocolNumber.ICMPV6
+}
+
+/** An answer for an announced address that could not be made. */
+function announcementFailed(ctx: Ctx, packet: Received, reason: number): number {
+  const event = { source: packet.identity, direction: metricDirection.EGRESS }
+  return sendDrop(ctx, reason, event, ingressDrop, false)
+}
+
 /** The IP half of do_netdev(): trace, then the main path. A missing program lets the packet through. */
 function receiveIp(ctx: Ctx, family: Family, packet: Received): number {
   const { fromHost } = packet
   if (!pullHeader(ctx, family, ethernetLength(ctx))) {
     const event = { source: packet.identity, direction: metricDirection.INGRESS }
     return sendDrop(ctx, drop.INVALID, event, ingressDrop, false)
+  }
+  if (ctx.node.enable_l2_announcements && isIcmp6(ctx, family)) {
+    ctx.pull(ctx.length)
+    const answered = announceNeighbour(ctx)
+    if (isError(ctx, answered)) return announcementFailed(ctx, packet, answered)
+    if (answered !== ctx.act.OK) return answered
   }
   const { source, ipcacheSource } = resolveSource(ctx, family, packet.identity)
   ctx.setMeta(cb.SRC_LABEL, source)
@@ -117,10 +135,7 @@ function passesArp(ctx: Ctx): boolean {
 const arpBytes = 20
 const arpHeaderBytes = 8
 
-/**
- * do_netdev(). L2 announcements (answers to ARP and ND for announced service addresses) are not modelled: ARP goes to the
- * stack.
- */
+/** do_netdev() */
 function doNetdev(ctx: Ctx, packet: Received): number {
   const family = enabledFamily(ctx, packet.etherType)
   if (family !== undefined) return receiveIp(ctx, family, packet)
@@ -131,7 +146,9 @@ function doNetdev(ctx: Ctx, packet: Received): number {
     ctx.pull(length)
     if (!ctx.packet.has(0, length)) return sendDrop(ctx, drop.INVALID, event, ingressDrop, false)
     sendTrace(ctx, trace, receivedArp)
-    return ctx.act.OK
+    if (!ctx.node.enable_l2_announcements) return ctx.act.OK
+    const answered = announceArp(ctx)
+    return isError(ctx, answered) ? announcementFailed(ctx, packet, answered) : answered
   }
   sendTrace(ctx, trace, receivedOther)
   if (!ctx.node.ENABLE_HOST_FIREWALL) return ctx.act.OK

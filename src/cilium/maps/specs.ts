@@ -163,6 +163,8 @@ export const nodeMapSpecs = {
     ...lpm('cilium_cidr_v6_dyn', 20, 1, 1024),
     flags: BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
   },
+  cilium_l2_responder_v4: hash('cilium_l2_responder_v4', 8, 8, 4096),
+  cilium_l2_responder_v6: hash('cilium_l2_responder_v6', 24, 8, 4096),
   cilium_auth_map: hash('cilium_auth_map', 12, 8, 512_000),
   cilium_runtime_config: {
     name: 'cilium_runtime_config',
