@@ -47,7 +47,8 @@ export const usualDefines: readonly Define[] = [
   'POLICY_VERDICT_NOTIFY',
 ]
 
-const lxc: ObjectConfig = {
+/** The constants of a pod: endpoint 101, 10.0.1.10, identity 5001. */
+export const lxcObject: ObjectConfig = {
   kind: 'bpf_lxc',
   interface_ifindex: 21,
   interface_mac: 0x0e00_0000_1001,
@@ -118,7 +119,7 @@ export function datapathLab(
     ...defaultValues,
     ...options.values,
   }
-  const object = { ...lxc, ...options.object }
+  const object = { ...lxcObject, ...options.object }
   const maps = createNodeMaps(1)
   const policy = createPolicyMap(object.endpoint_id, 1)
   const kernel: Partial<KernelServices> = { ...options.kernel, nowNs: () => lab.seconds * 1e9 }
