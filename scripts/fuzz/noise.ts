@@ -12,6 +12,9 @@ function isRacingSyn({ subject, kernel }: Difference): boolean {
   return /\.syn\.retry3\.icmp at /.test(subject) && kernel === 'nothing'
 }
 
+/** Rules whose answer hangs on the order of packets. */
+const counting = /--mode nth|-m limit|-m hashlimit|--hitcount/
+
 /** What follows when ARP gave up just before: a new question, and one answer less. */
 function followsRace({ subject, model, kernel }: Difference): boolean {
   if (model === 'nothing') return kernel.startsWith('arp who-has ')
@@ -34,6 +37,12 @@ export const knownNoise: readonly Noise[] = [
       'the third repetition of a SYN and the end of three ARP requests fall into one tick of the timer wheel (3.07 s): which comes first is not said',
     applies: (difference, _text, all) =>
       all.some(isRacingSyn) && (isRacingSyn(difference) || followsRace(difference)),
+  },
+  {
+    reason:
+      'a rule counts packets, and both ends of a connection repeat theirs in one tick of the timer wheel: which comes first is not said',
+    applies: (_difference, text, all) =>
+      counting.test(text) && all.some(({ subject }) => /\.syn\.retry|\.synack\.retry/.test(subject)),
   },
 ]
 

@@ -9,6 +9,7 @@ import type { NetDevice } from './device/device.ts'
 import { wireLength } from './gso.ts'
 import type { IpOptions } from './ip/options.ts'
 import type { Route } from './ip/route.ts'
+import type { Namespace } from './namespace.ts'
 import type { Socket } from './socket/socket.ts'
 
 /** include/uapi/linux/if_packet.h PACKET_*. */
@@ -84,6 +85,8 @@ export class Skb implements SkbView, Recordable {
   sk: Socket | undefined
   /** skb_sk_is_prefetched(): bpf_sk_assign chose `sk` for this packet, so the IP receive function leaves it there. */
   skAssigned = false
+  /** The namespace whose kernel socket sent the packet (ICMP messages, resets): a socket without a file, so of no user. */
+  kernelSocket: Namespace | undefined
   /** struct nf_bridge_info: bridge netfilter has seen this packet (`bridge-nf-call-iptables`). */
   bridged: BridgePassage | undefined
   /** IPCB(skb)->opt: where the options of its IPv4 header stand, once they were read. */
@@ -274,6 +277,7 @@ export class Skb implements SkbView, Recordable {
     copy.ipvs = this.ipvs
     copy.sk = this.sk
     copy.skAssigned = this.skAssigned
+    copy.kernelSocket = this.kernelSocket
     copy.bridged = copyPassage(this.bridged)
     copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax

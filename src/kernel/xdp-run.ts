@@ -229,8 +229,15 @@ function headerSeen(dev: NetDevice, skb: Skb): number {
  */
 export function runGenericXdp(dev: NetDevice, attachment: XdpAttachment, skb: Skb): XdpVerdict {
   const before = headerSeen(dev, skb)
+  // a host's own copy of a group's packet has no Ethernet header: the program sees it from its IP header on
+  const headless = skb.macHeader < 0
   const verdict = runXdp(dev, attachment, skb)
   if (verdict === 'gone') return verdict
+  if (headless && headerSeen(dev, skb) === before) {
+    skb.macHeader = -1
+    skb.networkHeader = skb.data
+    return verdict
+  }
   const { pktType } = skb
   ethTypeTrans(skb, dev)
   if (headerSeen(dev, skb) === before) skb.pktType = pktType

@@ -130,7 +130,7 @@ function ruleLines(text: string): string[] {
 }
 
 /** IPv6: the kernel's own reports and solicitations are counted too, so only rules for these protocols can be compared. */
-const quiet6 = / -p (?:tcp|udp|sctp|gre|esp) /
+const quiet6 = /(?<!!) -p (?:tcp|udp|sctp|gre|esp) /
 
 /** Which rules and policies of IPv4 matched how often and how many bytes; see `quiet6` for IPv6. */
 function compareRuleCounters(namespaces: Namespaces, ns: Namespace): Difference[] {

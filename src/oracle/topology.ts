@@ -120,7 +120,8 @@ function tunnelLine(device: DeviceModel, index: number): string {
     if (tunnel.proxy) words.push('proxy')
   }
   if (tunnel.ttl !== 0) put('ttl', tunnel.ttl)
-  if (tunnel.tos !== 0) put('tos', tunnel.tos)
+  if (tunnel.tos === 'inherit') put('tos', tunnel.tos)
+  else if (tunnel.tos !== 0) put('tos', `0x${tunnel.tos.toString(16)}`)
   return words.join(' ')
 }
 

@@ -50,6 +50,7 @@ export function buildIcmp(ns: Namespace, route: Route, message: IcmpMessage): Sk
   writeIpv4Checksum(bytes, 0)
   const skb = skbFromPacket(route.device, bytes, etherType.ipv4)
   skb.mark = message.mark
+  skb.kernelSocket = ns
   skb.route = route
   return skb
 }

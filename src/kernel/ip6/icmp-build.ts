@@ -35,6 +35,7 @@ export function buildIcmp6(packet: Icmp6Packet): Skb {
   writeSegmentChecksum(bytes, { l3: 0, l4, end: bytes.length, protocol: ipProtocol.icmp6 })
   const skb = skbFromPacket(packet.route.device, bytes, etherType.ipv6)
   skb.mark = packet.mark
+  skb.kernelSocket = packet.route.device.ns
   skb.route = packet.route
   return skb
 }

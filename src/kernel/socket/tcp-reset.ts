@@ -69,7 +69,10 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: So
     segment: bytes,
   })
   bornFrom(skb, reply, 'rst')
-  localOut(ns, reply)
+  reply.kernelSocket = ns
+  const sent = localOut(ns, reply)
+  // ip_send_unicast_reply() goes by ip_send_skb(); tcp_v6_send_response() does not
+  if (sent !== 0 && family === 4) count(ns, 'IpOutDiscards')
 }
 
 const ecnMask = 3

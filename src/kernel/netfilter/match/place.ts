@@ -111,11 +111,13 @@ const owner: MatchKind = {
       text: text.join(' '),
       bind:
         () =>
-        ({ skb }) => {
-          const socket = skb.sk
+        ({ ns, skb }) => {
+          const socket = skb.sk?.ns === ns ? skb.sk : undefined
+          const kernels = skb.kernelSocket === ns
           return given.every(({ name, inverted, values }) => {
-            if (name === '--socket-exists') return (socket !== undefined) !== inverted
-            return socket !== undefined && inRange(values[0]?.text ?? '') !== inverted
+            if (name === '--socket-exists') return (socket !== undefined || kernels) !== inverted
+            const owned = socket !== undefined && inRange(values[0]?.text ?? '')
+            return owned !== inverted
           })
         },
     }

@@ -60,7 +60,8 @@ function addressOf({ skb, l3, family }: ChainPacket, side: 'source' | 'destinati
 
 /** In FORWARD and POSTROUTING the TTL is one lower than when the list was written in PREROUTING (recent_mt). */
 function ttlOf(packet: ChainPacket): number {
-  const forwarded = packet.out !== undefined && packet.skb.sk === undefined
+  const forwarded =
+    packet.out !== undefined && packet.skb.sk === undefined && packet.skb.kernelSocket === undefined
   return hopLimit(packet) + (forwarded ? 1 : 0)
 }
 
