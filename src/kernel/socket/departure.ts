@@ -1,7 +1,7 @@
 // From a transport segment to an IP packet that is on its way: the last thing sockets do, and the first the IP layer
 // sees. What enters is a segment and its addresses; what leaves is a packet with an owner, a mark and a name.
 // Linux: ip_build_and_send_pkt(), __ip_queue_xmit(), __ip_make_skb(); ip6_xmit(), __ip6_make_skb().
-import { type IpAddress, isIpv4, writeIpv4, writeIpv6 } from '../../net/address.ts'
+import { type IpAddress, isIpv4, isUnspecified, writeIpv4, writeIpv6 } from '../../net/address.ts'
 import { writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { writeSegmentChecksum } from '../../net/checksum.ts'
 import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
@@ -55,6 +55,17 @@ export function routeFor(ns: Namespace, question: RouteQuestion): RouteAnswer {
   return family === 4
     ? routeOutput(ns, flow, { anySource: question.anySource === true })
     : route6Output(ns, flow)
+}
+
+/**
+ * ip_route_connect(): IPv4 asks once more with the source that the first answer chose, so that rules can look at it. IPv6
+ * takes the first answer.
+ */
+export function routeForConnect(ns: Namespace, question: RouteQuestion): RouteAnswer {
+  const first = routeFor(ns, question)
+  if (first.kind === 'error' || !isIpv4(question.destination)) return first
+  if (!isUnspecified(question.source) && !isUnspecified(question.destination)) return first
+  return routeFor(ns, { ...question, source: first.source, destination: first.destination })
 }
 
 function packetBytes(departure: Departure): Uint8Array {

@@ -4,8 +4,9 @@ import { isIpv4, isMulticast, isUnspecified } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import type { RouteAnswer } from '../ip/route.ts'
+import { familyState } from '../ip/state.ts'
 import { anyAddress, familyOf, hookContext, type OpenOptions, runLifetimeHook, takeError } from './base.ts'
-import { routeFor } from './departure.ts'
+import { routeForConnect } from './departure.ts'
 import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { insertSocket, lookupFlow } from './lookup.ts'
@@ -120,7 +121,7 @@ function connectTarget(socket: TcpSocket, wanted: SocketAddress): Result<SocketA
 
 function connectRoute(socket: TcpSocket, to: SocketAddress): RouteAnswer {
   const family = familyOf(to.address)
-  const answer = routeFor(socket.ns, {
+  const answer = routeForConnect(socket.ns, {
     destination: reachable(to.address),
     source: isUnspecified(socket.localAddress) ? anyAddress(family) : socket.localAddress,
     protocol: ipProtocol.tcp,
@@ -189,6 +190,8 @@ export function tcpConnect(socket: TcpSocket, wanted: SocketAddress): Result<tru
   const problem = takePort(socket)
   if (problem !== undefined) return { errno: problem }
   enterFlows(socket)
+  socket.route = answer.route
+  socket.routeGeneration = familyState(socket.ns, familyOf(answer.destination)).generation
   socket.born = socket.ns.machine.clock.now
   startConnect(socket, answer.route)
   return { ok: true }

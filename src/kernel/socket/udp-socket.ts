@@ -1,6 +1,7 @@
 // struct udp_sock: a datagram socket with its queue.
 import type { IpAddress } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
+import type { Route } from '../ip/route.ts'
 import type { Skb } from '../skb.ts'
 import { type BaseSocket, createBase, extend, type OpenOptions } from './base.ts'
 import type { Socket } from './socket.ts'
@@ -48,6 +49,9 @@ export interface UdpSocket extends BaseSocket {
   /** inet_id: the next identification of a connected socket. */
   identification: number
   closed: boolean
+  /** sk_dst_cache of a connected socket, and the state of the tables that it was found in. */
+  route: Route | undefined
+  routeGeneration: number
 }
 
 /** A new, unbound UDP socket. */
@@ -60,6 +64,8 @@ export function createUdp(open: OpenOptions): UdpSocket {
     sent: 0,
     identification: 0,
     closed: false,
+    route: undefined,
+    routeGeneration: -1,
   })
 }
 

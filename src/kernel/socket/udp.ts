@@ -7,24 +7,23 @@ import { udpAt } from '../../net/udp.ts'
 import { born } from '../birth.ts'
 import { count } from '../counters.ts'
 import { selectIdent } from '../ip/ident.ts'
-import type { RouteAnswer } from '../ip/route.ts'
 import { isOwnAddress } from '../ip/source.ts'
 import {
   anyAddress,
-  familyOf,
   hookContext,
   type OpenOptions,
   type QueuedError,
   runLifetimeHook,
   takeError,
 } from './base.ts'
-import { bornAs, buildPacket, localOut, routeFor } from './departure.ts'
+import { bornAs, buildPacket, localOut, routeForConnect } from './departure.ts'
 import { type Errno, errnoOf, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
-import { familyProblem, hopsFor, needsDevice, reachable, unmapped } from './names.ts'
+import { familyProblem, hopsFor, needsDevice, unmapped } from './names.ts'
 import { ephemeralPort, portConflict } from './ports.ts'
 import { type Socket, socketState } from './socket.ts'
+import { findRoute, keepRoute, peerRoute } from './udp-route.ts'
 import { createUdp, type UdpSocket } from './udp-socket.ts'
 
 /** socket(AF_INET or AF_INET6, SOCK_DGRAM). EPERM when a sock_create program refuses. */
@@ -92,26 +91,6 @@ export function udpBind(socket: UdpSocket, wanted: SocketAddress): Result<true> 
   return { ok: true }
 }
 
-function findRoute(socket: UdpSocket, to: SocketAddress): RouteAnswer {
-  const answer = routeFor(socket.ns, {
-    destination: reachable(to.address),
-    source: isUnspecified(socket.localAddress) ? anyAddress(familyOf(to.address)) : socket.localAddress,
-    protocol: ipProtocol.udp,
-    sport: socket.localPort,
-    dport: to.port,
-    oif: socket.options.device,
-    mark: socket.options.mark,
-    tos: socket.options.tos,
-    anySource: socket.transparent,
-  })
-  if (answer.kind === 'error' && answer.errno === 'ENETUNREACH' && isIpv4(to.address))
-    count(socket.ns, 'IpOutNoRoutes')
-  if (answer.kind === 'route' && answer.route.type === 'broadcast' && !socket.options.broadcast) {
-    return { kind: 'error', errno: 'EACCES' }
-  }
-  return answer
-}
-
 /**
  * connect(2): a peer for send and recv, chosen now with a source address. ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL by
  * the route; EACCES for a broadcast address without SO_BROADCAST; EPERM from a program.
@@ -130,8 +109,9 @@ export function udpConnect(socket: UdpSocket, wanted: SocketAddress): Result<tru
   if (needsDevice(to.address) && socket.options.device === 0) return { errno: 'EINVAL' }
   const unbound = autobind(socket, to)
   if (unbound !== undefined) return { errno: unbound }
-  const answer = findRoute(socket, to)
+  const answer = findRoute(socket, to, routeForConnect)
   if (answer.kind === 'error') return { errno: answer.errno }
+  keepRoute(socket, answer)
   if (isUnspecified(socket.localAddress)) socket.localAddress = answer.source
   socket.remoteAddress = answer.destination
   socket.remotePort = to.port
@@ -235,7 +215,7 @@ export function udpSend(
   const to = chosen.ok
   const unbound = autobind(socket, to)
   if (unbound !== undefined) return { errno: unbound }
-  const answer = findRoute(socket, to)
+  const answer = options.to === undefined ? peerRoute(socket, to) : findRoute(socket, to)
   if (answer.kind === 'error') return { errno: answer.errno }
   const { route } = answer
   const header = route.family === 4 ? 20 : 40
