@@ -115,6 +115,15 @@ function messageOf(skb: Skb, spec: Icmp6ErrorSpec): Uint8Array {
 }
 
 /**
+ * icmpv6_route_lookup(): xfrm is asked about the packet's own way back as well, by the device it came in by. Nobody
+ * follows the answer; that there is none is counted.
+ */
+function lookBack(skb: Skb, flow: Flow, asked: Ipv6): void {
+  const anyDevice = !isUnspecified(asked) && !isLinkLocal(asked)
+  route6Output(skb.dev.ns, { ...flow, source: asked, oif: skb.ingressIfindex, mark: skb.mark, anyDevice })
+}
+
+/**
  * icmpv6_send(): answers a packet with an error; `skb.networkHeader` stands at its IPv6 header and the packet stays the
  * caller's.
  */
@@ -141,6 +150,7 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   if (!withinLimits(ns, skb.dev, spec, flow)) return
   const answer = route6Output(ns, flow)
   if (answer.kind === 'error') return
+  lookBack(skb, flow, asked)
   const { route } = answer
   const reply = buildIcmp6({
     route,

@@ -1,7 +1,7 @@
 // The route of an IPv6 packet that is built here, and what in- and output routes have in common:
 // net/ipv6/route.c ip6_route_output_flags(), net/ipv6/ip6_output.c ip6_dst_lookup_tail().
 import { present } from '../../base/assert.ts'
-import { anyIpv6, type Ipv6, isIpv4, isLinkLocal, isMulticast, isUnspecified } from '../../net/address.ts'
+import { anyIpv6, type Ipv6, isIpv4, isMulticast, isUnspecified } from '../../net/address.ts'
 import { count } from '../counters.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { FibMatch } from '../ip/fib.ts'
@@ -101,7 +101,8 @@ function toGroup(ns: Namespace, flow: Flow): Way6 {
 export function way6(ns: Namespace, flow: Flow): Way6 {
   const { destination } = ipv6Of(flow)
   if (isMulticast(destination)) return toGroup(ns, flow)
-  const scoped = isLinkLocal(destination) && flow.oif !== 0 ? ns.devices.get(flow.oif) : undefined
+  // RT6_LOOKUP_F_IFACE: an own address counts on the device that is asked for
+  const scoped = flow.oif !== 0 && flow.anyDevice !== true ? ns.devices.get(flow.oif) : undefined
   if (isOwnIpv6(ns, destination, scoped)) return toSelf(ns)
   const match = lookupRoute(ns, flow)
   if (isLookupError(match)) return { kind: 'error', errno: match }

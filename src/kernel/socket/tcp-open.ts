@@ -84,6 +84,12 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
     count(listener.ns, 'TcpExtListenDrops')
     return
   }
+  const type = skb.route?.type
+  if (type === 'broadcast' || type === 'multicast') {
+    // tcp_v4_conn_request(), tcp_v6_conn_request(): no connection with a group
+    count(listener.ns, 'TcpExtListenDrops')
+    return
+  }
   const flow = flowOf(skb)
   const label = flow === '' ? listener.label : flow
   const child = createTcp(

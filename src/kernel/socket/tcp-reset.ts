@@ -21,6 +21,8 @@ import { noData } from './tcp-transmit.ts'
  */
 export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: Socket): void {
   if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
+  // a segment to a broadcast address is nobody's (tcp_v4_send_reset)
+  if (family === 4 && skb.route?.type === 'broadcast') return
   const { ns } = skb.dev
   const source = destinationOf(skb, family)
   const destination = sourceOf(skb, family)
