@@ -3,7 +3,7 @@
 import { present } from '../base/assert.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
 import { addBridge, setMaster } from '../kernel/device/bridge.ts'
-import { setMac, setMtu, setUp } from '../kernel/device/change.ts'
+import { setArp, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { addDummy } from '../kernel/device/dummy.ts'
 import { addMacvlan } from '../kernel/device/macvlan.ts'
@@ -12,6 +12,7 @@ import { addSegment } from '../kernel/device/segment.ts'
 import { addVethPair } from '../kernel/device/veth.ts'
 import { addVlan } from '../kernel/device/vlan.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
+import { addRule, removeRule } from '../kernel/ip/admin-rule.ts'
 import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
 import { addNamespace, type Namespace } from '../kernel/namespace.ts'
 import { Fq, fqDefaults } from '../kernel/tc/fq.ts'
@@ -20,6 +21,7 @@ import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
+import { installCilium } from './cilium.ts'
 import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, mustListen } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
@@ -58,13 +60,14 @@ export function boot(world: World, options: BootOptions): Booted {
   for (const model of world.namespaces) bootDevices(machine, model)
   for (const model of world.namespaces) bootLinks(namespaceOf(machine, model.name), model)
   for (const model of world.namespaces) bootHost(namespaceOf(machine, model.name), model)
+  const cilium = world.cilium === undefined ? undefined : installCilium(machine, world.cilium)
   const programs = attachPrograms(machine, world)
   const listeners = world.namespaces.flatMap((model) =>
     model.listens.map((listen) => mustListen(namespaceOf(machine, model.name), listen)),
   )
   warmNamespaces(machine, world)
   machine.clock.drain()
-  return { machine, programs, listeners }
+  return { machine, programs, listeners, ...(cilium === undefined ? {} : { cilium }) }
 }
 
 /** Devices, addresses, routes and entries that a running machine gets: of namespaces that are there. */
@@ -111,6 +114,7 @@ function bootDevice(
   if (made.mac !== device.mac && device.kind !== 'lo' && device.kind !== 'ipip')
     mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
   if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
+  if (device.noarp === true) setArp(made, false)
   for (const { key, value } of device.sysctls) ns.sysctls.set(key, value)
 }
 
@@ -210,6 +214,18 @@ function bootHost(ns: Namespace, model: NamespaceModel): void {
   for (const entry of model.entries) addEntry(ns, entry)
   for (const entry of model.fdb) addFdb(ns, entry)
   attachRulesets(ns, model.rulesets ?? [])
+  if (model.localRulePriority !== undefined) moveLocalRule(ns, model.localRulePriority)
   for (const rule of model.rules) mustDo(addRuleModel(ns, rule), `${ns.name} takes a rule`)
   for (const route of model.routes) mustDo(addRouteModel(ns, route), `${ns.name} takes a route`)
+}
+
+const tableLocal = 255
+
+/** `ip rule add pref P lookup local; ip rule del pref 0`, of both families: what an agent does so that its rules come first. */
+function moveLocalRule(ns: Namespace, priority: number): void {
+  for (const family of [4, 6] as const) {
+    const action = { kind: 'lookup', table: tableLocal } as const
+    mustDo(addRule(ns, { family, priority, action }), `${ns.name} takes a rule for local`)
+    mustDo(removeRule(ns, { family, priority: 0 }), `${ns.name} gives its rule for local away`)
+  }
 }

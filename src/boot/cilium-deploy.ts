@@ -81,14 +81,6 @@ function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
     ],
     routes: [...host.routes, ...plan.routes.map((route) => routeModel(route, span))],
     rules: [...host.rules, ...plan.rules.map((rule) => ruleModel(rule, span))],
-    entries: [
-      ...host.entries,
-      ...(host.neighbours === 'warm' ? plan.learned : []).map((each) => ({
-        ...each,
-        state: 'reachable' as const,
-        span,
-      })),
-    ],
     sysctls: [
       ...plan.sysctls.filter(({ key }) => !stated.has(key)).map((setting) => ({ ...setting, span })),
       ...host.sysctls,
@@ -99,7 +91,7 @@ function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
 }
 
 function deviceModel(device: DevicePlan, span: Span): DeviceModel {
-  const { name, mac, mtu, addresses, noarp, kind } = device
+  const { name, mac, mtu, addresses, noarp, answers, kind } = device
   const base = {
     name,
     mac,
@@ -112,6 +104,7 @@ function deviceModel(device: DevicePlan, span: Span): DeviceModel {
     sysctls: [],
     span,
     ...(noarp === true ? { noarp } : {}),
+    ...(answers === undefined ? {} : { answers }),
   }
   if (kind.type === 'veth') {
     return { ...base, kind: 'veth', peer: { namespace: kind.peer.host, device: kind.peer.device } }

@@ -1,6 +1,6 @@
 // What the language is told of clusters: how manifests read, what agents refuse, what plugins and agents install.
 import type { Diagnostic } from '../base/diagnostic.ts'
-import { decide } from '../cilium/agent/agent.ts'
+import { type AgentState, decide } from '../cilium/agent/agent.ts'
 import { readManifest } from '../cluster/manifest.ts'
 import type { NodeObject, PodObject } from '../cluster/objects.ts'
 import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
@@ -46,6 +46,7 @@ function examine(model: CiliumModel): readonly Diagnostic[] {
       warning('S150', model.span, `Cilium ${model.version ?? ''} is not followed exactly`, { hint }),
     )
   }
+  if (version === '1.10') notYet(model.span, 'the datapath of Cilium 1.10', (each) => diagnostics.push(each))
   for (const { index, part, severity, message, hint } of problems) {
     const option = model.options[index]
     const span = (part === 'key' ? option?.keySpan : option?.valueSpan) ?? model.span
@@ -84,7 +85,11 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
       ),
     ),
   )
+  const redirected = policies.filter(({ origin }) => agents.some((agent) => redirects(agent, origin)))
+  const proxies: Diagnostic[] = []
+  for (const { span } of redirected) notYet(span, 'the proxy of an L7 rule', (each) => proxies.push(each))
   return [
+    ...proxies,
     ...idle.map((origin) =>
       warning('S151', placeOf(origin), `the policy \`${origin}\` selects nothing`, {
         hint: 'no pod has these labels',
@@ -96,6 +101,13 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
       }),
     ),
   ]
+}
+
+/** Whether an entry of a policy sends packets to the proxy of a node. */
+function redirects({ policies }: AgentState, origin: string): boolean {
+  return [...policies.values()].some(({ entries }) =>
+    entries.some(({ proxyPort, origins }) => proxyPort !== 0 && origins.includes(origin)),
+  )
 }
 
 /** For `check`. */

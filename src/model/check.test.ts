@@ -543,7 +543,7 @@ describe('constructs to come', () => {
     [
       'S190',
       'it is checked, but the file cannot be run',
-      file({ topology: '<|cluster cilium 1.19|> { routing native }' }),
+      file({ topology: '<|cluster kube-proxy ipvs|> { cni flannel }' }),
     ],
     ['S190', undefined, file({ topology: 'node n { <|dev v0|> wireguard }' })],
     [

@@ -172,6 +172,8 @@ export interface DeviceModel {
   readonly peer?: { readonly namespace: string; readonly device: string }
   /** A port of this bridge. */
   readonly master?: string
+  /** Addresses for which a program on this device answers with the device's MAC address: what the other end knows when warm. */
+  readonly answers?: readonly IpAddress[]
   /** IFF_NOARP: neighbours are not asked for. */
   readonly noarp?: boolean
   readonly hairpin: boolean

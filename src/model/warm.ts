@@ -147,7 +147,8 @@ function collect(world: World, groups: Groups): ReadonlyMap<string, Domain> {
       byRoot.set(root, domain)
       domains.set(place, domain)
       if (device.kind === 'lo' || device.master !== undefined || !device.up) continue
-      for (const { address } of device.addresses) {
+      const own = device.addresses.map(({ address }) => address)
+      for (const address of [...own, ...(device.answers ?? [])]) {
         const heard: Heard = { address, mac: device.mac, place }
         domain.heard.push(heard)
         if (!domain.byAddress.has(String(address))) domain.byAddress.set(String(address), heard)

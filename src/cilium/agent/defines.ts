@@ -1,13 +1,14 @@
 // What the programs of a node are compiled with: the agent's configuration in the names of Cilium's defines (cilium
 // pkg/datapath/linux/config/config.go).
+import type { Define } from '../datapath/config.ts'
 import type { AgentConfig } from './config.ts'
 
 /** Defines of node_config.h, which all objects of the node share. */
-export function nodeDefines(config: AgentConfig): readonly string[] {
+export function nodeDefines(config: AgentConfig): readonly Define[] {
   const { ipv4, ipv6, kubeProxyReplacement: kpr, bpfMasquerade, version } = config
   const dsr = kpr && config.lbMode !== 'snat'
   const tunnel = config.routing === 'tunnel'
-  const table: readonly (readonly [string, boolean])[] = [
+  const table: readonly (readonly [Define, boolean])[] = [
     ['ENABLE_IPV4', ipv4],
     ['ENABLE_IPV6', ipv6],
     ['TUNNEL_MODE', tunnel],
@@ -53,15 +54,15 @@ export function nodeDefines(config: AgentConfig): readonly string[] {
 export function endpointDefines(
   config: AgentConfig,
   endpoint: { readonly kind: 'pod' | 'host' | 'health'; readonly requiresEgressProgram: boolean },
-): readonly string[] {
+): readonly Define[] {
   // the health endpoint has a route of its own, but its traffic is routed by the programs as pods' is
   const routes = endpoint.kind === 'pod' ? !config.endpointRoutes : true
   const arp = endpoint.kind === 'host' || config.datapathMode !== 'netkit'
   const ingressByProgram = config.endpointRoutes || endpoint.requiresEgressProgram
   return [
-    ...(ingressByProgram ? ['USE_BPF_PROG_FOR_INGRESS_POLICY'] : []),
-    ...(routes && !config.endpointRoutes ? ['ENABLE_ROUTING'] : []),
-    ...(arp ? ['ENABLE_ARP_RESPONDER'] : []),
+    ...(ingressByProgram ? ['USE_BPF_PROG_FOR_INGRESS_POLICY' as const] : []),
+    ...(routes && !config.endpointRoutes ? ['ENABLE_ROUTING' as const] : []),
+    ...(arp ? ['ENABLE_ARP_RESPONDER' as const] : []),
     'LOCAL_DELIVERY_METRICS',
   ]
 }

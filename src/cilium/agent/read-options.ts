@@ -53,6 +53,7 @@ const enginesToCome: Readonly<Record<string, (value: string) => string | undefin
   encryption: (value) => (value === 'off' ? undefined : `encryption by ${value}`),
   'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
   'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
+  'enable-bandwidth-manager': (value) => (value === 'true' ? 'the bandwidth manager' : undefined),
   'datapath-mode': (value) => (value === 'veth' || value === 'off' ? undefined : 'a netkit device'),
 }
 

@@ -4,7 +4,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { Manifest } from '../../syntax/ast.ts'
 import type { CiliumModel, ClusterKnowledge } from '../cluster.ts'
 import { mistake, warning } from '../diagnose.ts'
-import { notYet } from '../resolve/unavailable.ts'
+import { notYet, optionsNotYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { importPath } from '../world/link.ts'
 import { manifestSpan } from '../world/manifests.ts'
@@ -34,6 +34,7 @@ export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, 
     for (const item of [...entities.linked.manifests, ...entities.items]) {
       if (item.kind === 'manifest') filesExist(item, cilium, report)
     }
+    for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork', 'annotation'], report)
     let isSound = true
     for (const text of cilium.manifests) {
       for (const each of clusters.readManifest(text.text).mistakes) {

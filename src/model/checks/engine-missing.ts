@@ -19,8 +19,6 @@ export function engineMissing({ entities, programs }: WorldDraft, report: Report
     const isKnown = isCilium && (item.kind === 'policy' || item.kind === 'manifest')
     if (!isKnown && (!connected || (item.kind !== 'cluster' && item.kind !== 'pod')))
       topologyItem(item, report)
-    // the agents' decisions are known; the programs that carry them out are not there yet
-    if (isCilium && item.kind === 'cluster') topologyItem(item, report)
     if (!isMachine(item)) continue
     for (const each of item.items)
       if (!connected || isCilium || each.kind !== 'hostport') hostItem(each, report)

@@ -85,6 +85,10 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
         draft.steps.push({ kind: 'add-pod', name: step.item.name.text, span: step.span })
         return
       }
+      if (podConnection(scope.entities.clusters) === 'cilium' && step.item.kind !== 'service') {
+        notYet(step.span, `adding a ${step.item.kind} to a running cluster of agents`, scope.report)
+        return
+      }
       // What is added says so itself where it has no engine; a host that appears in mid-scenario has none.
       if (step.item.kind !== 'pod' && step.item.kind !== 'service' && step.item.kind !== 'policy') {
         notYet(step.span, `adding a ${step.item.kind} to a running world`, report)
@@ -201,11 +205,17 @@ function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
     const known = what === 'service' ? scope.entities.services : scope.entities.policies
     if (!known.has(first.text))
       scope.report(mistakeIn('S103', first, `no ${what} is called \`${first.text}\``))
+    else if (what === 'policy' && podConnection(scope.entities.clusters) === 'cilium')
+      notYet(span, 'deleting a policy of a running cluster', scope.report)
     return
   }
   const host = hostNamed(first, scope)
   if (host === undefined || isUnconnected(host, scope)) return
   if (second === undefined) {
+    if (host.kind === 'pod' && podConnection(scope.entities.clusters) === 'cilium') {
+      notYet(span, 'deleting a pod of a cluster of agents', scope.report)
+      return
+    }
     draft.steps.push({ kind: 'delete', namespace: host.name, span })
     return
   }

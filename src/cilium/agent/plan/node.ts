@@ -50,15 +50,9 @@ function nodeDevices(agent: AgentState, mtu: number): readonly DevicePlan[] {
   const ends = endpoints.flatMap((endpoint): readonly DevicePlan[] => {
     const { device } = endpoint
     if (device === undefined) return []
-    return [
-      {
-        name: device.name,
-        mac: device.mac,
-        mtu,
-        addresses: [],
-        kind: { type: 'veth', peer: insideOf(endpoint, node.name) },
-      },
-    ]
+    const peer = insideOf(endpoint, node.name)
+    const answers = addresses.router
+    return [{ name: device.name, mac: device.mac, mtu, addresses: [], answers, kind: { type: 'veth', peer } }]
   })
   return [pair(netDevice, hostDevice), pair(hostDevice, netDevice), ...(tunnels ? [tunnel] : []), ...ends]
 }
@@ -139,8 +133,6 @@ function insidePlan(
       },
     ],
     routes: podRoutes(addresses.router, inside.device, mtus.route),
-    // the program on the host's end answers ARP for any address with its own
-    learned: addresses.router.map((address) => ({ address, mac: outer.mac, device: inside.device })),
   }
 }
 

@@ -9,6 +9,8 @@ export interface DevicePlan {
   readonly mac: Mac
   readonly mtu: number
   readonly addresses: readonly Prefix[]
+  /** Addresses for which the program on the device answers ARP and ND with the device's own MAC address. */
+  readonly answers?: readonly IpAddress[]
   /** IFF_NOARP. */
   readonly noarp?: true
   readonly kind:
@@ -39,12 +41,6 @@ export interface RulePlan {
   readonly table: number
 }
 
-export interface NeighbourPlan {
-  readonly address: IpAddress
-  readonly mac: Mac
-  readonly device: string
-}
-
 /** Rules of one table of one family, in the words of iptables. */
 export interface TablePlan {
   readonly family: 4 | 6
@@ -59,8 +55,6 @@ export interface HostPlan {
   readonly devices: readonly DevicePlan[]
   readonly routes: readonly RoutePlan[]
   readonly rules: readonly RulePlan[]
-  /** What a cluster that has been running knows; left out where neighbours are cold. */
-  readonly learned: readonly NeighbourPlan[]
   readonly sysctls: readonly { readonly key: string; readonly value: number }[]
   readonly tables: readonly TablePlan[]
   /** Sets in the words of ipset. */
@@ -76,7 +70,6 @@ export function emptyPlan(name: string): HostPlan {
     devices: [],
     routes: [],
     rules: [],
-    learned: [],
     sysctls: [],
     tables: [],
     sets: [],

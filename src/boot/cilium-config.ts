@@ -1,0 +1,126 @@
+// What each object of a node is compiled and loaded with: the agent's configuration and the numbers of the node's devices in
+// the form that the programs take.
+import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
+import { endpointDefines, nodeDefines } from '../cilium/agent/defines.ts'
+import type { Endpoint } from '../cilium/agent/endpoint.ts'
+import { mtusOf } from '../cilium/agent/plan/mtu.ts'
+import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import {
+  type Cidr,
+  defaultValues,
+  definesOf,
+  type NodeConfig,
+  type NodeValues,
+  type ObjectConfig,
+  type ObjectKind,
+  tunnelProtocol,
+} from '../cilium/datapath/config.ts'
+import { isIpv4 } from '../net/address.ts'
+import { networkOf, parsePrefix } from '../net/prefix.ts'
+import { addressBytes } from './cilium-maps.ts'
+
+/** The numbers of the devices of a node. */
+export interface Interfaces {
+  readonly ifindexOf: (device: string) => number
+  readonly macOf: (device: string) => number
+}
+
+const aggregation = { none: 0, low: 1, medium: 3, maximum: 3 } as const
+const selection = { random: 1, maglev: 2 } as const
+
+function exclusion(agent: AgentState, version: 4 | 6): Cidr | undefined {
+  const { config, podCidrs } = agent.node
+  const written = version === 4 ? config.nativeRoutingCidr4 : config.nativeRoutingCidr6
+  const own = podCidrs.find(({ address }) => isIpv4(address) === (version === 4))
+  const prefix = (written === undefined ? undefined : parsePrefix(written)) ?? own
+  return prefix === undefined
+    ? undefined
+    : { address: addressBytes(networkOf(prefix).address), length: prefix.length }
+}
+
+function addressesOf(agent: AgentState): Partial<NodeValues> {
+  const { addresses } = agent
+  const router4 = addresses.router.find(isIpv4)
+  const router6 = addresses.router.find((address) => !isIpv4(address))
+  return {
+    IPV4_GATEWAY: router4 === undefined ? undefined : addressBytes(router4),
+    router_ipv6: router6 === undefined ? undefined : addressBytes(router6),
+    IPV4_DIRECT_ROUTING: addresses.ip4 === undefined ? undefined : addressBytes(addresses.ip4),
+    IPV6_DIRECT_ROUTING: addresses.ip6 === undefined ? undefined : addressBytes(addresses.ip6),
+    IPV4_SNAT_EXCLUSION_DST_CIDR: exclusion(agent, 4),
+    IPV6_SNAT_EXCLUSION_DST_CIDR: exclusion(agent, 6),
+  }
+}
+
+/** The settings that all objects of a node share, with those of one kind of endpoint. */
+export function nodeConfigOf(
+  agent: AgentState,
+  endpoint: Pick<Endpoint, 'kind' | 'requiresEgressProgram'>,
+  devices: Interfaces,
+): NodeConfig {
+  const { node } = agent
+  const { config } = node
+  const [first] = node.devices
+  const tunnels = config.routing === 'tunnel' || config.egressGateway
+  return {
+    ...definesOf([...nodeDefines(config), ...endpointDefines(config, endpoint)]),
+    ...defaultValues,
+    ...addressesOf(agent),
+    TUNNEL_PROTOCOL: tunnels ? tunnelProtocol[config.tunnelProtocol] : tunnelProtocol.none,
+    TUNNEL_PORT: config.tunnelPort,
+    ENCAP_IFINDEX: tunnels ? devices.ifindexOf(tunnelDevice[config.tunnelProtocol]) : 0,
+    CILIUM_HOST_IFINDEX: devices.ifindexOf('cilium_host'),
+    CILIUM_NET_IFINDEX: devices.ifindexOf('cilium_net'),
+    CILIUM_HOST_MAC: devices.macOf('cilium_host'),
+    CILIUM_NET_MAC: devices.macOf('cilium_net'),
+    nativeDeviceMacs: new Map(node.devices.map(({ name, mac }) => [devices.ifindexOf(name), mac])),
+    direct_routing_dev_ifindex: first === undefined ? 0 : devices.ifindexOf(first.name),
+    MONITOR_AGGREGATION: aggregation[config.monitorAggregation],
+    MTU: mtusOf(config, first?.mtu ?? 1500, 4).device,
+    LB_SELECTION: selection[config.lbAlgorithm],
+    LB_MAGLEV_LUT_SIZE: config.maglevTableSize,
+    policy_deny_response_enabled: config.policyDenyResponse === 'icmp',
+    enable_remote_node_masquerade: config.remoteNodeMasquerade,
+    allow_icmp_frag_needed: config.allowIcmpFragNeeded,
+  }
+}
+
+/** What is set when one object is loaded. */
+export function objectConfigOf(
+  agent: AgentState,
+  kind: ObjectKind,
+  extra: Partial<ObjectConfig>,
+): ObjectConfig {
+  const { addresses, endpoints, node } = agent
+  const host = endpoints.find((endpoint) => endpoint.kind === 'host')
+  return {
+    kind,
+    interface_ifindex: 0,
+    interface_mac: 0,
+    security_label: kind === 'bpf_host' ? 1 : 0,
+    endpoint_id: 0,
+    endpoint_ipv4: undefined,
+    endpoint_ipv6: undefined,
+    endpoint_netns_cookie: 0,
+    host_ep_id: host?.id ?? 0,
+    policy_verdict_log_filter: 3,
+    nat_ipv4_masquerade: addresses.ip4 === undefined ? undefined : addressBytes(addresses.ip4),
+    nat_ipv6_masquerade: addresses.ip6 === undefined ? undefined : addressBytes(addresses.ip6),
+    device_mtu: node.config.mtu ?? node.devices[0]?.mtu ?? 1500,
+    eth_header_length: 14,
+    proxy_redirect_via_cilium_net: false,
+    encryption_strict_ingress: false,
+    ...extra,
+  }
+}
+
+/** Bits of policy_verdict_log_filter: the directions that are enforced. */
+export function verdictFilter(agent: AgentState, endpoint: Endpoint): number {
+  const policy = agent.policies.get(endpoint.id)
+  return (policy?.ingressEnforced === true ? 1 : 0) | (policy?.egressEnforced === true ? 2 : 0)
+}
+
+/** The identity of each pod by its name in the world. */
+export function identitiesOf({ registry }: ClusterState): ReadonlyMap<string, number> {
+  return new Map([...registry.podIdentities].map(([pod, { id }]) => [pod.name, id]))
+}

@@ -1,0 +1,145 @@
+// An agent's decisions as the bytes of its maps: endpoints, ipcache, policies (cilium pkg/maps).
+import { assert } from '../base/assert.ts'
+import { writeLe16, writeLe32 } from '../bpf/context/byte-order.ts'
+import type { AnyMap } from '../bpf/maps/create.ts'
+import type { BpfMap } from '../bpf/maps/map.ts'
+import type { AgentState } from '../cilium/agent/agent.ts'
+import type { Endpoint } from '../cilium/agent/endpoint.ts'
+import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
+import { lpmLength, type PolicyMapEntry } from '../cilium/agent/policy/map-entry.ts'
+import type { NodeMaps } from '../cilium/datapath/ctx.ts'
+import { type IpAddress, isIpv4, writeIpv4, writeIpv6 } from '../net/address.ts'
+import { writeU16, writeU48 } from '../net/bytes.ts'
+import { type Prefix, parsePrefix } from '../net/prefix.ts'
+
+/** 4 or 16 bytes, in the order of the wire. */
+export function addressBytes(address: IpAddress): Uint8Array {
+  const bytes = new Uint8Array(isIpv4(address) ? 4 : 16)
+  if (isIpv4(address)) writeIpv4(bytes, 0, address)
+  else writeIpv6(bytes, 0, address)
+  return bytes
+}
+
+function put(map: AnyMap | BpfMap, key: Uint8Array, value: Uint8Array): void {
+  const done = (map as BpfMap).update(key, value, 0, 0)
+  assert(done === 0, `map ${map.spec.name} takes an entry`)
+}
+
+const familyOf = (address: IpAddress): number => (isIpv4(address) ? 1 : 2)
+
+const endpointKeyBytes = 20
+const endpointValueBytes = 48
+/** ENDPOINT_F_HOST. */
+const hostFlag = 1
+
+function putEndpoint(maps: NodeMaps, address: IpAddress, write: (value: Uint8Array) => void): void {
+  const key = new Uint8Array(endpointKeyBytes)
+  key.set(addressBytes(address), 0)
+  key[16] = familyOf(address)
+  const value = new Uint8Array(endpointValueBytes)
+  write(value)
+  put(maps.cilium_lxc, key, value)
+}
+
+/** cilium_lxc: every address of the node with the host's flag, every endpoint with its device (pkg/maps/lxcmap). */
+export function fillEndpoints(
+  maps: NodeMaps,
+  endpoints: readonly Endpoint[],
+  ifindexOf: (device: string) => number,
+): void {
+  for (const { kind, addresses, device, mac, id, identity } of endpoints) {
+    for (const address of addresses) {
+      putEndpoint(maps, address, (value) => {
+        if (kind === 'host') {
+          writeLe32(value, 8, hostFlag)
+          return
+        }
+        writeLe32(value, 0, device === undefined ? 0 : ifindexOf(device.name))
+        writeLe16(value, 6, id)
+        if (mac !== undefined) writeU48(value, 16, mac)
+        if (device !== undefined) writeU48(value, 24, device.mac)
+        writeLe32(value, 32, identity.id)
+      })
+    }
+  }
+}
+
+const ipcacheBytes = 24
+/** Bits of the key in front of the address: cluster id, padding, family. */
+const ipcacheStaticBits = 32
+const flagSkipTunnel = 1
+const flagHasTunnelEndpoint = 2
+const flagIpv6TunnelEndpoint = 4
+
+/** cilium_ipcache_v2 (pkg/maps/ipcache). */
+export function fillIpcache(maps: NodeMaps, entries: readonly IpcacheEntry[]): void {
+  for (const { prefix, identity, tunnelEndpoint, encryptKey, skipTunnel } of entries) {
+    const key = new Uint8Array(ipcacheBytes)
+    writeLe32(key, 0, ipcacheStaticBits + prefix.length)
+    key[7] = familyOf(prefix.address)
+    key.set(addressBytes(prefix.address), 8)
+    const value = new Uint8Array(ipcacheBytes)
+    writeLe32(value, 0, identity)
+    if (tunnelEndpoint !== undefined) value.set(addressBytes(tunnelEndpoint), 4)
+    value[22] = encryptKey
+    const isSix = tunnelEndpoint !== undefined && !isIpv4(tunnelEndpoint)
+    value[23] =
+      (skipTunnel ? flagSkipTunnel : 0) |
+      (tunnelEndpoint === undefined ? 0 : flagHasTunnelEndpoint) |
+      (isSix ? flagIpv6TunnelEndpoint : 0)
+    put(maps.cilium_ipcache_v2, key, value)
+  }
+}
+
+const policyBytes = 12
+/** Bits of the key in front of protocol and port: identity and direction. */
+const policyStaticBits = 40
+const denyFlag = 1
+const explicitAuth = 0x80
+
+/** cilium_policy_v2_<id> (pkg/maps/policymap). */
+export function fillPolicy(map: BpfMap, entries: readonly PolicyMapEntry[]): void {
+  for (const entry of entries) {
+    const length = lpmLength(entry)
+    const key = new Uint8Array(policyBytes)
+    writeLe32(key, 0, policyStaticBits + length)
+    writeLe32(key, 4, entry.identity)
+    key[8] = entry.egress ? 1 : 0
+    key[9] = entry.protocol
+    writeU16(key, 10, entry.port)
+    const value = new Uint8Array(policyBytes)
+    writeU16(value, 0, entry.proxyPort)
+    value[2] = (entry.deny ? denyFlag : 0) | (length << 3)
+    value[3] = entry.authType | (entry.hasExplicitAuth ? explicitAuth : 0)
+    writeLe32(value, 4, entry.precedence)
+    writeLe32(value, 8, entry.cookie)
+    put(map, key, value)
+  }
+}
+
+/** What ip-masq-agent spares unless it is told otherwise (pkg/ipmasq defaultNonMasqCIDRs). */
+const masqAgentDefaults = [
+  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '192.0.2.0/24'],
+  ...[
+    '192.88.99.0/24',
+    '198.18.0.0/15',
+    '198.51.100.0/24',
+    '203.0.113.0/24',
+    '240.0.0.0/4',
+    '169.254.0.0/16',
+  ],
+]
+
+/** cilium_ipmasq_v4. */
+export function fillMasqAgent(maps: NodeMaps, { node }: AgentState): void {
+  if (!node.config.ipMasqAgent) return
+  const prefixes = masqAgentDefaults
+    .map(parsePrefix)
+    .filter((prefix): prefix is Prefix => prefix !== undefined)
+  for (const { address, length } of prefixes) {
+    const key = new Uint8Array(8)
+    writeLe32(key, 0, length)
+    key.set(addressBytes(address), 4)
+    put(maps.cilium_ipmasq_v4, key, new Uint8Array(1))
+  }
+}

@@ -1,0 +1,218 @@
+// A cluster's agents carry out what they decided: maps are made and filled, objects are loaded and attached at their hooks,
+// as `facts` 1.2 says which stands where.
+import { present } from '../base/assert.ts'
+import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
+import type { Endpoint } from '../cilium/agent/endpoint.ts'
+import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import type { NodeMaps } from '../cilium/datapath/ctx.ts'
+import {
+  createNodeMaps,
+  createPolicyMap,
+  type LoadedObject,
+  loadObject,
+  programOf,
+} from '../cilium/datapath/object.ts'
+import { bpfHost } from '../cilium/host/bpf-host.ts'
+import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
+import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
+import { bpfOverlay } from '../cilium/overlay/bpf-overlay.ts'
+import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
+import type { NetDevice } from '../kernel/device/device.ts'
+import type { Machine } from '../kernel/machine.ts'
+import type { Namespace } from '../kernel/namespace.ts'
+import { attachTc } from '../kernel/tc/attach.ts'
+import { attachXdp } from '../kernel/xdp-attach.ts'
+import type { CiliumModel } from '../model/cluster.ts'
+import { isIpv4 } from '../net/address.ts'
+import {
+  type Interfaces,
+  identitiesOf,
+  nodeConfigOf,
+  objectConfigOf,
+  verdictFilter,
+} from './cilium-config.ts'
+import { decisionsOf } from './cilium-deploy.ts'
+import { addressBytes, fillEndpoints, fillIpcache, fillMasqAgent, fillPolicy } from './cilium-maps.ts'
+import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
+
+const cpus = 1
+
+/** One node while Cilium is put on it. */
+interface Installing {
+  readonly agent: AgentState
+  readonly ns: Namespace
+  readonly maps: NodeMaps
+  readonly policies: Map<number, ReturnType<typeof createPolicyMap>>
+  readonly devices: Interfaces
+}
+
+type Way = 'ingress' | 'egress'
+
+/** Attaches with tcx, or on kernels without it as a direct-action filter of clsact. */
+function hook(
+  { agent, ns }: Installing,
+  device: string,
+  way: Way,
+  object: LoadedObject,
+  symbol: string,
+): void {
+  const dev = deviceOf(ns, device)
+  const program = programOf(object, symbol)
+  const { tcx } = agent.node.config
+  const done = attachTc(
+    dev,
+    way,
+    tcx ? { kind: 'tcx', program } : { kind: 'clsact', program, pref: 1, handle: 1 },
+  )
+  mustDo(done, `${ns.name}/${device} takes ${symbol}`)
+}
+
+function numbersOf(dev: NetDevice): { readonly interface_ifindex: number; readonly interface_mac: number } {
+  return { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
+}
+
+/** bpf_lxc on the host's end of an endpoint's pair. */
+function installEndpoint(node: Installing, endpoint: Endpoint): void {
+  const { agent, ns, maps, policies, devices } = node
+  const { device, id, identity, addresses } = endpoint
+  if (device === undefined) return
+  const config = nodeConfigOf(agent, endpoint, devices)
+  const four = addresses.find(isIpv4)
+  const six = addresses.find((address) => !isIpv4(address))
+  const object = objectConfigOf(agent, 'bpf_lxc', {
+    ...numbersOf(deviceOf(ns, device.name)),
+    security_label: identity.id,
+    endpoint_id: id,
+    endpoint_ipv4: four === undefined ? undefined : addressBytes(four),
+    endpoint_ipv6: six === undefined ? undefined : addressBytes(six),
+    policy_verdict_log_filter: verdictFilter(agent, endpoint),
+  })
+  const loaded = loadObject(bpfLxc(config), {
+    node: config,
+    object,
+    maps,
+    policy: policies.get(id),
+    suffix: String(id).padStart(5, '0'),
+    cpus,
+  })
+  maps.cilium_call_policy.set(id, programOf(loaded, 'cil_lxc_policy'), 0)
+  maps.cilium_egresscall_policy.set(id, programOf(loaded, 'cil_lxc_policy_egress'), 0)
+  if (endpoint.requiresEgressProgram) hook(node, device.name, 'egress', loaded, 'cil_to_container')
+  hook(node, device.name, 'ingress', loaded, 'cil_from_container')
+}
+
+/** Whether the agent attaches to native devices at all. */
+function selectsDevices({ node }: AgentState): boolean {
+  const { kubeProxyReplacement, bpfMasquerade, hostFirewall, encryption } = node.config
+  return kubeProxyReplacement || bpfMasquerade || hostFirewall || encryption !== 'off'
+}
+
+/** bpf_host on cilium_host, cilium_net and the native devices, each with a copy of its own. */
+function installHost(node: Installing, host: Endpoint): void {
+  const { agent, ns, maps, policies, devices } = node
+  const config = nodeConfigOf(agent, host, devices)
+  const load = (device: string, suffix: string): LoadedObject => {
+    const own = agent.node.devices
+      .find(({ name }) => name === device)
+      ?.addresses.map(({ address }) => address)
+    const masquerade = own?.find(isIpv4)
+    const object = objectConfigOf(agent, 'bpf_host', {
+      ...numbersOf(deviceOf(ns, device)),
+      policy_verdict_log_filter: verdictFilter(agent, host),
+      ...(masquerade === undefined ? {} : { nat_ipv4_masquerade: addressBytes(masquerade) }),
+    })
+    return loadObject(bpfHost(config), {
+      node: config,
+      object,
+      maps,
+      policy: policies.get(host.id),
+      suffix,
+      cpus,
+    })
+  }
+  const own = load('cilium_host', 'hostns')
+  maps.cilium_call_policy.set(host.id, programOf(own, 'cil_host_policy'), 0)
+  hook(node, 'cilium_host', 'ingress', own, 'cil_to_host')
+  hook(node, 'cilium_host', 'egress', own, 'cil_from_host')
+  hook(node, 'cilium_net', 'ingress', load('cilium_net', 'net'), 'cil_to_host')
+  if (!selectsDevices(agent)) return
+  for (const { name } of agent.node.devices) {
+    const loaded = load(name, `netdev_${devices.ifindexOf(name)}`)
+    hook(node, name, 'egress', loaded, 'cil_to_netdev')
+    hook(node, name, 'ingress', loaded, 'cil_from_netdev')
+  }
+}
+
+function installOverlay(node: Installing, host: Endpoint): void {
+  const { agent, ns, maps, devices } = node
+  const { config: own } = agent.node
+  if (own.routing !== 'tunnel' && !own.egressGateway) return
+  const name = tunnelDevice[own.tunnelProtocol]
+  const config = nodeConfigOf(agent, host, devices)
+  const object = objectConfigOf(agent, 'bpf_overlay', { interface_ifindex: deviceOf(ns, name).ifindex })
+  const loaded = loadObject(bpfOverlay(config), { node: config, object, maps, suffix: 'overlay', cpus })
+  hook(node, name, 'ingress', loaded, 'cil_from_overlay')
+  hook(node, name, 'egress', loaded, 'cil_to_overlay')
+}
+
+function installXdp(node: Installing, host: Endpoint): void {
+  const { agent, ns, maps, devices } = node
+  const { kubeProxyReplacement, lbAcceleration } = agent.node.config
+  if (!kubeProxyReplacement || lbAcceleration === 'disabled') return
+  const config = nodeConfigOf(agent, host, devices)
+  for (const { name } of agent.node.devices) {
+    const dev = deviceOf(ns, name)
+    const object = objectConfigOf(agent, 'bpf_xdp', { interface_ifindex: dev.ifindex })
+    const loaded = loadObject(bpfXdp(config), {
+      node: config,
+      object,
+      maps,
+      suffix: `xdp_${dev.ifindex}`,
+      cpus,
+    })
+    mustDo(
+      attachXdp(dev, programOf(loaded, 'cil_xdp_entry'), 'native'),
+      `${ns.name}/${name} takes cil_xdp_entry`,
+    )
+  }
+}
+
+function installNode(machine: Machine, agent: AgentState): InstalledNode {
+  const { node, endpoints } = agent
+  const ns = namespaceOf(machine, node.name)
+  const maps = createNodeMaps(cpus)
+  const devices: Interfaces = {
+    ifindexOf: (name) => deviceOf(ns, name).ifindex,
+    macOf: (name) => deviceOf(ns, name).mac,
+  }
+  const policies = new Map(endpoints.map(({ id }) => [id, createPolicyMap(id, cpus)]))
+  for (const { id } of endpoints) {
+    const entries = agent.policies.get(id)?.entries ?? []
+    fillPolicy(present(policies.get(id), 'an endpoint has a policy map'), entries)
+  }
+  fillEndpoints(maps, endpoints, devices.ifindexOf)
+  fillIpcache(maps, agent.ipcache)
+  fillMasqAgent(maps, agent)
+  const names = new Map(
+    endpoints.flatMap(({ id, device }) => (device === undefined ? [] : [[id, device.name] as const])),
+  )
+  maps.cilium_call_policy.deviceOf = (index) => names.get(index)
+  maps.cilium_egresscall_policy.deviceOf = (index) => names.get(index)
+  const installing: Installing = { agent, ns, maps, policies, devices }
+  const host = present(
+    endpoints.find(({ kind }) => kind === 'host'),
+    'a node has a host endpoint',
+  )
+  installHost(installing, host)
+  installOverlay(installing, host)
+  installXdp(installing, host)
+  for (const endpoint of endpoints) installEndpoint(installing, endpoint)
+  return { name: node.name, maps, policies }
+}
+
+/** Puts Cilium on all nodes of a machine whose devices are there. */
+export function installCilium(machine: Machine, model: CiliumModel): InstalledCilium {
+  const state: ClusterState = decisionsOf(model)
+  const nodes = new Map(state.agents.map((agent) => [agent.node.name, installNode(machine, agent)]))
+  return { era: state.registry.legacy ? '1.10' : '1.19', nodes, identities: identitiesOf(state) }
+}
