@@ -7,6 +7,7 @@ import { planAgent } from '../cilium/agent/plan/node.ts'
 import type { DevicePlan, HostPlan, RoutePlan, RulePlan } from '../cilium/agent/plan/plan.ts'
 import type { CiliumModel } from '../model/cluster.ts'
 import type { DeviceModel, NamespaceModel, RouteModel, RuleModel, World } from '../model/model.ts'
+import { withLinkLocal } from '../net/prefix.ts'
 import { toldCluster } from './cilium-told.ts'
 import { mergeTables } from './tables.ts'
 
@@ -96,7 +97,7 @@ function deviceModel(device: DevicePlan, span: Span): DeviceModel {
     name,
     mac,
     mtu,
-    addresses,
+    addresses: withLinkLocal(addresses, mac),
     up: true,
     hairpin: false,
     isolated: false,

@@ -386,6 +386,19 @@ describe('devices and routes', () => {
       file({ topology: 'node n { dev eth0 on lan 10.1.0.9; route default via <|10.9.9.9|> }' }),
     ],
     [
+      'S126',
+      'an IPv6 gateway, and one with `onlink`, is somebody else: `ip route` answers EINVAL',
+      file({ topology: 'node n { dev d0 dummy fd00::9/64; route fd01::/64 via <|fd00::9|> }' }),
+    ],
+    [
+      'S126',
+      'an IPv6 gateway, and one with `onlink`, is somebody else: `ip route` answers EINVAL',
+      file({
+        topology:
+          'node n { dev eth0 on lan 10.1.0.9; route 10.8.0.0/16 via 10.1.0.9 dev eth0; route 10.9.0.0/16 via <|10.1.0.9|> dev eth0 onlink }',
+      }),
+    ],
+    [
       'S127',
       'a device runs one; join them by a tail call',
       file({

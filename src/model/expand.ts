@@ -33,7 +33,7 @@ export function expandWorld(world: World): string {
     world.segments.map((net) => `  net ${net.name} ${net.prefixes.map(formatPrefix).join(' ')}`),
     ...world.namespaces.map((host) => hostLines(host, warm.get(host.name) ?? [])),
     ...world.programs.map(programLines),
-    (world.notes ?? []).map((note) => `  # ${note}`),
+    (world.notes ?? []).map((note) => `  #   ${note}`),
   ].filter((lines) => lines.length > 0)
   return `topology {\n${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n}\n`
 }
@@ -58,15 +58,16 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.routes.map(routeLine),
     ...(host.localRulePriority === undefined
       ? []
-      : [`# rule pref ${host.localRulePriority} lookup local   in place of pref 0`]),
+      : [`#   rule pref ${host.localRulePriority} lookup local   in place of pref 0`]),
     ...host.rules.map(ruleLine),
     ...host.entries.map(neighbourLine),
     ...host.fdb.map(fdbLine),
-    ...warm.map(warmLine),
+    ...warm.filter(({ program }) => program).map(warmLine),
+    ...warm.filter(({ program }) => !program).map(warmLine),
     ...host.listens.map(listenLine),
     ...(host.cgroup ?? []).map(({ hook, program }) => `${hook} ${program}`),
     ...(host.rulesets ?? []).flatMap(rulesetLines),
-    ...(host.notes ?? []).map((note) => `# ${note}`),
+    ...(host.notes ?? []).map((note) => `#   ${note}`),
   ]
   return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']
 }
@@ -185,7 +186,9 @@ function kernelRoutes(prefix: Prefix, device: DeviceModel): readonly string[] {
 }
 
 function routeLine(route: RouteModel): string {
-  const isDefault = route.prefix.length === 0
+  // `default` is of the gateway's family: without one, that of IPv6 is `::/0`.
+  const says = isIpv4Prefix(route.prefix) || route.nexthops.some(({ via }) => via !== undefined)
+  const isDefault = route.prefix.length === 0 && says
   const family = isIpv4Prefix(route.prefix) ? '' : '   # IPv6'
   const hops = route.nexthops.map((hop) =>
     [
@@ -263,8 +266,9 @@ function fdbLine(entry: FdbModel): string {
   return words.join(' ')
 }
 
+/** What a topology derives is a remark; what a cluster's programs answer has to be said in it. */
 function warmLine(entry: WarmNeighbour): string {
-  return `# neigh ${formatIp(entry.address)} ${formatMac(entry.mac)} dev ${entry.device} reachable`
+  return `${entry.program ? '' : '# '}neigh ${formatIp(entry.address)} ${formatMac(entry.mac)} dev ${entry.device} reachable`
 }
 
 function listenLine({ protocol, port, app, address, ...options }: ListenModel): string {

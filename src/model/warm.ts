@@ -13,6 +13,8 @@ export interface WarmNeighbour {
   readonly device: string
   readonly address: IpAddress
   readonly mac: Mac
+  /** It is no address of the other device: a program there answers for it. */
+  readonly program: boolean
 }
 
 /** An address of a device, as its neighbours see it. */
@@ -20,6 +22,7 @@ interface Heard {
   readonly address: IpAddress
   readonly mac: Mac
   readonly place: string
+  readonly program: boolean
 }
 
 interface Domain {
@@ -58,9 +61,9 @@ export function warmNeighbours(world: World): readonly WarmNeighbour[] {
     if (host.neighbours === 'cold') continue
     for (const device of host.devices) {
       const place = placeOf(host.name, device.name)
-      for (const { address, mac, place: other } of domains.get(place)?.heard ?? []) {
+      for (const { address, mac, program, place: other } of domains.get(place)?.heard ?? []) {
         if (other === place || !isOnLink(host, device, address)) continue
-        entries.push({ namespace: host.name, device: device.name, address, mac })
+        entries.push({ namespace: host.name, device: device.name, address, mac, program })
       }
     }
   }
@@ -147,9 +150,10 @@ function collect(world: World, groups: Groups): ReadonlyMap<string, Domain> {
       byRoot.set(root, domain)
       domains.set(place, domain)
       if (device.kind === 'lo' || device.master !== undefined || !device.up) continue
-      const own = device.addresses.map(({ address }) => address)
-      for (const address of [...own, ...(device.answers ?? [])]) {
-        const heard: Heard = { address, mac: device.mac, place }
+      const own = device.addresses.map(({ address }) => ({ address, program: false }))
+      const answers = (device.answers ?? []).map((address) => ({ address, program: true }))
+      for (const { address, program } of [...own, ...answers]) {
+        const heard: Heard = { address, mac: device.mac, place, program }
         domain.heard.push(heard)
         if (!domain.byAddress.has(String(address))) domain.byAddress.set(String(address), heard)
       }

@@ -180,13 +180,10 @@ function readNexthop(
   const out = deviceWord?.text
   if (via === undefined || word === undefined)
     return { weight, onlink, ...(out === undefined ? {} : { device: out }) }
-  const own = [...host.devices.values()].some(({ addresses }) =>
-    addresses.some(({ prefix }) => sameIp(prefix.address, via)),
-  )
-  if (own) {
+  if ((onlink || !isIpv4(via)) && isOwn(via, host)) {
     report(
       mistakeIn('S126', word, `\`${word.text}\` is an address of \`${host.name}\` itself`, {
-        hint: 'a gateway is somebody else: `ip route` answers EINVAL',
+        hint: 'an IPv6 gateway, and one with `onlink`, is somebody else: `ip route` answers EINVAL',
       }),
     )
     return undefined
@@ -202,6 +199,17 @@ function readNexthop(
     return undefined
   }
   return { via, weight, onlink, device: way }
+}
+
+/**
+ * IPv6 refuses a gateway that is a local address (ip6_route_check_nh), IPv4 one with `onlink`. Without it IPv4
+ * takes an address of the route's device and asks for the destination itself there (fib_check_nh_v4_gw: a next
+ * hop of host scope).
+ */
+function isOwn(via: IpAddress, host: HostDraft): boolean {
+  return [...host.devices.values()].some(({ addresses }) =>
+    addresses.some(({ prefix }) => sameIp(prefix.address, via)),
+  )
 }
 
 /** The device behind which a gateway is on-link: a connected subnet, or a route without a gateway (fib_check_nh). */

@@ -68,7 +68,7 @@ function nodeSysctls({ node, endpoints }: AgentState): HostPlan['sysctls'] {
   const on = (key: string, value: number): HostPlan['sysctls'][number] => ({ key, value })
   const both = [hostDevice, netDevice]
   return [
-    ...(ipv4 ? [on('net.ipv4.ip_forward', 1), on('net.ipv4.conf.all.rp_filter', 0)] : []),
+    ...(ipv4 ? [on('net.ipv4.conf.all.forwarding', 1), on('net.ipv4.conf.all.rp_filter', 0)] : []),
     ...(ipv6 ? [on('net.ipv6.conf.all.forwarding', 1)] : []),
     ...both.flatMap((device) => [
       ...(ipv6 ? [on(`net.ipv6.conf.${device}.forwarding`, 1)] : []),
