@@ -73,9 +73,8 @@ export function bindTable(
     for (const rule of chain.rules) known.set(rule.spec, rule)
   const chains = new Map<string, BoundChain>()
   for (const chain of spec.chains.values()) {
-    const old = previous?.chains.get(chain.name)
-    const counters = old?.spec.policy === chain.policy ? old?.counters : undefined
-    const own = counters ?? { ...chain.counters }
+    // iptables 1.8.9 gives a table back with its policies at zero, whatever it has changed
+    const own = previous === undefined ? { ...chain.counters } : { packets: 0, bytes: 0 }
     chains.set(chain.name, { spec: chain, rules: [], quick: new Int32Array(0), counters: own })
   }
   let ordinal = 0

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createMachine } from '../machine.ts'
 import { addNamespace } from '../namespace.ts'
-import { attachIptables, iptablesSave } from './iptables.ts'
+import { attachIptables, currentRuleset, iptablesSave } from './iptables.ts'
 import { parseRuleset } from './parse.ts'
 
 function fixture(name: string): string {
@@ -38,4 +38,18 @@ test('counters of rules and chains survive', () => {
   const text = ['*filter', ':INPUT DROP [7:70]', '[3:4] -A INPUT -j ACCEPT', 'COMMIT'].join('\n')
   expect(saved(text, 4, true)).toContain(':INPUT DROP [7:70]\n')
   expect(saved(text, 4, true)).toContain('[3:4] -A INPUT -j ACCEPT\n')
+})
+
+test('a table that is given back keeps the counters of its rules and loses those of its policies (iptables 1.8.9)', () => {
+  const parsed = parseRuleset(
+    ['*filter', ':INPUT DROP [7:70]', '[3:4] -A INPUT -j ACCEPT', 'COMMIT'].join('\n'),
+    4,
+  )
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+  const ns = addNamespace(createMachine({ seed: 1 }), { name: 'n' })
+  attachIptables(ns, 4, parsed.ruleset)
+  attachIptables(ns, 4, currentRuleset(ns, 4))
+  const text = iptablesSave(ns, 4, { counters: true })
+  expect(text).toContain(':INPUT DROP [0:0]\n')
+  expect(text).toContain('[3:4] -A INPUT -j ACCEPT\n')
 })
