@@ -156,6 +156,10 @@ test('every mistake of a text is told', () => {
   ])
 })
 
+test('numbers are decimal or hexadecimal, ports too', () => {
+  expect(rule('udp sport & 0xd419 == 0x10 accept')).toEqual([])
+})
+
 test('a set may stand behind the rules that name it', () => {
   expect(problems('table ip t {\nchain c { ip daddr @s accept; }\nset s { type ipv4_addr; }\n}')).toEqual([])
 })

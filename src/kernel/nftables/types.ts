@@ -196,7 +196,7 @@ export const dataTypes = {
     name: 'inet_service',
     ...number(0xffff),
     parse: (text: string) => {
-      const port = parsePort(text)
+      const port = parsePort(text) ?? parseNumber(text, 0xffff)
       return port === undefined ? undefined : [port]
     },
   },
