@@ -127,7 +127,8 @@ export function extractDsr(ctx: Ctx, tuple: Tuple, place: PacketPlace): DsrInfo 
     }
   }
   const info = readOption(ctx, family, place.l3Offset)
-  // a SYN without service: should the connection have been DSR, it is no longer
+  // a SYN without service: the connection shall be DSR no longer. Cilium looks for it under the flags of the other direction,
+  // so that an entry of DSR stays as it is
   if (info === undefined && isTcp) ctUpdateDsr(ctx, ctMapOf(ctx, reversed), reversed, false)
   return info
 }

@@ -17,6 +17,8 @@ import {
 import { bpfXdp } from '../xdp/bpf-xdp.ts'
 import { type Define, dsrEncapMode, type NodeValues, tunnelProtocol } from './config.ts'
 import { drop } from './drop-reason.ts'
+import { encapGeneve } from './dsr-geneve.ts'
+import { ipv4 } from './family.ts'
 
 const flags = serviceFlag.NODEPORT | serviceFlag.ROUTABLE
 const client = '203.0.113.7'
@@ -157,23 +159,33 @@ describe('DSR over Geneve', () => {
     expect([at4(sent, 62 + 26), at4(sent, 62 + 30)]).toEqual([client, pod])
   })
 
-  test('in XDP a packet from the tunnel goes on in its header', () => {
-    const on = lab('bpf_xdp', values)
-    const first = xdp(lab('bpf_xdp', values), packet(ACK)).frame
-    // what a client behind the tunnel sends: the same headers, for the service
-    const inner = packet()
-    const arriving = Uint8Array.from([...first.subarray(0, 50), ...inner])
-    arriving.set(addressBytes('10.0.10.3'), 26)
-    arriving.set(addressBytes(node), 30)
+  /** A packet from another node, through the tunnel. */
+  function tunnelled(inner: Uint8Array): Uint8Array {
+    const headers = xdp(lab('bpf_xdp', values), packet(ACK)).frame.subarray(0, 50)
+    const arriving = Uint8Array.from([...headers, ...inner])
+    arriving.set([...addressBytes('10.0.10.3'), ...addressBytes(node)], 26)
     arriving.set([0, 0], 24)
     const check = 0xffff - sum(arriving.subarray(14, 34))
     arriving.set([check >> 8, check & 0xff], 24)
-    const { result, frame: sent } = xdp(on, arriving)
-    expect(result).toBe(XDP_TX)
+    return arriving
+  }
+
+  test('in XDP a packet from the tunnel goes on in its header', () => {
+    const inner = frame(client, pod, { kind: 'tcp', source: 40_001, destination: 8080, flags: SYN })
+    const { result, frame: sent } = lab('bpf_xdp', values).runXdp(tunnelled(inner), (ctx) =>
+      encapGeneve(ctx, ipv4, 64, { address: addressBytes(node), port: 30_080 }),
+    )
+    expect(result).toBe(4)
     expect([at4(sent, 26), at4(sent, 30), ipSum(sent)]).toEqual([node, there, 0xffff])
     expect([readU16(sent, 16), readU16(sent, 38)]).toEqual([20 + 8 + 8 + 12 + 54, 8 + 8 + 12 + 54])
     expect(text(sent, 42, 20)).toBe(`0300655800000200${option4}`)
-    expect(at4(sent, 62 + 30)).toBe(pod)
+    expect(sent.subarray(62)).toEqual(inner)
+  })
+
+  test('which it never comes to: the ports are read from the outer header', () => {
+    const arriving = tunnelled(packet())
+    const { result, frame: sent } = xdp(lab('bpf_xdp', values), arriving)
+    expect([result, sent]).toEqual([2, arriving])
   })
 
   test('without a tunnel to the backend the packet is dropped', () => {

@@ -55,7 +55,8 @@ export function nodeportLb(
   const walk = walkHeaders(ctx, family, l3Offset)
   if (typeof walk === 'number') return done(walk)
   const { fragment, length } = walk
-  const place: PacketPlace = { l3Offset, l4Offset: l3Offset + length, fragment }
+  // Cilium reads the ports behind the first IP header, also of a packet inside of a tunnel's
+  const place: PacketPlace = { l3Offset, l4Offset: ethernetLength(ctx) + length, fragment }
   const tuple = lbTuple(family, walk.nexthdr)
   const extracted = lbExtractTuple(ctx, tuple, place)
   const isServiceProtocol = extracted !== drop.UNSUPP_SERVICE_PROTO
