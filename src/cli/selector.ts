@@ -36,6 +36,15 @@ export interface Selectable {
   readonly tags: readonly string[]
 }
 
+/** A case of a scenario, as a filter sees it. */
+export function selectable(
+  path: string,
+  scenario: { readonly name: string; readonly tags: readonly string[] },
+  one: { readonly id?: string; readonly title: string },
+): Selectable {
+  return { path, scenario: scenario.name, id: one.id, title: one.title, tags: scenario.tags }
+}
+
 export type Filter = (item: Selectable) => boolean
 
 /** Whether an exact selector of this file means a case. */

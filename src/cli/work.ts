@@ -5,6 +5,7 @@ import type { FileVerdict } from '../run/verdict.ts'
 import { goldenPathOf, readGolden } from './goldens.ts'
 import { load } from './load.ts'
 import { filterOf, isComplete, type SelectedFile } from './selection.ts'
+import { selectable } from './selector.ts'
 
 export interface RanFile {
   readonly verdict: FileVerdict
@@ -26,7 +27,7 @@ export function runOne(
   const verdict = runFile(model, readGolden(options.cwd, goldenPathOf(file.path)), {
     seed: options.seed,
     complete: isComplete(file),
-    wants: ({ name, tags }, { id, title }) => filter({ path: file.path, scenario: name, id, title, tags }),
+    wants: (scenario, each) => filter(selectable(file.path, scenario, each)),
   })
   return { verdict, keys: [...goldenKeys(model)] }
 }

@@ -13,6 +13,7 @@ import {
 } from '../context/structs.ts'
 import type { RunContext, SocketHandle } from '../contract.ts'
 import { errno } from '../errno.ts'
+import { fibResult } from '../fib-result.ts'
 import { skbLength, skbOf } from './subject.ts'
 
 export const fibFlag = {
@@ -22,19 +23,6 @@ export const fibFlag = {
   BPF_FIB_LOOKUP_TBID: 8,
   BPF_FIB_LOOKUP_SRC: 16,
   BPF_FIB_LOOKUP_MARK: 32,
-} as const
-
-/** BPF_FIB_LKUP_RET_* */
-export const fibResult = {
-  success: 0,
-  blackhole: 1,
-  unreachable: 2,
-  prohibit: 3,
-  notForwarded: 4,
-  forwardingDisabled: 5,
-  unsupportedLwt: 6,
-  noNeighbour: 7,
-  fragmentationNeeded: 8,
 } as const
 
 const fibFlags = 63

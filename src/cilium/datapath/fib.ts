@@ -1,7 +1,8 @@
 // Where a packet goes next by the kernel's routing table, and its redirect there. lib/fib.h
 import { readLe32, writeLe32 } from '../../bpf/context/byte-order.ts'
 import { addressFamily, fibBytes, redirNeighAt, redirNeighBytes } from '../../bpf/context/structs.ts'
-import { fibFlag, fibResult } from '../../bpf/helpers/lookup.ts'
+import { fibResult } from '../../bpf/fib-result.ts'
+import { fibFlag } from '../../bpf/helpers/lookup.ts'
 import { writeU16, writeU48 } from '../../net/bytes.ts'
 import type { Ctx } from './ctx.ts'
 import { drop } from './drop-reason.ts'

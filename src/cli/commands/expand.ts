@@ -7,7 +7,7 @@ import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
 import { load } from '../load.ts'
 import { mustExist } from '../selection.ts'
-import { parseSelector, selectorText, selects } from '../selector.ts'
+import { parseSelector, selectable, selectorText, selects } from '../selector.ts'
 
 /** Prints each world once, with the cases that live in it. */
 export function expandCommand(text: string, console: Console): number {
@@ -21,14 +21,7 @@ export function expandCommand(text: string, console: Console): number {
   const worlds = new Map<World, string[]>()
   for (const scenario of loaded.value.scenarios) {
     for (const each of scenario.cases) {
-      const item = {
-        path: selector.path,
-        scenario: scenario.name,
-        id: each.id,
-        title: each.title,
-        tags: scenario.tags,
-      }
-      if (!selects(selector, item)) continue
+      if (!selects(selector, selectable(selector.path, scenario, each))) continue
       worlds.set(each.world, [
         ...(worlds.get(each.world) ?? []),
         selectorText(selector.path, scenario.name, each.id),

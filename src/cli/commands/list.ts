@@ -3,7 +3,7 @@ import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
 import { load } from '../load.ts'
 import { filterOf, selectFiles } from '../selection.ts'
-import { selectorText } from '../selector.ts'
+import { selectable, selectorText } from '../selector.ts'
 
 interface Listed {
   readonly selector: string
@@ -31,10 +31,11 @@ export function listCommand(
       continue
     }
     const filter = filterOf(file)
-    for (const { name, tags, cases } of loaded.value.scenarios) {
-      for (const { id, title } of cases) {
-        if (filter({ path: file.path, scenario: name, id, title, tags }))
-          listed.push({ selector: selectorText(file.path, name, id), title, tags })
+    for (const scenario of loaded.value.scenarios) {
+      const { name, tags, cases } = scenario
+      for (const each of cases) {
+        if (filter(selectable(file.path, scenario, each)))
+          listed.push({ selector: selectorText(file.path, name, each.id), title: each.title, tags })
       }
     }
   }

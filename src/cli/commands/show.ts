@@ -6,7 +6,7 @@ import { knownCommands, knownTools, type ShownNode, showCase, stepNames, stepsUn
 import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
 import { load } from '../load.ts'
-import { parseSelector, selectorText, selects } from '../selector.ts'
+import { parseSelector, selectable, selectorText, selects } from '../selector.ts'
 import { UsageError } from '../usage.ts'
 
 export interface ShowArguments {
@@ -41,10 +41,7 @@ export async function showCommand(args: ShowArguments, console: Console): Promis
   }
   const found = value.scenarios.flatMap((scenario) =>
     scenario.cases
-      .filter((one) => {
-        const { tags, name } = scenario
-        return selects(selector, { path: selector.path, scenario: name, id: one.id, title: one.title, tags })
-      })
+      .filter((one) => selects(selector, selectable(selector.path, scenario, one)))
       .map((one): Chosen => ({ scenario, one })),
   )
   const [chosen] = found

@@ -10,7 +10,7 @@ import { exitCode } from '../exit-code.ts'
 import { writeBytes, writeWhole } from '../files.ts'
 import { load } from '../load.ts'
 import { mustExist } from '../selection.ts'
-import { parseSelector, selects } from '../selector.ts'
+import { parseSelector, selectable, selects } from '../selector.ts'
 
 export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump'] as const
 export type TraceForm = (typeof traceForms)[number]
@@ -48,14 +48,7 @@ export async function traceCommand(args: TraceArguments, console: Console): Prom
     const own = scenario.golden === 'off' ? 'hops' : scenario.golden
     const level = args.level ?? own
     for (const each of scenario.cases) {
-      const item = {
-        path: selector.path,
-        scenario: scenario.name,
-        id: each.id,
-        title: each.title,
-        tags: scenario.tags,
-      }
-      if (!selects(selector, item)) continue
+      if (!selects(selector, selectable(selector.path, scenario, each))) continue
       const { trace } = simulate(each, {
         seed: args.seed,
         scenario: scenario.name,

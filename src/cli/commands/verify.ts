@@ -8,6 +8,7 @@ import type { Console } from '../console.ts'
 import { exitCode, worst } from '../exit-code.ts'
 import { load } from '../load.ts'
 import { filterOf, type SelectedFile, type Selection, selectFiles } from '../selection.ts'
+import { selectable, selectorText } from '../selector.ts'
 
 export interface VerifyArguments {
   readonly selection: Selection
@@ -71,9 +72,8 @@ function verifyFile(file: SelectedFile, { args, console, oracle, rows }: Work): 
   const wants = filterOf(file)
   for (const scenario of loaded.value.scenarios) {
     for (const each of scenario.cases) {
-      const { name, tags } = scenario
-      if (!wants({ path, scenario: name, id: each.id, title: each.title, tags })) continue
-      const selector = `${path}::${name}${each.id === undefined ? '' : `[${each.id}]`}`
+      if (!wants(selectable(path, scenario, each))) continue
+      const selector = selectorText(path, scenario.name, each.id)
       const began = args.clock()
       const result: Verified =
         missing === undefined

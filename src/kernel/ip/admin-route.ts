@@ -16,7 +16,7 @@ import {
   routeScope,
   routeTable,
 } from './route.ts'
-import { isOwnAddress } from './source.ts'
+import { isOwnAddress, plainFlow } from './source.ts'
 import { familyState } from './state.ts'
 
 interface NextHopSpec {
@@ -74,19 +74,10 @@ function defaultScope(type: RouteType, nextHops: readonly NextHopSpec[]): number
 }
 
 function gatewayFlow(gateway: IpAddress, device: NetDevice | undefined): Flow {
-  const family = isIpv4(gateway) ? 4 : 6
   return {
-    family,
-    destination: gateway,
-    source: isIpv4(gateway) ? (0 as IpAddress) : [0, 0, 0, 0],
+    ...plainFlow(gateway),
     oif: device?.ifindex ?? 0,
-    iif: 1,
-    mark: 0,
-    tos: 0,
-    protocol: 0,
-    sport: 0,
-    dport: 0,
-    scope: family === 4 ? routeScope.link : routeScope.universe,
+    scope: isIpv4(gateway) ? routeScope.link : routeScope.universe,
   }
 }
 

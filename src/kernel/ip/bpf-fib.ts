@@ -2,6 +2,7 @@
 
 import { present } from '../../base/assert.ts'
 import type { FibAnswer, FibLookup } from '../../bpf/contract.ts'
+import { fibResult } from '../../bpf/fib-result.ts'
 import { type IpAddress, ipv4From, isIpv4 } from '../../net/address.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
@@ -20,20 +21,6 @@ export const fibLookupFlag = {
   table: 8,
   source: 16,
   mark: 32,
-} as const
-
-/** BPF_FIB_LKUP_RET_*. */
-const fibLookupCode = {
-  success: 0,
-  blackhole: 1,
-  unreachable: 2,
-  prohibit: 3,
-  notForwarded: 4,
-  forwardingDisabled: 5,
-  unsupportedTunnel: 6,
-  noNeighbour: 7,
-  fragmentationNeeded: 8,
-  noSource: 9,
 } as const
 
 const enodev = -19
@@ -83,13 +70,13 @@ function flowOf(request: FibLookup, flags: number): Flow {
 function errorCode(errno: string): number {
   switch (errno) {
     case 'EINVAL':
-      return fibLookupCode.blackhole
+      return fibResult.blackhole
     case 'EHOSTUNREACH':
-      return fibLookupCode.unreachable
+      return fibResult.unreachable
     case 'EACCES':
-      return fibLookupCode.prohibit
+      return fibResult.prohibit
     default:
-      return fibLookupCode.notForwarded
+      return fibResult.notForwarded
   }
 }
 
@@ -104,7 +91,7 @@ function resolved(ns: Namespace, request: FibLookup, flags: number, found: FibMa
   const destination = addressOf(request.family, request.destination)
   const device = present(found.nextHop.device, 'a unicast route has a device')
   const mtu = mtuOf(ns, found, destination, device)
-  if (request.totalLength > mtu) return answer(request, fibLookupCode.fragmentationNeeded, { mtu })
+  if (request.totalLength > mtu) return answer(request, fibResult.fragmentationNeeded, { mtu })
   const nextHop = found.nextHop.gateway ?? destination
   const wantsSource = (flags & fibLookupFlag.source) !== 0
   const source =
@@ -116,13 +103,13 @@ function resolved(ns: Namespace, request: FibLookup, flags: number, found: FibMa
     preferredSource: source,
   }
   if ((flags & fibLookupFlag.skipNeighbour) !== 0) {
-    return answer(request, fibLookupCode.success, { ...rest, mtu })
+    return answer(request, fibResult.success, { ...rest, mtu })
   }
   const neighbour = findNeighbour(device, nextHop)
   if (neighbour === undefined || !isValid(neighbour.state)) {
-    return answer(request, fibLookupCode.noNeighbour, rest)
+    return answer(request, fibResult.noNeighbour, rest)
   }
-  return answer(request, fibLookupCode.success, {
+  return answer(request, fibResult.success, {
     ...rest,
     mtu,
     sourceMac: device.mac,
@@ -143,12 +130,12 @@ export function bpfFibLookup(
   const dev = ns.devices.get(request.ifindex)
   if (dev === undefined) return answer(request, enodev)
   const forwards = ns.sysctls.device(`net.ipv${request.family}.conf.DEV.forwarding`, dev.name) !== 0
-  if (!forwards) return answer(request, fibLookupCode.forwardingDisabled)
+  if (!forwards) return answer(request, fibResult.forwardingDisabled)
   const flow = flowOf(request, flags)
   const wanted = (flags & fibLookupFlag.table) !== 0 ? (request.table ?? 0) : routeTable.main
   const direct = (flags & fibLookupFlag.direct) !== 0
   const found = direct ? lookupInTable(ns, wanted, flow) : lookupRoute(ns, flow)
   if (isLookupError(found)) return answer(request, errorCode(found))
-  if (found.route.type !== 'unicast') return answer(request, fibLookupCode.notForwarded)
+  if (found.route.type !== 'unicast') return answer(request, fibResult.notForwarded)
   return resolved(ns, request, flags, found)
 }

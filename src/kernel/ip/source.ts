@@ -89,11 +89,12 @@ export function specificDestination(skb: Skb): Ipv4 {
 }
 
 /** A flow to a destination with nothing else said; for questions about addresses. */
-export function plainFlow(destination: Ipv4): Flow {
+export function plainFlow(destination: IpAddress): Flow {
+  const isFour = isIpv4(destination)
   return {
-    family: 4,
+    family: isFour ? 4 : 6,
     destination,
-    source: anyIpv4,
+    source: isFour ? anyIpv4 : [0, 0, 0, 0],
     oif: 0,
     iif: 1,
     mark: 0,

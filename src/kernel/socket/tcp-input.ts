@@ -15,6 +15,7 @@ import { processAck, sendAllowed } from './tcp-ack.ts'
 import { checkAck, enterQuickAck, takeData } from './tcp-data.ts'
 import { enterTimeWait, tcpDone } from './tcp-life.ts'
 import { acceptSyn, completeAccept, processSynSent, repeatSynAck } from './tcp-open.ts'
+import { fireIfDue } from './tcp-output.ts'
 import { sendReset } from './tcp-reset.ts'
 import { type Arrived, readSegment, readTimestamp } from './tcp-segment.ts'
 import { seqAdd, seqAfter, seqBefore } from './tcp-sequence.ts'
@@ -103,7 +104,7 @@ function process(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
     case socketState.timeWait:
       return processTimeWait(socket, segment, tuple)
     case socketState.synReceived:
-      return processSynReceived(socket, segment)
+      return processSynReceived(socket, segment, tuple)
     default:
       return processConnected(socket, segment)
   }
@@ -118,16 +119,26 @@ function processListen(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate 
   return 'taken'
 }
 
+/** Timers of a tick run before its packets: the half-open connection may end before the SYN that would prolong it. */
+function takeRepeatedSyn(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
+  fireIfDue(socket)
+  if (socket.state !== socketState.close) {
+    repeatSynAck(socket)
+    return 'taken'
+  }
+  const next = lookupTcp(socket.ns, tuple)
+  return next === undefined ? 'reset' : process(asTcp(next), segment, tuple)
+}
+
 /** tcp_check_req(): half-open, the SYN-ACK is out. */
-function processSynReceived(socket: TcpSocket, segment: Arrived): Fate {
+function processSynReceived(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
   if (has(segment, tcpFlag.rst)) {
     if (segment.sequence !== socket.rcvNxt) return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
     tcpDone(socket, socket.listener === undefined ? 'ECONNREFUSED' : undefined)
     return 'taken'
   }
   if (has(segment, tcpFlag.syn) && segment.sequence === socket.irs && !has(segment, tcpFlag.ack)) {
-    repeatSynAck(socket)
-    return 'taken'
+    return takeRepeatedSyn(socket, segment, tuple)
   }
   if (!has(segment, tcpFlag.ack)) return 'SKB_DROP_REASON_TCP_FLAGS'
   if (segment.acknowledgement !== seqAdd(socket.iss, 1)) return 'reset'

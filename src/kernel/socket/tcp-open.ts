@@ -125,10 +125,10 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
   armRto(child, child.rto)
 }
 
-/** The SYN again while half-open: the answer was lost (tcp_check_req). */
+/** The SYN again while half-open: the answer was lost, and its timer starts once more (tcp_check_req). */
 export function repeatSynAck(socket: TcpSocket): void {
   socket.retransmits += 1
-  sendOpening(socket)
+  if (sendOpening(socket) === 0 && socket.listener !== undefined) armRto(socket, socket.rto)
 }
 
 /** The last step of the handshake at the called side; the connection waits for accept (tcp_check_req). */

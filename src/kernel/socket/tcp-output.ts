@@ -202,14 +202,27 @@ export function retransmitFirst(socket: TcpSocket): number {
   return first === undefined ? 0 : sendPiece(socket, first)
 }
 
-/** tcp_write_timeout(): how many retransmissions a state is worth. */
-function retriesAllowed(socket: TcpSocket): number {
+/** retransmits_timed_out(): as long as this many doubled timeouts last; a SYN that is repeated each second gains nothing. */
+function hasTriedLongEnough(socket: TcpSocket, retries: number): boolean {
+  if (socket.retransmits === 0) return false
+  const doubled = Math.min(retries, Math.floor(Math.log2(tcpTime.rtoMax / tcpTime.initial)))
+  const time = (2 ** (doubled + 1) - 1) * tcpTime.initial + (retries - doubled) * tcpTime.rtoMax
+  return socket.ns.machine.clock.now - socket.born >= time
+}
+
+/** tcp_write_timeout(), reqsk_timer_handler(): whether the timer that fires now is the last. */
+function hasGivenUp(socket: TcpSocket): boolean {
   const { sysctls } = socket.ns
   if (socket.state === socketState.synSent) {
-    return sysctls.get('net.ipv4.tcp_syn_retries') + sysctls.get('net.ipv4.tcp_syn_linear_timeouts')
+    const retries = sysctls.get('net.ipv4.tcp_syn_retries')
+    const linear = sysctls.get('net.ipv4.tcp_syn_linear_timeouts')
+    return socket.retransmits >= retries + linear || hasTriedLongEnough(socket, retries)
   }
-  if (socket.state === socketState.synReceived) return sysctls.get('net.ipv4.tcp_synack_retries')
-  return socket.orphan ? 8 : 15
+  if (socket.state === socketState.synReceived) {
+    const done = socket.listener === undefined ? socket.retransmits : socket.timeouts
+    return done >= sysctls.get('net.ipv4.tcp_synack_retries')
+  }
+  return socket.retransmits >= (socket.orphan ? 8 : 15)
 }
 
 /** The SYN or SYN-ACK of a connection that is being opened. */
@@ -245,11 +258,12 @@ function timeoutError(socket: TcpSocket): Errno {
 function retransmissionTimeout(socket: TcpSocket): void {
   const opening = isOpening(socket)
   if (!opening && socket.pieces.length === 0) return
-  if (socket.retransmits >= retriesAllowed(socket)) {
+  if (hasGivenUp(socket)) {
     tcpDone(socket, timeoutError(socket))
     return
   }
   socket.retransmits += 1
+  socket.timeouts += 1
   if (!opening) enterLoss(socket)
   const status = opening ? sendOpening(socket) : resend(socket)
   if (socket.state === socketState.close) return
@@ -259,6 +273,15 @@ function retransmissionTimeout(socket: TcpSocket): void {
   }
   socket.rto = nextTimeout(socket)
   armRto(socket, socket.rto)
+}
+
+/** Lets a timer fire that is due in this tick. */
+export function fireIfDue(socket: TcpSocket): void {
+  const timer = socket.retransmitTimer
+  if (timer === undefined || timer.at > socket.ns.machine.clock.now) return
+  const { run } = timer
+  cancel(timer)
+  run?.()
 }
 
 /** tcp_enter_loss(): start again with one segment; what is out counts as lost. */

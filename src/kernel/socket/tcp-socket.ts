@@ -92,6 +92,8 @@ export interface TcpSocket extends BaseSocket {
   /** The shortest round trip seen (tcp_min_rtt). */
   minRtt: Nanoseconds
   retransmits: number
+  /** How often the timer of a half-open connection fired (num_timeout): an answer to a repeated SYN does not count. */
+  timeouts: number
   /** A tail loss probe is out (tlp_high_seq). */
   probing: boolean
   retransmitTimer: Timer | undefined
@@ -169,6 +171,7 @@ class Tcp extends Base implements TcpSocket {
   rttvar: Nanoseconds = 0
   minRtt: Nanoseconds = Number.POSITIVE_INFINITY
   retransmits = 0
+  timeouts = 0
   probing = false
   retransmitTimer: Timer | undefined = undefined
   retransmitKind: 'rto' | 'probe' = 'rto'
