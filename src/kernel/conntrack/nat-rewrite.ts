@@ -89,6 +89,20 @@ function writeTransport(bytes: Uint8Array, l4: number, end: number, target: Tupl
   if (protocol === ipProtocol.sctp && l4 + 12 <= end) writeSctpChecksum(bytes, l4, end)
 }
 
+/** Low bits of the first word: 0, or 1 for PPTP. */
+const greVersion = 7
+
+/**
+ * l4proto_manip_pkt() of nf_nat_proto.c: a packet that ends within the first eight bytes of its transport header cannot be
+ * translated, nor can GRE of an unknown version.
+ */
+export function defiesNat(bytes: Uint8Array, { l3, end }: Place, { family, protocol }: Tuple): boolean {
+  if (!hasPorts(protocol) && !isIcmp(protocol) && protocol !== ipProtocol.gre) return false
+  const { l4, fragmentOffset } = transportOf(bytes, l3, end, family)
+  if (fragmentOffset !== 0) return false
+  return l4 + 8 > end || (protocol === ipProtocol.gre && (readU16(bytes, l4) & greVersion) > 1)
+}
+
 /**
  * nf_nat_ipv4_manip_pkt(), nf_nat_ipv6_manip_pkt(): makes the source or the destination of the packet at `l3` that of
  * `target`, whose `protocol` says how to read what follows. True (the packet counts as changed) unless nothing differs.

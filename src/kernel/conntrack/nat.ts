@@ -5,7 +5,7 @@ import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
 import { type Connection, connInfo, connStatus, directionOf, isConfirmed, tupleOf } from './connection.ts'
 import { chooseTuple, type Manip, type NatRange } from './nat-choose.ts'
-import { rewriteHeader } from './nat-rewrite.ts'
+import { defiesNat, rewriteHeader } from './nat-rewrite.ts'
 import type { ConntrackTable } from './table.ts'
 import { invertTuple, sameTuple } from './tuple.ts'
 
@@ -69,11 +69,12 @@ export function natBit(manip: Manip, info: number): number {
   return directionOf(info) === 0 ? bit : bit ^ connStatus.natMask
 }
 
-/** nf_nat_packet(): true when the packet was changed. */
-export function natPacket(connection: Connection, skb: Skb, manip: Manip): boolean {
+/** nf_nat_packet(): true when the packet was changed, `drop` when it cannot be. */
+export function natPacket(connection: Connection, skb: Skb, manip: Manip): boolean | 'drop' {
   const info = skb.nfctInfo
   if ((connection.status & natBit(manip, info)) === 0) return false
   const target = invertTuple(tupleOf(connection, directionOf(info) === 0 ? 1 : 0))
   if (target === undefined) return false
-  return rewriteHeader(skb.bytes, { l3: skb.networkHeader, end: skb.tail }, target, manip)
+  const place = { l3: skb.networkHeader, end: skb.tail }
+  return defiesNat(skb.bytes, place, target) ? 'drop' : rewriteHeader(skb.bytes, place, target, manip)
 }

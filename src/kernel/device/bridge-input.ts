@@ -22,6 +22,12 @@ export function handleFrame(dev: NetDevice, skb: Skb): 'passed' | 'consumed' {
   const state = bridgeState(bridge)
   const port = state.byDevice.get(dev) as BridgePort
   const destination = readMac(skb.bytes, skb.macHeader)
+  const source = readMac(skb.bytes, skb.macHeader + 6)
+  if (source === 0 || isMulticastMac(source)) {
+    const reason = 'SKB_DROP_REASON_MAC_INVALID_SOURCE'
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'bridge', reason })
+    return 'consumed'
+  }
   const low = destination - linkLocalFirst
   // Pause frames end here; the others of the range stay on this device, except 00, which nobody runs STP to hear.
   if (low > 0 && low < 16) return low === 1 ? pauseFrame(dev, skb) : 'passed'

@@ -66,7 +66,9 @@ function translate(packet: ChainPacket, connection: Connection): HookVerdict {
     packet.ns.netfilter.conntrack?.remove(connection)
     verdict = 'drop'
   }
-  if (verdict === 'accept' && natPacket(connection, skb, manip)) packet.changed = true
+  const changed = verdict === 'accept' && natPacket(connection, skb, manip)
+  if (changed === 'drop') verdict = changed
+  else if (changed) packet.changed = true
   noteChain(packet, 'nat', verdict, facts)
   return verdict
 }
