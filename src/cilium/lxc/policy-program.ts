@@ -4,7 +4,7 @@ import { ctDirection } from '../datapath/ct-state.ts'
 import { type Ctx, cb, isError } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
-import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
+import { enabledFamily, type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { redirectEndpoint, shouldFastRedirect } from '../datapath/local-delivery.ts'
 import { metricDirection } from '../datapath/metrics.ts'
@@ -105,12 +105,6 @@ const policyOnly = {
   4: { slot: call.IPV4_CT_INGRESS_POLICY_ONLY, program: tailCtIngressPolicyOnly(ipv4) },
   6: { slot: call.IPV6_CT_INGRESS_POLICY_ONLY, program: tailCtIngressPolicyOnly(ipv6) },
 } as const
-
-/** The family of an ethertype, where it is compiled in. */
-export function enabledFamily(ctx: Ctx, etherType: number): Family | undefined {
-  if (etherType === ipv4.etherType && ctx.node.ENABLE_IPV4) return ipv4
-  return etherType === ipv6.etherType && ctx.node.ENABLE_IPV6 ? ipv6 : undefined
-}
 
 /** cil_lxc_policy(): in cilium_call_policy under the endpoint's id. */
 export const lxcPolicy: ObjectProgram = {

@@ -4,7 +4,7 @@ import { ctDirection } from '../datapath/ct-state.ts'
 import { type Ctx, cb, isError } from '../datapath/ctx.ts'
 import { drop, type Where, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
-import { type Family, ipv6 } from '../datapath/family.ts'
+import { enabledFamily, type Family, ipv6 } from '../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { isNdp } from '../datapath/icmp6-ndp.ts'
 import { identity } from '../datapath/identity.ts'
@@ -20,7 +20,6 @@ import { call } from '../datapath/tail-calls.ts'
 import { tracePoint, traceReason } from '../datapath/trace-point.ts'
 import { ctLookupTail } from './ct-lookup-tail.ts'
 import { ingressPolicy, proxyRedirect } from './ingress.ts'
-import { enabledFamily } from './policy-program.ts'
 
 const places = {
   4: { forwarded: where('bpf_lxc.c', 2425), dropped: where('bpf_lxc.c', 2448) },
