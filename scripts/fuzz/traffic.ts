@@ -128,14 +128,16 @@ function packet(dice: Dice, draft: Draft, label: string): string {
 /** Not `link down`: when the other end of a veth hears of it is up to the kernel's linkwatch, within a second. */
 function change(dice: Dice, draft: Draft): string {
   const each = dice.once(2) ? dice.pick(draft.hosts) : (draft.hosts[1] as DraftHost)
-  const { name } = dice.pick(each.devices)
+  const { name, kind } = dice.pick(each.devices)
+  // a veth takes in no frame longer than its own MTU; the card that it stands for on a wire would
+  const size = kind.startsWith('on ') ? [] : [`set ${each.name}/${name} mtu 1400`]
   return dice.pick([
     'wait 50ms',
     `link ${each.name}/${name} up`,
     `on ${each.name} { replace route blackhole 10.9.1.0/24 }`,
     `on ${each.name} { replace neigh 10.2.0.2 02:00:00:00:00:78 dev ${name} }`,
     `on ${each.name} { add sysctl net.ipv4.ip_forward = ${dice.number(0, 1)} }`,
-    `set ${each.name}/${name} mtu 1400`,
+    ...size,
   ])
 }
 

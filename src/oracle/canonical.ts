@@ -10,6 +10,8 @@ const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const
 const mark = { right: 0x0000, wrong: 0xbad0, none: 0x0e0e } as const
 /** ND redirect; its options begin 40 bytes behind. */
 const redirectType = 137
+/** RST and ACK. */
+const resetOfSyn = 0x14
 const windowBytes = 1 << 20
 const numberStep = 100_000_000
 const timestampsOption = 8
@@ -130,6 +132,8 @@ export class Canonical {
     const flags = at + 14 <= end ? (bytes[at + 13] as number) : 0
     const sequence = readU32(bytes, at + 4)
     if ((flags & 2) !== 0 && !this.starts.some((start) => start === sequence)) this.starts.push(sequence)
+    if (at + 12 <= end && (flags & resetOfSyn) === resetOfSyn && sequence === 0)
+      this.answered(readU32(bytes, at + 8))
     writeU32(bytes, at + 4, this.number(sequence))
     if (at + 12 <= end && (flags & 16) !== 0) writeU32(bytes, at + 8, this.number(readU32(bytes, at + 8)))
     if (at + 16 <= end) writeU16(bytes, at + 14, 0) // the window
@@ -140,6 +144,11 @@ export class Canonical {
       if (kind === timestampsOption && option + 10 <= end) bytes.fill(0, option + 2, option + 10)
       option += length
     }
+  }
+
+  /** An RST that answers a SYN which no tap has shown as one, because a program had changed it: the stream begins before. */
+  private answered(acknowledgement: number): void {
+    if (this.number(acknowledgement) === acknowledgement) this.starts.push((acknowledgement - 1) >>> 0)
   }
 
   /** VXLAN: the source port is a hash seeded at boot; the inner frame counts. */
