@@ -69,7 +69,7 @@ const fromPeers = {
   fromEntities: list(oneOf(entities)),
   fromCIDR: list(string(cidrText)),
   fromCIDRSet: list(cidrRule),
-  fromNodes: list(endpointSelector),
+  fromNodes: later('a policy to nodes by their labels'),
   fromGroups: later('a group of a cloud'),
 } as const
 const toPeers = {
@@ -77,7 +77,7 @@ const toPeers = {
   toEntities: list(oneOf(entities)),
   toCIDR: list(string(cidrText)),
   toCIDRSet: list(cidrRule),
-  toNodes: list(endpointSelector),
+  toNodes: later('a policy to nodes by their labels'),
   toServices: later('a policy to services'),
   toGroups: later('a group of a cloud'),
 } as const

@@ -120,6 +120,11 @@ describe('what is wrong is said where it stands', () => {
       'apiVersion: v1\nkind: Namespace\nmetadata: { name: a, name: b }',
       ['error [name] map keys must be unique'],
     ],
+    [
+      'a policy to come',
+      'apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: { name: a }\nspec: { endpointSelector: {}, ingress: [ { fromNodes: [ {} ] } ] }',
+      ['later [[ {} ]] a policy to nodes by their labels'],
+    ],
     ['a kind to come', 'apiVersion: v1\nkind: Service', ['later [Service] a Service']],
     [
       'a kind beside the network',
