@@ -1,14 +1,17 @@
 // `scn show`: a case is carried out up to some step, and a command that people know is answered for its nodes.
 import { boot } from '../boot/boot.ts'
 import { bpfObjectsOf } from '../boot/bpf-objects.ts'
-import { knownCommands, knownTools, showCommand } from '../kernel/show/command.ts'
+import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
+import * as kernel from '../kernel/show/command.ts'
 import type { Shown } from '../kernel/show/command-words.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
 import { Run } from './run-state.ts'
 import { takeStep } from './steps.ts'
 
-export { knownCommands, knownTools }
+/** Every form that is understood, and the first words of all. */
+export const knownCommands: readonly string[] = [...kernel.knownCommands, ...ciliumCommands]
+export const knownTools: readonly string[] = [...kernel.knownTools, 'cilium']
 
 export interface ShowOptions {
   readonly seed: number
@@ -33,8 +36,18 @@ export function showCase(model: CaseModel, options: ShowOptions): readonly Shown
     .map((ns) => {
       const node = model.world.namespaces.find((host) => host.name === ns.name)?.node ?? ns.name
       const objects = bpfObjectsOf(run.booted, model.world, node)
-      return { node: ns.name, shown: showCommand(options.command, { ns, objects }) }
+      const shown = ciliumShown(run, ns.name, options.command)
+      return { node: ns.name, shown: shown ?? kernel.showCommand(options.command, { ns, objects }) }
     })
+}
+
+/** What the agent's own tool answers; undefined for another tool. */
+function ciliumShown({ booted, machine }: Run, name: string, command: string): Shown | undefined {
+  const [tool, ...words] = command.trim().split(/\s+/)
+  if (!isCiliumTool(tool)) return undefined
+  const node = booted.cilium?.nodes.get(name)
+  if (node === undefined) return { kind: 'missing', message: `no Cilium agent runs on ${name}` }
+  return ciliumCommand(words, node, Math.floor(machine.clock.now / 1e9))
 }
 
 /**

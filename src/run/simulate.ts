@@ -27,7 +27,11 @@ export interface Simulated {
   /** Failed claims about state, which were asked at their step. */
   readonly failures: readonly Failure[]
   readonly limit: string | undefined
+  /** The name of a device of a node by its number, the number where there is none. */
+  readonly deviceName: DeviceName
 }
+
+export type DeviceName = (node: string, ifindex: number) => string
 
 /** Runs a case. The same model, scenario and seed always give the same trace. */
 export function simulate(model: CaseModel, options: SimulateOptions): Simulated {
@@ -50,7 +54,9 @@ export function simulate(model: CaseModel, options: SimulateOptions): Simulated 
     ask(index)
   }
   const trace = finishTrace(run, options.scenario)
-  return { trace, context: contextOf(run, trace), failures, limit: run.limit }
+  const deviceName: DeviceName = (node, ifindex) =>
+    run.machine.namespaces.get(node)?.devices.get(ifindex)?.name ?? String(ifindex)
+  return { trace, context: contextOf(run, trace), failures, limit: run.limit, deviceName }
 }
 
 /** AF_PACKET sockets where the case asks for them; devices that a step makes have none. */

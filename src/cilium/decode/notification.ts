@@ -65,6 +65,8 @@ export interface VerdictNotification extends Common {
   readonly isIpv6: boolean
   readonly match: number
   readonly audited: boolean
+  /** Whether the captured bytes start with the IP header. */
+  readonly isL3: boolean
   readonly authType: number
 }
 
@@ -135,6 +137,7 @@ function verdict(record: Uint8Array, era: Era): VerdictNotification {
     isIpv6: (bits & 4) !== 0,
     match: (bits >> 3) & 7,
     audited: (bits & (1 << 6)) !== 0,
+    isL3: (bits & (1 << 7)) !== 0,
     authType: era === '1.10' ? 0 : (record[28] as number),
   }
 }

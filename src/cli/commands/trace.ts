@@ -1,7 +1,8 @@
 // `scn trace SELECTOR`: run and show, compare nothing.
 
 import { renderDiagnostics } from '../../report/diagnostic.ts'
-import { simulate } from '../../run/simulate.ts'
+import { monitorText } from '../../run/monitor.ts'
+import { type Simulated, simulate } from '../../run/simulate.ts'
 import type { Level, Trace } from '../../trace/event.ts'
 import { formatSections } from '../../trace/format.ts'
 import { sectionOf } from '../../trace/section-of.ts'
@@ -11,8 +12,9 @@ import { writeBytes, writeWhole } from '../files.ts'
 import { load } from '../load.ts'
 import { mustExist } from '../selection.ts'
 import { parseSelector, selectable, selects } from '../selector.ts'
+import { UsageError } from '../usage.ts'
 
-export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump'] as const
+export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump', 'monitor'] as const
 export type TraceForm = (typeof traceForms)[number]
 
 export interface TraceArguments {
@@ -28,6 +30,7 @@ export interface TraceArguments {
 interface Shown {
   readonly trace: Trace
   readonly level: Level
+  readonly run: Simulated
 }
 
 /** Runs the selected cases and writes them in one form; several cases only where the form can hold them. */
@@ -49,12 +52,12 @@ export async function traceCommand(args: TraceArguments, console: Console): Prom
     const level = args.level ?? own
     for (const each of scenario.cases) {
       if (!selects(selector, selectable(selector.path, scenario, each))) continue
-      const { trace } = simulate(each, {
+      const run = simulate(each, {
         seed: args.seed,
         scenario: scenario.name,
         full: level === 'full' || args.form === 'pcapng',
       })
-      shown.push({ trace, level })
+      shown.push({ trace: run.trace, level, run })
     }
   }
   if (shown.length === 0) {
@@ -99,5 +102,15 @@ async function textOf(shown: readonly Shown[], form: Exclude<TraceForm, 'pcapng'
       const { traceToTcpdump } = await import('../../trace/tcpdump.ts')
       return shown.map(({ trace }) => traceToTcpdump(trace)).join('\n')
     }
+    case 'monitor':
+      return shown.map(({ run }) => monitorOf(run)).join('\n')
   }
+}
+
+/** `cilium monitor` of one case, which must have Cilium on its nodes. */
+function monitorOf({ trace, context, deviceName }: Simulated): string {
+  if (context.cilium === undefined) {
+    throw new UsageError(`\`${trace.scenario}\` has no \`cluster cilium\`; nobody sends notifications there`)
+  }
+  return monitorText(trace, context.cilium, deviceName)
 }

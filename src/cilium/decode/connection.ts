@@ -1,0 +1,112 @@
+// Who talks to whom in the bytes that a notification captured, in the words of `cilium monitor`: `10.0.1.10:40000 ->
+// 10.0.2.10:8080 tcp SYN`. What a tunnel carries stands first, the tunnel behind it. pkg/monitor/dissect.go
+import { formatIp, type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/address.ts'
+import { readU8, readU16 } from '../../net/bytes.ts'
+import { dissect } from '../../net/dissect.ts'
+import { formatMac, readMac } from '../../net/mac.ts'
+import { type Layers, layersIn } from '../../trace/effects/layers.ts'
+import { classFlag } from '../datapath/classifiers.ts'
+import { protocolNumber } from '../datapath/family.ts'
+import { icmpText } from './icmp-text.ts'
+
+/** The headers of captured bytes: the packet, and for a tunnel's packet what it carries. */
+export interface Captured {
+  readonly outer: Layers
+  /** Where the event says that this is the agent's tunnel, and it can be read. */
+  readonly inner: Layers | undefined
+}
+
+/** Reads what a notification captured; undefined where nothing was. */
+export function readCaptured(bytes: Uint8Array, flags: number): Captured | undefined {
+  if (bytes.length === 0) return undefined
+  const outer = layersIn(dissect(bytes, (flags & classFlag.L3_DEV) !== 0 ? 'ip' : 'ethernet'))
+  const isTunnel = (flags & (classFlag.VXLAN | classFlag.GENEVE)) !== 0
+  return { outer, inner: isTunnel ? outer.tunnel?.inner : undefined }
+}
+
+/** One end: an address and a port, -1 where the protocol has none. */
+export interface End {
+  readonly address: IpAddress
+  readonly port: number
+}
+
+function withPorts(protocol: number): boolean {
+  return (
+    protocol === protocolNumber.TCP || protocol === protocolNumber.UDP || protocol === protocolNumber.SCTP
+  )
+}
+
+/** Source and destination of an IP packet; undefined for anything else. */
+export function endsIn(layers: Layers): { readonly source: End; readonly destination: End } | undefined {
+  const { bytes, family, l3, l4, protocol } = layers
+  if (family === 0) return undefined
+  const hasPorts = l4 >= 0 && withPorts(protocol)
+  const address = (at: number): IpAddress =>
+    family === 4 ? readIpv4(bytes, l3 + 12 + at * 4) : readIpv6(bytes, l3 + 8 + at * 16)
+  const end = (at: number): End => ({
+    address: address(at),
+    port: hasPorts ? readU16(bytes, l4 + at * 2) : -1,
+  })
+  return { source: end(0), destination: end(1) }
+}
+
+function endText({ address, port }: End): string {
+  if (port < 0) return formatIp(address)
+  return isIpv4(address) ? `${formatIp(address)}:${port}` : `[${formatIp(address)}]:${port}`
+}
+
+const flagsAt = 13
+const tcpFlags = [
+  ['SYN', 0x02],
+  ['ACK', 0x10],
+  ['RST', 0x04],
+  ['FIN', 0x01],
+] as const
+
+function tcpText({ bytes, l4 }: Layers): string {
+  const seen = readU8(bytes, l4 + flagsAt)
+  return tcpFlags
+    .filter(([, bit]) => (seen & bit) !== 0)
+    .map(([name]) => name)
+    .join(', ')
+}
+
+const names: Readonly<Record<number, string>> = {
+  [protocolNumber.TCP]: 'tcp',
+  [protocolNumber.UDP]: 'udp',
+  [protocolNumber.SCTP]: 'sctp',
+}
+
+function etherTypeText(type: number): string {
+  return type === 0x0806 ? 'ARP' : `UnknownEthernetType`
+}
+
+function packetText(layers: Layers): string {
+  const { bytes, l4, protocol, family, ethernet, etherType } = layers
+  const ends = endsIn(layers)
+  if (ends === undefined) {
+    if (ethernet < 0) return '[unknown]'
+    const mac = (at: number): string => formatMac(readMac(bytes, ethernet + at))
+    return `${mac(6)} -> ${mac(0)} ${etherTypeText(etherType)}`
+  }
+  const pair = `${endText(ends.source)} -> ${endText(ends.destination)}`
+  if (l4 < 0) return pair
+  if (protocol === protocolNumber.ICMP || protocol === protocolNumber.ICMPV6) {
+    return `${pair} icmp ${icmpText(family === 4 ? 4 : 6, readU8(bytes, l4), readU8(bytes, l4 + 1))}`
+  }
+  const name = names[protocol]
+  if (name === undefined) return pair
+  return protocol === protocolNumber.TCP ? `${pair} tcp ${tcpText(layers)}` : `${pair} ${name}`
+}
+
+/** GetConnectionSummary() */
+export function connectionText(bytes: Uint8Array, flags: number): string {
+  const captured = readCaptured(bytes, flags)
+  if (captured === undefined) return '[unknown]'
+  const { outer, inner } = captured
+  if (outer.malformed && outer.family === 0 && outer.ethernet < 0) return '[error]'
+  const ends = endsIn(outer)
+  if (inner === undefined || ends === undefined) return packetText(outer)
+  const kind = (flags & classFlag.VXLAN) === 0 ? 'geneve' : 'vxlan'
+  return `${packetText(inner)} [tunnel ${endText(ends.source)} -> ${endText(ends.destination)} ${kind}]`
+}

@@ -1,0 +1,72 @@
+// `cilium ...` on a node: which list answers which words. Enters: the words and the node's maps; leaves: what the tool prints.
+import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
+import type { InstalledNode } from '../installed.ts'
+import { conntrackList, endpointList, ipcacheCache, ipcacheList, natList, policyList } from './map-lists.ts'
+
+/** Every form that is understood, for people: one line each. */
+export const ciliumCommands: readonly string[] = [
+  'cilium bpf ct list [global]',
+  'cilium bpf nat list',
+  'cilium bpf ipcache list',
+  'cilium bpf endpoint list',
+  'cilium bpf policy get [-n] ENDPOINT',
+  'cilium map get cilium_ipcache_v2',
+]
+
+/** Names of the tool: `cilium-dbg` since 1.15, `cilium` before. */
+export function isCiliumTool(word: string | undefined): boolean {
+  return word === 'cilium' || word === 'cilium-dbg'
+}
+
+const reservedLabels: Readonly<Record<number, string>> = {
+  0: 'ANY',
+  1: 'reserved:host',
+  2: 'reserved:world',
+  3: 'reserved:unmanaged',
+  4: 'reserved:health',
+  5: 'reserved:init',
+  6: 'reserved:remote-node',
+  7: 'reserved:kube-apiserver',
+  8: 'reserved:ingress',
+  9: 'reserved:world-ipv4',
+  10: 'reserved:world-ipv6',
+}
+
+function labelsOf(identity: number): readonly string[] {
+  const label = reservedLabels[identity]
+  return label === undefined ? [] : [label]
+}
+
+function policyGet(words: readonly string[], { policies }: InstalledNode): Shown {
+  const isNumeric = words[0] === '-n'
+  const [name, stray] = isNumeric ? words.slice(1) : words
+  if (name === undefined) return unknown('')
+  if (stray !== undefined) return unknown(stray)
+  const policy = policies.get(Number(name))
+  if (policy !== undefined) return shown(policyList(policy, isNumeric ? undefined : labelsOf))
+  return { kind: 'missing', message: `endpoint ${name} has no policy map here` }
+}
+
+const lists: Readonly<Record<string, (node: InstalledNode, now: number) => string>> = {
+  'ct list': ({ maps }) => conntrackList(maps),
+  'ct list global': ({ maps }) => conntrackList(maps),
+  'nat list': ({ maps }, now) => natList(maps, now),
+  'ipcache list': ({ maps }) => ipcacheList(maps) ?? 'No entries found.\n',
+  'endpoint list': ({ maps }) => endpointList(maps),
+}
+
+/** Answers the words behind `cilium`; `now` is the node's clock (seconds since boot). */
+export function ciliumCommand(words: readonly string[], node: InstalledNode, now: number): Shown {
+  const [group, ...rest] = words
+  if (group === 'map') {
+    if (rest[0] !== 'get') return unknown(rest[0] ?? 'map')
+    const known = rest[1] === 'cilium_ipcache_v2' || rest[1] === 'cilium_ipcache'
+    return known && rest.length === 2 ? shown(ipcacheCache(node.maps)) : unknown(rest[1] ?? 'get')
+  }
+  if (group !== 'bpf') return unknown(group ?? 'cilium')
+  if (rest[0] === 'policy' && rest[1] === 'get') return policyGet(rest.slice(2), node)
+  const list = lists[rest.join(' ')]
+  if (list !== undefined) return shown(list(node, now))
+  const isGroup = Object.keys(lists).some((name) => name.split(' ')[0] === rest[0])
+  return unknown((isGroup ? rest[1] : rest[0]) ?? 'bpf')
+}

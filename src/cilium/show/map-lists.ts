@@ -1,0 +1,243 @@
+// What `cilium bpf ... list` prints of a node's maps. Enters: the maps; leaves: the text of the tool. Where the tool follows the
+// order of a hash, lines are sorted. pkg/maps/{ctmap,nat,ipcache,lxcmap,policymap}
+import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
+import type { BpfMap } from '../../bpf/maps/map.ts'
+import { mapKeys } from '../../bpf/user.ts'
+import { formatIpv4, formatIpv6, readIpv4, readIpv6 } from '../../net/address.ts'
+import { readU16 } from '../../net/bytes.ts'
+import { formatMac, readMac } from '../../net/mac.ts'
+import type { NodeMaps } from '../datapath/ctx.ts'
+import type { Address } from '../datapath/family.ts'
+import { CtEntry, ctBit } from '../maps/ct-entry.ts'
+import { NatEntry } from '../maps/nat-entry.ts'
+import { Tuple, tupleFlag } from '../maps/tuple.ts'
+import { tabTable } from './tab-table.ts'
+
+interface Entry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+function entriesOf(map: BpfMap): Entry[] {
+  return [...mapKeys(map)].flatMap((key) => {
+    const value = map.peek(key, 0)
+    return value === undefined ? [] : [{ key, value }]
+  })
+}
+
+function sortedLines(map: BpfMap, line: (entry: Entry) => string): string {
+  return entriesOf(map).map(line).sort().join('')
+}
+
+function addressText(address: Address): string {
+  return address.length === 4 ? formatIpv4(readIpv4(address, 0)) : formatIpv6(readIpv6(address, 0))
+}
+
+function endText(address: Address, port: number): string {
+  return address.length === 4 ? `${addressText(address)}:${port}` : `[${addressText(address)}]:${port}`
+}
+
+const protocolNames: Readonly<Record<number, string>> = {
+  0: 'ANY',
+  1: 'ICMP',
+  2: 'IGMP',
+  6: 'TCP',
+  17: 'UDP',
+  58: 'ICMPv6',
+  112: 'VRRP',
+  132: 'SCTP',
+}
+
+function protocolName(protocol: number): string {
+  return protocolNames[protocol] ?? String(protocol)
+}
+
+function hex(value: number, digits: number): string {
+  return `0x${value.toString(16).padStart(digits, '0')}`
+}
+
+const flagNames = [
+  ['rx_closing', 'RxClosing'],
+  ['tx_closing', 'TxClosing'],
+  ['lb_loopback', 'LBLoopback'],
+  ['seen_non_syn', 'SeenNonSyn'],
+  ['node_port', 'NodePort'],
+  ['proxy_redirect', 'ProxyRedirect'],
+  ['dsr_internal', 'DSRInternal'],
+  ['from_l7lb', 'FromL7LB'],
+  ['from_tunnel', 'FromTunnel'],
+] as const
+
+function flagsText(bits: number): string {
+  const names = flagNames.filter(([bit]) => (bits & ctBit[bit]) !== 0).map(([, name]) => `${name} `)
+  return `Flags=${hex(bits, 4)} [ ${names.join('')}]`
+}
+
+/** The tuple of an entry: CtKey4Global.Dump(), whose stored addresses are reversed except for services. */
+function flowText(tuple: Tuple, from: Address, to: Address): string {
+  const related = (tuple.flags & tupleFlag.RELATED) === 0 ? '' : 'related '
+  const name = protocolName(tuple.nexthdr)
+  if ((tuple.flags & tupleFlag.SERVICE) !== 0) {
+    return `${name} SVC ${endText(tuple.saddr, tuple.dport)} -> ${endText(tuple.daddr, tuple.sport)} ${related}`
+  }
+  const way = (tuple.flags & tupleFlag.IN) === 0 ? 'OUT' : 'IN'
+  return `${name} ${way} ${endText(from, tuple.sport)} -> ${endText(to, tuple.dport)} ${related}`
+}
+
+function conntrackLine({ key, value }: Entry): string {
+  const tuple = Tuple.of(key)
+  const entry = new CtEntry(value)
+  const fields = [
+    `expires=${entry.lifetime}`,
+    `Packets=${entry.packets}`,
+    `Bytes=${entry.bytes}`,
+    `RxFlagsSeen=${hex(entry.rxFlagsSeen, 2)}`,
+    `LastRxReport=${entry.lastRxReport}`,
+    `TxFlagsSeen=${hex(entry.txFlagsSeen, 2)}`,
+    `LastTxReport=${entry.lastTxReport}`,
+    flagsText(entry.bits),
+    `RevNAT=${entry.revNatIndex}`,
+    `SourceSecurityID=${entry.srcSecId}`,
+    `BackendID=${entry.backendId}`,
+    `NatPort=${entry.natPort}`,
+  ]
+  return `${flowText(tuple, tuple.daddr, tuple.saddr)}${fields.join(' ')} \n`
+}
+
+/** `cilium bpf ct list global` */
+export function conntrackList(maps: NodeMaps): string {
+  const names = [
+    'cilium_ct4_global',
+    'cilium_ct_any4_global',
+    'cilium_ct6_global',
+    'cilium_ct_any6_global',
+  ] as const
+  return names.map((name) => sortedLines(maps[name], conntrackLine)).join('')
+}
+
+/** `cilium bpf nat list`: `now` is the node's clock (seconds since boot). */
+export function natList(maps: NodeMaps, now: number): string {
+  const line = ({ key, value }: Entry): string => {
+    const tuple = Tuple.of(key)
+    const entry = new NatEntry(tuple.family, value)
+    const which = (tuple.flags & tupleFlag.IN) === 0 ? 'SRC' : 'DST'
+    const target = endText(entry.toAddress, entry.toPort)
+    return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${now - entry.created}sec ago NeedsCT=${entry.needsCt ? 1 : 0}\n`
+  }
+  return [maps.cilium_snat_v4_external, maps.cilium_snat_v6_external]
+    .map((map) => sortedLines(map, line))
+    .join('')
+}
+
+const familyIpv4 = 1
+const ipcacheStaticBits = 32
+const ipcacheFlags = [
+  [1, 'skiptunnel'],
+  [2, 'hastunnel'],
+  [4, 'ipv6tunnel'],
+  [8, 'remotecluster'],
+] as const
+
+function ipcacheRow({ key, value }: Entry): readonly [string, string] {
+  const four = key[7] === familyIpv4
+  const prefix = `${addressText(key.subarray(8, four ? 12 : 24))}/${readLe32(key, 0) - ipcacheStaticBits}`
+  const bits = value[23] as number
+  const flags = ipcacheFlags.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name)
+  const tunnel = addressText(value.subarray(4, (bits & 4) === 0 ? 8 : 20))
+  return [
+    prefix,
+    `identity=${readLe32(value, 0)} encryptkey=${value[22]} tunnelendpoint=${tunnel} flags=${flags.length === 0 ? '<none>' : flags.join(',')}`,
+  ]
+}
+
+function rowsOf(map: BpfMap, row: (entry: Entry) => readonly [string, string]) {
+  return entriesOf(map)
+    .map(row)
+    .sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0))
+}
+
+/** `cilium bpf ipcache list`; undefined when there is no entry. */
+export function ipcacheList(maps: NodeMaps): string | undefined {
+  const rows = rowsOf(maps.cilium_ipcache_v2, ipcacheRow)
+  if (rows.length === 0) return undefined
+  return tabTable([['IP PREFIX/ADDRESS', 'IDENTITY'], ...rows.map((row) => [...row, ''])])
+}
+
+/** `cilium map get cilium_ipcache_v2`: what the agent's cache of the map holds, all of it written. */
+export function ipcacheCache(maps: NodeMaps): string {
+  const rows = rowsOf(maps.cilium_ipcache_v2, ipcacheRow)
+  return tabTable([['Key', 'Value', 'State', 'Error'], ...rows.map((row) => [...row, 'sync', ''])])
+}
+
+const hostFlag = 1
+
+function endpointRow({ key, value }: Entry): readonly [string, string] {
+  const address = addressText(key.subarray(0, key[16] === familyIpv4 ? 4 : 16))
+  const name = `${address}:0`
+  const flags = readLe32(value, 8)
+  if ((flags & hostFlag) !== 0) return [name, '(localhost)']
+  const mac = (at: number): string => formatMac(readMac(value, at)).toUpperCase()
+  const number = (count: number, width: number): string => String(count).padEnd(width)
+  const fields = [
+    `id=${number(readLe16(value, 6), 5)}`,
+    `sec_id=${number(readLe32(value, 32), 5)}`,
+    `flags=0x${flags.toString(16).toUpperCase().padStart(4, '0')}`,
+    `ifindex=${number(readLe32(value, 0), 3)}`,
+    `mac=${mac(16)}`,
+    `nodemac=${mac(24)}`,
+    `parent_ifindex=${number(readLe32(value, 36), 3)}`,
+  ]
+  return [name, fields.join(' ')]
+}
+
+/** `cilium bpf endpoint list` */
+export function endpointList(maps: NodeMaps): string {
+  const rows = rowsOf(maps.cilium_lxc, endpointRow)
+  return tabTable([['IP ADDRESS', 'LOCAL ENDPOINT INFO'], ...rows.map((row) => [...row, ''])])
+}
+
+const policyStaticBits = 40
+const fullPolicyBits = 24
+const protocolBits = 8
+
+function portText(key: Uint8Array): string {
+  const prefix = readLe32(key, 0) - policyStaticBits
+  const protocol = protocolName(key[9] as number)
+  const port = readU16(key, 10)
+  if (prefix <= protocolBits) return protocol
+  if (prefix === fullPolicyBits) return `${port}/${protocol}`
+  return `${port}-${port + (0xffff >> (prefix - protocolBits))}/${protocol}`
+}
+
+/** `cilium bpf policy get ENDPOINT`; `labels` gives those of an identity where they are to be printed. */
+export function policyList(policy: BpfMap, labels?: (identity: number) => readonly string[]): string {
+  const titles = ['POLICY', 'DIRECTION', labels === undefined ? 'IDENTITY' : 'LABELS (source:key[=value])']
+  titles.push('PORT/PROTO', 'PROXY PORT', 'AUTH TYPE', 'BYTES', 'PACKETS', 'PREFIX', 'COOKIE')
+  const deny = ({ value }: Entry): number => ((value[2] as number) & 1) ^ 1
+  const entries = entriesOf(policy).sort(
+    (left, right) =>
+      deny(left) - deny(right) ||
+      (left.key[8] as number) - (right.key[8] as number) ||
+      readLe32(left.key, 4) - readLe32(right.key, 4),
+  )
+  const rows = entries.flatMap(({ key, value }) => {
+    const identity = readLe32(key, 4)
+    const [first = String(identity), ...others] = labels?.(identity) ?? []
+    const proxy = readU16(value, 0)
+    const row = [
+      ((value[2] as number) & 1) === 0 ? 'Allow' : 'Deny',
+      key[8] === 0 ? 'Ingress' : 'Egress',
+      first,
+      portText(key),
+      proxy === 0 ? 'NONE' : String(proxy),
+      'disabled',
+      '-',
+      '-',
+      String(readLe32(key, 0) - policyStaticBits),
+      String(readLe32(value, 8)),
+    ]
+    return [row, ...others.map((label) => ['', '', label, '', '', '', '', '', '', ''])]
+  })
+  const complaint = 'Policy stats empty. Perhaps the policy enforcement is disabled?\n'
+  return `${tabTable([titles, ...rows])}${entries.length === 0 ? complaint : ''}`
+}

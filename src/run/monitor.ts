@@ -1,0 +1,46 @@
+// A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
+// leaves: text. Both read the notifications in the trace and nothing else of the datapath.
+import { monitorLine } from '../cilium/decode/monitor.ts'
+import type { Notification } from '../cilium/decode/notification.ts'
+import type { InstalledCilium } from '../cilium/installed.ts'
+import type { PacketTrace, Trace } from '../trace/event.ts'
+import { notificationsOf } from './expect/notified.ts'
+import type { DeviceName } from './simulate.ts'
+
+/** A notification with the node that sent it and when. */
+export interface Observed {
+  readonly node: string
+  /** Nanoseconds since the scenario began. */
+  readonly time: number
+  readonly packet: PacketTrace
+  readonly told: Notification
+}
+
+/** Every notification of a run in the order of time. */
+export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): readonly Observed[] {
+  return trace.packets
+    .flatMap((packet) =>
+      notificationsOf(packet, cilium).map(({ event, told }) => ({
+        node: event.node,
+        time: event.time,
+        packet,
+        told,
+      })),
+    )
+    .sort((left, right) => left.time - right.time)
+}
+
+/** `cilium monitor` on every node: a section each, in the cluster's order; nodes that saw nothing are left out. */
+export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
+  const observed = observedIn(trace, cilium)
+  return [...cilium.nodes.values()]
+    .map(({ name }) => {
+      const device = (ifindex: number): string => deviceName(name, ifindex)
+      const lines = observed
+        .filter(({ node }) => node === name)
+        .map(({ told }) => `${monitorLine(told, { era: cilium.era, device })}\n`)
+      return lines.length === 0 ? '' : `== ${name} ==\n${lines.join('')}`
+    })
+    .filter((section) => section !== '')
+    .join('\n')
+}
