@@ -90,7 +90,7 @@ function unknownCommand(command: string, word: string): UsageError {
   const [tool = ''] = command.split(' ')
   const own = knownCommands.filter((form) => form.split(' | ').some((each) => each.split(' ')[0] === tool))
   const near = own.length > 0 ? undefined : closest(tool, knownTools)
-  const hint = near === undefined ? '' : `; did you mean \`${near}\`?`
+  const hint = near === undefined ? '.' : `; did you mean \`${near}\`?`
   const forms = (own.length > 0 ? own : knownCommands).map((form) => `  ${form}`)
   return new UsageError(
     `\`${word}\` in \`${command}\` is not understood${hint} Known are:\n${forms.join('\n')}`,

@@ -4,12 +4,20 @@ import { type Notification, readNotification } from '../../cilium/decode/notific
 import type { InstalledCilium } from '../../cilium/installed.ts'
 import type { PlaceRef } from '../../model/claim.ts'
 import type { HookEvent, PacketTrace } from '../../trace/event.ts'
-import { everyEvent, matches } from './places.ts'
+import { matches } from './places.ts'
 
 /** A notification and the hook in which it was sent. */
 interface Told {
   readonly event: HookEvent
   readonly told: Notification
+}
+
+/** All events of a packet; a run that was entered by a tail call comes behind the one that made it and does not return. */
+function* inOrder(events: readonly HookEvent[]): Generator<HookEvent> {
+  for (const event of events) {
+    yield event
+    yield* inOrder(event.nested)
+  }
 }
 
 /** All notifications about a packet in their order; of one place where it is given. */
@@ -20,7 +28,7 @@ export function notificationsOf(
 ): Told[] {
   if (cilium === undefined) return []
   const all: Told[] = []
-  for (const event of everyEvent(packet.events)) {
+  for (const event of inOrder(packet.events)) {
     if (place !== undefined && !matches(place, event)) continue
     for (const fact of event.facts) {
       if (fact.kind !== 'record' || fact.map !== 'cilium_events') continue
