@@ -207,12 +207,17 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   installOverlay(installing, host)
   installXdp(installing, host)
   for (const endpoint of endpoints) installEndpoint(installing, endpoint)
-  return { name: node.name, maps, policies }
+  return { name: node.name, maps, policies, agent }
 }
 
 /** Puts Cilium on all nodes of a machine whose devices are there. */
 export function installCilium(machine: Machine, model: CiliumModel): InstalledCilium {
   const state: ClusterState = decisionsOf(model)
   const nodes = new Map(state.agents.map((agent) => [agent.node.name, installNode(machine, agent)]))
-  return { era: state.registry.legacy ? '1.10' : '1.19', nodes, identities: identitiesOf(state) }
+  return {
+    clusterName: state.clusterName,
+    era: state.registry.legacy ? '1.10' : '1.19',
+    nodes,
+    identities: identitiesOf(state),
+  }
 }

@@ -1,5 +1,6 @@
 // Cilium as it runs on a machine: what traces, states, claims and views read of it. Made by whoever boots a cluster.
 import type { BpfMap } from '../bpf/maps/map.ts'
+import type { AgentState } from './agent/agent.ts'
 import type { NodeMaps } from './datapath/ctx.ts'
 import type { Era } from './decode/notification.ts'
 
@@ -9,10 +10,13 @@ export interface InstalledNode {
   readonly maps: NodeMaps
   /** Policy maps by endpoint id. */
   readonly policies: ReadonlyMap<number, BpfMap>
+  /** What its agent decided. */
+  readonly agent: AgentState
 }
 
 /** All nodes of a cluster. */
 export interface InstalledCilium {
+  readonly clusterName: string
   readonly era: Era
   readonly nodes: ReadonlyMap<string, InstalledNode>
   /** The identity of each endpoint by the pod's name. */

@@ -193,7 +193,7 @@ function viewCommands(cli: ReturnType<typeof cac>, console: Console): void {
   cli
     .command('trace <selector>', 'Run and show, compare nothing')
     .option('--level <level>', 'minimal, hops or full')
-    .option('--as <form>', 'text, json, mermaid, pcapng or tcpdump')
+    .option('--as <form>', 'text, json, mermaid, pcapng, tcpdump, monitor or hubble')
     .option('--seed <n>', 'Seed of every choice')
     .option('-o <file>', 'Write to a file')
     .action(async (selector: string, options: Options) => {

@@ -1,8 +1,10 @@
 // A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
 // leaves: text. Both read the notifications in the trace and nothing else of the datapath.
+import { hubbleFlow } from '../cilium/decode/hubble.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
 import type { Notification } from '../cilium/decode/notification.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
+import { flowEndpoints } from '../cilium/show/flow-endpoint.ts'
 import type { PacketTrace, Trace } from '../trace/event.ts'
 import { notificationsOf } from './expect/notified.ts'
 import type { DeviceName } from './simulate.ts'
@@ -43,4 +45,20 @@ export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: D
     })
     .filter((section) => section !== '')
     .join('\n')
+}
+
+/** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
+export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
+  const endpointOf = flowEndpoints(cilium)
+  return observedIn(trace, cilium)
+    .map(({ node, time, told }) =>
+      hubbleFlow(told, {
+        endpoint: (address, identity) => endpointOf(node, address, identity),
+        device: (ifindex) => deviceName(node, ifindex),
+        nodeName: `${cilium.clusterName}/${node}`,
+        time,
+      }),
+    )
+    .map((flow) => `${JSON.stringify(flow)}\n`)
+    .join('')
 }

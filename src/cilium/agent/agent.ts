@@ -92,6 +92,7 @@ function contextOf({ config }: AgentNode, registry: Registry, cache: SelectorCac
 }
 
 export interface ClusterState {
+  readonly clusterName: string
   readonly registry: Registry
   readonly agents: readonly AgentState[]
 }
@@ -123,5 +124,5 @@ export function decide(cluster: AgentCluster): ClusterState {
       policies: new Map(endpoints.map((endpoint) => [endpoint.id, policies.of(endpoint)])),
     }
   })
-  return { registry, agents }
+  return { clusterName: cluster.name, registry, agents }
 }

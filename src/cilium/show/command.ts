@@ -1,10 +1,13 @@
 // `cilium ...` on a node: which list answers which words. Enters: the words and the node's maps; leaves: what the tool prints.
 import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
+import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
 import { conntrackList, endpointList, ipcacheCache, ipcacheList, natList, policyList } from './map-lists.ts'
 
 /** Every form that is understood, for people: one line each. */
 export const ciliumCommands: readonly string[] = [
+  'cilium endpoint list',
+  'cilium identity list',
   'cilium bpf ct list [global]',
   'cilium bpf nat list',
   'cilium bpf ipcache list',
@@ -18,32 +21,20 @@ export function isCiliumTool(word: string | undefined): boolean {
   return word === 'cilium' || word === 'cilium-dbg'
 }
 
-const reservedLabels: Readonly<Record<number, string>> = {
-  0: 'ANY',
-  1: 'reserved:host',
-  2: 'reserved:world',
-  3: 'reserved:unmanaged',
-  4: 'reserved:health',
-  5: 'reserved:init',
-  6: 'reserved:remote-node',
-  7: 'reserved:kube-apiserver',
-  8: 'reserved:ingress',
-  9: 'reserved:world-ipv4',
-  10: 'reserved:world-ipv6',
+/** Labels of an identity as the agent knows them; `ANY` for the wildcard. */
+function labelsOf({ agent }: InstalledNode, identity: number): readonly string[] {
+  if (identity === 0) return ['ANY']
+  return printedLabels(agent.identities.find(({ id }) => id === identity)?.labels ?? [])
 }
 
-function labelsOf(identity: number): readonly string[] {
-  const label = reservedLabels[identity]
-  return label === undefined ? [] : [label]
-}
-
-function policyGet(words: readonly string[], { policies }: InstalledNode): Shown {
+function policyGet(words: readonly string[], node: InstalledNode): Shown {
   const isNumeric = words[0] === '-n'
   const [name, stray] = isNumeric ? words.slice(1) : words
   if (name === undefined) return unknown('')
   if (stray !== undefined) return unknown(stray)
-  const policy = policies.get(Number(name))
-  if (policy !== undefined) return shown(policyList(policy, isNumeric ? undefined : labelsOf))
+  const policy = node.policies.get(Number(name))
+  const labels = (identity: number): readonly string[] => labelsOf(node, identity)
+  if (policy !== undefined) return shown(policyList(policy, isNumeric ? undefined : labels))
   return { kind: 'missing', message: `endpoint ${name} has no policy map here` }
 }
 
@@ -62,6 +53,10 @@ export function ciliumCommand(words: readonly string[], node: InstalledNode, now
     if (rest[0] !== 'get') return unknown(rest[0] ?? 'map')
     const known = rest[1] === 'cilium_ipcache_v2' || rest[1] === 'cilium_ipcache'
     return known && rest.length === 2 ? shown(ipcacheCache(node.maps)) : unknown(rest[1] ?? 'get')
+  }
+  if (group === 'endpoint' || group === 'identity') {
+    if (rest[0] !== 'list' || rest.length > 1) return unknown(rest[rest[0] === 'list' ? 1 : 0] ?? group)
+    return shown(group === 'endpoint' ? agentEndpoints(node.agent) : agentIdentities(node.agent))
   }
   if (group !== 'bpf') return unknown(group ?? 'cilium')
   if (rest[0] === 'policy' && rest[1] === 'get') return policyGet(rest.slice(2), node)

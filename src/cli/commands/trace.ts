@@ -1,7 +1,7 @@
 // `scn trace SELECTOR`: run and show, compare nothing.
 
 import { renderDiagnostics } from '../../report/diagnostic.ts'
-import { monitorText } from '../../run/monitor.ts'
+import { hubbleText, monitorText } from '../../run/monitor.ts'
 import { type Simulated, simulate } from '../../run/simulate.ts'
 import type { Level, Trace } from '../../trace/event.ts'
 import { formatSections } from '../../trace/format.ts'
@@ -14,7 +14,7 @@ import { mustExist } from '../selection.ts'
 import { parseSelector, selectable, selects } from '../selector.ts'
 import { UsageError } from '../usage.ts'
 
-export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump', 'monitor'] as const
+export const traceForms = ['text', 'json', 'mermaid', 'pcapng', 'tcpdump', 'monitor', 'hubble'] as const
 export type TraceForm = (typeof traceForms)[number]
 
 export interface TraceArguments {
@@ -103,14 +103,14 @@ async function textOf(shown: readonly Shown[], form: Exclude<TraceForm, 'pcapng'
       return shown.map(({ trace }) => traceToTcpdump(trace)).join('\n')
     }
     case 'monitor':
-      return shown.map(({ run }) => monitorOf(run)).join('\n')
+      return shown.map(({ run }) => notified(run, monitorText)).join('\n')
+    case 'hubble':
+      return shown.map(({ run }) => notified(run, hubbleText)).join('')
   }
 }
 
-/** `cilium monitor` of one case, which must have Cilium on its nodes. */
-function monitorOf({ trace, context, deviceName }: Simulated): string {
-  if (context.cilium === undefined) {
-    throw new UsageError(`\`${trace.scenario}\` has no \`cluster cilium\`; nobody sends notifications there`)
-  }
-  return monitorText(trace, context.cilium, deviceName)
+/** What Cilium's own tools tell of one case, which must have Cilium on its nodes. */
+function notified({ trace, context, deviceName }: Simulated, tell: typeof monitorText): string {
+  if (context.cilium !== undefined) return tell(trace, context.cilium, deviceName)
+  throw new UsageError(`\`${trace.scenario}\` has no \`cluster cilium\`; nobody sends notifications there`)
 }

@@ -1,0 +1,102 @@
+// The JSON Schema (draft-07) of a line that `scn trace --as hubble` writes: field names, kinds and words of Hubble's flow API as
+// far as the datapath fills them. Unknown fields are mistakes.
+import { hubbleDropNames } from './hubble-drop-names.ts'
+import { pointNames } from './notification.ts'
+
+const text = { type: 'string', minLength: 1 } as const
+const positive = { type: 'integer', minimum: 1 } as const
+const yes = { const: true } as const
+const time = { type: 'string', format: 'date-time' } as const
+const mac = { type: 'string', pattern: '^([0-9a-f]{2}:){5}[0-9a-f]{2}$' } as const
+
+function object(properties: Readonly<Record<string, unknown>>, required: readonly string[] = []) {
+  return { type: 'object', properties, required, additionalProperties: false } as const
+}
+
+const ip = object(
+  {
+    source: text,
+    destination: text,
+    source_xlated: text,
+    ipVersion: { enum: ['IPv4', 'IPv6'] },
+    encrypted: yes,
+  },
+  ['source', 'destination', 'ipVersion'],
+)
+
+const ports = { source_port: positive, destination_port: positive }
+const flags = Object.fromEntries(
+  ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'].map((name) => [name, yes]),
+)
+const icmp = object({ type: positive, code: positive })
+const layer4 = {
+  ...object({
+    TCP: object({ ...ports, flags: object(flags) }, ['flags']),
+    UDP: object(ports),
+    SCTP: object(ports),
+    ICMPv4: icmp,
+    ICMPv6: icmp,
+  }),
+  maxProperties: 1,
+  minProperties: 1,
+}
+
+const endpoint = object({
+  ID: positive,
+  identity: positive,
+  cluster_name: text,
+  namespace: text,
+  labels: { type: 'array', items: text, minItems: 1 },
+  pod_name: text,
+})
+
+const flow = object(
+  {
+    time,
+    verdict: { enum: ['FORWARDED', 'DROPPED', 'REDIRECTED', 'AUDIT'] },
+    drop_reason: positive,
+    drop_reason_desc: { anyOf: [{ enum: Object.values(hubbleDropNames) }, positive] },
+    auth_type: { enum: ['SPIRE', 'TEST_ALWAYS_FAIL'] },
+    ethernet: object({ source: mac, destination: mac }, ['source', 'destination']),
+    IP: ip,
+    l4: layer4,
+    tunnel: object({ protocol: { enum: ['VXLAN', 'GENEVE'] }, IP: ip, l4: layer4, vni: positive }, [
+      'protocol',
+      'IP',
+      'l4',
+    ]),
+    source: endpoint,
+    destination: endpoint,
+    Type: { const: 'L3_L4' },
+    node_name: text,
+    reply: yes,
+    is_reply: { type: 'boolean' },
+    event_type: object({ type: { enum: [1, 4, 5] }, sub_type: positive }, ['type']),
+    traffic_direction: { enum: ['INGRESS', 'EGRESS'] },
+    policy_match_type: positive,
+    trace_observation_point: { enum: pointNames.map((name) => name.toUpperCase().replaceAll('-', '_')) },
+    trace_reason: {
+      enum: [
+        'NEW',
+        'ESTABLISHED',
+        'REPLY',
+        'RELATED',
+        'REOPENED',
+        'SRV6_ENCAP',
+        'SRV6_DECAP',
+        'ENCRYPT_OVERLAY',
+      ],
+    },
+    file: object({ name: text, line: positive }, ['name', 'line']),
+    interface: object({ index: positive, name: text }, ['index', 'name']),
+    proxy_port: positive,
+    Summary: text,
+  },
+  ['time', 'verdict', 'Type', 'node_name', 'event_type'],
+)
+
+export const hubbleSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'A line of scn trace --as hubble',
+  ...object({ flow, node_name: text, time }, ['flow', 'node_name', 'time']),
+} as const

@@ -1,0 +1,307 @@
+// A notification as a flow of Hubble's API, as `hubble observe -o jsonpb` and the exporter write it (facts 7.7): names of the
+// protocol buffer, enumerations as words, fields that are zero left out. pkg/hubble/parser/threefour/parser.go
+import { formatIp, type IpAddress, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
+import { readU8, readU24 } from '../../net/bytes.ts'
+import { formatMac, readMac } from '../../net/mac.ts'
+import type { Layers } from '../../trace/effects/layers.ts'
+import { classFlag } from '../datapath/classifiers.ts'
+import { sourceFileName } from '../datapath/drop-reason.ts'
+import { protocolNumber } from '../datapath/family.ts'
+import { notifyType } from '../datapath/notify.ts'
+import { tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { type Captured, type End, endsIn, readCaptured } from './connection.ts'
+import { hubbleDropNames } from './hubble-drop-names.ts'
+import { icmpText } from './icmp-text.ts'
+import {
+  type Notification,
+  pointNames,
+  type TraceNotification,
+  type VerdictNotification,
+} from './notification.ts'
+
+/** An end of a flow as the agent on a node knows it. */
+export interface FlowEndpoint {
+  /** Of an endpoint on this node. */
+  readonly ID?: number
+  readonly identity?: number
+  readonly cluster_name?: string
+  readonly namespace?: string
+  readonly labels?: readonly string[]
+  readonly pod_name?: string
+}
+
+/** What the agent of the node adds to a notification. */
+export interface FlowContext {
+  /** `identity` is what the datapath said, 0 for nothing. */
+  readonly endpoint: (address: IpAddress, identity: number) => FlowEndpoint
+  readonly device: (ifindex: number) => string
+  readonly nodeName: string
+  /** Nanoseconds since 1970. */
+  readonly time: number
+}
+
+type Json = { readonly [name: string]: unknown }
+
+/** Leaves out what protobuf leaves out: undefined, 0, false, empty text and lists. */
+function withoutZeros(fields: Json): Json {
+  const isZero = (value: unknown): boolean =>
+    value === undefined ||
+    value === 0 ||
+    value === '' ||
+    value === false ||
+    (Array.isArray(value) && value.length === 0)
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => !isZero(value)))
+}
+
+/** RFC 3339 with as many digits as protobuf's JSON writes: none, three, six or nine. */
+function timeText(nanoseconds: number): string {
+  const seconds = Math.floor(nanoseconds / 1e9)
+  const whole = new Date(seconds * 1000).toISOString().slice(0, 19)
+  const fraction = String(nanoseconds - seconds * 1e9).padStart(9, '0')
+  const digits = fraction === '000000000' ? '' : `.${fraction.replace(/(000){1,2}$/, '')}`
+  return `${whole}${digits}Z`
+}
+
+function verdictOf(event: Notification): string {
+  if (event.kind === 'drop') return 'DROPPED'
+  if (event.kind === 'trace') return 'FORWARDED'
+  if (event.verdict < 0) return 'DROPPED'
+  if (event.verdict > 0) return 'REDIRECTED'
+  return event.audited ? 'AUDIT' : 'FORWARDED'
+}
+
+function dropReasonOf(event: Notification): number {
+  if (event.kind === 'drop') return event.reason
+  return event.kind === 'verdict' && event.verdict < 0 ? -event.verdict : 0
+}
+
+function isKnown({ reason }: TraceNotification): boolean {
+  return reason !== traceReason.UNKNOWN
+}
+
+const { SRV6_ENCAP, SRV6_DECAP } = { SRV6_ENCAP: 6, SRV6_DECAP: 7 }
+
+/** decodeIsReply(): undefined where nobody knows. */
+function isReplyOf(event: Notification): boolean | undefined {
+  if (event.kind === 'verdict') return event.verdict >= 0 ? false : undefined
+  if (event.kind === 'drop' || !isKnown(event)) return undefined
+  if (event.reason === SRV6_ENCAP || event.reason === SRV6_DECAP) return undefined
+  return event.reason === traceReason.CT_REPLY
+}
+
+function originalOf({ original, flags }: TraceNotification): IpAddress {
+  return (flags & classFlag.IPV6) === 0 ? readIpv4(original, 0) : readIpv6(original, 0)
+}
+
+/** decodeTrafficDirection() */
+function directionOf(event: Notification, sourceEndpoint: number): string | undefined {
+  if (event.kind === 'verdict') return event.direction === 'ingress' ? 'INGRESS' : 'EGRESS'
+  if (event.source === 0) return undefined
+  const isSource = event.source === sourceEndpoint
+  if (event.kind === 'drop') return isSource ? 'EGRESS' : 'INGRESS'
+  if (!isKnown(event)) return undefined
+  const isReply = event.reason === traceReason.CT_REPLY
+  return isSource !== isReply || !isUnspecified(originalOf(event)) ? 'EGRESS' : 'INGRESS'
+}
+
+const tcpFlags = [
+  ['FIN', 0x01],
+  ['SYN', 0x02],
+  ['RST', 0x04],
+  ['PSH', 0x08],
+  ['ACK', 0x10],
+  ['URG', 0x20],
+  ['ECE', 0x40],
+  ['CWR', 0x80],
+] as const
+const tcpFlagsAt = 13
+
+function tcpFlagsIn({ bytes, l4 }: Layers): Json {
+  const seen = readU8(bytes, l4 + tcpFlagsAt)
+  return Object.fromEntries(tcpFlags.filter(([, bit]) => (seen & bit) !== 0).map(([name]) => [name, true]))
+}
+
+/** The transport header, with the sentence that the old parser put into Summary. */
+function layer4(layers: Layers): { readonly l4?: Json; readonly summary: string } {
+  const { bytes, l4, protocol } = layers
+  const ends = endsIn(layers)
+  if (l4 < 0 || ends === undefined) return { summary: '' }
+  const ports = withoutZeros({ source_port: ends.source.port, destination_port: ends.destination.port })
+  switch (protocol) {
+    case protocolNumber.TCP: {
+      const flags = tcpFlagsIn(layers)
+      const names = ['SYN', 'ACK', 'RST', 'FIN', 'PSH', 'URG', 'ECE', 'CWR'].filter((name) => name in flags)
+      return { l4: { TCP: { ...ports, flags } }, summary: `TCP Flags: ${names.join(', ')}` }
+    }
+    case protocolNumber.UDP:
+      return { l4: { UDP: ports }, summary: 'UDP' }
+    case protocolNumber.SCTP:
+      return { l4: { SCTP: ports }, summary: 'SCTP' }
+    case protocolNumber.ICMP:
+    case protocolNumber.ICMPV6: {
+      const name = protocol === protocolNumber.ICMP ? 'ICMPv4' : 'ICMPv6'
+      const [type, code] = [readU8(bytes, l4), readU8(bytes, l4 + 1)]
+      const text = icmpText(protocol === protocolNumber.ICMP ? 4 : 6, type, code)
+      return { l4: { [name]: withoutZeros({ type, code }) }, summary: `${name} ${text}` }
+    }
+    default:
+      return { summary: '' }
+  }
+}
+
+function ipOf(layers: Layers, source: End, destination: End): Json {
+  return {
+    source: formatIp(source.address),
+    destination: formatIp(destination.address),
+    ipVersion: layers.family === 4 ? 'IPv4' : 'IPv6',
+  }
+}
+
+function ethernetOf({ bytes, ethernet }: Layers): Json | undefined {
+  if (ethernet < 0) return undefined
+  return {
+    source: formatMac(readMac(bytes, ethernet + 6)),
+    destination: formatMac(readMac(bytes, ethernet)),
+  }
+}
+
+const vniAt = 4
+const udpHeaderBytes = 8
+
+/** The tunnel around what the flow is about. */
+function tunnelOf({ outer, inner }: Captured, flags: number): Json | undefined {
+  const ends = endsIn(outer)
+  if (inner === undefined || ends === undefined) return undefined
+  return {
+    protocol: (flags & classFlag.VXLAN) === 0 ? 'GENEVE' : 'VXLAN',
+    IP: ipOf(outer, ends.source, ends.destination),
+    ...layer4Of(outer),
+    ...withoutZeros({ vni: readU24(outer.bytes, outer.l4 + udpHeaderBytes + vniAt) }),
+  }
+}
+
+function layer4Of(layers: Layers): Json {
+  const { l4 } = layer4(layers)
+  return l4 === undefined ? {} : { l4 }
+}
+
+/** decodeSecurityIdentities(): what the datapath knows of both ends; 0 where it says nothing. */
+function identitiesOf(event: Notification): { readonly source: number; readonly destination: number } {
+  if (event.kind !== 'verdict') {
+    return { source: event.sourceIdentity, destination: event.destinationIdentity }
+  }
+  return event.direction === 'ingress'
+    ? { source: event.remoteIdentity, destination: 0 }
+    : { source: 0, destination: event.remoteIdentity }
+}
+
+const eventTypes = {
+  drop: notifyType.DROP,
+  trace: notifyType.TRACE,
+  verdict: notifyType.POLICY_VERDICT,
+} as const
+
+function subTypeOf(event: Notification): number {
+  if (event.kind === 'drop') return event.reason
+  return event.kind === 'trace' ? event.point : 0
+}
+
+const reasonNames = [
+  'NEW',
+  'ESTABLISHED',
+  'REPLY',
+  'RELATED',
+  'REOPENED',
+  undefined,
+  'SRV6_ENCAP',
+  'SRV6_DECAP',
+  'ENCRYPT_OVERLAY',
+]
+
+/** The fields that only traces have. */
+function traceFields(event: TraceNotification, { device }: FlowContext): Json {
+  const { point, ifindex, destinationEndpoint } = event
+  return withoutZeros({
+    trace_observation_point: pointNames[point]?.toUpperCase().replaceAll('-', '_'),
+    trace_reason: reasonNames[event.reason],
+    interface: ifindex === 0 ? undefined : { index: ifindex, name: device(ifindex) },
+    proxy_port: point === tracePoint.TO_PROXY ? destinationEndpoint : 0,
+  })
+}
+
+function ownFields(event: Notification, context: FlowContext): Json {
+  if (event.kind === 'trace') return traceFields(event, context)
+  if (event.kind === 'verdict') {
+    return withoutZeros({ policy_match_type: event.match, auth_type: authNames[event.authType] })
+  }
+  const name = sourceFileName(event.file)
+  return name === undefined ? {} : { file: { name, line: event.line } }
+}
+
+/** Absent for 0, which is DISABLED. */
+const authNames: Readonly<Record<number, string>> = { 1: 'SPIRE', 2: 'TEST_ALWAYS_FAIL' }
+
+function captureFlags(event: Notification): number {
+  if (event.kind !== 'verdict') return event.flags
+  return verdictFlags(event)
+}
+
+function verdictFlags({ isIpv6, isL3 }: VerdictNotification): number {
+  return (isIpv6 ? classFlag.IPV6 : 0) | (isL3 ? classFlag.L3_DEV : 0)
+}
+
+/** What is said of addresses: header, translation, endpoints. */
+function addressFields(event: Notification, layers: Layers, context: FlowContext) {
+  const ends = endsIn(layers)
+  if (ends === undefined) return { sourceEndpoint: 0, fields: {} }
+  const { source, destination } = ends
+  const original = event.kind === 'trace' ? originalOf(event) : source.address
+  const from = event.kind === 'trace' && !isUnspecified(original) ? original : source.address
+  const ip = withoutZeros({
+    ...ipOf(layers, { ...source, address: from }, destination),
+    source_xlated: sameIp(from, source.address) ? undefined : formatIp(source.address),
+    encrypted: event.kind === 'trace' && event.encrypted,
+  })
+  const identities = identitiesOf(event)
+  const sourceEndpoint = context.endpoint(from, identities.source)
+  const target = context.endpoint(destination.address, identities.destination)
+  return {
+    sourceEndpoint: sourceEndpoint.ID ?? 0,
+    fields: { IP: ip, source: sourceEndpoint, destination: target },
+  }
+}
+
+/** One line of an export: the flow with the node that saw it. */
+export function hubbleFlow(event: Notification, context: FlowContext): Json {
+  const flags = captureFlags(event)
+  const captured = readCaptured(event.captured, flags)
+  const layers = captured?.inner ?? captured?.outer
+  const { sourceEndpoint, fields } =
+    layers === undefined ? { sourceEndpoint: 0, fields: {} } : addressFields(event, layers, context)
+  const { l4, summary } = layers === undefined ? { l4: undefined, summary: '' } : layer4(layers)
+  const reason = dropReasonOf(event)
+  const isReply = isReplyOf(event)
+  const time = timeText(context.time)
+  const flow = {
+    ...withoutZeros({
+      time,
+      verdict: verdictOf(event),
+      drop_reason: reason,
+      drop_reason_desc: reason === 0 ? undefined : (hubbleDropNames[reason] ?? reason),
+      ethernet: layers === undefined ? undefined : ethernetOf(layers),
+      ...fields,
+      l4,
+      tunnel: captured === undefined ? undefined : tunnelOf(captured, flags),
+      Type: 'L3_L4',
+      node_name: context.nodeName,
+      reply: isReply,
+      event_type: withoutZeros({ type: eventTypes[event.kind], sub_type: subTypeOf(event) }),
+      traffic_direction: directionOf(event, sourceEndpoint),
+      ...ownFields(event, context),
+      Summary: summary,
+    }),
+    // a wrapped value: false is not the same as absent
+    ...(isReply === undefined ? {} : { is_reply: isReply }),
+  }
+  return { flow, node_name: context.nodeName, time }
+}

@@ -1,0 +1,58 @@
+// Which endpoint an address of a flow is, as the agent of a node resolves it: its own endpoints with their number, pods of
+// other nodes by what the ipcache says of them, everything else by its identity. pkg/hubble/parser/common/endpoint.go
+import { formatIp, type IpAddress } from '../../net/address.ts'
+import { covers } from '../../net/prefix.ts'
+import type { AgentState } from '../agent/agent.ts'
+import type { Endpoint } from '../agent/endpoint.ts'
+import { clusterKey } from '../agent/labels.ts'
+import type { FlowEndpoint } from '../decode/hubble.ts'
+import type { InstalledCilium } from '../installed.ts'
+import { printedLabels } from './agent-lists.ts'
+
+/** Endpoints of a node by address; the host's addresses are nobody's. */
+function byAddress({ endpoints }: AgentState): ReadonlyMap<string, Endpoint> {
+  return new Map(
+    endpoints
+      .filter(({ kind }) => kind !== 'host')
+      .flatMap((endpoint) => endpoint.addresses.map((address) => [formatIp(address), endpoint] as const)),
+  )
+}
+
+function ipcacheIdentity({ ipcache }: AgentState, address: IpAddress): number {
+  const found = ipcache
+    .filter(({ prefix }) => covers(prefix, address))
+    .sort((left, right) => right.prefix.length - left.prefix.length)
+  return found[0]?.identity ?? 0
+}
+
+function podFields(endpoint: Endpoint | undefined): FlowEndpoint {
+  if (endpoint?.pod === undefined) return {}
+  const { namespace, name } = endpoint.pod.object
+  return { namespace, pod_name: name }
+}
+
+/** ResolveEndpoint() of every node. What the datapath says of an identity goes before what the agent knows. */
+export function flowEndpoints(
+  cilium: InstalledCilium,
+): (node: string, address: IpAddress, identity: number) => FlowEndpoint {
+  const nodes = new Map([...cilium.nodes].map(([name, { agent }]) => [name, byAddress(agent)]))
+  return (node, address, identity) => {
+    const agent = cilium.nodes.get(node)?.agent
+    if (agent === undefined) return {}
+    const text = formatIp(address)
+    const local = nodes.get(node)?.get(text)
+    const anywhere =
+      local ?? [...nodes.values()].map((each) => each.get(text)).find((each) => each !== undefined)
+    const told = identity !== 0 ? identity : (local?.identity.id ?? ipcacheIdentity(agent, address))
+    const known = local?.identity ?? agent.identities.find(({ id }) => id === told)
+    const labels = known?.labels ?? []
+    const cluster = labels.find(({ key }) => key === clusterKey)?.value
+    return {
+      ...(local === undefined ? {} : { ID: local.id }),
+      ...(told === 0 ? {} : { identity: told }),
+      ...(cluster === undefined ? {} : { cluster_name: cluster }),
+      ...podFields(anywhere),
+      ...(labels.length === 0 ? {} : { labels: printedLabels(labels) }),
+    }
+  }
+}
