@@ -275,19 +275,6 @@ export function ctHasLoopbackEgressEntry(ctx: Ctx, map: AnyMap, tuple: Tuple): b
   return ctEgressEntry(ctx, map, tuple)?.is('lb_loopback') ?? false
 }
 
-/** ct_has_nodeport_egress_entry4(): the reverse NAT index of a connection that came through a NodePort. */
-export function ctNodeportEgressEntry(
-  ctx: Ctx,
-  map: AnyMap,
-  tuple: Tuple,
-  checkDsr: boolean,
-): { readonly revNatIndex: number } | undefined {
-  const entry = ctEgressEntry(ctx, map, tuple)
-  if (entry === undefined) return undefined
-  if (entry.is('node_port')) return { revNatIndex: entry.revNatIndex }
-  return checkDsr && entry.is('dsr_internal') ? { revNatIndex: 0 } : undefined
-}
-
 /** ct_has_dsr_egress_entry4() */
 export function ctHasDsrEgressEntry(ctx: Ctx, map: AnyMap, tuple: Tuple): boolean {
   return ctEgressEntry(ctx, map, tuple)?.is('dsr_internal') ?? false

@@ -27,11 +27,6 @@ export function signalNatFillUp(ctx: Ctx, family: Family): void {
   sendSignal(ctx, signal.NAT_FILL_UP, protocolMessage(family))
 }
 
-/** send_signal_ct_fill_up() */
-export function signalCtFillUp(ctx: Ctx, family: Family): void {
-  sendSignal(ctx, signal.CT_FILL_UP, protocolMessage(family))
-}
-
 /** send_signal_auth_required(): `key` is a struct auth_key. */
 export function signalAuthRequired(ctx: Ctx, key: Uint8Array): void {
   sendSignal(ctx, signal.AUTH_REQUIRED, key)

@@ -16,11 +16,6 @@ import {
   type VerdictNotification,
 } from './notification.ts'
 
-/** A port that a verdict event carries in network byte order. */
-export function proxyPort(verdict: number): number {
-  return ((verdict & 0xff) << 8) | ((verdict >>> 8) & 0xff)
-}
-
 const received: ReadonlySet<number> = new Set([
   tracePoint.FROM_PROXY,
   tracePoint.FROM_HOST,
