@@ -34,9 +34,6 @@ const multicast = nowhere('multicast')
 const nat46 = nowhere('NAT46x64 translates between families; it is not modelled')
 const clusterAware = nowhere('cluster-aware addressing of ClusterMesh is not modelled')
 const srv6 = nowhere('SRv6 is not modelled')
-const checksum = none(
-  'the helper fails only at an offset behind the packet, and the header was read there before',
-)
 const gateway = 'CiliumEgressGatewayPolicy in a manifest is to come'
 const tproxy = none('L7 policies with a transparent proxy (`bpf.tproxy`); a proxy that listens is to come')
 const loaded = none('only while an agent starts: topologies begin when all programs are loaded')
@@ -81,8 +78,8 @@ export const shown: Readonly<Record<number, Shown>> = {
   150: spec('what-a-pod-may-not-send.scn::solicitation'),
   151: spec('what-a-node-refuses.scn::unroutable'),
   152: unused,
-  153: checksum,
-  154: checksum,
+  153: none('the helper fails only at an offset behind the packet, and the header was read there before'),
+  154: spec('sctp-keeps-its-port.scn::ports'),
   155: none(
     'the maps of connections are LRU: a new entry takes the place of an old one; want of memory is not modelled',
   ),
@@ -137,7 +134,7 @@ export const shown: Readonly<Record<number, Shown>> = {
   195: none('strict mode of encryption: encryption in a cluster is to come'),
   196: spec('what-a-pod-may-not-send.scn::ttl', 'what-a-node-refuses.scn::ttl'),
   197: unit(
-    'encryption in a cluster is to come',
+    'ESP and encryption in a cluster are to come; every node of a cluster has an id',
     'datapath/ipsec.test.ts::for a node without an id it is dropped',
   ),
   198: nowhere('services: answers to packets for a service without backends, too many of them'),
