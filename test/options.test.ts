@@ -124,7 +124,7 @@ const values: Readonly<Record<string, string>> = {
   dscp: '10',
 }
 const flagLike: ReadonlySet<string> = new Set(
-  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport onlink not blackhole unreachable prohibit self static dynamic local permanent append horizon_drop horizon_cap pacing nopacing classic first last df mf connected from-host open close reset shutdown getpeername sack'.split(
+  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport onlink not blackhole unreachable prohibit self static dynamic local permanent append horizon_drop horizon_cap pacing nopacing classic first last df mf connected recverr from-host open close reset shutdown getpeername sack'.split(
     ' ',
   ),
 )

@@ -125,7 +125,7 @@ function tunnelWords(kind: DeviceModel['kind'], tunnel: TunnelModel): readonly s
     ...(dstport === undefined ? [] : [`dstport ${dstport}`]),
     ...(srcport === undefined ? [] : [`srcport ${srcport.first} ${srcport.last}`]),
     ...(tunnel.external ? ['external'] : []),
-    ...(tunnel.learning ? [] : ['nolearning']),
+    ...(tunnel.learning || kind !== 'vxlan' ? [] : ['nolearning']),
     ...(tunnel.proxy ? ['proxy'] : []),
     ...(tunnel.ttl === 0 ? [] : [`ttl ${tunnel.ttl}`]),
     ...(tunnel.tos === 0 ? [] : [`tos ${tunnel.tos}`]),

@@ -74,6 +74,7 @@ function deviceReason(device: DeviceModel, { missing }: Abilities): string | und
 const drawsRules = /--mode random|numgen random mod (?!1\b)/
 
 function worldReason(world: World, abilities: Abilities): string | undefined {
+  if (world.cilium !== undefined) return 'programs of Cilium are not loaded into this kernel'
   for (const namespace of world.namespaces) {
     if (namespace.kernel !== undefined && !abilities.release.startsWith(`${namespace.kernel}.`))
       return `it asks for kernel ${namespace.kernel}`
