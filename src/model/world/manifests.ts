@@ -7,6 +7,7 @@ import { formatIp, type IpAddress, ipv4From, isIpv4, parseIp } from '../../net/a
 import { formatPrefix, networkOf, parsePrefix, prefixOf } from '../../net/prefix.ts'
 import type { Manifest, Pod, TopologyItem, Word } from '../../syntax/ast.ts'
 import type { ClusterKnowledge, ManifestPod, ManifestText } from '../cluster.ts'
+import { optionValue } from '../words/options.ts'
 import { type Files, importPath } from './link.ts'
 
 const quotes = 3
@@ -91,7 +92,7 @@ function placed(pod: ManifestPod, { nodes, nodeLabels }: Placing): string {
   return fit[(first + Number(replica?.[2] ?? 0)) % Math.max(fit.length, 1)] ?? ''
 }
 
-/** The pods of the manifests as statements. Who reads the manifests reports their mistakes. */
+/** The pods of the manifests that the topology does not write itself, as statements. Who reads the manifests reports their mistakes. */
 export function manifestPods(
   texts: readonly ManifestText[],
   items: readonly TopologyItem[],
@@ -101,12 +102,15 @@ export function manifestPods(
   const nodes = items.flatMap((item) => (item.kind === 'node' ? [item.name.text] : []))
   const nodeLabels = new Map(read.flatMap(({ reading }) => [...reading.nodeLabels]))
   const written = items.filter((item) => item.kind === 'pod')
+  const already = new Set(written.map(writtenName))
   const drafts = read.flatMap(({ text, reading }) =>
-    reading.pods.map((pod) => ({
-      pod,
-      span: manifestSpan(text, pod),
-      node: pod.node ?? placed(pod, { nodes, nodeLabels }),
-    })),
+    reading.pods
+      .filter((pod) => !already.has(nameOf({ pod })))
+      .map((pod) => ({
+        pod,
+        span: manifestSpan(text, pod),
+        node: pod.node ?? placed(pod, { nodes, nodeLabels }),
+      })),
   )
   const explicit = drafts.map(({ pod, span, node }) => statement(pod, span, node, pod.addresses))
   const ranges = rangesOf(nodes, [...written, ...explicit])
@@ -123,6 +127,11 @@ export function manifestPods(
     const address = formatIp(ipv4From(range + (numbers.get(nameOf({ pod })) ?? 2)))
     return statement(pod, span, node, [address])
   })
+}
+
+/** A pod that the topology writes too: its line says where it is and what listens, the manifest the rest. */
+function writtenName({ name, options }: Pod): string {
+  return `${optionValue(options, 'namespace')?.text ?? 'default'}/${name.text}`
 }
 
 function nameOf({ pod }: { readonly pod: ManifestPod }): string {
