@@ -1,7 +1,7 @@
 // The JSON Schema (draft-07) of a line that `scn trace --as hubble` writes: field names, kinds and words of Hubble's flow API as
 // far as the datapath fills them. Unknown fields are mistakes.
+import { hubblePointNames, hubbleReasonNames } from './hubble.ts'
 import { hubbleDropNames } from './hubble-drop-names.ts'
-import { pointNames } from './notification.ts'
 
 const text = { type: 'string', minLength: 1 } as const
 const positive = { type: 'integer', minimum: 1 } as const
@@ -74,19 +74,8 @@ const flow = object(
     event_type: object({ type: { enum: [1, 4, 5] }, sub_type: positive }, ['type']),
     traffic_direction: { enum: ['INGRESS', 'EGRESS'] },
     policy_match_type: positive,
-    trace_observation_point: { enum: pointNames.map((name) => name.toUpperCase().replaceAll('-', '_')) },
-    trace_reason: {
-      enum: [
-        'NEW',
-        'ESTABLISHED',
-        'REPLY',
-        'RELATED',
-        'REOPENED',
-        'SRV6_ENCAP',
-        'SRV6_DECAP',
-        'ENCRYPT_OVERLAY',
-      ],
-    },
+    trace_observation_point: { enum: hubblePointNames },
+    trace_reason: { enum: hubbleReasonNames.filter((name) => name !== undefined) },
     file: object({ name: text, line: positive }, ['name', 'line']),
     interface: object({ index: positive, name: text }, ['index', 'name']),
     proxy_port: positive,

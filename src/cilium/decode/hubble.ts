@@ -100,13 +100,11 @@ function isKnown({ reason }: TraceNotification): boolean {
   return reason !== traceReason.UNKNOWN
 }
 
-const { SRV6_ENCAP, SRV6_DECAP } = { SRV6_ENCAP: 6, SRV6_DECAP: 7 }
-
 /** decodeIsReply(): undefined where nobody knows. */
 function isReplyOf(event: Notification): boolean | undefined {
   if (event.kind === 'verdict') return event.verdict >= 0 ? false : undefined
   if (event.kind === 'drop' || !isKnown(event)) return undefined
-  if (event.reason === SRV6_ENCAP || event.reason === SRV6_DECAP) return undefined
+  if (event.reason === traceReason.SRV6_ENCAP || event.reason === traceReason.SRV6_DECAP) return undefined
   return event.reason === traceReason.CT_REPLY
 }
 
@@ -227,7 +225,8 @@ function subTypeOf(event: Notification): number {
   return event.kind === 'trace' ? event.point : 0
 }
 
-const reasonNames = [
+/** TraceReason by number; unknown is the zero that is left out. */
+export const hubbleReasonNames = [
   'NEW',
   'ESTABLISHED',
   'REPLY',
@@ -239,12 +238,15 @@ const reasonNames = [
   'ENCRYPT_OVERLAY',
 ]
 
+/** TraceObservationPoint by number. */
+export const hubblePointNames = pointNames.map((name) => name.toUpperCase().replaceAll('-', '_'))
+
 /** The fields that only traces have. */
 function traceFields(event: TraceNotification, { device }: FlowContext): Json {
   const { point, ifindex, destinationEndpoint } = event
   return withoutZeros({
-    trace_observation_point: pointNames[point]?.toUpperCase().replaceAll('-', '_'),
-    trace_reason: reasonNames[event.reason],
+    trace_observation_point: hubblePointNames[point],
+    trace_reason: hubbleReasonNames[event.reason],
     interface: ifindex === 0 ? undefined : { index: ifindex, name: device(ifindex) },
     proxy_port: point === tracePoint.TO_PROXY ? destinationEndpoint : 0,
   })

@@ -3,11 +3,11 @@
 import { readLe16 } from '../../bpf/context/byte-order.ts'
 import type { BpfMap } from '../../bpf/maps/map.ts'
 import { mapKeys } from '../../bpf/user.ts'
-import { formatIpv4, formatIpv6, readIpv4, readIpv6 } from '../../net/address.ts'
 import { readU16 } from '../../net/bytes.ts'
 import type { StateLine } from '../../trace/event.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import { type Address, protocolNumber } from '../datapath/family.ts'
+import { addressText, endText } from '../maps/address-text.ts'
 import { type CtBit, ctBit } from '../maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 
@@ -34,14 +34,8 @@ const words: readonly (readonly [CtBit, string])[] = [
   ['from_tunnel', 'from-tunnel'],
 ]
 
-function addressText(address: Address): string {
-  return address.length === 4 ? formatIpv4(readIpv4(address, 0)) : formatIpv6(readIpv6(address, 0))
-}
-
 function endpoint(address: Address, port: number, hasPort: boolean): string {
-  const text = addressText(address)
-  if (!hasPort) return text
-  return address.length === 4 ? `${text}:${port}` : `[${text}]:${port}`
+  return hasPort ? endText(address, port) : addressText(address)
 }
 
 function wayOf(flags: number): string {

@@ -5,9 +5,8 @@ import { drop, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
 import { enabledFamily, type Family, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, pullHeader, walkHeaders } from '../datapath/headers.ts'
-import { identity, isReserved } from '../datapath/identity.ts'
+import { identity } from '../datapath/identity.ts'
 import { inheritIdentity } from '../datapath/inherit-identity.ts'
-import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
 import { doDecrypt, setDecryptMark } from '../datapath/ipsec.ts'
 import { tailCallEgressPolicy } from '../datapath/local-delivery.ts'
 import { magicOf, mark } from '../datapath/mark.ts'
@@ -21,6 +20,7 @@ import {
   xferFlag,
   xferFlagsWord,
 } from '../datapath/overloadable.ts'
+import { resolveSource } from '../datapath/source-identity.ts'
 import { edtSetAggregate } from '../datapath/throttle.ts'
 import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-point.ts'
 import { isWireguardPacket } from '../datapath/wireguard.ts'
@@ -39,25 +39,6 @@ const fromHostToStack = where('bpf_host.c', 1299)
 const fromHostEgressPolicy = where('bpf_host.c', 1312)
 
 const ETH_P_ARP = 0x0806
-
-/** The identity of a packet's source, with what the ipcache says about the address (0 where it was not asked). */
-export interface ResolvedSource {
-  readonly source: number
-  readonly ipcacheSource: number
-}
-
-/**
- * resolve_srcid_ipv4(), resolve_srcid_ipv6(): a reserved identity is replaced by that of the address, but HOST is believed only
- * to the mark: what the world sends through SNAT has the host's address too.
- */
-export function resolveSource(ctx: Ctx, family: Family, real: number): ResolvedSource {
-  if (!isReserved(real)) return { source: real, ipcacheSource: 0 }
-  const at = ethernetLength(ctx) + family.sourceAt
-  const found = lookupRemoteEndpoint(ctx, family, ctx.packet.copy(at, family.addressBytes))
-  if (found === undefined) return { source: real, ipcacheSource: 0 }
-  const ipcacheSource = found.secIdentity
-  return { source: ipcacheSource === identity.HOST_ID ? real : ipcacheSource, ipcacheSource }
-}
 
 /** What do_netdev() is told. */
 interface Received {

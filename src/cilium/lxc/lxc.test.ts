@@ -14,6 +14,7 @@ import {
 import type { LoadedObject } from '../datapath/object.ts'
 import { createNodeMaps, createPolicyMap, loadObject, programOf } from '../datapath/object.ts'
 import { CtEntry } from '../maps/ct-entry.ts'
+import { putIpcache } from '../test-support/entries.ts'
 import {
   addPolicy,
   addressBytes,
@@ -51,26 +52,6 @@ function putEndpoint(maps: ReturnType<typeof createNodeMaps>, address: string, i
   maps.cilium_lxc.update(key, value, 0, 0)
 }
 
-function putIpcache(
-  maps: ReturnType<typeof createNodeMaps>,
-  address: string,
-  identity: number,
-  tunnel = '',
-): void {
-  const bytes = addressBytes(address)
-  const key = new Uint8Array(24)
-  writeLe32(key, 0, 32 + bytes.length * 8)
-  key[7] = bytes.length === 4 ? 1 : 2
-  key.set(bytes, 8)
-  const value = new Uint8Array(24)
-  writeLe32(value, 0, identity)
-  if (tunnel !== '') {
-    value.set(addressBytes(tunnel), 4)
-    value[23] = 2
-  }
-  maps.cilium_ipcache_v2.update(key, value, 0, 0)
-}
-
 /** Pods 101 (10.0.1.10, 5001) and 102 (10.0.1.11, 5003) of one node, the pod 10.0.2.20 (5002) of another. */
 function pods(setup: Setup = {}) {
   const node: NodeConfig = {
@@ -101,10 +82,10 @@ function pods(setup: Setup = {}) {
   putEndpoint(maps, '10.0.1.10', 101)
   putEndpoint(maps, '10.0.1.11', 102)
   putEndpoint(maps, '192.168.0.1', 0x50, 1)
-  putIpcache(maps, '10.0.1.10', 5001)
-  putIpcache(maps, '10.0.1.11', 5003)
-  putIpcache(maps, '10.0.2.20', 5002, '192.168.0.2')
-  putIpcache(maps, '192.168.0.1', 1)
+  putIpcache(maps, '10.0.1.10', { identity: 5001 })
+  putIpcache(maps, '10.0.1.11', { identity: 5003 })
+  putIpcache(maps, '10.0.2.20', { identity: 5002, tunnel: '192.168.0.2' })
+  putIpcache(maps, '192.168.0.1', { identity: 1 })
   return { node, maps, pod, other }
 }
 
@@ -191,7 +172,7 @@ describe('a pod of the same node', () => {
   test('without its program the endpoint is not ready', () => {
     const { pod, maps } = pods()
     putEndpoint(maps, '10.0.1.12', 103)
-    putIpcache(maps, '10.0.1.12', 5004)
+    putIpcache(maps, '10.0.1.12', { identity: 5004 })
     expect(run(pod, 'cil_from_container', syn('10.0.1.12')).events.map(text).at(-1)).toBe(
       'drop 203 5001->5004 line 1651',
     )

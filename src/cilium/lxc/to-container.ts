@@ -15,7 +15,7 @@ import { metricDirection, metricReason, updateMetrics } from '../datapath/metric
 import { sendDrop, sendTrace } from '../datapath/notify.ts'
 import type { ObjectProgram } from '../datapath/object.ts'
 import { redirectToProxyHairpin } from '../datapath/proxy.ts'
-import { refineSource } from '../datapath/source-identity.ts'
+import { resolveSource } from '../datapath/source-identity.ts'
 import { call } from '../datapath/tail-calls.ts'
 import { tracePoint, traceReason } from '../datapath/trace-point.ts'
 import { ctLookupTail } from './ct-lookup-tail.ts'
@@ -68,7 +68,7 @@ export function tailToEndpoint(family: Family): ObjectProgram {
       const l3Offset = ethernetLength(ctx)
       if (!hasHeader(ctx, family, l3Offset)) return dropIngress(ctx, inherited, drop.INVALID, place)
       if (family === ipv6 && isNdp(ctx, l3Offset)) return ctx.act.OK
-      const source = refineSource(ctx, family, l3Offset, inherited)
+      const { source } = resolveSource(ctx, family, inherited)
       const result = toEndpoint(ctx, family, source)
       return isError(ctx, result) ? dropIngress(ctx, source, result, place) : result
     },

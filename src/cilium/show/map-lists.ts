@@ -3,11 +3,11 @@
 import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
 import type { BpfMap } from '../../bpf/maps/map.ts'
 import { mapKeys } from '../../bpf/user.ts'
-import { formatIpv4, formatIpv6, readIpv4, readIpv6 } from '../../net/address.ts'
 import { readU16 } from '../../net/bytes.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import type { Address } from '../datapath/family.ts'
+import { addressText, endText } from '../maps/address-text.ts'
 import { CtEntry, ctBit } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
@@ -27,14 +27,6 @@ function entriesOf(map: BpfMap): Entry[] {
 
 function sortedLines(map: BpfMap, line: (entry: Entry) => string): string {
   return entriesOf(map).map(line).sort().join('')
-}
-
-function addressText(address: Address): string {
-  return address.length === 4 ? formatIpv4(readIpv4(address, 0)) : formatIpv6(readIpv6(address, 0))
-}
-
-function endText(address: Address, port: number): string {
-  return address.length === 4 ? `${addressText(address)}:${port}` : `[${addressText(address)}]:${port}`
 }
 
 const protocolNames: Readonly<Record<number, string>> = {

@@ -5,7 +5,8 @@ import { runProgram } from '../../bpf/run.ts'
 import { frameOf, recording, tcContext } from '../../bpf/test-support/contexts.ts'
 import { type Define, defaultValues, definesOf, type NodeConfig } from '../datapath/config.ts'
 import { createNodeMaps, loadObject, programOf } from '../datapath/object.ts'
-import { addressBytes, frame, hex, lxcObject } from '../test-support/lab.ts'
+import { putEndpoint, putIpcache } from '../test-support/entries.ts'
+import { frame, hex, lxcObject } from '../test-support/lab.ts'
 import { bpfWireguard } from './bpf-wireguard.ts'
 
 const defines: readonly Define[] = [
@@ -38,21 +39,8 @@ function run(symbol: string, { more = [], mark = 0, etherType = 0x0800, host = f
     CILIUM_HOST_MAC: 0x0200_0000_1101,
   }
   const maps = createNodeMaps(1)
-  const ipcache = new Uint8Array(24)
-  ipcache[0] = 64
-  ipcache[7] = 1
-  ipcache.set(addressBytes(remote), 8)
-  const identity = new Uint8Array(24)
-  identity.set([0x21, 0x4e])
-  maps.cilium_ipcache_v2.update(ipcache, identity, 0, 0)
-  if (host) {
-    const key = new Uint8Array(20)
-    key.set(addressBytes('10.0.1.10'), 0)
-    key[16] = 1
-    const value = new Uint8Array(48)
-    value[8] = 1
-    maps.cilium_lxc.update(key, value, 0, 0)
-  }
+  putIpcache(maps, remote, { identity: 20_001 })
+  if (host) putEndpoint(maps, '10.0.1.10', { flags: 1 })
   const object = {
     ...lxcObject,
     kind: 'bpf_wireguard',
