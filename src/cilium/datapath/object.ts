@@ -9,6 +9,7 @@ import type { MapSpec } from '../../bpf/maps/map.ts'
 import { updateFlag } from '../../bpf/maps/map.ts'
 import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
 import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
+import type { Shared } from './common-ctx.ts'
 import { defaultValues, type NodeConfig, type ObjectConfig } from './config.ts'
 import { ctBuffer4Bytes, ctBuffer6Bytes } from './ct-buffer.ts'
 import type { Ctx, NodeMaps, ObjectMaps } from './ctx.ts'
@@ -81,13 +82,6 @@ function privateMaps(suffix: string, cpus: number) {
     dsrNatBuffer: made(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
     xdpScratch: made(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
   }
-}
-
-/** What the programs of one object have in common. */
-interface Shared {
-  readonly node: NodeConfig
-  readonly object: ObjectConfig
-  readonly maps: ObjectMaps
 }
 
 function definitionOf(type: 'sched_cls' | 'xdp', program: ObjectProgram, shared: Shared): ProgramDefinition {

@@ -5,28 +5,19 @@ import type { Packet } from '../../bpf/context/packet.ts'
 import type { SkbContext } from '../../bpf/context/skb.ts'
 import type { SocketHandle } from '../../bpf/contract.ts'
 import type { HelpersOf } from '../../bpf/helpers/bind.ts'
-import { currentCpu } from '../../bpf/helpers/records.ts'
 import type { HelperName } from '../../bpf/helpers/table.ts'
-import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
-import type { NodeConfig, ObjectConfig } from './config.ts'
-import type { ContextActions, Ctx, ObjectMaps } from './ctx.ts'
-import { drop } from './drop-reason.ts'
+import { CommonCtx, commonHelpers, type Shared } from './common-ctx.ts'
+import type { ContextActions, Ctx } from './ctx.ts'
 import { protocolNumber } from './family.ts'
 
 /** Every helper that a tc program of Cilium calls. */
 export const skbHelpers = [
-  'map_lookup_elem',
-  'map_update_elem',
-  'map_delete_elem',
-  'tail_call',
-  'ktime_get_ns',
-  'get_prandom_u32',
+  ...commonHelpers,
   'skb_load_bytes',
   'skb_store_bytes',
   'skb_pull_data',
   'l3_csum_replace',
   'l4_csum_replace',
-  'csum_diff',
   'skb_change_type',
   'skb_change_tail',
   'skb_change_head',
@@ -39,8 +30,6 @@ export const skbHelpers = [
   'redirect',
   'redirect_peer',
   'redirect_neigh',
-  'fib_lookup',
-  'perf_event_output',
   'skc_lookup_tcp',
   'sk_lookup_udp',
   'sk_release',
@@ -60,28 +49,16 @@ const metaSlots = 5
 const vlanIdMask = 0xfff
 
 /** One run of a tc program. */
-export class SkbCtx implements Ctx {
-  readonly node: NodeConfig
-  readonly object: ObjectConfig
-  readonly maps: ObjectMaps
+export class SkbCtx extends CommonCtx<SkbHelpers> implements Ctx {
   readonly act = actions
   readonly isXdp = false
   readonly packet: Packet
-  extErr = 0
   private readonly skb: SkbContext
-  private readonly helpers: SkbHelpers
 
-  constructor(
-    shared: { readonly node: NodeConfig; readonly object: ObjectConfig; readonly maps: ObjectMaps },
-    skb: SkbContext,
-    helpers: SkbHelpers,
-  ) {
-    this.node = shared.node
-    this.object = shared.object
-    this.maps = shared.maps
+  constructor(shared: Shared, skb: SkbContext, helpers: SkbHelpers) {
+    super(shared, helpers)
     this.packet = skb.packet
     this.skb = skb
-    this.helpers = helpers
   }
 
   get length(): number {
@@ -201,10 +178,6 @@ export class SkbCtx implements Ctx {
     return this.helpers.l4_csum_replace(offset, from, to, flags)
   }
 
-  checksumDifference(from: Uint8Array, to: Uint8Array, seed: number): number {
-    return this.helpers.csum_diff(from, to, seed)
-  }
-
   changeType(type: number): number {
     return this.helpers.skb_change_type(type)
   }
@@ -251,54 +224,6 @@ export class SkbCtx implements Ctx {
 
   redirectNeigh(ifindex: number, next: Uint8Array | undefined): number {
     return this.helpers.redirect_neigh(ifindex, next)
-  }
-
-  fibLookup(params: Uint8Array, flags: number): number {
-    return this.helpers.fib_lookup(params, flags)
-  }
-
-  lookup(map: AnyMap, key: Uint8Array): Uint8Array | undefined {
-    // maps of maps are not used here, so a value is always bytes
-    return this.helpers.map_lookup_elem(map, key) as Uint8Array | undefined
-  }
-
-  lookupInner(map: MapOf<'hash_of_maps'>, key: Uint8Array): AnyMap | undefined {
-    // the value of a map of maps is a map
-    return this.helpers.map_lookup_elem(map, key) as AnyMap | undefined
-  }
-
-  update(map: AnyMap, key: Uint8Array, value: Uint8Array, flags = 0): number {
-    return this.helpers.map_update_elem(map, key, value, flags)
-  }
-
-  remove(map: AnyMap, key: Uint8Array): number {
-    return this.helpers.map_delete_elem(map, key)
-  }
-
-  tailCall(slot: number): number {
-    this.helpers.tail_call(this.maps.calls, slot)
-    this.extErr = slot
-    return drop.MISSED_TAIL_CALL
-  }
-
-  tailCallInto(map: AnyMap, index: number): void {
-    this.helpers.tail_call(map, index)
-  }
-
-  emit(record: Uint8Array, captured: number): void {
-    this.helpers.perf_event_output(this.maps.cilium_events, captured * 0x1_0000_0000 + currentCpu, record)
-  }
-
-  signal(record: Uint8Array): void {
-    this.helpers.perf_event_output(this.maps.cilium_signals, currentCpu, record)
-  }
-
-  nowNs(): number {
-    return this.helpers.ktime_get_ns()
-  }
-
-  random32(): number {
-    return this.helpers.get_prandom_u32()
   }
 
   lookupSocket(protocol: number, tuple: Uint8Array): SocketHandle | undefined {

@@ -8,25 +8,14 @@ import type { XdpContext } from '../../bpf/context/xdp.ts'
 import { errno } from '../../bpf/errno.ts'
 import type { HelpersOf } from '../../bpf/helpers/bind.ts'
 import { checksumFlag, replacedChecksum } from '../../bpf/helpers/checksum.ts'
-import { currentCpu } from '../../bpf/helpers/records.ts'
 import type { HelperName } from '../../bpf/helpers/table.ts'
-import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
-import type { NodeConfig, ObjectConfig } from './config.ts'
-import type { ContextActions, Ctx, ObjectMaps, SocketInfo } from './ctx.ts'
-import { drop } from './drop-reason.ts'
+import { CommonCtx, commonHelpers, type Shared } from './common-ctx.ts'
+import type { ContextActions, Ctx, SocketInfo } from './ctx.ts'
 
 /** Every helper that an XDP program of Cilium calls. */
 export const xdpHelpers = [
-  'map_lookup_elem',
-  'map_update_elem',
-  'map_delete_elem',
-  'tail_call',
-  'ktime_get_ns',
-  'get_prandom_u32',
-  'csum_diff',
+  ...commonHelpers,
   'redirect',
-  'fib_lookup',
-  'perf_event_output',
   'xdp_adjust_head',
   'xdp_adjust_tail',
   'xdp_adjust_meta',
@@ -59,35 +48,23 @@ const headersKept: Readonly<Record<number, number>> = {
 }
 
 /** One run of an XDP program. */
-export class XdpCtx implements Ctx {
-  readonly node: NodeConfig
-  readonly object: ObjectConfig
-  readonly maps: ObjectMaps
+export class XdpCtx extends CommonCtx<XdpHelpers> implements Ctx {
   readonly act = actions
   readonly isXdp = true
   readonly packet: Packet
   readonly hash = 0
   readonly vlanId = 0
-  extErr = 0
   mark = 0
   tcIndex = 0
   queueMapping = 0
   priority = 0
   tstamp = 0
   private readonly xdp: XdpContext
-  private readonly helpers: XdpHelpers
 
-  constructor(
-    shared: { readonly node: NodeConfig; readonly object: ObjectConfig; readonly maps: ObjectMaps },
-    xdp: XdpContext,
-    helpers: XdpHelpers,
-  ) {
-    this.node = shared.node
-    this.object = shared.object
-    this.maps = shared.maps
+  constructor(shared: Shared, xdp: XdpContext, helpers: XdpHelpers) {
+    super(shared, helpers)
     this.packet = xdp.packet
     this.xdp = xdp
-    this.helpers = helpers
   }
 
   get length(): number {
@@ -179,10 +156,6 @@ export class XdpCtx implements Ctx {
     return 0
   }
 
-  checksumDifference(from: Uint8Array, to: Uint8Array, seed: number): number {
-    return this.helpers.csum_diff(from, to, seed)
-  }
-
   /** XDP has no packet type, no network header and no tunnel key: Cilium compiles these calls to an error. */
   changeType(): number {
     return -errno.ENOTSUPP
@@ -238,54 +211,6 @@ export class XdpCtx implements Ctx {
 
   redirectNeigh(): number {
     return -errno.ENOTSUPP
-  }
-
-  fibLookup(params: Uint8Array, flags: number): number {
-    return this.helpers.fib_lookup(params, flags)
-  }
-
-  lookup(map: AnyMap, key: Uint8Array): Uint8Array | undefined {
-    // maps of maps are not used here, so a value is always bytes
-    return this.helpers.map_lookup_elem(map, key) as Uint8Array | undefined
-  }
-
-  lookupInner(map: MapOf<'hash_of_maps'>, key: Uint8Array): AnyMap | undefined {
-    // the value of a map of maps is a map
-    return this.helpers.map_lookup_elem(map, key) as AnyMap | undefined
-  }
-
-  update(map: AnyMap, key: Uint8Array, value: Uint8Array, flags = 0): number {
-    return this.helpers.map_update_elem(map, key, value, flags)
-  }
-
-  remove(map: AnyMap, key: Uint8Array): number {
-    return this.helpers.map_delete_elem(map, key)
-  }
-
-  tailCall(slot: number): number {
-    this.helpers.tail_call(this.maps.calls, slot)
-    this.extErr = slot
-    return drop.MISSED_TAIL_CALL
-  }
-
-  tailCallInto(map: AnyMap, index: number): void {
-    this.helpers.tail_call(map, index)
-  }
-
-  emit(record: Uint8Array, captured: number): void {
-    this.helpers.perf_event_output(this.maps.cilium_events, captured * 0x1_0000_0000 + currentCpu, record)
-  }
-
-  signal(record: Uint8Array): void {
-    this.helpers.perf_event_output(this.maps.cilium_signals, currentCpu, record)
-  }
-
-  nowNs(): number {
-    return this.helpers.ktime_get_ns()
-  }
-
-  random32(): number {
-    return this.helpers.get_prandom_u32()
   }
 
   lookupSocket(): SocketInfo | undefined {
