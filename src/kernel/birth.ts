@@ -31,3 +31,10 @@ export function bornFrom(parent: Skb | undefined, skb: Skb, kind: string): void 
   if (cause === undefined) trace.birth(skb, { name: `${skb.dev.ns.name}.${kind}` })
   else trace.birth(skb, { name: `${cause.name}.${kind}`, cause: cause.name })
 }
+
+/** The name of the next answer to a datagram of a flow: `f1.rdata1`, `f1.rdata2` ..., whichever socket sends it. */
+export function answerName({ answers }: Machine, flow: string): string {
+  const number = (answers.get(flow) ?? 0) + 1
+  answers.set(flow, number)
+  return `${flow}.rdata${number}`
+}

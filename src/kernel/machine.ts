@@ -62,6 +62,8 @@ export interface Machine {
   trace: Recorder | undefined
   /** Packets born so far. */
   packets: number
+  /** Answers to the datagrams of a flow so far, by the flow's name, whoever sent them. */
+  readonly answers: Map<string, number>
   /** Transmissions running inside one another (softnet_data.xmit.recursion). */
   transmitDepth: number
   /** The ICMP socket of each family is in use (ip/icmp-lock.ts). */
@@ -121,6 +123,7 @@ export function createMachine(options: {
         ? undefined
         : new Recorder({ full: options.trace.full, now: () => clock.now }),
     packets: 0,
+    answers: new Map(),
     transmitDepth: 0,
     icmpSending: { 4: false, 6: false },
     protocols: new Map(),

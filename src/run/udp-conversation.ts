@@ -2,6 +2,7 @@
 
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
+import { answerName } from '../kernel/birth.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import {
   hasSendSpace,
@@ -31,7 +32,6 @@ export class UdpConversation implements Conversation {
   private readonly errnos = new Map<string, string>()
   private received = 0
   private closed = false
-  private replies = 0
 
   constructor(run: Run, step: FlowStep) {
     this.run = run
@@ -145,9 +145,8 @@ export class UdpConversation implements Conversation {
     if (listener?.kind === 'udp') {
       const datagram = udpReceive(listener.socket, { withSource: true })
       if (!failed(datagram)) {
-        this.replies += 1
         const { source, sourcePort } = datagram.ok
-        const name = `${label}.rdata${this.replies}`
+        const name = answerName(listener.socket.ns.machine, label)
         udpSend(listener.socket, data, { to: { address: source, port: sourcePort }, name })
       }
     }

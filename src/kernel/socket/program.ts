@@ -1,5 +1,6 @@
 // Programs that use sockets: servers that answer whatever arrives, and clients that open, send, receive and close, each
 // step waiting on the virtual clock. A scenario's flows and endpoints are made of these.
+import { answerName } from '../birth.ts'
 import type { Nanoseconds } from '../clock.ts'
 import { takeError } from './base.ts'
 import { type Errno, failed, type Result } from './errno.ts'
@@ -62,8 +63,7 @@ export function serveTcp(listener: TcpSocket, program: TcpProgram): void {
 
 /** Lets a program answer every datagram of a socket; the reply is named `f1.rdata1`, `f1.rdata2` ... */
 export function serveUdp(socket: UdpSocket, answer: (datagram: Datagram) => Uint8Array | undefined): void {
-  const { clock } = socket.ns.machine
-  const replies = new Map<string, number>()
+  const { machine } = socket.ns
   const work = (): void => {
     for (;;) {
       const read = udpReceive(socket)
@@ -71,13 +71,11 @@ export function serveUdp(socket: UdpSocket, answer: (datagram: Datagram) => Uint
       const data = answer(read.ok)
       if (data === undefined) continue
       const { source, sourcePort, flow } = read.ok
-      const label = flow === '' ? socket.label : flow
-      const number = (replies.get(label) ?? 0) + 1
-      replies.set(label, number)
-      udpSend(socket, data, { to: { address: source, port: sourcePort }, name: `${label}.rdata${number}` })
+      const name = answerName(machine, flow === '' ? socket.label : flow)
+      udpSend(socket, data, { to: { address: source, port: sourcePort }, name })
     }
   }
-  socket.watchers.push(() => clock.soon(work))
+  socket.watchers.push(() => machine.clock.soon(work))
 }
 
 /** ETIMEDOUT stands for a wait that was given up, EAGAIN for the scenario's limit of work. */
