@@ -34,7 +34,6 @@ const multicast = nowhere('multicast')
 const nat46 = nowhere('NAT46x64 translates between families; it is not modelled')
 const clusterAware = nowhere('cluster-aware addressing of ClusterMesh is not modelled')
 const srv6 = nowhere('SRv6 is not modelled')
-const gateway = 'CiliumEgressGatewayPolicy in a manifest is to come'
 const tproxy = none('L7 policies with a transparent proxy (`bpf.tproxy`); a proxy that listens is to come')
 const loaded = none('only while an agent starts: topologies begin when all programs are loaded')
 
@@ -127,10 +126,7 @@ export const shown: Readonly<Record<number, Shown>> = {
   191: clusterAware,
   192: clusterAware,
   193: nowhere('services: DSR'),
-  194: unit(
-    gateway,
-    'datapath/egress-gateway.test.ts::without a gateway it is dropped, an exempt destination goes its way',
-  ),
+  194: spec('what-an-egress-gateway-lacks.scn::lacking'),
   195: none('strict mode of encryption: encryption in a cluster is to come'),
   196: spec('what-a-pod-may-not-send.scn::ttl', 'what-a-node-refuses.scn::ttl'),
   197: unit(
@@ -143,10 +139,7 @@ export const shown: Readonly<Record<number, Shown>> = {
   201: multicast,
   202: loaded,
   203: loaded,
-  204: unit(
-    gateway,
-    'datapath/masquerade.test.ts::4: no egress address is an error; an exempt destination, no gateway and the cluster are not for it',
-  ),
+  204: spec('what-an-egress-gateway-lacks.scn::lacking'),
   205: nowhere('services: not a drop, it leaves a packet to a proxy'),
 }
 

@@ -4,6 +4,7 @@ import { writeLe16, writeLe32 } from '../bpf/context/byte-order.ts'
 import type { AnyMap } from '../bpf/maps/create.ts'
 import type { BpfMap } from '../bpf/maps/map.ts'
 import type { AgentState } from '../cilium/agent/agent.ts'
+import type { EgressRule } from '../cilium/agent/egress-gateway.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
 import { lpmLength, type PolicyMapEntry } from '../cilium/agent/policy/map-entry.ts'
@@ -114,6 +115,37 @@ export function fillPolicy(map: BpfMap, entries: readonly PolicyMapEntry[]): voi
     writeLe32(value, 4, entry.precedence)
     writeLe32(value, 8, entry.cookie)
     put(map, key, value)
+  }
+}
+
+/** egress_gw_policy_key: bits of the source in front of the destination's. */
+const gatewayAt = { 4: 4, 6: 16 } as const
+const egressIfindexAt6 = 32
+
+/** GatewayNotFoundIPv4, ExcludedCIDRIPv4 (pkg/egressgateway). */
+function gatewayBytes(gateway: EgressRule['gateway']): Uint8Array {
+  if (gateway === 'not-found') return Uint8Array.of(0, 0, 0, 0)
+  return gateway === 'excluded' ? Uint8Array.of(0, 0, 0, 1) : addressBytes(gateway)
+}
+
+/** cilium_egress_gw_policy_v4 and _v6 (pkg/maps/egressmap). */
+export function fillEgress(
+  maps: NodeMaps,
+  rules: readonly EgressRule[],
+  ifindexOf: (device: string) => number,
+): void {
+  for (const { source, destination, egressAddress, gateway, device } of rules) {
+    const version = isIpv4(source) ? 4 : 6
+    const size = version === 4 ? 4 : 16
+    const key = new Uint8Array(4 + size * 2)
+    writeLe32(key, 0, size * 8 + destination.length)
+    key.set(addressBytes(source), 4)
+    key.set(addressBytes(destination.address), 4 + size)
+    const value = new Uint8Array(version === 4 ? 8 : 40)
+    if (egressAddress !== undefined) value.set(addressBytes(egressAddress), 0)
+    value.set(gatewayBytes(gateway), gatewayAt[version])
+    if (version === 6 && device !== undefined) writeLe32(value, egressIfindexAt6, ifindexOf(device))
+    put(version === 4 ? maps.cilium_egress_gw_policy_v4 : maps.cilium_egress_gw_policy_v6, key, value)
   }
 }
 

@@ -10,6 +10,7 @@ import { readManifest } from '../cluster/manifest.ts'
 import type {
   CiliumPolicyObject,
   ClusterObject,
+  EgressGatewayObject,
   NamespaceObject,
   NodeObject,
   PodObject,
@@ -71,7 +72,15 @@ function originOf({ namespace, name }: { readonly namespace: string; readonly na
 function isPolicy(
   object: ClusterObject,
 ): object is Extract<ClusterObject, { readonly kind: 'NetworkPolicy' }> | CiliumPolicyObject {
-  return object.kind === 'NetworkPolicy' || object.kind.startsWith('Cilium')
+  return (
+    object.kind === 'NetworkPolicy' ||
+    object.kind === 'CiliumNetworkPolicy' ||
+    object.kind === 'CiliumClusterwideNetworkPolicy'
+  )
+}
+
+function isEgressPolicy(object: ClusterObject): object is EgressGatewayObject {
+  return object.kind === 'CiliumEgressGatewayPolicy'
 }
 
 function objectsOf(model: CiliumModel): Objects {
@@ -86,7 +95,11 @@ function objectsOf(model: CiliumModel): Objects {
   return {
     all: both.map(({ object }) => object),
     places: both.flatMap(({ object, span }) =>
-      isPolicy(object) ? [{ origin: originOf(object), span }] : [],
+      isPolicy(object)
+        ? [{ origin: originOf(object), span }]
+        : isEgressPolicy(object)
+          ? [{ origin: object.name, span }]
+          : [],
     ),
   }
 }
@@ -192,6 +205,7 @@ function makeTold(model: CiliumModel): {
         labels: { 'kubernetes.io/hostname': node.name, ...labels.get(node.name) },
         config,
         devices: node.devices,
+        defaultRoutes: node.defaultRoutes,
         podCidrs: node.podCidrs.filter(({ address }) =>
           typeof address === 'number' ? config.ipv4 : config.ipv6,
         ),
@@ -205,6 +219,7 @@ function makeTold(model: CiliumModel): {
     }),
     namespaces: all.filter((each): each is NamespaceObject => each.kind === 'Namespace'),
     policies: all.filter(isPolicy),
+    egressPolicies: all.filter(isEgressPolicy),
     dnsAnswers,
   }
   return { cluster, policies: places }

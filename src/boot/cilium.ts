@@ -32,7 +32,14 @@ import {
   verdictFilter,
 } from './cilium-config.ts'
 import { decisionsOf } from './cilium-deploy.ts'
-import { addressBytes, fillEndpoints, fillIpcache, fillMasqAgent, fillPolicy } from './cilium-maps.ts'
+import {
+  addressBytes,
+  fillEgress,
+  fillEndpoints,
+  fillIpcache,
+  fillMasqAgent,
+  fillPolicy,
+} from './cilium-maps.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 
 const cpus = 1
@@ -193,6 +200,7 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   fillEndpoints(maps, endpoints, devices.ifindexOf)
   fillIpcache(maps, agent.ipcache)
   fillMasqAgent(maps, agent)
+  fillEgress(maps, agent.egress.rules, devices.ifindexOf)
   const names = new Map(
     endpoints.flatMap(({ id, device }) => (device === undefined ? [] : [[id, device.name] as const])),
   )

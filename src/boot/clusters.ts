@@ -1,6 +1,7 @@
 // What the language is told of clusters: how manifests read, what agents refuse, what plugins and agents install.
 import type { Diagnostic } from '../base/diagnostic.ts'
 import { type AgentState, decide } from '../cilium/agent/agent.ts'
+import type { AgentCluster } from '../cilium/agent/told.ts'
 import { readManifest } from '../cluster/manifest.ts'
 import type { NodeObject, PodObject } from '../cluster/objects.ts'
 import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
@@ -90,6 +91,9 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
   for (const { span } of redirected) notYet(span, 'the proxy of an L7 rule', (each) => proxies.push(each))
   return [
     ...proxies,
+    ...egressRemarks(cluster, agents).map(({ origin, message, hint }) =>
+      warning('S151', placeOf(origin), message, { hint }),
+    ),
     ...idle.map((origin) =>
       warning('S151', placeOf(origin), `the policy \`${origin}\` selects nothing`, {
         hint: 'no pod has these labels',
@@ -101,6 +105,33 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
       }),
     ),
   ]
+}
+
+/** Egress gateway policies that do nothing, choose nobody, or have no gateway. */
+function egressRemarks(
+  { egressPolicies, nodes }: AgentCluster,
+  agents: readonly AgentState[],
+): readonly { readonly origin: string; readonly message: string; readonly hint: string }[] {
+  return egressPolicies.flatMap(({ name: origin }) => {
+    if (nodes.every(({ config }) => !config.egressGateway)) {
+      const message = `the policy \`${origin}\` does nothing: the egress gateway is off`
+      return [{ origin, message, hint: '`egress-gateway on`, with `bpf-masquerade on`' }]
+    }
+    const rules = agents.flatMap(({ egress }) => egress.rules.filter((rule) => rule.origin === origin))
+    if (rules.length === 0) {
+      const hint = 'no pod has these labels, or none an address of the family of the destinations'
+      return [{ origin, message: `the policy \`${origin}\` selects nothing`, hint }]
+    }
+    if (rules.some(({ gateway }) => gateway === 'not-found')) {
+      const message = `the policy \`${origin}\` has no gateway: what it selects is dropped`
+      return [{ origin, message, hint: 'no node has the labels of its `nodeSelector`' }]
+    }
+    if (rules.every(({ egressAddress }) => egressAddress === undefined)) {
+      const message = `the gateway of the policy \`${origin}\` has no such address or device: what it selects is dropped`
+      return [{ origin, message, hint: 'an `egressIP` is an address of one of its devices' }]
+    }
+    return []
+  })
 }
 
 /** Whether an entry of a policy sends packets to the proxy of a node. */

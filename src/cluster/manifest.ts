@@ -6,6 +6,7 @@ import {
   ciliumClusterwideNetworkPolicy,
   ciliumNetworkPolicy,
 } from './cilium-policy.ts'
+import { ciliumEgressGatewayPolicy, type EgressGatewayManifest } from './egress-gateway-policy.ts'
 import type { Metadata } from './meta.ts'
 import { type NetworkPolicyManifest, networkPolicy } from './network-policy.ts'
 import type { ClusterObject, ContainerPort, PodObject } from './objects.ts'
@@ -55,6 +56,7 @@ const kinds: Readonly<Record<string, Kind<never>>> = {
   CiliumClusterwideNetworkPolicy: kind('cilium.io/v2', ciliumClusterwideNetworkPolicy, (value) =>
     ciliumPolicyObjects(value, 'CiliumClusterwideNetworkPolicy'),
   ),
+  CiliumEgressGatewayPolicy: kind('cilium.io/v2', ciliumEgressGatewayPolicy, egressGatewayObjects),
 }
 
 function kind<T>(apiVersion: string, schema: Schema<T>, make: Kind<T>['make']): Kind<never> {
@@ -62,7 +64,7 @@ function kind<T>(apiVersion: string, schema: Schema<T>, make: Kind<T>['make']): 
 }
 
 /** Kinds whose objects reach the datapath, but nothing carries them out yet. */
-const laterKinds: readonly string[] = ['Service', 'EndpointSlice', 'Endpoints', 'CiliumEgressGatewayPolicy']
+const laterKinds: readonly string[] = ['Service', 'EndpointSlice', 'Endpoints']
 /** Kinds that never touch a packet here: read past, with a warning. */
 const besideKinds: readonly string[] = [
   ...['ConfigMap', 'Secret', 'ServiceAccount', 'Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding'],
@@ -187,7 +189,7 @@ function readObject(root: YAMLMap, known: Kind<never>, reading: Reading, into: M
   }
 }
 
-const subjects = ['endpointSelector', 'nodeSelector', 'podSelector', 'nodeName'] as const
+const subjects = ['endpointSelector', 'nodeSelector', 'podSelector', 'selectors', 'nodeName'] as const
 
 function subjectPlace(spec: object | undefined, places: Places): Range | undefined {
   const written = spec === undefined ? undefined : places.get(spec)
@@ -266,4 +268,8 @@ function ciliumPolicyObjects(
   const rules = [...(spec === undefined ? [] : [spec]), ...(specs ?? [])]
   const namespace = kind === 'CiliumNetworkPolicy' ? (metadata.namespace ?? 'default') : ''
   return [{ kind, name: metadata.name, namespace, rules }]
+}
+
+function egressGatewayObjects({ metadata, spec }: EgressGatewayManifest): readonly ClusterObject[] {
+  return [{ kind: 'CiliumEgressGatewayPolicy', name: metadata.name, spec }]
 }

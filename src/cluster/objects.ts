@@ -1,6 +1,7 @@
 // Kubernetes objects as plain values, however they were written: as manifests or as lines of the language. They are what
 // agents and proxies are told.
 import type { CiliumRule } from './cilium-policy.ts'
+import type { EgressGatewayManifest } from './egress-gateway-policy.ts'
 import type { NetworkPolicyManifest } from './network-policy.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -56,6 +57,12 @@ export interface CiliumPolicyObject {
   readonly rules: readonly CiliumRule[]
 }
 
+export interface EgressGatewayObject {
+  readonly kind: 'CiliumEgressGatewayPolicy'
+  readonly name: string
+  readonly spec: EgressGatewayManifest['spec']
+}
+
 /** Service and EndpointSlice join here with Kubernetes Services. */
 export type ClusterObject =
   | NamespaceObject
@@ -63,3 +70,4 @@ export type ClusterObject =
   | PodObject
   | NetworkPolicyObject
   | CiliumPolicyObject
+  | EgressGatewayObject

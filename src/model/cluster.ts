@@ -97,6 +97,8 @@ export interface CiliumNodeModel {
     readonly mtu: number
     readonly addresses: readonly Prefix[]
   }[]
+  /** Devices of its default routes. */
+  readonly defaultRoutes: { readonly four: string | undefined; readonly six: string | undefined }
   /** One range for each family that its pods have. */
   readonly podCidrs: readonly Prefix[]
   /** MAC addresses of the devices that the agent makes. */

@@ -3,6 +3,7 @@
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
 import type { Notification } from '../cilium/decode/notification.ts'
+import { flowUuid } from '../cilium/decode/uuid.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
 import { flowEndpoints } from '../cilium/show/flow-endpoint.ts'
 import type { PacketTrace, Trace } from '../trace/event.ts'
@@ -50,12 +51,21 @@ export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: D
 /** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
 export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
   const endpointOf = flowEndpoints(cilium)
+  const story = trace.case === undefined ? trace.scenario : `${trace.scenario}[${trace.case}]`
+  const seen = new Map<string, number>()
+  const uuidOf = (node: string): string | undefined => {
+    if (cilium.era === '1.10') return undefined
+    const number = (seen.get(node) ?? 0) + 1
+    seen.set(node, number)
+    return flowUuid(`${story}/${node}/${number}`)
+  }
   return observedIn(trace, cilium)
     .map(({ node, time, told }) =>
       hubbleFlow(told, {
         endpoint: (address, identity) => endpointOf(node, address, identity),
         device: (ifindex) => deviceName(node, ifindex),
         nodeName: `${cilium.clusterName}/${node}`,
+        uuid: uuidOf(node),
         time,
       }),
     )

@@ -1,5 +1,6 @@
 // One agent: what it is told enters, what it decides for its node leaves. Decisions are values; whoever boots a machine
 // writes them into maps and attaches programs by them.
+import { type EgressState, egressState } from './egress-gateway.ts'
 import { type Endpoint, endpointsOf } from './endpoint.ts'
 import type { Identity } from './identity.ts'
 import { type IpcacheEntry, ipcacheOf, tunnelMapOf } from './ipcache.ts'
@@ -19,6 +20,7 @@ export interface AgentState {
   readonly ipcache: readonly IpcacheEntry[]
   /** 1.10: which node has which range of pods; empty without a tunnel and in 1.19. */
   readonly tunnelMap: ReturnType<typeof tunnelMapOf>
+  readonly egress: EgressState
   /** The policy of each endpoint, by its id. */
   readonly policies: ReadonlyMap<number, EndpointPolicy>
 }
@@ -121,6 +123,7 @@ export function decide(cluster: AgentCluster): ClusterState {
       identities: registry.identities,
       ipcache: ipcacheOf(addresses, all, cluster.pods, registry),
       tunnelMap: registry.legacy ? tunnelMapOf(addresses, all) : [],
+      egress: egressState(addresses, all, cluster.pods, { registry, policies: cluster.egressPolicies }),
       policies: new Map(endpoints.map((endpoint) => [endpoint.id, policies.of(endpoint)])),
     }
   })

@@ -61,6 +61,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
           ],
         },
       ],
+      defaultRoutes: { four: 'eth0', six: 'eth0' },
       podCidrs: [
         present(parsePrefix(`10.0.${index + 1}.0/24`), 'prefix'),
         ...(config.ipv6 ? [present(parsePrefix(`fd00:${index + 1}::/64`), 'prefix')] : []),
@@ -77,9 +78,8 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
       hostMac: macFrom(2000 + index),
     })),
     namespaces: all.filter((each): each is NamespaceObject => each.kind === 'Namespace'),
-    policies: all.filter(
-      (each) => each.kind === 'NetworkPolicy' || each.kind.startsWith('Cilium'),
-    ) as AgentCluster['policies'],
+    policies: all.filter((each) => each.kind.endsWith('NetworkPolicy')) as AgentCluster['policies'],
+    egressPolicies: all.filter((each) => each.kind === 'CiliumEgressGatewayPolicy'),
     dnsAnswers,
   }
 }

@@ -2,6 +2,7 @@
 // values; whoever knows the scenario makes them.
 import type {
   CiliumPolicyObject,
+  EgressGatewayObject,
   NamespaceObject,
   NetworkPolicyObject,
   PodObject,
@@ -23,6 +24,8 @@ export interface AgentNode {
     readonly mtu: number
     readonly addresses: readonly Prefix[]
   }[]
+  /** The devices of its default routes. */
+  readonly defaultRoutes: { readonly four: string | undefined; readonly six: string | undefined }
   /** Ranges of its pods: one for each family that is on. */
   readonly podCidrs: readonly Prefix[]
   /** The MAC address of a device that the agent makes. */
@@ -53,5 +56,6 @@ export interface AgentCluster {
   readonly pods: readonly AgentPod[]
   readonly namespaces: readonly NamespaceObject[]
   readonly policies: readonly (NetworkPolicyObject | CiliumPolicyObject)[]
+  readonly egressPolicies: readonly EgressGatewayObject[]
   readonly dnsAnswers: readonly DnsAnswer[]
 }

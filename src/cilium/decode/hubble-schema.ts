@@ -9,6 +9,9 @@ const yes = { const: true } as const
 const time = { type: 'string', format: 'date-time' } as const
 const mac = { type: 'string', pattern: '^([0-9a-f]{2}:){5}[0-9a-f]{2}$' } as const
 
+/** RFC 9562, version 4: random. */
+const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'
+
 function object(properties: Readonly<Record<string, unknown>>, required: readonly string[] = []) {
   return { type: 'object', properties, required, additionalProperties: false } as const
 }
@@ -53,6 +56,7 @@ const endpoint = object({
 const flow = object(
   {
     time,
+    uuid: { type: 'string', pattern: uuid },
     verdict: { enum: ['FORWARDED', 'DROPPED', 'REDIRECTED', 'AUDIT'] },
     drop_reason: positive,
     drop_reason_desc: { anyOf: [{ enum: Object.values(hubbleDropNames) }, positive] },

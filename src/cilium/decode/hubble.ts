@@ -36,6 +36,8 @@ export interface FlowContext {
   readonly endpoint: (address: IpAddress, identity: number) => FlowEndpoint
   readonly device: (ifindex: number) => string
   readonly nodeName: string
+  /** Identifies the flow; 1.10 has none. */
+  readonly uuid: string | undefined
   /** Nanoseconds since 1970. */
   readonly time: number
 }
@@ -308,6 +310,7 @@ export function hubbleFlow(event: Notification, context: FlowContext): Json {
   const flow = {
     ...withoutZeros({
       time,
+      uuid: context.uuid,
       verdict: verdictOf(event),
       drop_reason: reason,
       drop_reason_desc: reason === 0 ? undefined : (hubbleDropNames[reason] ?? reason),

@@ -2,7 +2,16 @@
 import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
-import { conntrackList, endpointList, ipcacheCache, ipcacheList, natList, policyList } from './map-lists.ts'
+import {
+  conntrackList,
+  egressList,
+  endpointList,
+  ipcacheCache,
+  ipcacheList,
+  metricsList,
+  natList,
+  policyList,
+} from './map-lists.ts'
 
 /** Every form that is understood, for people: one line each. */
 export const ciliumCommands: readonly string[] = [
@@ -12,6 +21,8 @@ export const ciliumCommands: readonly string[] = [
   'cilium bpf nat list',
   'cilium bpf ipcache list',
   'cilium bpf endpoint list',
+  'cilium bpf egress list',
+  'cilium bpf metrics list',
   'cilium bpf policy get [-n] ENDPOINT',
   'cilium map get cilium_ipcache_v2',
 ]
@@ -38,12 +49,18 @@ function policyGet(words: readonly string[], node: InstalledNode): Shown {
   return { kind: 'missing', message: `endpoint ${name} has no policy map here` }
 }
 
+/** CPUs of a simulated node. */
+const cpus = 1
+const noEntries = 'No entries found.\n'
+
 const lists: Readonly<Record<string, (node: InstalledNode, now: number) => string>> = {
   'ct list': ({ maps }) => conntrackList(maps),
   'ct list global': ({ maps }) => conntrackList(maps),
   'nat list': ({ maps }, now) => natList(maps, now),
-  'ipcache list': ({ maps }) => ipcacheList(maps) ?? 'No entries found.\n',
+  'ipcache list': ({ maps }) => ipcacheList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => endpointList(maps),
+  'egress list': ({ maps }) => egressList(maps) ?? noEntries,
+  'metrics list': ({ maps }) => metricsList(maps, cpus) ?? noEntries,
 }
 
 /** Answers the words behind `cilium`; `now` is the node's clock (seconds since boot). */

@@ -23,6 +23,9 @@ import { headSpan } from './unavailable.ts'
 /** The length of a node's range of pods (cluster-pool's mask for IPv4; a /64 for IPv6). */
 const rangeLength = { 4: 24, 6: 64 } as const
 
+/** RT_TABLE_MAIN. */
+const tableMain = 254
+
 /** The cluster of an agent, or undefined where there is none. */
 export function readCilium(
   scope: Scope,
@@ -137,6 +140,7 @@ function readNode(
     devices: bare.devices
       .filter(({ addresses }) => addresses.length > 0)
       .map(({ name, mac, mtu, addresses }) => ({ name, mac, mtu, addresses })),
+    defaultRoutes: { four: defaultDevice(bare, 4), six: defaultDevice(bare, 6) },
     podCidrs: [
       ...(four === undefined ? (fallback === undefined ? [] : [fallback]) : [rangeAround(four)]),
       ...(six === undefined ? [] : [rangeAround(six)]),
@@ -144,6 +148,24 @@ function readNode(
     macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
     span: host.word.span,
   }
+}
+
+/** The device of a host's default route: the one that it names, or on whose net its gateway is. */
+function defaultDevice({ routes, devices }: NamespaceModel, family: 4 | 6): string | undefined {
+  const found = routes.find(
+    ({ prefix, type, table }) =>
+      type === 'unicast' &&
+      table === tableMain &&
+      prefix.length === 0 &&
+      isIpv4(prefix.address) === (family === 4),
+  )
+  const [hop] = found?.nexthops ?? []
+  if (hop?.device !== undefined) return hop.device
+  const { via } = hop ?? {}
+  if (via === undefined) return undefined
+  return devices.find(({ addresses }) =>
+    addresses.some((own) => isIpv4(own.address) === isIpv4(via) && covers(networkOf(own), via)),
+  )?.name
 }
 
 /** A node has one range for each family; pods of other nodes are not in it. */

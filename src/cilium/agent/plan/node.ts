@@ -63,7 +63,7 @@ function insideOf(endpoint: Endpoint, node: string): { readonly host: string; re
   return { host: endpoint.pod?.name ?? endpoint.name, device: 'eth0' }
 }
 
-function nodeSysctls({ node, endpoints }: AgentState): HostPlan['sysctls'] {
+function nodeSysctls({ node, endpoints, egress }: AgentState): HostPlan['sysctls'] {
   const { ipv4, ipv6 } = node.config
   const on = (key: string, value: number): HostPlan['sysctls'][number] => ({ key, value })
   const both = [hostDevice, netDevice]
@@ -80,6 +80,8 @@ function nodeSysctls({ node, endpoints }: AgentState): HostPlan['sysctls'] {
     ...endpoints.flatMap(({ device }) =>
       device === undefined ? [] : [on(`net.ipv4.conf.${device.name}.rp_filter`, 0)],
     ),
+    // relaxRPFilter(): replies to a gateway's addresses may come in by another device
+    ...egress.devices.map((device) => on(`net.ipv4.conf.${device}.rp_filter`, 2)),
   ]
 }
 
