@@ -9,6 +9,19 @@ export type Nanoseconds = number
 export const second = 1_000_000_000
 export const millisecond = 1_000_000
 
+/** How long a machine has been up when a scenario begins: whatever programs keep times of, the first packet finds it old. */
+const uptime: Nanoseconds = 3600 * second
+
+/** CLOCK_MONOTONIC at a time of the scenario: what bpf_ktime_get_ns answers and departure times are given in. */
+export function monotonic(at: Nanoseconds): Nanoseconds {
+  return at + uptime
+}
+
+/** The time of the scenario that CLOCK_MONOTONIC shows so. */
+export function ofMonotonic(at: Nanoseconds): Nanoseconds {
+  return at - uptime
+}
+
 /** A timer that may be cancelled. */
 export interface Timer {
   readonly at: Nanoseconds

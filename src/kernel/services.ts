@@ -2,6 +2,7 @@
 import type { FibAnswer, FibLookup, KernelServices, SocketHandle } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
 import { ipProtocol } from '../net/protocol.ts'
+import { monotonic } from './clock.ts'
 import type { NetDevice } from './device/device.ts'
 import { flowHash } from './flow-hash.ts'
 import { bpfFibLookup } from './ip/bpf-fib.ts'
@@ -23,7 +24,7 @@ class Services implements KernelServices {
   }
 
   nowNs(): number {
-    return this.dev.ns.machine.clock.now
+    return monotonic(this.dev.ns.machine.clock.now)
   }
 
   random32(): number {

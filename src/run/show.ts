@@ -2,6 +2,7 @@
 import { boot } from '../boot/boot.ts'
 import { bpfObjectsOf } from '../boot/bpf-objects.ts'
 import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
+import { monotonic } from '../kernel/clock.ts'
 import * as kernel from '../kernel/show/command.ts'
 import type { Shown } from '../kernel/show/command-words.ts'
 import type { CaseModel } from '../model/model.ts'
@@ -47,7 +48,7 @@ function ciliumShown({ booted, machine }: Run, name: string, command: string): S
   if (!isCiliumTool(tool)) return undefined
   const node = booted.cilium?.nodes.get(name)
   if (node === undefined) return { kind: 'missing', message: `no Cilium agent runs on ${name}` }
-  return ciliumCommand(words, node, Math.floor(machine.clock.now / 1e9))
+  return ciliumCommand(words, node, Math.floor(monotonic(machine.clock.now) / 1e9))
 }
 
 /**

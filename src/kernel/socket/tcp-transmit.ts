@@ -3,7 +3,7 @@
 import { isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
-import { cancel, second } from '../clock.ts'
+import { cancel, monotonic, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import { transmitCongested, transmitted } from '../device/device.ts'
 import { markLarge } from '../gso.ts'
@@ -147,14 +147,14 @@ function nextIdentification(socket: TcpSocket, flags: number, segments: number):
 }
 
 /** SKB_CLOCK_MONOTONIC */
-const monotonic = 1
+const clockMonotonic = 1
 
 /** skb_set_delivery_time(): every segment has its time, which is now unless the connection is paced. */
 function stamp(socket: TcpSocket, skb: Skb): number {
   const before = socket.departure
   socket.departure = Math.max(before, socket.ns.machine.clock.now)
-  skb.tstamp = socket.departure
-  skb.tstampType = monotonic
+  skb.tstamp = monotonic(socket.departure)
+  skb.tstampType = clockMonotonic
   return before
 }
 

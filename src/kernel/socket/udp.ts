@@ -5,6 +5,7 @@ import { writeU16 } from '../../net/bytes.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { udpAt } from '../../net/udp.ts'
 import { born } from '../birth.ts'
+import { monotonic } from '../clock.ts'
 import { count } from '../counters.ts'
 import { selectIdent } from '../ip/ident.ts'
 import { isOwnAddress } from '../ip/source.ts'
@@ -192,7 +193,7 @@ function afterSend(socket: UdpSocket, status: number, family: 4 | 6): Errno | un
 }
 
 /** SKB_CLOCK_MONOTONIC: the clock of SO_TXTIME here. */
-const monotonic = 1
+const clockMonotonic = 1
 
 /** sock_alloc_send_pskb(): whether the socket may have another packet on this host; a blocking send waits until it may. */
 export function hasSendSpace(socket: Socket): boolean {
@@ -251,8 +252,8 @@ export function udpSend(
     segment: udpSegment(socket, to, data),
   })
   if (socket.options.departAfter !== undefined) {
-    skb.tstamp = socket.ns.machine.clock.now + socket.options.departAfter
-    skb.tstampType = monotonic
+    skb.tstamp = monotonic(socket.ns.machine.clock.now) + socket.options.departAfter
+    skb.tstampType = clockMonotonic
   }
   socket.sent += 1
   if (options.name === undefined) bornAs(skb, socket.label, `data${socket.sent}`)

@@ -2,7 +2,7 @@
 // once. net/core/dev.c __dev_xmit_skb(), net/sched/sch_generic.c __qdisc_run(), sch_api.c qdisc_watchdog_schedule_ns().
 
 import { durationText } from '../../base/duration.ts'
-import { cancel, type Nanoseconds, type Timer } from '../clock.ts'
+import { cancel, monotonic, type Nanoseconds, ofMonotonic, type Timer } from '../clock.ts'
 import type { NetDevice } from '../device/device.ts'
 import { transmitDropped, transmitted } from '../device/device.ts'
 import { drop } from '../drop.ts'
@@ -86,14 +86,15 @@ export function resetQdisc(dev: NetDevice, root: RootQdisc): void {
 export function throughQdisc(dev: NetDevice, root: RootQdisc, skb: Skb): number {
   const { discipline } = root
   const { clock, trace } = dev.ns.machine
-  const answer = discipline.enqueue(skb, clock.now)
+  const answer = discipline.enqueue(skb, monotonic(clock.now))
   if (typeof answer === 'string') {
     discipline.counters.drops += 1
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc', reason: answer })
     return transmitDropped
   }
   chargeSend(skb)
-  if (trace !== undefined && (answer.until > clock.now || answer.behind > 0)) noteHeld(dev, root, skb, answer)
+  const waits = answer.until > monotonic(clock.now) || answer.behind > 0
+  if (trace !== undefined && waits) noteHeld(dev, root, skb, answer)
   runQdisc(dev, root)
   return transmitted
 }
@@ -101,7 +102,7 @@ export function throughQdisc(dev: NetDevice, root: RootQdisc, skb: Skb): number 
 function noteHeld(dev: NetDevice, root: RootQdisc, skb: Skb, { until, behind }: Place): void {
   const { clock, trace } = dev.ns.machine
   root.held.set(skb, clock.now)
-  const target = behind > 0 ? `behind ${behind}` : `until ${durationText(until)}`
+  const target = behind > 0 ? `behind ${behind}` : `until ${durationText(ofMonotonic(until))}`
   trace?.note(
     skb,
     { node: dev.ns.name, device: dev.name, stage: 'qdisc' },
@@ -128,14 +129,15 @@ function runQdisc(dev: NetDevice, root: RootQdisc): void {
   const { clock, trace } = dev.ns.machine
   root.running = true
   for (;;) {
-    const skb = root.discipline.dequeue(clock.now)
+    const skb = root.discipline.dequeue(monotonic(clock.now))
     if (skb === undefined) break
     if (trace !== undefined) noteSent(dev, root, skb)
     releaseSend(skb)
     root.send(dev, skb)
   }
   root.running = false
-  const next = root.discipline.nextDeparture()
+  const departure = root.discipline.nextDeparture()
+  const next = departure === undefined ? undefined : ofMonotonic(departure)
   if (root.watchdog?.run !== undefined && root.watchdog.at === next) return
   cancel(root.watchdog)
   root.watchdog =
