@@ -17,7 +17,10 @@ export type Shown =
   | { readonly by: 'nowhere'; readonly why: string }
 
 function spec(...places: readonly string[]): Shown {
-  return { by: 'spec', places: places.map((place) => `specs/cilium/drops/${place}`) }
+  return {
+    by: 'spec',
+    places: places.map((place) => `specs/cilium/${place.includes('/') ? '' : 'drops/'}${place}`),
+  }
 }
 
 function unit(why: string, ...places: readonly string[]): Shown {
@@ -40,7 +43,9 @@ const loaded = none('only while an agent starts: topologies begin when all progr
 /** By number: the reasons of the monitor's table, and 159, which has no text. */
 export const shown: Readonly<Record<number, Shown>> = {
   0: metric,
-  2: nowhere('a number of the monitor’s own table; programs return 134'),
+  2: nowhere(
+    'a number of the monitor’s own table; programs return 134, and only an empty bucket of the bandwidth manager CTX_ACT_DROP, which is 2: specs/cilium/bandwidth/ingress-bandwidth-drops-what-the-bucket-does-not-hold.scn',
+  ),
   3: metric,
   4: metric,
   5: socketLb,
@@ -89,7 +94,7 @@ export const shown: Readonly<Record<number, Shown>> = {
   160: none('services: DSR over Geneve'),
   161: nat46,
   162: unit(
-    'the bandwidth manager of a cluster is to come',
+    'without an event: specs/cilium/bandwidth/a-departure-beyond-the-horizon-is-a-silent-drop.scn shows the packet that is gone',
     'datapath/throttle.test.ts::beyond the horizon it is dropped, and the time stays',
   ),
   163: none('lookups of connections answer with the states that are asked for and no others'),

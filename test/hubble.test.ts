@@ -115,6 +115,16 @@ describe('cilium on a node', () => {
     expect(await show('cilium bpf policy get -n 4066')).toMatch(/\nAllow +Ingress +1 +ANY/)
   })
 
+  test('rates of pods', async () => {
+    const file =
+      'specs/cilium/bandwidth/egress-bandwidth-gives-packets-their-time-of-departure.scn::paced[native]'
+    const { out } = await scnIn('.', ['show', file, 'cilium bpf bandwidth list', '--node', 'n1'])
+    expect(out).toMatch(
+      /^IDENTITY +DIRECTION +PRIO +BANDWIDTH \(BitsPerSec\)\n112 +Egress +0 +0\n1564 +Egress +0 +8M\n945 +Egress +7 +0\n$/,
+    )
+    expect(await show('cilium bpf bandwidth list')).toBe('No entries found.\n')
+  })
+
   test('what is not understood', async () => {
     const { code, err } = await scnIn('.', ['show', overlay, 'cilium bpf lb', '--node', 'n1'])
     expect(code).not.toBe(0)

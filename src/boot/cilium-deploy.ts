@@ -77,7 +77,7 @@ function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
   return {
     ...host,
     devices: [
-      ...host.devices,
+      ...host.devices.map((device) => withQueue(device, plan)),
       ...plan.devices.filter(({ name }) => !known.has(name)).map((device) => deviceModel(device, span)),
     ],
     routes: [...host.routes, ...plan.routes.map((route) => routeModel(route, span))],
@@ -89,6 +89,13 @@ function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
     ...(rulesets.length === 0 ? {} : { rulesets }),
     ...(plan.localRulePriority === undefined ? {} : { localRulePriority: plan.localRulePriority }),
   }
+}
+
+/** The queue of the bandwidth manager, unless the file says one. */
+function withQueue(device: DeviceModel, { queues }: HostPlan): DeviceModel {
+  const queue = queues.find((each) => each.device === device.name)
+  if (queue === undefined || device.qdisc !== undefined) return device
+  return { ...device, qdisc: { kind: 'fq', horizon: queue.horizon } }
 }
 
 function deviceModel(device: DevicePlan, span: Span): DeviceModel {

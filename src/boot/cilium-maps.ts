@@ -1,9 +1,10 @@
 // An agent's decisions as the bytes of its maps: endpoints, ipcache, policies (cilium pkg/maps).
 import { assert } from '../base/assert.ts'
-import { writeLe16, writeLe32 } from '../bpf/context/byte-order.ts'
+import { writeLe16, writeLe32, writeLe64 } from '../bpf/context/byte-order.ts'
 import type { AnyMap } from '../bpf/maps/create.ts'
 import type { BpfMap } from '../bpf/maps/map.ts'
 import type { AgentState } from '../cilium/agent/agent.ts'
+import { dropHorizon } from '../cilium/agent/bandwidth.ts'
 import type { EgressRule } from '../cilium/agent/egress-gateway.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
@@ -89,6 +90,24 @@ export function fillIpcache(maps: NodeMaps, entries: readonly IpcacheEntry[]): v
       (tunnelEndpoint === undefined ? 0 : flagHasTunnelEndpoint) |
       (isSix ? flagIpv6TunnelEndpoint : 0)
     put(maps.cilium_ipcache_v2, key, value)
+  }
+}
+
+const throttleValueBytes = 56
+
+/** cilium_throttle (pkg/maps/bwmap Edt.BinaryValue()): the bucket of a pod that receives starts empty. */
+export function fillThrottle(maps: NodeMaps, { throttles }: AgentState): void {
+  for (const { endpoint, direction, bytesPerSecond, priority } of throttles) {
+    const key = new Uint8Array(8)
+    writeLe32(key, 0, endpoint)
+    key[4] = direction === 'egress' ? 0 : 1
+    const value = new Uint8Array(throttleValueBytes)
+    writeLe64(value, 0, bytesPerSecond)
+    if (direction === 'egress') {
+      writeLe64(value, 16, dropHorizon)
+      writeLe32(value, 24, priority)
+    }
+    put(maps.cilium_throttle, key, value)
   }
 }
 

@@ -160,7 +160,7 @@ function podObject(pod: CiliumPodModel, manifested: PodObject | undefined): PodO
     name,
     namespace,
     labels,
-    annotations: manifested?.annotations ?? {},
+    annotations: { ...manifested?.annotations, ...pod.annotations },
     serviceAccount,
     node,
     nodeSelector: {},

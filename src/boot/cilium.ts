@@ -39,6 +39,7 @@ import {
   fillIpcache,
   fillMasqAgent,
   fillPolicy,
+  fillThrottle,
 } from './cilium-maps.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 
@@ -201,6 +202,7 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   fillIpcache(maps, agent.ipcache)
   fillMasqAgent(maps, agent)
   fillEgress(maps, agent.egress.rules, devices.ifindexOf)
+  fillThrottle(maps, agent)
   const names = new Map(
     endpoints.flatMap(({ id, device }) => (device === undefined ? [] : [[id, device.name] as const])),
   )

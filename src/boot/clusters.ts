@@ -1,6 +1,7 @@
 // What the language is told of clusters: how manifests read, what agents refuse, what plugins and agents install.
 import type { Diagnostic } from '../base/diagnostic.ts'
 import { type AgentState, decide } from '../cilium/agent/agent.ts'
+import { bandwidthAnnotations, podRates } from '../cilium/agent/bandwidth.ts'
 import type { AgentCluster } from '../cilium/agent/told.ts'
 import { readManifest } from '../cluster/manifest.ts'
 import type { NodeObject, PodObject } from '../cluster/objects.ts'
@@ -70,7 +71,30 @@ function examine(model: CiliumModel): readonly Diagnostic[] {
     }
   }
   if (diagnostics.some(({ severity }) => severity === 'error')) return diagnostics
-  return [...diagnostics, ...policyRemarks(model)]
+  return [...diagnostics, ...bandwidthRemarks(model), ...policyRemarks(model)]
+}
+
+/** Annotations about bandwidth that the agent cannot read, or that nothing carries out. */
+function bandwidthRemarks(model: CiliumModel): readonly Diagnostic[] {
+  const { nodes, pods } = toldCluster(model).cluster
+  const managing = new Set(nodes.flatMap(({ name, config }) => (config.bandwidthManager ? [name] : [])))
+  return pods.flatMap(({ object, name, node }): readonly Diagnostic[] => {
+    const span = model.pods.find((pod) => pod.name === name)?.span ?? model.span
+    if (!managing.has(node)) {
+      return bandwidthAnnotations(object).map((annotation) =>
+        warning(
+          'S149',
+          span,
+          'Endpoint has bandwidth annotation, but BPF bandwidth manager is disabled. This annotation is ignored.',
+          { hint: `\`bandwidth-manager on\` carries out \`${annotation}\`` },
+        ),
+      )
+    }
+    const { unread } = podRates(object)
+    if (unread === undefined) return []
+    const message = `the agent cannot read \`${unread.text}\` of \`${unread.annotation}\` and sets no limit`
+    return [warning('S149', span, message, { hint: 'a quantity of bits a second: `10M`, `1Gi`' })]
+  })
 }
 
 /** Policies that select nothing, and rules that exclude each other. */

@@ -112,6 +112,7 @@ export interface CiliumPodModel {
   readonly node: string
   readonly labels: Readonly<Record<string, string>>
   readonly serviceAccount: string
+  readonly annotations: Readonly<Record<string, string>>
   readonly hostNetwork: boolean
   readonly addresses: readonly IpAddress[]
   readonly mac: Mac

@@ -1,5 +1,7 @@
 // One agent: what it is told enters, what it decides for its node leaves. Decisions are values; whoever boots a machine
 // writes them into maps and attaches programs by them.
+
+import { type Throttle, throttlesOf } from './bandwidth.ts'
 import { type EgressState, egressState } from './egress-gateway.ts'
 import { type Endpoint, endpointsOf } from './endpoint.ts'
 import type { Identity } from './identity.ts'
@@ -21,6 +23,8 @@ export interface AgentState {
   /** 1.10: which node has which range of pods; empty without a tunnel and in 1.19. */
   readonly tunnelMap: ReturnType<typeof tunnelMapOf>
   readonly egress: EgressState
+  /** Entries of cilium_throttle; empty without the bandwidth manager. */
+  readonly throttles: readonly Throttle[]
   /** The policy of each endpoint, by its id. */
   readonly policies: ReadonlyMap<number, EndpointPolicy>
 }
@@ -124,6 +128,7 @@ export function decide(cluster: AgentCluster): ClusterState {
       ipcache: ipcacheOf(addresses, all, cluster.pods, registry),
       tunnelMap: registry.legacy ? tunnelMapOf(addresses, all) : [],
       egress: egressState(addresses, all, cluster.pods, { registry, policies: cluster.egressPolicies }),
+      throttles: throttlesOf(node, endpoints),
       policies: new Map(endpoints.map((endpoint) => [endpoint.id, policies.of(endpoint)])),
     }
   })

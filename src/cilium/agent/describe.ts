@@ -2,6 +2,7 @@
 import { formatIp } from '../../net/address.ts'
 import { formatPrefix } from '../../net/prefix.ts'
 import type { AgentState, ClusterState } from './agent.ts'
+import type { Throttle } from './bandwidth.ts'
 import { endpointDefines, nodeDefines } from './defines.ts'
 import { describeIdentity } from './identity.ts'
 import { describeIpcache } from './ipcache.ts'
@@ -47,9 +48,15 @@ export function describeEntry(entry: PolicyMapEntry): string {
   ].join(' ')
 }
 
+/** `throttle 101 egress 1250000 bytes/s priority 5`. */
+function describeThrottle({ endpoint, direction, bytesPerSecond, priority }: Throttle): string {
+  const rate = bytesPerSecond === 0 ? 'unlimited' : `${bytesPerSecond} bytes/s`
+  return `throttle ${endpoint} ${direction} ${rate}${priority === 0 ? '' : ` priority ${priority - 1}`}`
+}
+
 /** Programs' features, endpoints with their policies, ipcache of a node. */
 export function describeAgent(agent: AgentState): readonly string[] {
-  const { node, endpoints, policies, ipcache, tunnelMap } = agent
+  const { node, endpoints, policies, ipcache, tunnelMap, throttles } = agent
   return [
     `defines ${nodeDefines(node.config).join(' ')}`,
     ...endpoints.flatMap((endpoint) => {
@@ -67,6 +74,7 @@ export function describeAgent(agent: AgentState): readonly string[] {
       ]
     }),
     ...ipcache.map((entry) => `ipcache ${formatPrefix(entry.prefix)} ${describeIpcache(entry)}`),
+    ...throttles.map(describeThrottle),
     ...tunnelMap.map(({ prefix, endpoint }) => `tunnel ${formatPrefix(prefix)} ${formatIp(endpoint)}`),
   ]
 }

@@ -173,7 +173,11 @@ const bandwidth: Gate = (config) => {
   const flags = ['enable-bandwidth-manager']
   const off = { bandwidthManager: false }
   if (encrypted === 'ipsec')
-    return fall(flags, 'The bandwidth manager cannot be used with IPSec. Disabling bandwidth manager.', off)
+    return fall(
+      flags,
+      'The bandwidth manager cannot be used with IPSec. Disabling the bandwidth manager.',
+      off,
+    )
   if (isOld(config) && !atLeast(kernel, '5.1'))
     return fall(flags, 'BPF bandwidth manager needs kernel 5.1 or newer. Disabling the feature.', off)
   return undefined
@@ -251,11 +255,17 @@ const tcx: Gate = ({ tcx: wanted, kernel }) =>
 
 const bbr: Gate = ({ bbr: wanted, bandwidthManager, kernel, bpfHostRouting }) => {
   if (!wanted) return undefined
-  if (!bandwidthManager)
-    return refuse(['enable-bbr'], 'BBR needs the bandwidth manager', '`bandwidth-manager on`')
+  // the manager does not look at it unless it is on itself
+  if (!bandwidthManager) return { kind: 'silent', change: { bbr: false } }
   if (!atLeast(kernel, '5.18'))
-    return refuse(['enable-bbr'], `BBR for Pods needs kernel 5.18 or newer, this is ${kernel}`)
-  return bpfHostRouting ? undefined : refuse(['enable-bbr'], 'BBR for Pods needs eBPF host routing')
+    return refuse(
+      ['enable-bbr'],
+      'cannot enable --enable-bbr, needs kernel 5.18 or newer',
+      `this is ${kernel}`,
+    )
+  return bpfHostRouting
+    ? undefined
+    : refuse(['enable-bbr'], "BPF bandwidth manager's BBR setup requires BPF host routing.")
 }
 
 const bigTcp: Gate = ({ bigTcp4, bigTcp6, kernel, bpfHostRouting, encryption: encrypted, routing }) => {

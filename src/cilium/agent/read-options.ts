@@ -53,7 +53,7 @@ const enginesToCome: Readonly<Record<string, (value: string) => string | undefin
   encryption: (value) => (value === 'off' ? undefined : `encryption by ${value}`),
   'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
   'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
-  'enable-bandwidth-manager': (value) => (value === 'true' ? 'the bandwidth manager' : undefined),
+  'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
   'datapath-mode': (value) => (value === 'veth' || value === 'off' ? undefined : 'a netkit device'),
 }
 

@@ -143,6 +143,13 @@ describe('fallbacks, in the agent’s words', () => {
   })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)
+    expect(said(`bandwidth-manager on; encryption ipsec`)).toContain(
+      'fallback: The bandwidth manager cannot be used with IPSec. Disabling the bandwidth manager.',
+    )
+    expect(of('bandwidth-manager on; --enable-bbr=true', '1.19', '5.15').config.bandwidthManager).toBe(true)
+    expect(said('--enable-bbr=true', '1.19', '5.15')).not.toContainEqual(
+      expect.stringContaining('enable-bbr'),
+    )
     expect(of('', '1.19', '6.5').config.tcx).toBe(false)
     expect(of('', '1.19', '6.6').config.tcx).toBe(true)
   })
@@ -177,6 +184,18 @@ describe('refusals', () => {
       'netkit needs kernel 6.8 or newer (CONFIG_NETKIT), this is 6.6',
     ],
     ['netkit on', '1.19', '6.8', 'netkit devices need eBPF host routing'],
+    [
+      `${fullHost}; bandwidth-manager on; --enable-bbr=true`,
+      '1.19',
+      '5.15',
+      'cannot enable --enable-bbr, needs kernel 5.18 or newer',
+    ],
+    [
+      'bandwidth-manager on; --enable-bbr=true',
+      '1.19',
+      '5.18',
+      "BPF bandwidth manager's BBR setup requires BPF host routing.",
+    ],
     ['encryption wireguard', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
     [
       'ip-masq-agent on',

@@ -3,6 +3,7 @@ import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
 import {
+  bandwidthList,
   conntrackList,
   egressList,
   endpointList,
@@ -20,6 +21,7 @@ export const ciliumCommands: readonly string[] = [
   'cilium bpf ct list [global]',
   'cilium bpf nat list',
   'cilium bpf ipcache list',
+  'cilium bpf bandwidth list',
   'cilium bpf endpoint list',
   'cilium bpf egress list',
   'cilium bpf metrics list',
@@ -58,6 +60,7 @@ const lists: Readonly<Record<string, (node: InstalledNode, now: number) => strin
   'ct list global': ({ maps }) => conntrackList(maps),
   'nat list': ({ maps }, now) => natList(maps, now),
   'ipcache list': ({ maps }) => ipcacheList(maps) ?? noEntries,
+  'bandwidth list': ({ maps }) => bandwidthList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => endpointList(maps),
   'egress list': ({ maps }) => egressList(maps) ?? noEntries,
   'metrics list': ({ maps }) => metricsList(maps, cpus) ?? noEntries,

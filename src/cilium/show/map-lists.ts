@@ -185,6 +185,30 @@ function endpointRow({ key, value }: Entry): readonly [string, string] {
   return [name, fields.join(' ')]
 }
 
+const suffixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
+
+/** resource.Quantity of decimal SI: the largest suffix that leaves a whole number. */
+function quantityText(number: number): string {
+  let rest = number
+  let power = 0
+  for (; rest !== 0 && rest % 1000 === 0 && power < suffixes.length - 1; power += 1) rest /= 1000
+  return `${rest}${suffixes[power]}`
+}
+
+/** `cilium bpf bandwidth list`; undefined when there is no entry. */
+export function bandwidthList(maps: NodeMaps): string | undefined {
+  const rows = entriesOf(maps.cilium_throttle).map(({ key, value }) => [
+    String(readLe32(key, 0)),
+    key[4] === 1 ? 'Ingress' : 'Egress',
+    String(readLe32(value, 24)),
+    quantityText(readLe64(value, 0) * 8),
+  ])
+  if (rows.length === 0) return undefined
+  const sorted = rows.map((row) => row.join('\t')).sort()
+  const head = ['IDENTITY', 'DIRECTION', 'PRIO', 'BANDWIDTH (BitsPerSec)']
+  return tabTable([head, ...sorted.map((row) => row.split('\t'))])
+}
+
 /** `cilium bpf endpoint list` */
 export function endpointList(maps: NodeMaps): string {
   const rows = rowsOf(maps.cilium_lxc, endpointRow)

@@ -34,7 +34,7 @@ export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, 
     for (const item of [...entities.linked.manifests, ...entities.items]) {
       if (item.kind === 'manifest') filesExist(item, cilium, report)
     }
-    for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork', 'annotation'], report)
+    for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork'], report)
     let isSound = true
     for (const text of cilium.manifests) {
       for (const each of clusters.readManifest(text.text).mistakes) {

@@ -88,6 +88,19 @@ function recordOf(labels: readonly Label[]): Readonly<Record<string, string>> {
   return Object.fromEntries(labels.map(({ key, value }) => [key.text, value.text]))
 }
 
+/** `annotation "KEY=VALUE"`, as often as wanted. */
+function readAnnotations(pod: Pod, { report }: Scope): Readonly<Record<string, string>> {
+  const pairs = pod.options.flatMap(({ name, values: [word] }) => {
+    if (name !== 'annotation' || word === undefined) return []
+    const at = word.text.indexOf('=')
+    if (at > 0) return [[word.text.slice(0, at), word.text.slice(at + 1)] as const]
+    const hint = 'a key, `=` and a value: `annotation "kubernetes.io/egress-bandwidth=10M"`'
+    report(mistakeIn('S146', word, `\`${word.text}\` is no annotation`, { hint }))
+    return []
+  })
+  return Object.fromEntries(pairs)
+}
+
 function readPod(pod: Pod, scope: Scope): CiliumPodModel | undefined {
   const name = pod.name.text
   const draft = scope.entities.hosts.get(name)
@@ -111,6 +124,7 @@ function readPod(pod: Pod, scope: Scope): CiliumPodModel | undefined {
     node: pod.node.text,
     labels: recordOf(pod.labels),
     serviceAccount: optionValue(pod.options, 'service-account')?.text ?? 'default',
+    annotations: readAnnotations(pod, scope),
     hostNetwork,
     addresses,
     mac: eth0.mac,

@@ -1,6 +1,7 @@
 // The plans of one node: the node itself, its pods and the namespace of its health endpoint.
 import { formatIp, isIpv4 } from '../../../net/address.ts'
 import type { AgentState, ClusterState } from '../agent.ts'
+import { dropHorizon } from '../bandwidth.ts'
 import { type Endpoint, healthPeer } from '../endpoint.ts'
 import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptables.ts'
 import { mtusOf } from './mtu.ts'
@@ -159,6 +160,9 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
     rules: proxy.rules,
     sysctls: nodeSysctls(agent),
     tables: iptablesPlan(addresses, listenersOf(agent, cluster)),
+    queues: node.config.bandwidthManager
+      ? node.devices.map(({ name }) => ({ device: name, horizon: dropHorizon }))
+      : [],
     sets: nodeSets(agent, others),
     localRulePriority,
   }

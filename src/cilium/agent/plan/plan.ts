@@ -57,6 +57,8 @@ export interface HostPlan {
   readonly rules: readonly RulePlan[]
   readonly sysctls: readonly { readonly key: string; readonly value: number }[]
   readonly tables: readonly TablePlan[]
+  /** Devices whose root becomes fq, and how far ahead a departure may lie (nanoseconds). */
+  readonly queues: readonly { readonly device: string; readonly horizon: number }[]
   /** Sets in the words of ipset. */
   readonly sets: readonly string[]
   /** Where the rule for the table local stands; undefined: where the kernel put it. */
@@ -72,6 +74,7 @@ export function emptyPlan(name: string): HostPlan {
     rules: [],
     sysctls: [],
     tables: [],
+    queues: [],
     sets: [],
     localRulePriority: undefined,
   }
