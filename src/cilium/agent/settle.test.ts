@@ -12,8 +12,8 @@ const words = (text: string): Written =>
     .map((each) => each.trim().split(' '))
     .filter(([key]) => key !== '')
     .map(([key = '', ...values]) => ({
-      form: 'word' as const,
-      key,
+      form: key.startsWith('--') ? ('flag' as const) : ('word' as const),
+      key: key.replace(/^--/, ''),
       values: key === 'routing' ? values.slice(-1) : values,
     }))
 
@@ -146,8 +146,8 @@ describe('fallbacks, in the agent’s words', () => {
     expect(said(`bandwidth-manager on; encryption ipsec`)).toContain(
       'fallback: The bandwidth manager cannot be used with IPSec. Disabling the bandwidth manager.',
     )
-    expect(of('bandwidth-manager on; --enable-bbr=true', '1.19', '5.15').config.bandwidthManager).toBe(true)
-    expect(said('--enable-bbr=true', '1.19', '5.15')).not.toContainEqual(
+    expect(of('bandwidth-manager on; --enable-bbr true', '1.19', '5.15').config.bandwidthManager).toBe(true)
+    expect(said('--enable-bbr true', '1.19', '5.15')).not.toContainEqual(
       expect.stringContaining('enable-bbr'),
     )
     expect(of('', '1.19', '6.5').config.tcx).toBe(false)
@@ -185,13 +185,13 @@ describe('refusals', () => {
     ],
     ['netkit on', '1.19', '6.8', 'netkit devices need eBPF host routing'],
     [
-      `${fullHost}; bandwidth-manager on; --enable-bbr=true`,
+      `${fullHost}; bandwidth-manager on; --enable-bbr true`,
       '1.19',
       '5.15',
       'cannot enable --enable-bbr, needs kernel 5.18 or newer',
     ],
     [
-      'bandwidth-manager on; --enable-bbr=true',
+      'bandwidth-manager on; --enable-bbr true',
       '1.19',
       '5.18',
       "BPF bandwidth manager's BBR setup requires BPF host routing.",
