@@ -11,17 +11,24 @@ export function hash32(text: string, seed: number): number {
 
 /**
  * A number of [first, last] for each name: a function of the name alone, but for the rare names that would share one. Of
- * those the one that is first in the alphabet keeps it, the next takes the next free number.
+ * those the one that is first in the alphabet keeps it, the next takes the next free number. `known` names keep theirs, and
+ * nobody else gets one of those.
  */
 export function numbersFor(
   names: Iterable<string>,
   first: number,
   last: number,
   taken: ReadonlySet<number> = new Set(),
+  known: ReadonlyMap<string, number> = new Map(),
 ): ReadonlyMap<string, number> {
-  const used = new Set(taken)
+  const used = new Set([...taken, ...known.values()])
   const numbers = new Map<string, number>()
   for (const name of [...new Set(names)].sort()) {
+    const own = known.get(name)
+    if (own !== undefined) {
+      numbers.set(name, own)
+      continue
+    }
     let number = first + (hash32(name, 0) % (last - first + 1))
     while (used.has(number)) number = number === last ? first : number + 1
     used.add(number)

@@ -22,9 +22,18 @@ export function addressBytes(address: IpAddress): Uint8Array {
   return bytes
 }
 
-function put(map: AnyMap | BpfMap, key: Uint8Array, value: Uint8Array): void {
-  const done = (map as BpfMap).update(key, value, 0, 0)
-  assert(done === 0, `map ${map.spec.name} takes an entry`)
+/** An entry of a map as bytes. */
+export interface MapEntry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+/** Writes entries into a map. */
+export function fill(map: AnyMap | BpfMap, entries: Iterable<MapEntry>): void {
+  for (const { key, value } of entries) {
+    const done = (map as BpfMap).update(key, value, 0, 0)
+    assert(done === 0, `map ${map.spec.name} takes an entry`)
+  }
 }
 
 const familyOf = (address: IpAddress): number => (isIpv4(address) ? 1 : 2)
@@ -34,36 +43,32 @@ const endpointValueBytes = 48
 /** ENDPOINT_F_HOST. */
 const hostFlag = 1
 
-function putEndpoint(maps: NodeMaps, address: IpAddress, write: (value: Uint8Array) => void): void {
+function endpointKey(address: IpAddress): Uint8Array {
   const key = new Uint8Array(endpointKeyBytes)
   key.set(addressBytes(address), 0)
   key[16] = familyOf(address)
-  const value = new Uint8Array(endpointValueBytes)
-  write(value)
-  put(maps.cilium_lxc, key, value)
+  return key
 }
 
 /** cilium_lxc: every address of the node with the host's flag, every endpoint with its device (pkg/maps/lxcmap). */
-export function fillEndpoints(
-  maps: NodeMaps,
+export function endpointEntries(
   endpoints: readonly Endpoint[],
   ifindexOf: (device: string) => number,
-): void {
-  for (const { kind, addresses, device, mac, id, identity } of endpoints) {
-    for (const address of addresses) {
-      putEndpoint(maps, address, (value) => {
-        if (kind === 'host') {
-          writeLe32(value, 8, hostFlag)
-          return
-        }
+): readonly MapEntry[] {
+  return endpoints.flatMap(({ kind, addresses, device, mac, id, identity }) =>
+    addresses.map((address): MapEntry => {
+      const value = new Uint8Array(endpointValueBytes)
+      if (kind === 'host') writeLe32(value, 8, hostFlag)
+      else {
         writeLe32(value, 0, device === undefined ? 0 : ifindexOf(device.name))
         writeLe16(value, 6, id)
         if (mac !== undefined) writeU48(value, 16, mac)
         if (device !== undefined) writeU48(value, 24, device.mac)
         writeLe32(value, 32, identity.id)
-      })
-    }
-  }
+      }
+      return { key: endpointKey(address), value }
+    }),
+  )
 }
 
 const ipcacheBytes = 24
@@ -74,8 +79,8 @@ const flagHasTunnelEndpoint = 2
 const flagIpv6TunnelEndpoint = 4
 
 /** cilium_ipcache_v2 (pkg/maps/ipcache). */
-export function fillIpcache(maps: NodeMaps, entries: readonly IpcacheEntry[]): void {
-  for (const { prefix, identity, tunnelEndpoint, encryptKey, skipTunnel } of entries) {
+export function ipcacheEntries(entries: readonly IpcacheEntry[]): readonly MapEntry[] {
+  return entries.map(({ prefix, identity, tunnelEndpoint, encryptKey, skipTunnel }) => {
     const key = new Uint8Array(ipcacheBytes)
     writeLe32(key, 0, ipcacheStaticBits + prefix.length)
     key[7] = familyOf(prefix.address)
@@ -89,15 +94,15 @@ export function fillIpcache(maps: NodeMaps, entries: readonly IpcacheEntry[]): v
       (skipTunnel ? flagSkipTunnel : 0) |
       (tunnelEndpoint === undefined ? 0 : flagHasTunnelEndpoint) |
       (isSix ? flagIpv6TunnelEndpoint : 0)
-    put(maps.cilium_ipcache_v2, key, value)
-  }
+    return { key, value }
+  })
 }
 
 const throttleValueBytes = 56
 
 /** cilium_throttle (pkg/maps/bwmap Edt.BinaryValue()): the bucket of a pod that receives starts empty. */
-export function fillThrottle(maps: NodeMaps, { throttles }: AgentState): void {
-  for (const { endpoint, direction, bytesPerSecond, priority } of throttles) {
+export function throttleEntries({ throttles }: AgentState): readonly MapEntry[] {
+  return throttles.map(({ endpoint, direction, bytesPerSecond, priority }) => {
     const key = new Uint8Array(8)
     writeLe32(key, 0, endpoint)
     key[4] = direction === 'egress' ? 0 : 1
@@ -107,8 +112,8 @@ export function fillThrottle(maps: NodeMaps, { throttles }: AgentState): void {
       writeLe64(value, 16, dropHorizon)
       writeLe32(value, 24, priority)
     }
-    put(maps.cilium_throttle, key, value)
-  }
+    return { key, value }
+  })
 }
 
 const policyBytes = 12
@@ -118,8 +123,8 @@ const denyFlag = 1
 const explicitAuth = 0x80
 
 /** cilium_policy_v2_<id> (pkg/maps/policymap). */
-export function fillPolicy(map: BpfMap, entries: readonly PolicyMapEntry[]): void {
-  for (const entry of entries) {
+export function policyEntries(entries: readonly PolicyMapEntry[]): readonly MapEntry[] {
+  return entries.map((entry) => {
     const length = lpmLength(entry)
     const key = new Uint8Array(policyBytes)
     writeLe32(key, 0, policyStaticBits + length)
@@ -133,8 +138,8 @@ export function fillPolicy(map: BpfMap, entries: readonly PolicyMapEntry[]): voi
     value[3] = entry.authType | (entry.hasExplicitAuth ? explicitAuth : 0)
     writeLe32(value, 4, entry.precedence)
     writeLe32(value, 8, entry.cookie)
-    put(map, key, value)
-  }
+    return { key, value }
+  })
 }
 
 /** egress_gw_policy_key: bits of the source in front of the destination's. */
@@ -147,15 +152,15 @@ function gatewayBytes(gateway: EgressRule['gateway']): Uint8Array {
   return gateway === 'excluded' ? Uint8Array.of(0, 0, 0, 1) : addressBytes(gateway)
 }
 
-/** cilium_egress_gw_policy_v4 and _v6 (pkg/maps/egressmap). */
-export function fillEgress(
-  maps: NodeMaps,
+/** cilium_egress_gw_policy_v4 or _v6 (pkg/maps/egressmap). */
+export function egressEntries(
   rules: readonly EgressRule[],
+  version: 4 | 6,
   ifindexOf: (device: string) => number,
-): void {
-  for (const { source, destination, egressAddress, gateway, device } of rules) {
-    const version = isIpv4(source) ? 4 : 6
-    const size = version === 4 ? 4 : 16
+): readonly MapEntry[] {
+  const size = version === 4 ? 4 : 16
+  const own = rules.filter(({ source }) => isIpv4(source) === (version === 4))
+  return own.map(({ source, destination, egressAddress, gateway, device }) => {
     const key = new Uint8Array(4 + size * 2)
     writeLe32(key, 0, size * 8 + destination.length)
     key.set(addressBytes(source), 4)
@@ -164,8 +169,8 @@ export function fillEgress(
     if (egressAddress !== undefined) value.set(addressBytes(egressAddress), 0)
     value.set(gatewayBytes(gateway), gatewayAt[version])
     if (version === 6 && device !== undefined) writeLe32(value, egressIfindexAt6, ifindexOf(device))
-    put(version === 4 ? maps.cilium_egress_gw_policy_v4 : maps.cilium_egress_gw_policy_v6, key, value)
-  }
+    return { key, value }
+  })
 }
 
 /** What ip-masq-agent spares unless it is told otherwise (pkg/ipmasq defaultNonMasqCIDRs). */
@@ -191,6 +196,6 @@ export function fillMasqAgent(maps: NodeMaps, { node }: AgentState): void {
     const key = new Uint8Array(8)
     writeLe32(key, 0, length)
     key.set(addressBytes(address), 4)
-    put(maps.cilium_ipmasq_v4, key, new Uint8Array(1))
+    fill(maps.cilium_ipmasq_v4, [{ key, value: new Uint8Array(1) }])
   }
 }

@@ -15,7 +15,13 @@ import type {
   NodeObject,
   PodObject,
 } from '../cluster/objects.ts'
-import type { CiliumModel, CiliumNodeModel, CiliumPodModel, PolicyModel } from '../model/cluster.ts'
+import type {
+  CiliumModel,
+  CiliumNodeModel,
+  CiliumPodModel,
+  ManifestText,
+  PolicyModel,
+} from '../model/cluster.ts'
 import { manifestSpan } from '../model/world/manifests.ts'
 import { parseIp } from '../net/address.ts'
 import { type Mac, macFrom } from '../net/mac.ts'
@@ -65,7 +71,14 @@ interface Objects {
   readonly places: readonly PlacedPolicy[]
 }
 
-function originOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+/** `default/api`; the name alone for what has no namespace. */
+export function originOf({
+  namespace = '',
+  name,
+}: {
+  readonly namespace?: string
+  readonly name: string
+}): string {
   return namespace === '' ? name : `${namespace}/${name}`
 }
 
@@ -83,25 +96,86 @@ function isEgressPolicy(object: ClusterObject): object is EgressGatewayObject {
   return object.kind === 'CiliumEgressGatewayPolicy'
 }
 
+/** An object and the place that speaks of it. */
+interface Placed {
+  readonly object: ClusterObject
+  readonly span: Span
+}
+
+function isAnyPolicy(object: ClusterObject): boolean {
+  return isPolicy(object) || isEgressPolicy(object)
+}
+
+function readObjects(text: ManifestText): readonly Placed[] {
+  return readManifest(text.text).objects.map(({ object, subject, name }) => ({
+    object,
+    span: manifestSpan(text, subject ?? name),
+  }))
+}
+
+/** Kubernetes has one object of a kind and name: what comes later takes the place of what was there. */
+class Store {
+  readonly #objects = new Map<string, Placed>()
+
+  apply(placed: readonly Placed[]): void {
+    for (const each of placed) this.#objects.set(`${each.object.kind} ${originOf(each.object)}`, each)
+  }
+
+  deletePolicy(origin: string): void {
+    for (const [key, { object }] of this.#objects)
+      if (isAnyPolicy(object) && originOf(object) === origin) this.#objects.delete(key)
+  }
+
+  all(): readonly Placed[] {
+    return [...this.#objects.values()]
+  }
+}
+
+/** The objects of a cluster, as the steps so far have changed them. */
 function objectsOf(model: CiliumModel): Objects {
-  const read = model.manifests.flatMap((text) =>
-    readManifest(text.text).objects.map((each) => ({
-      object: each.object,
-      span: manifestSpan(text, each.subject ?? each.name),
-    })),
-  )
-  const written = model.policies.map((policy) => ({ object: policyObject(policy), span: policy.span }))
-  const both = [...read, ...written]
+  const store = new Store()
+  const ofPolicy = (policy: PolicyModel): Placed => ({ object: policyObject(policy), span: policy.span })
+  for (const text of model.manifests) store.apply(readObjects(text))
+  store.apply(model.policies.map(ofPolicy))
+  for (const change of model.changes) {
+    if (change.kind === 'apply') store.apply(readObjects(change.text))
+    else if (change.kind === 'add-policy') store.apply([ofPolicy(change.policy)])
+    else if (change.kind === 'delete-policy') store.deletePolicy(change.origin)
+  }
+  const both = store.all()
   return {
     all: both.map(({ object }) => object),
     places: both.flatMap(({ object, span }) =>
-      isPolicy(object)
-        ? [{ origin: originOf(object), span }]
-        : isEgressPolicy(object)
-          ? [{ origin: object.name, span }]
-          : [],
+      isAnyPolicy(object) ? [{ origin: originOf(object), span }] : [],
     ),
   }
+}
+
+/** The pods that run now. */
+function podsOf(model: CiliumModel): readonly CiliumPodModel[] {
+  const pods = new Map(model.pods.map((pod) => [pod.name, pod]))
+  const add = (wanted: (pod: CiliumPodModel) => boolean): void => {
+    for (const { pod } of model.late) if (wanted(pod)) pods.set(pod.name, pod)
+  }
+  const label = (name: string, labels: CiliumPodModel['labels']): void => {
+    const pod = pods.get(name)
+    if (pod !== undefined) pods.set(name, { ...pod, labels })
+  }
+  for (const change of model.changes) {
+    if (change.kind === 'add-pod') add(({ name }) => name === change.pod)
+    else if (change.kind === 'delete-pod') pods.delete(change.pod)
+    else if (change.kind === 'set-labels') label(change.pod, change.labels)
+    else if (change.kind === 'apply') {
+      for (const { object } of readObjects(change.text)) {
+        if (object.kind !== 'Pod') continue
+        const origin = originOf(object)
+        const running = [...pods.values()].find((pod) => originOf(pod) === origin)
+        if (running === undefined) add((pod) => originOf(pod) === origin)
+        else label(running.name, object.labels)
+      }
+    }
+  }
+  return [...pods.values()]
 }
 
 type Ports = readonly { readonly port: string; readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ANY' }[]
@@ -209,10 +283,11 @@ function makeTold(model: CiliumModel): {
         podCidrs: node.podCidrs.filter(({ address }) =>
           typeof address === 'number' ? config.ipv4 : config.ipv6,
         ),
+        reserved: model.late.filter(({ pod }) => pod.node === node.name).flatMap(({ pod }) => pod.addresses),
         macOf: (device) => node.macs.get(device) ?? madeMac(`${node.name}/${device}`),
       }
     }),
-    pods: model.pods.map((pod): AgentPod => {
+    pods: podsOf(model).map((pod): AgentPod => {
       const object = podObject(pod, manifested.get(originOf(pod)))
       const { name, node, addresses, mac, hostDevice, hostMac } = pod
       return { object, name, node, addresses, mac, hostDevice, hostMac }

@@ -34,12 +34,13 @@ import {
 import { decisionsOf } from './cilium-deploy.ts'
 import {
   addressBytes,
-  fillEgress,
-  fillEndpoints,
-  fillIpcache,
+  egressEntries,
+  endpointEntries,
+  fill,
   fillMasqAgent,
-  fillPolicy,
-  fillThrottle,
+  ipcacheEntries,
+  policyEntries,
+  throttleEntries,
 } from './cilium-maps.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 
@@ -196,13 +197,14 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   const policies = new Map(endpoints.map(({ id }) => [id, createPolicyMap(id, cpus)]))
   for (const { id } of endpoints) {
     const entries = agent.policies.get(id)?.entries ?? []
-    fillPolicy(present(policies.get(id), 'an endpoint has a policy map'), entries)
+    fill(present(policies.get(id), 'an endpoint has a policy map'), policyEntries(entries))
   }
-  fillEndpoints(maps, endpoints, devices.ifindexOf)
-  fillIpcache(maps, agent.ipcache)
+  fill(maps.cilium_lxc, endpointEntries(endpoints, devices.ifindexOf))
+  fill(maps.cilium_ipcache_v2, ipcacheEntries(agent.ipcache))
   fillMasqAgent(maps, agent)
-  fillEgress(maps, agent.egress.rules, devices.ifindexOf)
-  fillThrottle(maps, agent)
+  fill(maps.cilium_throttle, throttleEntries(agent))
+  fill(maps.cilium_egress_gw_policy_v4, egressEntries(agent.egress.rules, 4, devices.ifindexOf))
+  fill(maps.cilium_egress_gw_policy_v6, egressEntries(agent.egress.rules, 6, devices.ifindexOf))
   const names = new Map(
     endpoints.flatMap(({ id, device }) => (device === undefined ? [] : [[id, device.name] as const])),
   )

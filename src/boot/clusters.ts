@@ -8,7 +8,7 @@ import type { NodeObject, PodObject } from '../cluster/objects.ts'
 import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
 import { mistake, warning } from '../model/diagnose.ts'
 import { notYet } from '../model/resolve/unavailable.ts'
-import { settledOptions, toldCluster } from './cilium-told.ts'
+import { originOf, settledOptions, toldCluster } from './cilium-told.ts'
 import { deployWorld } from './deploy.ts'
 
 const readings = new Map<string, ManifestReading>()
@@ -26,6 +26,7 @@ function reading(text: string): ManifestReading {
     pods,
     nodeLabels: new Map(nodes.map(({ name, labels }: NodeObject) => [name, labels])),
     mistakes,
+    objects: objects.map(({ object }) => ({ kind: object.kind, name: originOf(object) })),
   }
   // a few texts at a time: files are checked one after the other
   if (readings.size > 64) readings.clear()

@@ -76,7 +76,20 @@ export interface CiliumModel {
   readonly pods: readonly CiliumPodModel[]
   readonly policies: readonly PolicyModel[]
   readonly manifests: readonly ManifestText[]
+  /** Pods that steps bring, with what the file says of them. */
+  readonly late: readonly { readonly pod: CiliumPodModel; readonly host: NamespaceModel }[]
+  /** What steps have changed so far, in their order; empty at the start. */
+  readonly changes: readonly CiliumChange[]
 }
+
+/** What a step tells the cluster. Pods are named as in the world, policies as `namespace/name`, or `name` without one. */
+export type CiliumChange =
+  | { readonly kind: 'add-pod' | 'delete-pod'; readonly pod: string }
+  | { readonly kind: 'set-labels'; readonly pod: string; readonly labels: Readonly<Record<string, string>> }
+  | { readonly kind: 'add-policy'; readonly policy: PolicyModel }
+  | { readonly kind: 'delete-policy'; readonly origin: string }
+  /** `kubectl apply`: objects are made, or take the place of those that have their name. */
+  | { readonly kind: 'apply'; readonly text: ManifestText }
 
 /** One setting: a word of the language, a Helm value or a flag of the agent. */
 export interface CiliumOption {
@@ -171,6 +184,8 @@ export interface ManifestReading {
   readonly pods: readonly ManifestPod[]
   readonly nodeLabels: ReadonlyMap<string, Readonly<Record<string, string>>>
   readonly mistakes: readonly ManifestMistake[]
+  /** Every object: `CiliumNetworkPolicy`, `default/api`. */
+  readonly objects: readonly { readonly kind: string; readonly name: string }[]
 }
 
 /** What is known of clusters outside of the language: handed in by who checks a file. */
@@ -187,7 +202,7 @@ export type ClusterPlanner = (world: World) => World
 
 /** Nothing is known: manifests are not read, the world stays as it is. */
 export const knowNothing: ClusterKnowledge = {
-  readManifest: () => ({ pods: [], nodeLabels: new Map(), mistakes: [] }),
+  readManifest: () => ({ pods: [], nodeLabels: new Map(), mistakes: [], objects: [] }),
   examine: () => [],
   plan: (world) => world,
 }

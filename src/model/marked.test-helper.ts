@@ -51,7 +51,7 @@ const knowWrong: ClusterKnowledge = {
     const start = text.indexOf('WRONG')
     const mistakes =
       start === -1 ? [] : [{ severity: 'error' as const, start, end: start + 5, message: 'wrong' }]
-    return { pods: [], nodeLabels: new Map(), mistakes }
+    return { pods: [], nodeLabels: new Map(), objects: [], mistakes }
   },
   examine: ({ options }) =>
     options.flatMap(({ key, keySpan }) => {

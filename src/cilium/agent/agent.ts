@@ -103,9 +103,9 @@ export interface ClusterState {
   readonly agents: readonly AgentState[]
 }
 
-/** The decisions of every agent of a cluster. */
-export function decide(cluster: AgentCluster): ClusterState {
-  const registry = makeRegistry(cluster)
+/** The decisions of every agent of a cluster; `previous` ones where they run already: numbers that were given stay. */
+export function decide(cluster: AgentCluster, previous?: ClusterState): ClusterState {
+  const registry = makeRegistry(cluster, previous?.registry)
   const byNode = new Map<string, AgentPod[]>(cluster.nodes.map(({ name }) => [name, []]))
   for (const pod of cluster.pods) byNode.get(pod.node)?.push(pod)
   const all = cluster.nodes.map((node) => nodeAddresses(node, byNode.get(node.name) ?? []))
@@ -119,7 +119,8 @@ export function decide(cluster: AgentCluster): ClusterState {
     const policies =
       shared.get(key) ?? new Policies(contextOf(node, registry, cacheOf(registry, addresses)), ports)
     shared.set(key, policies)
-    const endpoints = endpointsOf(node, addresses, byNode.get(node.name) ?? [], registry)
+    const before = previous?.agents.find((each) => each.node.name === node.name)
+    const endpoints = endpointsOf(node, addresses, byNode.get(node.name) ?? [], registry, before?.endpoints)
     return {
       node,
       addresses,

@@ -66,6 +66,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
         present(parsePrefix(`10.0.${index + 1}.0/24`), 'prefix'),
         ...(config.ipv6 ? [present(parsePrefix(`fd00:${index + 1}::/64`), 'prefix')] : []),
       ],
+      reserved: [],
       macOf: () => macFrom(100 + index),
     })),
     pods: pods.map((object, index) => ({

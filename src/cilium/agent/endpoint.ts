@@ -49,16 +49,19 @@ export function hostLabels(node: AgentNode, isApiServer: boolean): readonly Labe
   ])
 }
 
-/** All endpoints of a node: the host first, then pods by name, then health. */
+/** All endpoints of a node: the host first, then pods by name, then health. Those that were there before keep their ids. */
 export function endpointsOf(
   node: AgentNode,
   addresses: NodeAddresses,
   pods: readonly AgentPod[],
   registry: Registry,
+  previous: readonly Endpoint[] = [],
 ): readonly Endpoint[] {
   const { endpointRoutes, healthChecking } = node.config
   const local = pods.filter(({ object }) => !object.hostNetwork)
-  const numbers = numbersFor(['host', 'health', ...local.map(endpointName)], firstId, lastId)
+  const known = new Map(previous.map(({ name, id }) => [name, id]))
+  const names = ['host', 'health', ...local.map(endpointName)]
+  const numbers = numbersFor(names, firstId, lastId, undefined, known)
   const idOf = (name: string): number => numbers.get(name) ?? 0
   const host: Endpoint = {
     kind: 'host',

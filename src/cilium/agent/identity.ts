@@ -69,11 +69,19 @@ export function reservedIdentities(scheme: IdentityScheme): readonly Identity[] 
   return [...identities, apiServer]
 }
 
-/** Numbers of the identities of pods, by the key of their labels. */
-export function allocatePodIdentities(sets: Iterable<readonly Label[]>): ReadonlyMap<string, Identity> {
-  const byKey = new Map<string, readonly Label[]>()
+/**
+ * Numbers of the identities of pods, by the key of their labels. Those that were allocated before stay, also when no pod
+ * has them any more: the operator collects a CiliumIdentity only after half an hour without endpoints
+ * (operator/identitygc; `identity-heartbeat-timeout`), and until then every agent knows it.
+ */
+export function allocatePodIdentities(
+  sets: Iterable<readonly Label[]>,
+  known: ReadonlyMap<string, Identity> = new Map(),
+): ReadonlyMap<string, Identity> {
+  const byKey = new Map([...known].map(([key, { labels }]) => [key, labels]))
   for (const labels of sets) byKey.set(labelsKey(labels), labels)
-  const numbers = numbersFor(byKey.keys(), firstPod, lastPod)
+  const before = new Map([...known].map(([key, { id }]) => [key, id]))
+  const numbers = numbersFor(byKey.keys(), firstPod, lastPod, undefined, before)
   return new Map([...byKey].map(([key, labels]) => [key, { id: numbers.get(key) ?? 0, labels }]))
 }
 
@@ -93,11 +101,13 @@ export function cidrLabel(prefix: Prefix): Label {
 
 /**
  * Identities of prefixes outside the cluster, in the scope of the node (0x01......). The one for everything is world. An
- * address that only a name resolved to belongs to the longest CIDR around it, too (pkg/ipcache mergeParentLabels).
+ * address that only a name resolved to belongs to the longest CIDR around it, too (pkg/ipcache mergeParentLabels). `known`
+ * ones keep their numbers; one that no policy names any more is gone at once.
  */
 export function allocateOutside(
   prefixes: readonly OutsidePrefix[],
   scheme: IdentityScheme,
+  known: readonly Identity[] = [],
 ): readonly Identity[] {
   const named = prefixes.filter((each) => each.named && each.prefix.length > 0)
   const drafts = prefixes
@@ -116,6 +126,8 @@ export function allocateOutside(
     drafts.map(({ labels }) => labelsKey(labels)),
     1,
     lastLocal,
+    undefined,
+    new Map(known.map(({ id, labels }) => [labelsKey(labels), id - localScope])),
   )
   return drafts.map(({ prefix, labels }) => ({
     id: localScope + (numbers.get(labelsKey(labels)) ?? 0),

@@ -48,7 +48,7 @@ export function nodeAddresses(node: AgentNode, pods: readonly AgentPod[]): NodeA
   const all = node.devices.map(({ addresses }) => addresses.map(({ address }) => address))
   const own = all.flat()
   const first = all.find((addresses) => addresses.length > 0) ?? []
-  const taken = pods.flatMap(({ addresses }) => addresses)
+  const taken = [...pods.flatMap(({ addresses }) => addresses), ...node.reserved]
   const ranges = node.podCidrs.map((prefix) => networkOf(prefix))
   const router = ranges.map((range) => firstFree(range, taken, 1))
   const health = ranges.map((range) => firstFree(range, taken, -1))

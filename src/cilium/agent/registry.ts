@@ -27,13 +27,19 @@ export interface Registry {
   readonly legacy: boolean
   /** The identity of each pod. */
   readonly podIdentities: ReadonlyMap<AgentPod, Identity>
+  /** Every identity of pods that was allocated, by the key of its labels. */
+  readonly allocated: ReadonlyMap<string, Identity>
   /** Reserved, then pods', then addresses outside. */
   readonly identities: readonly Identity[]
   /** Identities of prefixes outside. */
   readonly outside: readonly Identity[]
   readonly entries: readonly PolicyEntry[]
   readonly cache: SelectorCache
+  /** Ports of the proxy's listeners by their names. */
+  readonly proxyPorts: ReadonlyMap<string, number>
   readonly proxyPort: (parser: Parser, ingress: boolean, listener: string) => number
+  /** Texts of `log`; an entry's cookie is its place, from 1 on. */
+  readonly logs: readonly string[]
   readonly cookie: (log: string) => number
   /** Policies that select none of these endpoints, by their origin. */
   readonly idlePolicies: (
@@ -120,8 +126,8 @@ function outsidePrefixes(entries: readonly PolicyEntry[], cluster: AgentCluster)
   }))
 }
 
-/** Everything that does not depend on the node. */
-export function makeRegistry(cluster: AgentCluster): Registry {
+/** Everything that does not depend on the node. What was allocated before keeps its numbers. */
+export function makeRegistry(cluster: AgentCluster, previous?: Registry): Registry {
   const legacy = cluster.nodes.some(({ config }) => config.version === '1.10')
   const dual = cluster.nodes.some(({ config }) => config.ipv4 && config.ipv6)
   const scheme: IdentityScheme = { splitsWorld: dual && !legacy, hasApiServer: !legacy }
@@ -130,27 +136,38 @@ export function makeRegistry(cluster: AgentCluster): Registry {
     (pod) =>
       [pod, podLabels(pod.object, namespaceLabels.get(pod.object.namespace) ?? {}, cluster.name)] as const,
   )
-  const pods = allocatePodIdentities(labels.map(([, own]) => own))
+  const pods = allocatePodIdentities(
+    labels.map(([, own]) => own),
+    previous?.allocated,
+  )
   const unknown: Identity = { id: 0, labels: [] }
   const podIdentities = new Map(labels.map(([pod, own]) => [pod, pods.get(labelsKey(own)) ?? unknown]))
   const entries = readPolicies(cluster, legacy)
-  const outside = allocateOutside(outsidePrefixes(entries, cluster), scheme)
+  const outside = allocateOutside(outsidePrefixes(entries, cluster), scheme, previous?.outside)
   const identities = [...reservedIdentities(scheme), ...pods.values(), ...outside]
+  const ports = proxyPorts(entries, previous?.proxyPorts)
+  const logs = logsOf(entries, previous?.logs)
   return {
     scheme,
     legacy,
     podIdentities,
+    allocated: pods,
     identities,
     outside,
     entries,
     cache: new SelectorCache(identities),
-    proxyPort: proxyPorts(entries),
-    cookie: cookies(entries),
+    proxyPorts: ports,
+    proxyPort: (parser, ingress, listener) => ports.get(listenerOf(parser, ingress, listener)) ?? 0,
+    logs,
+    cookie: (log) => logs.indexOf(log) + 1,
     idlePolicies: (endpoints) => idlePolicies(entries, endpoints),
   }
 }
 
-function proxyPorts(entries: readonly PolicyEntry[]): Registry['proxyPort'] {
+function proxyPorts(
+  entries: readonly PolicyEntry[],
+  known: Registry['proxyPorts'] = new Map(),
+): Registry['proxyPorts'] {
   const own = (['http', 'dns', 'tls'] as const).flatMap((parser) =>
     [true, false].map((ingress) => listenerOf(parser, ingress, '')),
   )
@@ -162,13 +179,12 @@ function proxyPorts(entries: readonly PolicyEntry[]): Registry['proxyPort'] {
       return [`${scope}/${listener.envoyConfig.name}/${listener.name}`]
     }),
   )
-  const numbers = numbersFor([...own, ...named], firstProxyPort, lastProxyPort)
-  return (parser, ingress, listener) => numbers.get(listenerOf(parser, ingress, listener)) ?? 0
+  return numbersFor([...own, ...named], firstProxyPort, lastProxyPort, undefined, known)
 }
 
-function cookies(entries: readonly PolicyEntry[]): Registry['cookie'] {
-  const logs = [...new Set(entries.flatMap(({ log }) => log ?? []))].sort()
-  return (log) => logs.indexOf(log) + 1
+function logsOf(entries: readonly PolicyEntry[], known: readonly string[] = []): readonly string[] {
+  const fresh = new Set(entries.flatMap(({ log }) => log ?? []))
+  return [...known, ...[...fresh].filter((log) => !known.includes(log)).sort()]
 }
 
 function idlePolicies(

@@ -28,6 +28,8 @@ export interface AgentNode {
   readonly defaultRoutes: { readonly four: string | undefined; readonly six: string | undefined }
   /** Ranges of its pods: one for each family that is on. */
   readonly podCidrs: readonly Prefix[]
+  /** Addresses of its range that are kept for pods to come. */
+  readonly reserved: readonly IpAddress[]
   /** The MAC address of a device that the agent makes. */
   readonly macOf: (device: string) => Mac
 }

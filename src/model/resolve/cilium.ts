@@ -36,6 +36,12 @@ export function readCilium(
   const [cluster] = entities.clusters
   if (cluster?.type !== 'cilium') return undefined
   const pods = entities.pods.flatMap((pod) => readPod(pod, scope) ?? [])
+  const late = entities.latePods.flatMap((each) => {
+    const pod = readPod(each, scope)
+    const host = namespaces.get(each.name.text)
+    return pod === undefined || host === undefined ? [] : [{ pod, host }]
+  })
+  const all = [...pods, ...late.map(({ pod }) => pod)]
   const hosts = [...entities.hosts.values()].filter(({ kind }) => kind === 'node')
   const ranges = podRanges(
     hosts.map(({ name }) => name),
@@ -43,9 +49,9 @@ export function readCilium(
   )
   const nodes = hosts.flatMap((host): readonly CiliumNodeModel[] => {
     const bare = namespaces.get(host.name)
-    return bare === undefined ? [] : [readNode(host, bare, pods, ranges)]
+    return bare === undefined ? [] : [readNode(host, bare, all, ranges)]
   })
-  rangesHold(nodes, pods, scope)
+  rangesHold(nodes, all, scope)
   return {
     version: cluster.version?.text,
     span: headOf(cluster),
@@ -54,6 +60,8 @@ export function readCilium(
     pods,
     policies: [...entities.policies.values()].map(readPolicy),
     manifests,
+    late,
+    changes: [],
   }
 }
 
