@@ -160,6 +160,8 @@ export function plainWorld(dice: Dice, only: ReadonlySet<string>): Draft {
     }
     if (!dice.once(4)) each.lines.push('sysctl net.ipv4.conf.all.send_redirects = 0', ...quiet(each))
     each.lines.push('listen udp 7000 echo', 'listen udp 7001', 'listen tcp 80')
+    // whoever nobody answers gives up within seconds: a minute is too long to wait on a real kernel
+    each.lines.push(`sysctl net.ipv4.tcp_syn_retries = ${dice.number(1, 2)}`)
   }
   return draft
 }

@@ -43,6 +43,7 @@ export class Clock {
   now: Nanoseconds = 0
   private readonly heap: Timer[] = []
   private backlog: (() => void)[] = []
+  private readonly resting: (() => void)[] = []
   private next = 0
   private order = 0
   private readonly tasksMax: number
@@ -60,6 +61,11 @@ export class Clock {
     this.backlog.push(run)
   }
 
+  /** Queues what a system call does when softirq work has come to rest: it held its socket's lock for so long. */
+  atRest(run: () => void): void {
+    this.resting.push(run)
+  }
+
   /** Sets a timer `delay` nanoseconds from now. */
   after(delay: Nanoseconds, run: () => void): Timer {
     const timer: Timer = { at: this.now + delay, order: this.order, run }
@@ -71,9 +77,10 @@ export class Clock {
   /** Runs the backlog until it is empty. Answers `limit` when there was more than the scenario's limit of work. */
   drain(): 'idle' | 'limit' {
     for (;;) {
-      const run = this.backlog[this.next]
+      const next = this.backlog[this.next]
+      const run = next ?? this.resting.shift()
       if (run === undefined) break
-      this.next += 1
+      if (next !== undefined) this.next += 1
       if (this.tasks >= this.tasksMax) return this.giveUp()
       this.tasks += 1
       run()

@@ -14,6 +14,7 @@ const redirectType = 137
 const resetOfSyn = 0x14
 const windowBytes = 1 << 20
 const numberStep = 100_000_000
+const sackOption = 5
 const timestampsOption = 8
 const vxlanPorts: readonly number[] = [4789, 8472]
 
@@ -142,6 +143,10 @@ export class Canonical {
       if (kind === 0) break
       const length = kind === 1 ? 1 : Math.max(2, bytes[option + 1] as number)
       if (kind === timestampsOption && option + 10 <= end) bytes.fill(0, option + 2, option + 10)
+      if (kind === sackOption) {
+        for (let edge = option + 2; edge + 4 <= Math.min(end, option + length); edge += 4)
+          writeU32(bytes, edge, this.number(readU32(bytes, edge)))
+      }
       option += length
     }
   }

@@ -67,8 +67,11 @@ export function mapName(node: string, program: string, map: string): string {
   return `${node}/${program}/${map}`
 }
 
-/** Runs a case in the simulator. */
-export function runModel(model: CaseModel, seed: number): ModelRun {
+/**
+ * Runs a case in the simulator. `pace` says when each atom is over at the earliest, in nanoseconds since the first began:
+ * work takes no virtual time, but a real kernel's timers go on while it works.
+ */
+export function runModel(model: CaseModel, seed: number, pace: readonly number[] = []): ModelRun {
   const booted = boot(model.world, { seed, trace: { full: false } })
   const { machine } = booted
   const frames: TapFrame[] = []
@@ -96,6 +99,8 @@ export function runModel(model: CaseModel, seed: number): ModelRun {
     for (const [part, atom] of parts.entries()) {
       const before = machine.clock.now
       takeStep(run, atom)
+      const late = began + (pace[atoms.length] ?? 0) - machine.clock.now
+      if (late > 0) run.pass(late)
       const last = part === parts.length - 1
       atoms.push({ step: atom, index, last, elapsed: machine.clock.now - before, frames: frames.length })
     }

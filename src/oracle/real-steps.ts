@@ -13,18 +13,36 @@ const marginMs = 400
 /** Carries out the atoms of a case. */
 export class RealSteps {
   readonly flows = new Map<string, RealFlow>()
+  /** When each atom was over, in nanoseconds since the first began; the last entry is the end of the case. */
+  readonly pace: number[] = []
   private readonly world: RealWorld
   private readonly run: ModelRun
+  private readonly clock: () => number
+  private readonly began: number
 
-  constructor(world: RealWorld, run: ModelRun) {
+  /** `clock` tells milliseconds. */
+  constructor(world: RealWorld, run: ModelRun, clock: () => number) {
     this.world = world
     this.run = run
+    this.clock = clock
+    this.began = clock()
   }
 
   /** Takes one step and waits until as much has happened as in the model. */
   take({ step, elapsed, frames }: Atom): void {
     this.act(step, elapsed / 1e6)
     this.world.settle(frames)
+    this.note()
+  }
+
+  /** The case is over. */
+  over(): void {
+    this.pace.pop()
+    this.note()
+  }
+
+  private note(): void {
+    this.pace.push(Math.round((this.clock() - this.began) * 1e6))
   }
 
   private act(step: Step, elapsed: number): void {

@@ -20,7 +20,8 @@ import { RealWorld } from './world.ts'
 
 /** What became of a case. */
 export type Verified =
-  | { readonly kind: 'agrees'; readonly frames: number }
+  /** `paced`: only when the model's steps begin as late as the kernel's did. */
+  | { readonly kind: 'agrees'; readonly frames: number; readonly paced: boolean }
   | { readonly kind: 'skipped'; readonly reason: string }
   | { readonly kind: 'differs'; readonly differences: readonly Difference[] }
 
@@ -80,7 +81,7 @@ export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOpti
     return { kind: 'skipped', reason: 'it takes more than 5 s of real time (--slow)' }
   const world = new RealWorld(oracle.reach, model.world, run.start, ringFor(run))
   try {
-    return verifyRun(oracle, model, run, world)
+    return verifyRun(oracle, model, run, world, options.seed)
   } catch (problem) {
     if (problem instanceof KernelLacks || problem instanceof NotPossible)
       return { kind: 'skipped', reason: problem.message }
@@ -92,34 +93,60 @@ export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOpti
   }
 }
 
-function verifyRun(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealWorld): Verified {
+/** What the real kernel did, apart from what can still be asked of its namespaces. */
+interface KernelRun {
+  readonly world: RealWorld
+  readonly steps: RealSteps
+  /** Counters of the nodes that are asked about, by the step they are asked after; -1 is before the first. */
+  readonly counters: ReadonlyMap<number, Counters>
+}
+
+function verifyRun(
+  oracle: Oracle,
+  model: CaseModel,
+  run: ModelRun,
+  world: RealWorld,
+  seed: number,
+): Verified {
   world.build(speaksIpv6(model))
-  const steps = new RealSteps(world, run)
-  const differences: Difference[] = []
-  const base = baseCounters(world, run)
-  differences.push(...compareCounters(world, run, -1, base))
+  const steps = new RealSteps(world, run, oracle.reach.clock)
+  const nodes = new Set(run.counters.map(({ node }) => node))
+  const asked = new Set(run.counters.map(({ afterStep }) => afterStep))
+  const counters = new Map([[-1, readAll(world, nodes)]])
   for (const atom of run.atoms) {
     steps.take(atom)
-    if (atom.last) differences.push(...compareCounters(world, run, atom.index, base))
+    if (atom.last && asked.has(atom.index)) counters.set(atom.index, readAll(world, nodes))
   }
   world.pass(5)
+  steps.over()
   world.finish()
-  const ports = pairPorts(run.machine, world.ground.namespaces)
-  differences.unshift(
+  const kernel = { world, steps, counters }
+  const differences = compareRuns(oracle, run, kernel)
+  if (differences.length === 0) return { kind: 'agrees', frames: run.frames.length, paced: false }
+  const paced = runModel(model, seed, steps.pace)
+  if (paced.limit === undefined && compareRuns(oracle, paced, kernel).length === 0)
+    return { kind: 'agrees', frames: paced.frames.length, paced: true }
+  return { kind: 'differs', differences }
+}
+
+function compareRuns(oracle: Oracle, run: ModelRun, { world, steps, counters }: KernelRun): Difference[] {
+  const { namespaces } = world.ground
+  const ports = pairPorts(run.machine, namespaces)
+  const differences = [
     ...compareFrames(comparable(run.frames, run), comparable(world.capture.frames, run), ports),
     ...compareFlows(run, steps.flows),
     ...compareDeliveries(run, world.deliveries),
-  )
+    ...compareCounters(run, counters),
+  ]
   const detail = run.elapsed > longestNs ? 'known' : 'names'
-  differences.push(...compareTables(run.machine, world.ground.namespaces, { detail, ports }))
+  differences.push(...compareTables(run.machine, namespaces, { detail, ports }))
   for (const [node, { maps }] of world.ground.programs) {
     for (const map of maps) {
       const name = mapName(node, map.program, map.name)
       differences.push(...compareMap(name, run.maps.get(name) ?? new Map(), entriesOf(oracle.reach.bpf, map)))
     }
   }
-  if (differences.length > 0) return { kind: 'differs', differences }
-  return { kind: 'agrees', frames: run.frames.length }
+  return differences
 }
 
 /** Rings with room for twice what the model saw, and for its largest frame. */
@@ -138,23 +165,19 @@ function comparable(frames: readonly TapFrame[], run: ModelRun): readonly TapFra
 
 type Counters = ReadonlyMap<string, ReadonlyMap<string, number>>
 
-/** Counters at the start: what the set-up counted does not belong to the case. */
-function baseCounters(world: RealWorld, run: ModelRun): Counters {
-  const nodes = new Set(run.counters.map(({ node }) => node))
+function readAll(world: RealWorld, nodes: ReadonlySet<string>): Counters {
   return new Map([...nodes].map((node) => [node, readCounters(world.ground.namespaces, node)]))
 }
 
-function compareCounters(world: RealWorld, run: ModelRun, afterStep: number, base: Counters): Difference[] {
-  const wanted = run.counters.filter((reading) => reading.afterStep === afterStep)
-  const now = new Map<string, ReadonlyMap<string, number>>()
+/** Compares what the case asks for; what the set-up counted does not belong to it. */
+function compareCounters(run: ModelRun, counters: ReadonlyMap<number, Counters>): Difference[] {
   const found: Difference[] = []
-  for (const reading of wanted) {
+  for (const reading of run.counters) {
     const { node } = reading
-    if (!now.has(node)) now.set(node, readCounters(world.ground.namespaces, node))
     const key = counterKey(reading)
-    const value = now.get(node)?.get(key)
+    const value = counters.get(reading.afterStep)?.get(node)?.get(key)
     if (value === undefined) continue // a counter that only a card has
-    const real = value - (base.get(node)?.get(key) ?? 0)
+    const real = value - (counters.get(-1)?.get(node)?.get(key) ?? 0)
     if (real !== reading.value)
       found.push({ subject: `counter ${node} ${key}`, model: String(reading.value), kernel: String(real) })
   }

@@ -4,6 +4,7 @@ import { readU8, readU32 } from '../../net/bytes.ts'
 import { findTcpOption, tcpOptionKind } from '../../net/tcp-options.ts'
 import { confirmNeighbour } from '../neighbour.ts'
 import { pushPending, rearm, retransmitFirst, sampleRoundTrip } from './tcp-output.ts'
+import { resendLost } from './tcp-path-mtu.ts'
 import { pieceEnd } from './tcp-run.ts'
 import type { Arrived } from './tcp-segment.ts'
 import { seqAfter, seqBefore, seqDiff } from './tcp-sequence.ts'
@@ -118,5 +119,7 @@ export function processAck(socket: TcpSocket, segment: Arrived): AckVerdict {
 
 /** After an acknowledgement or a window update: send what may go now (tcp_data_snd_check). */
 export function sendAllowed(socket: TcpSocket): void {
-  if (socket.pieces.length > 0) pushPending(socket)
+  if (socket.pieces.length === 0) return
+  if (socket.pieces[0]?.lost === true) resendLost(socket)
+  pushPending(socket)
 }

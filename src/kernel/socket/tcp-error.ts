@@ -3,7 +3,6 @@ import { readU32 } from '../../net/bytes.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { tcpAt } from '../../net/tcp.ts'
 import { count } from '../counters.ts'
-import { updatePathMtu } from '../ip/path-mtu.ts'
 import type { IcmpError } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
 import { wake } from './base.ts'
@@ -13,35 +12,9 @@ import { lookupTcp } from './lookup.ts'
 import { socketState } from './socket.ts'
 import { errorOfIcmp, isTooBig } from './soft-error.ts'
 import { tcpDone } from './tcp-life.ts'
-import { pushPending, retransmitFirst } from './tcp-output.ts'
+import { hearMtu } from './tcp-path-mtu.ts'
 import { seqAfter, seqBefore } from './tcp-sequence.ts'
 import { asTcp, type TcpSocket } from './tcp-socket.ts'
-import { currentMss } from './tcp-transmit.ts'
-
-/** tcp_v4_mtu_reduced(): what is out and no longer fits is cut anew and sent again. */
-function mtuReduced(socket: TcpSocket): void {
-  const mss = currentMss(socket)
-  const whole = socket.pieces.splice(0)
-  for (const piece of whole) {
-    if (piece.data.length <= mss) {
-      socket.pieces.push(piece)
-      continue
-    }
-    for (let at = 0; at < piece.data.length; at += mss) {
-      const last = at + mss >= piece.data.length
-      socket.pieces.push({
-        ...piece,
-        sequence: (piece.sequence + at) >>> 0,
-        data: piece.data.slice(at, at + mss),
-        fin: last && piece.fin,
-        push: last && piece.push,
-        name: at === 0 ? piece.name : `${piece.name}.${at}`,
-      })
-    }
-  }
-  retransmitFirst(socket)
-  pushPending(socket)
-}
 
 /** tcp_req_err(): whether a half-open connection is given up. */
 function endsRequest(error: IcmpError): boolean {
@@ -89,8 +62,7 @@ export function tcpError(skb: Skb, error: IcmpError): boolean {
   }
   if (isTooBig(error.family, error.type, error.code)) {
     if (socket.options.mtuDiscover === 'dont') return true
-    updatePathMtu(ns, tuple.remote, { device: skb.dev, mtu: error.info })
-    mtuReduced(socket)
+    hearMtu(socket, skb.dev, error.info)
     return true
   }
   const meaning = errorOfIcmp(error.family, error.type, error.code)

@@ -29,6 +29,8 @@ function addPiece(socket: TcpSocket, data: Uint8Array): SendPiece {
     sentAt: -1,
     retries: 0,
     sacked: false,
+    lost: false,
+    joined: false,
     name: `${word}${socket.piecesNamed}`,
   }
   socket.pieces.push(piece)
@@ -49,7 +51,8 @@ export function queueData(socket: TcpSocket, data: Uint8Array): void {
     last.data = joined
     socket.writeSeq = seqAdd(socket.writeSeq, at)
   }
-  for (; at < data.length; at += mss) addPiece(socket, data.slice(at, at + mss))
+  for (const first = at; at < data.length; at += mss)
+    addPiece(socket, data.slice(at, at + mss)).joined = at > first
   const end = socket.pieces.at(-1)
   if (end !== undefined && data.length > 0) end.push = true
 }
@@ -94,6 +97,8 @@ function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   if (again && waitsForNeighbour(socket, piece.sequence)) return busy
   if (again) piece.retries += 1
   piece.sentAt = socket.ns.machine.clock.now
+  piece.joined = false
+  piece.lost = false
   return transmit(socket, {
     sequence: piece.sequence,
     flags: tcpFlag.ack | (piece.push ? tcpFlag.psh : 0) | (piece.fin ? tcpFlag.fin : 0),
@@ -103,23 +108,29 @@ function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   })
 }
 
-/** Pieces that were never sent, in one packet if there are several. */
-function sendRun(socket: TcpSocket, run: readonly SendPiece[]): number {
+/** Pieces in one packet if there are several: all of them for the first time, or all of them again. */
+export function sendRun(socket: TcpSocket, run: readonly SendPiece[]): number {
   const [first] = run
   if (first === undefined) return 0
   if (run.length === 1) return sendPiece(socket, first)
+  const again = first.sentAt >= 0
+  if (again && waitsForNeighbour(socket, first.sequence)) return busy
   const data = new Uint8Array(run.reduce((bytes, piece) => bytes + piece.data.length, 0))
   let filled = 0
   // __tcp_transmit_skb(): a large packet always pushes, so that GRO lets it go
   let flags: number = tcpFlag.ack | tcpFlag.psh
   for (const piece of run) {
     piece.sentAt = socket.ns.machine.clock.now
+    piece.joined = piece !== first
+    piece.lost = false
+    if (again) piece.retries += 1
     data.set(piece.data, filled)
     filled += piece.data.length
     if (piece.fin) flags |= tcpFlag.fin
   }
-  const large = { size: first.data.length, names: run.map(({ name }) => name) }
-  return transmit(socket, { sequence: first.sequence, flags, data, name: first.name, large })
+  const names = run.map(({ name, retries }) => (again ? `${name}.retry${retries}` : name))
+  const large = { size: first.data.length, names }
+  return transmit(socket, { sequence: first.sequence, flags, data, name: names[0] ?? '', again, large })
 }
 
 function inFlight(socket: TcpSocket): number {

@@ -17,6 +17,10 @@ export interface SendPiece {
   sentAt: Nanoseconds
   retries: number
   sacked: boolean
+  /** Known to be lost, and not sent again yet (TCPCB_LOST). */
+  lost: boolean
+  /** It left, or would leave, in one packet with the piece before it: both are of one sk_buff. */
+  joined: boolean
   name: string
 }
 
@@ -112,6 +116,10 @@ export interface TcpSocket extends BaseSocket {
   lastReceive: Nanoseconds
   rcvMss: number
   ackTimer: Timer | undefined
+  /** When a program last wrote: what its segments cause at this very time finds the socket locked by send(2). */
+  written: Nanoseconds
+  /** TCP_MTU_REDUCED_DEFERRED: the smallest MTU heard of while the socket was locked, 0 for none. */
+  mtuHeard: number
   // --- life
   /** FIN is in `pieces` or was sent. */
   finQueued: boolean
@@ -179,6 +187,8 @@ class Tcp extends Base implements TcpSocket {
   pacingTimer: Timer | undefined = undefined
   dataSegments = 0
   ackScheduled = false
+  written = -1
+  mtuHeard = 0
   quickAcks = 0
   pingpong = 0
   ato: Nanoseconds = 0

@@ -211,6 +211,7 @@ export function tcpSend(socket: TcpSocket, data: Uint8Array): Result<number> {
     return { errno: 'EAGAIN' }
   }
   if (!mayWrite(socket) || socket.finQueued) return { errno: 'EPIPE' }
+  socket.written = socket.ns.machine.clock.now
   queueData(socket, data)
   pushPending(socket)
   return { ok: data.length }
