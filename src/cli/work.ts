@@ -13,6 +13,12 @@ export interface RanFile {
   readonly keys: readonly string[]
 }
 
+/** How many of a file's cases failed, for `--bail`. */
+export function failedCases({ verdict }: RanFile): number {
+  if (verdict.kind !== 'run') return 1
+  return verdict.cases.filter((each) => each.failures.length > 0 || each.golden.kind === 'changed').length
+}
+
 /** Reads, checks and runs the cases of a file that are selected. */
 export function runOne(
   file: SelectedFile,

@@ -1,6 +1,6 @@
 // One thread of the pool: takes a file, answers its verdict.
 import { parentPort } from 'node:worker_threads'
-import type { WorkerAnswer, WorkerTask } from './pool.ts'
+import type { WorkerAnswer, WorkerTask } from './threads.ts'
 import { runOne } from './work.ts'
 
 parentPort?.on('message', (task: WorkerTask) => {
