@@ -2,6 +2,7 @@
 import { present } from '../base/assert.ts'
 import type { Program } from '../bpf/contract.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
+import { attachNetkit } from '../kernel/device/netkit.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { attachCgroupSkb } from '../kernel/socket/cgroup-skb.ts'
@@ -165,6 +166,12 @@ function attachDevice(dev: NetDevice, model: DeviceModel, instances: Instances):
           what,
         )
         pref += 1
+        break
+      }
+      case 'netkit-primary':
+      case 'netkit-peer': {
+        const which = attachment.hook === 'netkit-primary' ? 'primary' : 'peer'
+        mustDo(attachNetkit(dev, which, { program, ...tcxPosition(attachment, instances) }), what)
         break
       }
       case 'tcx-in':

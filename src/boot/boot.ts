@@ -7,6 +7,7 @@ import { setArp, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { addDummy } from '../kernel/device/dummy.ts'
 import { addMacvlan } from '../kernel/device/macvlan.ts'
+import { addNetkitPair } from '../kernel/device/netkit.ts'
 import { addPhys } from '../kernel/device/phys.ts'
 import { addSegment } from '../kernel/device/segment.ts'
 import { addVethPair } from '../kernel/device/veth.ts'
@@ -137,6 +138,9 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
       addVethPair({ ns, name, mac, mtu }, { ns: namespaceOf(machine, peer.namespace), name: peer.device })
       return
     }
+    case 'netkit':
+      createNetkit(machine, ns, model)
+      return
     case 'bridge':
       addBridge(ns, { ...options, ...(model.ageing === undefined ? {} : { ageing: model.ageing }) })
       return
@@ -160,6 +164,17 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
       createTunnel(ns, model)
       return
   }
+}
+
+/** A netkit pair, from whichever of its ends is listed first. */
+function createNetkit(machine: Machine, ns: Namespace, model: DeviceModel): void {
+  const far = present(model.peer, `${model.name} has a peer`)
+  const pair = present(model.netkit, `${model.name} is of a netkit pair`)
+  const own = { ns, name: model.name, mac: model.mac, mtu: model.mtu }
+  const other = { ns: namespaceOf(machine, far.namespace), name: far.device }
+  const [primary, peer] = pair.primary ? [own, other] : [other, own]
+  const { mode, policy, scrub, peerPolicy, peerScrub } = pair
+  addNetkitPair({ ...primary, mode, policy, scrub }, { ...peer, policy: peerPolicy, scrub: peerScrub })
 }
 
 /** `ip link set DEV master BRIDGE`, with the flags of `bridge link set`. */

@@ -76,6 +76,7 @@ export function nodeConfigOf(
     nativeDeviceMacs: new Map(node.devices.map(({ name, mac }) => [devices.ifindexOf(name), mac])),
     direct_routing_dev_ifindex: first === undefined ? 0 : devices.ifindexOf(first.name),
     MONITOR_AGGREGATION: aggregation[config.monitorAggregation],
+    enable_netkit: config.datapathMode !== 'veth',
     MTU: mtusOf(config, first?.mtu ?? 1500, 4).device,
     LB_SELECTION: selection[config.lbAlgorithm],
     LB_MAGLEV_LUT_SIZE: config.maglevTableSize,

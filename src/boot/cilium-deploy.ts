@@ -40,7 +40,7 @@ export function deployCilium(model: CiliumModel, world: World): World {
       .filter(
         (plan) =>
           !known.has(plan.name) &&
-          plan.devices.some(({ kind }) => kind.type === 'veth' && kind.peer.host === node.name),
+          plan.devices.some(({ kind }) => 'peer' in kind && kind.peer.host === node.name),
       )
       .flatMap((plan) => (home === undefined ? [] : [deployHost(emptyNamespace(plan.name, home), plan)]))
   })
@@ -114,11 +114,18 @@ function deviceModel(device: DevicePlan, span: Span): DeviceModel {
     ...(noarp === true ? { noarp } : {}),
     ...(answers === undefined ? {} : { answers }),
   }
+  if (kind.type === 'netkit') {
+    const peer = { namespace: kind.peer.host, device: kind.peer.device }
+    return { ...base, kind: 'netkit', peer, netkit: { ...podNetkit, mode: kind.mode, primary: kind.primary } }
+  }
   if (kind.type === 'veth') {
     return { ...base, kind: 'veth', peer: { namespace: kind.peer.host, device: kind.peer.device } }
   }
   return { ...base, kind: kind.type, tunnel: { ...collecting, dstport: kind.port } }
 }
+
+/** connector.SetupNetkit(): nothing leaves a pod before its program is there; marks on the way to it stay. */
+const podNetkit = { policy: 'forward', peerPolicy: 'blackhole', scrub: 'none', peerScrub: 'default' } as const
 
 /** A tunnel that collects its metadata: `external`, as cilium_vxlan is made. */
 const collecting = {

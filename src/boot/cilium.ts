@@ -18,6 +18,7 @@ import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
 import { bpfOverlay } from '../cilium/overlay/bpf-overlay.ts'
 import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
+import { attachNetkit } from '../kernel/device/netkit.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { attachTc } from '../kernel/tc/attach.ts'
@@ -68,6 +69,12 @@ function hook(
   const dev = deviceOf(ns, device)
   const program = programOf(object, symbol)
   const { tcx } = agent.node.config
+  if (dev.kind === 'netkit') {
+    // what leaves the pod passes the program at its end, what goes to it the one at the host's
+    const done = attachNetkit(dev, way === 'ingress' ? 'peer' : 'primary', { program })
+    mustDo(done, `${ns.name}/${device} takes ${symbol}`)
+    return
+  }
   const done = attachTc(
     dev,
     way,

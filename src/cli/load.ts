@@ -2,6 +2,7 @@
 import type { Checked, Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
 import { clusterKnowledge } from '../boot/clusters.ts'
+import { deviceRefusals } from '../boot/device-refusals.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
 import { xdpRefusals } from '../boot/xdp-refusals.ts'
 import { check, importPath } from '../model/check.ts'
@@ -23,7 +24,7 @@ export function load(cwd: string, path: string): Checked<Model> {
   const manifests = manifestFiles(cwd, [parsed.value, ...imports.values()])
   const checked = check({ main: parsed.value, imports, manifests }, rulesetMistakes, clusterKnowledge)
   const diagnostics = [...parsed.diagnostics, ...checked.diagnostics]
-  const refused = checked.ok ? xdpRefusals(checked.value) : []
+  const refused = checked.ok ? [...deviceRefusals(checked.value), ...xdpRefusals(checked.value)] : []
   if (refused.length > 0) return { ok: false, diagnostics: [...diagnostics, ...refused] }
   return { ...checked, diagnostics }
 }

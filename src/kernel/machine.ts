@@ -1,7 +1,7 @@
 // The one box with state: every namespace, the clock, the wire, the trace. A run is a function of what is put in here
 // and of the seed.
 import type { KernelServices, Redirect } from '../bpf/contract.ts'
-import { Recorder } from '../trace/recorder.ts'
+import { Recorder, type Site } from '../trace/recorder.ts'
 import { Clock } from './clock.ts'
 import type { DeviceNotifier, NetDevice } from './device/device.ts'
 import type { Segment } from './device/segment.ts'
@@ -38,7 +38,12 @@ type ProtocolHandler = (skb: Skb) => void
  */
 export interface Wiring {
   /** skb_do_redirect: sends the packet where a tc program asked. `again` = redirect_peer: receive it on `skb.dev`. */
-  readonly redirect: (skb: Skb, to: Redirect, from: TcDirection) => 'gone' | 'again'
+  readonly redirect: (
+    skb: Skb,
+    to: Redirect,
+    from: TcDirection,
+    at?: Site & { readonly device: string },
+  ) => 'gone' | 'again'
   /** What a program that runs on a device may ask of the kernel; `skb` is absent for XDP in the driver. */
   readonly services: (dev: NetDevice, skb: Skb) => KernelServices
   /** dev_queue_xmit. */

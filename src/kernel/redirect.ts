@@ -3,6 +3,7 @@
 import type { Redirect } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
+import type { Site } from '../trace/recorder.ts'
 import { countReceived } from './counters.ts'
 import { clearTstamp, scrub } from './device/crossing.ts'
 import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
@@ -19,20 +20,25 @@ const recursionMax = 8
 
 const errno = { invalid: -22 } as const
 
-function failed(skb: Skb, from: TcDirection): 'gone' {
-  drop(skb, {
-    device: skb.dev.name,
-    stage: from === 'ingress' ? 'tc-in' : 'tc-out',
-    reason: 'TC_REDIRECT_FAILED_SCN',
-  })
+function failed(skb: Skb, from: TcDirection, at?: Site & { readonly device: string }): 'gone' {
+  const site = at ?? { device: skb.dev.name, stage: from === 'ingress' ? 'tc-in' : 'tc-out' }
+  drop(skb, { ...site, reason: 'TC_REDIRECT_FAILED_SCN' })
   return 'gone'
 }
 
-/** Sends a packet where a tc program asked; `again` means: receive it on `skb.dev` now (redirect_peer). */
-export function redirect(skb: Skb, to: Redirect, from: TcDirection): 'gone' | 'again' {
-  if (to.kind === 'none') return failed(skb, from)
+/**
+ * Sends a packet where a tc program asked; `again` means: receive it on `skb.dev` now (redirect_peer). `at` is where the
+ * trace has the program, if that is no hook of tc.
+ */
+export function redirect(
+  skb: Skb,
+  to: Redirect,
+  from: TcDirection,
+  at?: Site & { readonly device: string },
+): 'gone' | 'again' {
+  if (to.kind === 'none') return failed(skb, from, at)
   const target = skb.dev.ns.devices.get(to.ifindex)
-  if (target === undefined) return failed(skb, from)
+  if (target === undefined) return failed(skb, from, at)
   skb.pushMac()
   switch (to.kind) {
     case 'device':

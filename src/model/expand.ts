@@ -87,6 +87,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...device.addresses.map(formatPrefix),
     ...(device.peer === undefined ? [] : [`peer ${device.peer.namespace}/${device.peer.device}`]),
     ...(device.tunnel === undefined ? [] : tunnelWords(device.kind, device.tunnel)),
+    ...netkitWords(device),
     ...(device.lower === undefined ? [] : [`dev ${device.lower}`]),
     ...(device.vlanId === undefined ? [] : [`id ${device.vlanId}`]),
     ...(device.macvlanMode === undefined ? [] : [`mode ${device.macvlanMode}`]),
@@ -100,7 +101,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
     ...(device.driver === undefined ? [] : [`driver ${device.driver}`]),
     ...(device.tso === undefined ? [] : [`offload tso ${device.tso ? 'on' : 'off'}`]),
     ...(device.gro === undefined ? [] : [`offload gro ${device.gro ? 'on' : 'off'}`]),
-    `mac ${formatMac(device.mac)}`,
+    ...(device.netkit?.mode === 'l3' ? [] : [`mac ${formatMac(device.mac)}`]),
     `mtu ${device.mtu}`,
     ...(device.up ? [] : ['down']),
   ]
@@ -113,6 +114,15 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
   const remark = `# ifindex ${ifindex}${device.noarp === true ? ', noarp' : ''}`
   if (inside.length === 0) return [`${head}   ${remark}`]
   return [`${head} {   ${remark}`, ...inside.map((line) => `  ${line}`), '}']
+}
+
+/** The mode of a netkit pair at its primary device, and what each end does. */
+function netkitWords({ netkit }: DeviceModel): readonly string[] {
+  if (netkit === undefined) return []
+  const { primary, mode } = netkit
+  const policy = primary ? netkit.policy : netkit.peerPolicy
+  const scrub = primary ? netkit.scrub : netkit.peerScrub
+  return [...(primary ? [`mode ${mode}`] : []), `policy ${policy}`, `scrub ${scrub}`]
 }
 
 /** What differs from the defaults of iproute2. */

@@ -122,6 +122,7 @@ export type DeviceModelKind =
   | 'vxlan'
   | 'geneve'
   | 'ipip'
+  | 'netkit'
 
 /** vxlan, geneve, ipip: what `ip -d link` says. */
 export interface TunnelModel {
@@ -158,6 +159,18 @@ export interface QdiscModel {
   readonly pacing?: boolean
 }
 
+/** `ip link add type netkit`: the pair, as both ends have it. */
+export interface NetkitModel {
+  /** Whether this end is the primary one. */
+  readonly primary: boolean
+  readonly mode: 'l2' | 'l3'
+  /** What an end does with what it sends while it has no program. */
+  readonly policy: 'forward' | 'blackhole'
+  readonly peerPolicy: 'forward' | 'blackhole'
+  readonly scrub: 'default' | 'none'
+  readonly peerScrub: 'default' | 'none'
+}
+
 export interface DeviceModel {
   readonly name: string
   readonly kind: DeviceModelKind
@@ -170,6 +183,7 @@ export interface DeviceModel {
   readonly driver?: string
   /** veth: the other end. Both ends are listed in their namespaces; the first in order of namespaces makes the pair. */
   readonly peer?: { readonly namespace: string; readonly device: string }
+  readonly netkit?: NetkitModel
   /** A port of this bridge. */
   readonly master?: string
   /** Addresses for which a program on this device answers with the device's MAC address: what the other end knows when warm. */
@@ -200,7 +214,7 @@ export interface DeviceModel {
 }
 
 export interface AttachmentModel {
-  readonly hook: 'xdp' | 'tc-in' | 'tc-out' | 'tcx-in' | 'tcx-out'
+  readonly hook: 'xdp' | 'tc-in' | 'tc-out' | 'tcx-in' | 'tcx-out' | 'netkit-primary' | 'netkit-peer'
   readonly mode?: 'native' | 'generic' | 'offload'
   readonly program: string
   /** tc: explicit preference; without one the kernel's rule (the filter added last runs first) is NOT used: order is as written. */

@@ -66,6 +66,7 @@ function isIpv6Frame(frame: Uint8Array): boolean {
 function deviceReason(device: DeviceModel, { missing }: Abilities): string | undefined {
   if (missing.has(device.kind)) return `this kernel has no ${device.kind} devices`
   if (device.attachments.some(({ mode }) => mode === 'offload')) return 'no card here runs XDP offloaded'
+  if (device.kind === 'netkit') return 'netkit devices are not tried'
   if (device.qdisc !== undefined) return 'queueing disciplines are not tried'
   return undefined
 }

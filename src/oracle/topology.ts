@@ -65,6 +65,7 @@ export function linkLine(
   const head = `link add name ${device.name} index ${ifindex(around, namespace, device.name)} address ${macText(device.mac)} mtu ${device.mtu}`
   switch (device.kind) {
     case 'lo':
+    case 'netkit':
       return undefined
     case 'phys':
       return `${head} type veth peer name ${portName(around.world, namespace, device.name)} netns ${around.path(switchName)}`

@@ -31,6 +31,8 @@ export type Stage =
   | 'socket' // a socket's own work (NODE/socket)
   | 'neigh' // neighbour resolution before transmission
   | 'tc-out'
+  | 'netkit-primary' // programs of a netkit pair, on what the primary device sends
+  | 'netkit-peer' // and on what its peer sends
   | 'qdisc'
   | 'tap-out'
   | 'tx' // after tc egress: the frame leaves by the driver

@@ -80,6 +80,7 @@ function interfaceBlock(name: string, type: number): Uint8Array {
 function directionOf(event: HookEvent): number {
   switch (event.stage) {
     case 'tc-out':
+    case 'netkit-primary':
     case 'qdisc':
     case 'tap-out':
     case 'tx':

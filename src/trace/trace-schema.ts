@@ -42,6 +42,8 @@ const stages = {
   socket: true,
   neigh: true,
   'tc-out': true,
+  'netkit-primary': true,
+  'netkit-peer': true,
   qdisc: true,
   'tap-out': true,
   tx: true,

@@ -78,6 +78,16 @@ const stages: Readonly<Record<string, WordPage>> = {
     text: 'Before the queueing discipline and the taps (sch_handle_egress).',
     example: '  eth0 tc-out           cil_to_netdev       OK',
   },
+  'netkit-primary': {
+    title: 'a program ran on what the primary device of a netkit pair sends',
+    text: 'Behind tc egress and taps, in the view of the other end (netkit_xmit). Codes: NEXT, PASS, DROP, REDIRECT.',
+    example: '  lxc-web netkit-primary cil_to_container   PASS',
+  },
+  'netkit-peer': {
+    title: 'a program ran on what the other end of a netkit pair sends',
+    text: 'The packet of a pod, before it leaves the pod: the program is managed at the primary device and sees the packet as the primary device would. A redirect leaves at once, what passes goes by the backlog.',
+    example: '  lxc-web netkit-peer   cil_from_container  REDIRECT eth0 neigh',
+  },
   route: {
     title: 'the routing decision',
     text: 'FORWARD names the outgoing device; `ttl` and `fib` stand below. A packet for the namespace itself has no such line, its delivery says enough.',

@@ -1,7 +1,7 @@
 // Endpoints of a node: its pods, the host and the health endpoint, with the numbers that programs and maps know them by.
 import { numbersFor } from '../../base/hash.ts'
 import type { IpAddress } from '../../net/address.ts'
-import type { Mac } from '../../net/mac.ts'
+import { type Mac, zeroMac } from '../../net/mac.ts'
 import { type Identity, reservedIdentity } from './identity.ts'
 import { type Label, reservedLabel, sortLabels } from './labels.ts'
 import type { NodeAddresses } from './node-addresses.ts'
@@ -57,7 +57,9 @@ export function endpointsOf(
   registry: Registry,
   previous: readonly Endpoint[] = [],
 ): readonly Endpoint[] {
-  const { endpointRoutes, healthChecking } = node.config
+  const { endpointRoutes, healthChecking, datapathMode } = node.config
+  // a netkit pair of mode l3 has no MAC addresses
+  const hasMac = datapathMode !== 'netkit'
   const local = pods.filter(({ object }) => !object.hostNetwork)
   const known = new Map(previous.map(({ name, id }) => [name, id]))
   const names = ['host', 'health', ...local.map(endpointName)]
@@ -84,8 +86,8 @@ export function endpointsOf(
       id: idOf(name),
       identity: registry.podIdentities.get(pod) ?? unknown,
       addresses: pod.addresses,
-      device: { name: pod.hostDevice, mac: pod.hostMac },
-      mac: pod.mac,
+      device: { name: pod.hostDevice, mac: hasMac ? pod.hostMac : zeroMac },
+      mac: hasMac ? pod.mac : zeroMac,
       pod,
       requiresEgressProgram: endpointRoutes,
       installsRoute: endpointRoutes,
@@ -98,8 +100,8 @@ export function endpointsOf(
     id: idOf('health'),
     identity: { id: reservedIdentity.health, labels: [reservedLabel('health')] },
     addresses: addresses.health,
-    device: { name: healthDevice, mac: node.macOf(healthDevice) },
-    mac: node.macOf(`${healthDevice}/${healthPeer}`),
+    device: { name: healthDevice, mac: hasMac ? node.macOf(healthDevice) : zeroMac },
+    mac: hasMac ? node.macOf(`${healthDevice}/${healthPeer}`) : zeroMac,
     requiresEgressProgram: true,
     installsRoute: true,
   }

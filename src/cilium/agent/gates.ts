@@ -232,18 +232,15 @@ const hostRouting: Gate = (config) => {
   return iptables ? line('enable-bpf-masquerade') : undefined
 }
 
-const netkit: Gate = ({ datapathMode, kernel, bpfHostRouting, bpfTproxy }) => {
+/** daemon_main.go: the agent starts without host routing, too; its documentation asks for Linux 6.8. */
+const netkit: Gate = ({ datapathMode, kernel, bpfTproxy, tcx: wanted }) => {
   if (datapathMode === 'veth') return undefined
   const flags = ['datapath-mode']
-  if (!atLeast(kernel, '6.8'))
-    return refuse(flags, `netkit needs kernel 6.8 or newer (CONFIG_NETKIT), this is ${kernel}`)
-  if (!bpfHostRouting)
-    return refuse(
-      flags,
-      'netkit devices need eBPF host routing',
-      '`kube-proxy-replacement on`, `bpf-masquerade on`',
-    )
-  return bpfTproxy ? refuse(flags, 'netkit does not go with --enable-bpf-tproxy') : undefined
+  if (bpfTproxy)
+    return refuse(flags, `--enable-bpf-tproxy=true cannot be used with --datapath-mode=${datapathMode}`)
+  if (!atLeast(kernel, '6.7'))
+    return refuse(flags, 'netkit devices need kernel 6.7.0 or newer and CONFIG_NETKIT', `this is ${kernel}`)
+  return wanted ? undefined : { kind: 'silent', change: { tcx: true } }
 }
 
 const tcx: Gate = ({ tcx: wanted, kernel }) =>

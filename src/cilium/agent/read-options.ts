@@ -54,7 +54,6 @@ const enginesToCome: Readonly<Record<string, (value: string) => string | undefin
   'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
   'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
   'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
-  'datapath-mode': (value) => (value === 'veth' || value === 'off' ? undefined : 'a netkit device'),
 }
 
 /** Settings of a version. The last one with a name counts. */

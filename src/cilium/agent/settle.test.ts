@@ -150,6 +150,10 @@ describe('fallbacks, in the agent’s words', () => {
     expect(said('--enable-bbr true', '1.19', '5.15')).not.toContainEqual(
       expect.stringContaining('enable-bbr'),
     )
+    expect(of(`${fullHost}; netkit on; --enable-tcx false`, '1.19', '6.7').config).toMatchObject({
+      datapathMode: 'netkit',
+      tcx: true,
+    })
     expect(of('', '1.19', '6.5').config.tcx).toBe(false)
     expect(of('', '1.19', '6.6').config.tcx).toBe(true)
   })
@@ -177,13 +181,13 @@ describe('refusals', () => {
       undefined,
       'egress gateway requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
     ],
+    [`${fullHost}; netkit on`, '1.19', '6.6', 'netkit devices need kernel 6.7.0 or newer and CONFIG_NETKIT'],
     [
-      `${fullHost}; netkit on`,
+      `${fullHost}; netkit on; --enable-bpf-tproxy true`,
       '1.19',
-      '6.6',
-      'netkit needs kernel 6.8 or newer (CONFIG_NETKIT), this is 6.6',
+      '6.8',
+      '--enable-bpf-tproxy=true cannot be used with --datapath-mode=netkit',
     ],
-    ['netkit on', '1.19', '6.8', 'netkit devices need eBPF host routing'],
     [
       `${fullHost}; bandwidth-manager on; --enable-bbr true`,
       '1.19',

@@ -4,6 +4,7 @@ import { hexText, type Layout, type LayoutField } from '../../bpf/maps/layout.ts
 import type { BpfMap } from '../../bpf/maps/map.ts'
 import { mapGet, mapKeys } from '../../bpf/user.ts'
 import type { NetDevice } from '../device/device.ts'
+import { netkitDetail, netkitPrograms } from '../device/netkit.ts'
 import type { TcDirection } from '../tc/hook.ts'
 import { type BpfObjects, type LoadedMap, objectName, programId, programTag } from './bpf-objects.ts'
 
@@ -27,6 +28,17 @@ function tcLines(dev: NetDevice, direction: TcDirection, objects: BpfObjects): r
   ]
 }
 
+/** Programs of a netkit pair, at its primary device. */
+function netkitLines(dev: NetDevice, objects: BpfObjects): readonly string[] {
+  if (dev.kind !== 'netkit' || !netkitDetail(dev).primary) return []
+  const lines = (end: NetDevice | undefined, which: 'primary' | 'peer'): readonly string[] =>
+    (end === undefined ? [] : netkitPrograms(end)).map(
+      ({ program }) =>
+        `${dev.name}(${dev.ifindex}) netkit/${which} ${objectName(program.name)} prog_id ${programId(objects, program)} `,
+    )
+  return [...lines(dev, 'primary'), ...lines(dev.peer, 'peer')]
+}
+
 /** `bpftool net show [dev DEV]`. */
 export function showNetPrograms(devices: readonly NetDevice[], objects: BpfObjects): string {
   const xdp = devices.flatMap((dev) =>
@@ -37,6 +49,7 @@ export function showNetPrograms(devices: readonly NetDevice[], objects: BpfObjec
   const tc = devices.flatMap((dev) => [
     ...tcLines(dev, 'ingress', objects),
     ...tcLines(dev, 'egress', objects),
+    ...netkitLines(dev, objects),
   ])
   return ['xdp:', ...xdp, '', 'tc:', ...tc, '', 'flow_dissector:', '', ''].join('\n')
 }

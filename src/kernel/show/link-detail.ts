@@ -6,6 +6,7 @@ import { formatMac, macFrom } from '../../net/mac.ts'
 import { bridgeState } from '../device/bridge-state.ts'
 import type { NetDevice } from '../device/device.ts'
 import { macvlanMode } from '../device/macvlan.ts'
+import { netkitDetail } from '../device/netkit.ts'
 import { vxlanState } from '../device/vxlan-state.ts'
 
 /** The last words of the last detail line. */
@@ -45,11 +46,27 @@ function vxlanDetail(dev: NetDevice): string {
   return words.join(' ')
 }
 
+/** The words of iproute2's netkit_print_opt(); not compared with a real one. */
+function netkitLine(dev: NetDevice): string {
+  const { mode, primary, policy, scrub } = netkitDetail(dev)
+  const { peer } = dev
+  const far = peer === undefined ? undefined : netkitDetail(peer)
+  const words = [
+    `netkit mode ${mode} type ${primary ? 'primary' : 'peer'} policy ${policy}`,
+    ...(far === undefined ? [] : [`peer policy ${far.policy}`]),
+    `scrub ${scrub}`,
+    ...(far === undefined ? [] : [`peer scrub ${far.scrub}`]),
+  ]
+  return `    ${words.join(' ')} `
+}
+
 function kindDetail(dev: NetDevice): string | undefined {
   switch (dev.kind) {
     case 'veth':
     case 'dummy':
       return `    ${dev.kind} `
+    case 'netkit':
+      return netkitLine(dev)
     case 'macvlan':
       return `    macvlan mode ${macvlanMode(dev)} bcqueuelen 1000 usedbcqueuelen 1000 `
     case 'vlan': {

@@ -18,14 +18,18 @@ export interface FilterOptions {
   readonly actions?: readonly TcAction[]
 }
 
-/** A tcx program, as BPF_LINK_CREATE takes it: at the end unless placed. */
-export interface TcxOptions {
-  readonly kind: 'tcx'
-  readonly program: Program
+/** Where a program goes among several (bpf_mprog): at the end unless placed. */
+export interface MultiPosition {
   /** BPF_F_BEFORE: in front of that program, or at the head for 'all'. */
   readonly before?: Program | 'all'
   /** BPF_F_AFTER: behind that program, or at the end for 'all'. */
   readonly after?: Program | 'all'
+}
+
+/** A tcx program, as BPF_LINK_CREATE takes it. */
+export interface TcxOptions extends MultiPosition {
+  readonly kind: 'tcx'
+  readonly program: Program
 }
 
 /** tcf_auto_prio(): the first filter without a preference gets 0xc000, the next one below the lowest. */
@@ -57,7 +61,7 @@ export function attachTc(
 ): AdminResult {
   if (options.program.type !== 'sched_cls') return refused('EINVAL')
   const hook = tcHook(dev, direction)
-  return options.kind === 'tcx' ? attachTcx(hook, options) : attachFilter(hook, options)
+  return options.kind === 'tcx' ? attachMulti(hook.tcx, options) : attachFilter(hook, options)
 }
 
 function attachFilter(hook: TcHook, options: FilterOptions): AdminResult {
@@ -83,8 +87,11 @@ function attachFilter(hook: TcHook, options: FilterOptions): AdminResult {
   return adminDone
 }
 
-function attachTcx(hook: TcHook, options: TcxOptions): AdminResult {
-  const { tcx } = hook
+/** bpf_mprog_attach(): a program joins others. Errors as for tcx in `attachTc`. */
+export function attachMulti(
+  tcx: TcProgram[],
+  options: { readonly program: Program } & MultiPosition,
+): AdminResult {
   const { before, after, program } = options
   if ((before !== undefined && after !== undefined) || tcx.length >= tcxProgramsMax) return refused('ERANGE')
   if (tcx.some((other) => other.program === program)) return refused('EEXIST')

@@ -1,5 +1,7 @@
 // Runs the programs of one tc hook and applies the verdict (net/core/dev.c sch_handle_ingress, sch_handle_egress,
 // tcx_run, tc_run; net/sched/cls_bpf.c). What each return code means is in facts/linux section 1.
+
+import { netkitCode } from '../../bpf/codes.ts'
 import type { KernelServices, Redirect, RunContext, RunFault } from '../../bpf/contract.ts'
 import { runProgram } from '../../bpf/run.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
@@ -22,12 +24,15 @@ class TcContext implements RunContext {
   retval = 0
   tailCalls = 0
   fault: RunFault | undefined = undefined
+  /** Where the trace puts a program of netkit; undefined at the hooks of tc. */
+  readonly site: Site | undefined
 
-  constructor(dev: NetDevice, skb: Skb, direction: TcDirection) {
+  constructor(dev: NetDevice, skb: Skb, direction: TcDirection, site?: Site) {
     this.kernel = dev.ns.machine.wiring.services(dev, skb)
     this.trace = dev.ns.machine.trace
     this.skb = skb
     this.direction = direction
+    this.site = site
   }
 }
 
@@ -44,18 +49,59 @@ function runOne(dev: NetDevice, entry: TcProgram, context: TcContext): number {
   context.tailCalls = 0
   const { trace, skb } = context
   if (trace === undefined) return runProgram(entry.program, context)
-  const site: Site = { node: dev.ns.name, device: dev.name, stage: sites[context.direction] }
+  const site: Site = context.site ?? { node: dev.ns.name, device: dev.name, stage: sites[context.direction] }
   trace.begin(skb, site, entry.program.name)
   const code = runProgram(entry.program, context)
   if (!entry.directAction) {
     trace.end(skb, { code: code === 0 ? 'NOMATCH' : 'MATCH', value: code })
     return code
   }
-  if (code === tcAct.shot) trace.fact({ kind: 'drop', reason: reasonOf(context) })
-  const decision = { code: tcActName(code), value: code }
+  if (code === tcAct.shot) {
+    const reason = context.site === undefined ? reasonOf(context) : netkitReason(context)
+    trace.fact({ kind: 'drop', reason })
+  }
+  const name = context.site === undefined ? tcActName(code) : (netkitNames.get(code) ?? String(code))
+  const decision = { code: name, value: code }
   const target = code === tcAct.redirect ? redirectText(dev.ns, context.redirect) : ''
   trace.end(skb, target === '' ? decision : { ...decision, target })
   return code
+}
+
+/** enum netkit_action */
+const netkitNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(netkitCode).map(([name, code]) => [code, name.replace('NETKIT_', '')]),
+)
+
+/**
+ * netkit_run(): every code but NEXT ends the list, and what is no code drops. `peer` is the end that would receive, whose
+ * view programs have: `skb.dev` is it already.
+ */
+export function runNetkit(
+  peer: NetDevice,
+  programs: readonly TcProgram[],
+  skb: Skb,
+  site: Site & { readonly device: string },
+): TcVerdict {
+  const context = new TcContext(peer, skb, 'egress', site)
+  let code: number = netkitCode.NETKIT_NEXT
+  for (const entry of programs) {
+    code = runOne(peer, entry, context)
+    if (code !== netkitCode.NETKIT_NEXT) break
+  }
+  switch (code) {
+    case netkitCode.NETKIT_NEXT:
+    case netkitCode.NETKIT_PASS:
+      return 'pass'
+    case netkitCode.NETKIT_REDIRECT:
+      return peer.ns.machine.wiring.redirect(skb, context.redirect, 'egress', site)
+    default:
+      endPacket(skb, { ...site, kind: 'dropped', reason: netkitReason(context) })
+      return 'dropped'
+  }
+}
+
+function netkitReason({ fault }: TcContext): KernelDropReason {
+  return fault === undefined ? 'SKB_DROP_REASON_NOT_SPECIFIED' : 'PROGRAM_FAULT_SCN'
 }
 
 /** tcx_run(): every code but -1 ends the list; codes that tcx does not know count as "no verdict". */

@@ -3,6 +3,7 @@ import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
 import type { DeviceOptionName, Option, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
+import { isPrimary, netkitModes, netkitPolicies, netkitScrubs } from '../resolve/netkit.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
 import type { DeviceDraft, DraftKind, HostDraft } from '../world/entities.ts'
@@ -24,6 +25,7 @@ const portOptions: readonly DeviceOptionName[] = [
 const ownOptions: Readonly<Partial<Record<DraftKind, readonly DeviceOptionName[]>>> = {
   phys: ['driver', 'offload'],
   veth: ['peer', 'offload'],
+  netkit: ['peer', 'mode', 'policy', 'scrub'],
   bridge: ['stp', 'ageing', 'vlan-filtering'],
   vlan: ['id', 'dev', 'protocol'],
   macvlan: ['dev', 'mode'],
@@ -88,7 +90,8 @@ function shape(device: DeviceDraft, report: Report): void {
       }),
     )
   }
-  if (kind === 'veth' && device.peer === undefined) {
+  if (kind === 'netkit') netkitShape(device, report)
+  if ((kind === 'veth' || kind === 'netkit') && device.peer === undefined) {
     report(mistake('S125', span, `\`${name}\` has no other end`, { hint: 'add `peer HOST/DEV`' }))
   }
   if (kind === 'lo' && name !== 'lo') {
@@ -109,6 +112,25 @@ function shape(device: DeviceDraft, report: Report): void {
       }),
     )
   }
+}
+
+/** Words of a netkit pair; mode is the primary device's. */
+function netkitShape(device: DeviceDraft, report: Report): void {
+  const check = (name: 'mode' | 'policy' | 'scrub', words: readonly string[]): void => {
+    const word = optionValue(device.options, name)
+    if (word === undefined || words.includes(word.text)) return
+    const hint = didYouMean(word.text, words) ?? `one of ${words.join(', ')}`
+    report(mistakeIn('S137', word, `there is no netkit ${name} \`${word.text}\``, { hint }))
+  }
+  check('mode', netkitModes)
+  check('policy', Object.keys(netkitPolicies))
+  check('scrub', netkitScrubs)
+  const mode = optionOf(device.options, 'mode')
+  if (mode !== undefined && !isPrimary(device))
+    report(wrong(mode, 'the mode is said at the primary device', 'the one that says `netkit`'))
+  const mac = optionOf(device.options, 'mac')
+  if (mac !== undefined && isPrimary(device) && optionValue(device.options, 'mode')?.text !== 'l2')
+    report(wrong(mac, 'a netkit device of mode l3 has no MAC address', '`mode l2`, or leave `mac` out'))
 }
 
 /** A tunnel has a VNI, or its packets bring one; Geneve has no forwarding table, so it needs its remote. */

@@ -10,7 +10,7 @@ import type { WorldDraft } from '../resolve/world.ts'
 import { podConnection } from '../world/cluster-devices.ts'
 import { isMachine } from '../world/entities.ts'
 
-/** Clusters, pods, services, policies, manifests, rulesets of some tools, netkit, wireguard, cgroup hooks and objects. */
+/** Clusters, pods, services, policies, manifests, rulesets of some tools, wireguard, cgroup hooks and objects. */
 export function engineMissing({ entities, programs }: WorldDraft, report: Report): void {
   const connection = podConnection(entities.clusters)
   const connected = connection !== undefined
@@ -61,9 +61,6 @@ function hostItem(item: HostItem, report: Report): void {
       if (item.type !== null && missing.includes(item.type)) {
         notYet(headSpan(item.span, item.name.span), `a ${item.type} device`, report)
       }
-      for (const each of item.attachments) {
-        if (each.hook.startsWith('netkit')) notYet(each.span, 'a netkit hook', report)
-      }
       return
     case 'ruleset':
       if (!rulesets.includes(item.tool))
@@ -83,7 +80,7 @@ function hostItem(item: HostItem, report: Report): void {
   }
 }
 
-const missing: readonly string[] = ['netkit', 'wireguard']
+const missing: readonly string[] = ['wireguard']
 
 const rulesets: readonly string[] = ['iptables', 'ip6tables', 'nft', 'ipset', 'ipvs']
 

@@ -1,4 +1,4 @@
-// A veth device has exactly one other end, and both ends agree.
+// A veth or netkit device has exactly one other end, and both ends agree.
 import type { Report } from '../../base/diagnostic.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { hostNamed } from '../resolve/scope.ts'
@@ -9,7 +9,8 @@ import type { DeviceDraft, HostDraft } from '../world/entities.ts'
 export function vethPairs({ entities, scope }: WorldDraft, report: Report): void {
   for (const host of entities.hosts.values()) {
     for (const device of host.devices.values()) {
-      if (device.kind !== 'veth' || device.peer === undefined || device.syntax === undefined) continue
+      if (device.kind !== 'veth' && device.kind !== 'netkit') continue
+      if (device.peer === undefined || device.syntax === undefined) continue
       const { peer } = device
       const other = hostNamed(peer.word, scope, peer.host)
       if (other !== undefined) agree(device, { ...peer, other }, report)
@@ -35,9 +36,9 @@ function agree(
   }
   if (end === undefined) return
   const notes = [{ message: `\`${wanted}\` is declared here`, span: end.span }]
-  if (end.kind !== 'veth') {
+  if (end.kind !== device.kind) {
     report(
-      mistakeIn('S133', peer.word, `\`${wanted}\` is not a veth device`, {
+      mistakeIn('S133', peer.word, `\`${wanted}\` is not a ${device.kind} device`, {
         hint: `it is a ${end.kind} device`,
         notes,
       }),

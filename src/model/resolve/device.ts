@@ -1,5 +1,6 @@
 // Devices as the machine makes them.
 import type { Report } from '../../base/diagnostic.ts'
+import { zeroMac } from '../../net/mac.ts'
 import { withLinkLocal } from '../../net/prefix.ts'
 import { etherType } from '../../net/protocol.ts'
 import type { Attachment, DeviceOptionName, Word } from '../../syntax/ast.ts'
@@ -9,6 +10,7 @@ import { durationIn, integerOf, numberIn, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import type { DeviceDraft, HostDraft } from '../world/entities.ts'
+import { hasMac, netkitOf } from './netkit.ts'
 import { qdiscOf } from './qdisc.ts'
 import type { Scope } from './scope.ts'
 import { isTunnel, readTunnel, tunnelMtu } from './tunnel.ts'
@@ -22,7 +24,9 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
   const { report } = scope
   missing(draft, report)
   const option = (name: DeviceOptionName): Word | undefined => optionValue(draft.options, name)
-  const peer = draft.kind === 'veth' ? draft.peer : undefined
+  const peer = draft.kind === 'veth' || draft.kind === 'netkit' ? draft.peer : undefined
+  const mac = hasMac(draft, scope) ? draft.mac : zeroMac
+  const netkit = netkitOf(draft, scope)
   const master = option('master')?.text
   const stacked = draft.kind === 'vlan' || draft.kind === 'macvlan' || isTunnel(draft)
   const lower = stacked ? option('dev')?.text : undefined
@@ -34,10 +38,10 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
   return {
     name: draft.name,
     kind: draft.kind,
-    mac: draft.mac,
+    mac,
     mtu: mtuOf(draft, host, report, 0),
     up: optionOf(draft.options, 'down') === undefined,
-    addresses: draft.kind === 'lo' ? own : withLinkLocal(own, draft.mac),
+    addresses: draft.kind === 'lo' ? own : withLinkLocal(own, mac),
     hairpin: isSet(draft.options, 'hairpin'),
     isolated: isSet(draft.options, 'isolated'),
     ...bridgeSettings(draft, report),
@@ -49,6 +53,7 @@ export function readDeviceModel(draft: DeviceDraft, host: HostDraft, scope: Scop
     ...(draft.net === undefined ? {} : { segment: draft.net }),
     ...(driver === undefined ? {} : { driver }),
     ...(peer === undefined ? {} : { peer: { namespace: peer.host, device: peer.device } }),
+    ...(netkit === undefined ? {} : { netkit }),
     ...(master === undefined ? {} : { master }),
     ...(lower === undefined ? {} : { lower }),
     ...(vlanId === undefined ? {} : { vlanId, vlanProtocol: vlanProtocolOf(option('protocol')) }),
@@ -193,7 +198,7 @@ function actionOf(item: Attachment): AttachmentModel['action'] {
   }
 }
 
-const hooks = ['xdp', 'tc-in', 'tc-out', 'tcx-in', 'tcx-out'] as const
+const hooks = ['xdp', 'tc-in', 'tc-out', 'tcx-in', 'tcx-out', 'netkit-primary', 'netkit-peer'] as const
 
 function positionOf(item: Attachment, scope: Scope): AttachmentModel['position'] {
   for (const kind of ['before', 'after'] as const) {

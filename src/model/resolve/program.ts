@@ -25,7 +25,7 @@ export function isCgroupSkb(type: string): type is CgroupSkbHook {
 export function hookFamily(type: string): HookFamily {
   if (type === 'xdp') return 'xdp'
   if (isCgroupSkb(type)) return 'cgroup'
-  return type === 'tc' || type === 'tcx' ? 'tc' : 'other'
+  return type === 'tc' || type === 'tcx' || type === 'netkit' ? 'tc' : 'other'
 }
 
 /** Reads one program. Objects and types without an engine have no model. */

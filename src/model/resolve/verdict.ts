@@ -4,7 +4,7 @@ import type { Word } from '../../syntax/ast.ts'
 import type { PlaceRef } from '../claim.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { Given } from '../model.ts'
-import { cgroupCodes, netfilterCodes, tcCodes, tcxCodes, xdpCodes } from '../words/closed.ts'
+import { cgroupCodes, netfilterCodes, netkitCodes, tcCodes, tcxCodes, xdpCodes } from '../words/closed.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { integerOf } from '../words/numbers.ts'
 import type { Scope } from './scope.ts'
@@ -14,7 +14,7 @@ export type CodeFamily = 'xdp' | 'tc' | 'netfilter' | 'cgroup'
 /** The codes of each family; the second list is accepted where the first is expected. */
 const families: Readonly<Record<CodeFamily, readonly string[]>> = {
   xdp: xdpCodes,
-  tc: [...tcCodes, ...tcxCodes],
+  tc: [...tcCodes, ...tcxCodes, ...netkitCodes],
   netfilter: netfilterCodes,
   cgroup: cgroupCodes,
 }
@@ -85,6 +85,8 @@ export function familyOf(place: PlaceRef): CodeFamily | 'any' | undefined {
       return 'xdp'
     case 'tc-in':
     case 'tc-out':
+    case 'netkit-primary':
+    case 'netkit-peer':
       return 'tc'
     case 'nf':
       return 'netfilter'
@@ -109,7 +111,10 @@ export function checkVerdict(place: Given<PlaceRef>, code: Word, scope: Scope): 
       mistake('S141', place.span, `\`${text}\` gives no verdict`, {
         hint,
         notes: [
-          { message: 'verdicts are given at xdp, tc-in, tc-out, policy, nf/TABLE/CHAIN and cgroup/HOOK' },
+          {
+            message:
+              'verdicts are given at xdp, tc-in, tc-out, netkit-primary, netkit-peer, policy, nf/TABLE/CHAIN and cgroup/HOOK',
+          },
         ],
       }),
     )

@@ -21,6 +21,9 @@ export const tcCodes = [
 /** enum tcx_action_base */
 export const tcxCodes = ['TCX_NEXT', 'TCX_PASS', 'TCX_DROP', 'TCX_REDIRECT'] as const
 
+/** enum netkit_action */
+export const netkitCodes = ['NETKIT_NEXT', 'NETKIT_PASS', 'NETKIT_DROP', 'NETKIT_REDIRECT'] as const
+
 /** What a program of a cgroup says of a packet; at egress a notification of congestion may go with it. */
 export const cgroupCodes = ['DENY', 'ALLOW', 'DENY_CN', 'ALLOW_CN'] as const
 
@@ -33,6 +36,8 @@ export const deviceStages = [
   'xdp',
   'tc-in',
   'tc-out',
+  'netkit-primary',
+  'netkit-peer',
   'tx',
   'xmit',
   'decap',

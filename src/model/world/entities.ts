@@ -189,7 +189,6 @@ function isMacOrMtu(option: Option): option is Option<'mac' | 'mtu'> {
 function kindOf(item: Device): DraftKind {
   const type = item.type
   switch (type) {
-    case 'netkit':
     case 'wireguard':
       return 'unavailable'
     case null:

@@ -1,4 +1,4 @@
-// Both ends of a veth pair. A file may declare both, or only one that names the other; then the other end is made, in the
+// Both ends of a veth or netkit pair. A file may declare both, or only one that names the other; then the other end is made, in the
 // namespace and with the name that were given.
 import type { Word } from '../../syntax/ast.ts'
 import { deriveMac } from './derive.ts'
@@ -8,7 +8,8 @@ import type { DeviceDraft, HostDraft } from './entities.ts'
 export function completePeers(hosts: ReadonlyMap<string, HostDraft>, taken: Set<number>): void {
   for (const host of hosts.values()) {
     for (const device of [...host.devices.values()]) {
-      if (device.kind === 'veth' && device.peer !== undefined) complete(device, device.peer, hosts, taken)
+      const isPair = device.kind === 'veth' || (device.kind === 'netkit' && device.syntax?.type === 'netkit')
+      if (isPair && device.peer !== undefined) complete(device, device.peer, hosts, taken)
     }
   }
 }
@@ -27,7 +28,7 @@ function complete(
     other.devices.set(peer.device, {
       host: peer.host,
       name: peer.device,
-      kind: 'veth',
+      kind: device.kind,
       syntax: undefined,
       net: undefined,
       addresses: [],
@@ -37,7 +38,7 @@ function complete(
       peer: back,
       span: peer.word.span,
     })
-  } else if (end.peer === undefined && (end.kind === 'unknown' || end.kind === 'veth')) {
-    other.devices.set(peer.device, { ...end, kind: 'veth', peer: back })
+  } else if (end.peer === undefined && (end.kind === 'unknown' || end.kind === device.kind)) {
+    other.devices.set(peer.device, { ...end, kind: device.kind, peer: back })
   }
 }

@@ -115,11 +115,18 @@ function verdictEvent(packet: PacketTrace, place: PlaceRef): HookEvent | undefin
   return eventsAt(packet, place).findLast((event) => event.decision?.value !== undefined)
 }
 
+const codePrefixes: Readonly<Partial<Record<HookEvent['stage'], string>>> = {
+  xdp: 'XDP_',
+  'tc-in': 'TC_ACT_',
+  'tc-out': 'TC_ACT_',
+  'netkit-primary': 'NETKIT_',
+  'netkit-peer': 'NETKIT_',
+}
+
 /** `XDP_DROP`, `TC_ACT_SHOT`: the name of a program's return code at its hook. */
 export function codeName(event: HookEvent): string {
   const code = event.decision?.code ?? ''
-  const prefix =
-    event.stage === 'xdp' ? 'XDP_' : event.stage === 'tc-in' || event.stage === 'tc-out' ? 'TC_ACT_' : ''
+  const prefix = codePrefixes[event.stage] ?? ''
   return /^[0-9-]/.test(code) ? code : `${prefix}${code}`
 }
 

@@ -2,6 +2,7 @@
 import { formatIp, isIpv4 } from '../../../net/address.ts'
 import type { AgentState, ClusterState } from '../agent.ts'
 import { dropHorizon } from '../bandwidth.ts'
+import type { AgentConfig } from '../config.ts'
 import { type Endpoint, healthPeer } from '../endpoint.ts'
 import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptables.ts'
 import { mtusOf } from './mtu.ts'
@@ -53,9 +54,29 @@ function nodeDevices(agent: AgentState, mtu: number): readonly DevicePlan[] {
     if (device === undefined) return []
     const peer = insideOf(endpoint, node.name)
     const answers = addresses.router
-    return [{ name: device.name, mac: device.mac, mtu, addresses: [], answers, kind: { type: 'veth', peer } }]
+    const { name, mac } = device
+    return [{ name, mac, mtu, addresses: [], ...pairOf(config, peer, true), ...answersOf(config, answers) }]
   })
   return [pair(netDevice, hostDevice), pair(hostDevice, netDevice), ...(tunnels ? [tunnel] : []), ...ends]
+}
+
+/** The kind of a pair to an endpoint (pkg/datapath/connector). Devices of mode l3 ask for no addresses. */
+function pairOf(
+  { datapathMode }: AgentConfig,
+  peer: { readonly host: string; readonly device: string },
+  primary: boolean,
+): Pick<DevicePlan, 'kind' | 'noarp'> {
+  if (datapathMode === 'veth') return { kind: { type: 'veth', peer } }
+  const mode = datapathMode === 'netkit' ? 'l3' : 'l2'
+  return { kind: { type: 'netkit', mode, primary, peer }, ...(mode === 'l3' ? { noarp: true } : {}) }
+}
+
+/** The program answers ARP and ND where somebody asks. */
+function answersOf(
+  { datapathMode }: AgentConfig,
+  answers: DevicePlan['answers'],
+): Pick<DevicePlan, 'answers'> {
+  return datapathMode === 'netkit' || answers === undefined ? {} : { answers }
 }
 
 /** Where the inner end of an endpoint's pair is. */
@@ -132,7 +153,7 @@ function insidePlan(
         mac: endpoint.mac ?? node.macOf(`${outer.name}/${inside.device}`),
         mtu: mtus.device,
         addresses: endpoint.addresses.map(hostPrefix),
-        kind: { type: 'veth', peer: { host: node.name, device: outer.name } },
+        ...pairOf(node.config, { host: node.name, device: outer.name }, false),
       },
     ],
     routes: podRoutes(addresses.router, inside.device, mtus.route),

@@ -15,6 +15,12 @@ export interface DevicePlan {
   readonly noarp?: true
   readonly kind:
     | { readonly type: 'veth'; readonly peer: { readonly host: string; readonly device: string } }
+    | {
+        readonly type: 'netkit'
+        readonly mode: 'l2' | 'l3'
+        readonly primary: boolean
+        readonly peer: { readonly host: string; readonly device: string }
+      }
     /** Collects its metadata from packets (`external`). */
     | { readonly type: 'vxlan' | 'geneve'; readonly port: number }
 }
