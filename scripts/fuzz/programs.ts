@@ -45,7 +45,8 @@ const xdpActions = [
   'set eth.dst = 02:00:00:00:00:77',
   'adjust-meta 4',
   'adjust-head 4',
-  'adjust-head -4',
+  // the bytes that it uncovers are whatever was there before: nobody may look at them
+  'adjust-head -4; set eth.dst = 02:00:00:00:00:77',
   'adjust-tail -8',
   'update seen[ip.src] = 1',
   'delete seen[ip.src]',

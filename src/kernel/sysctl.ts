@@ -23,6 +23,7 @@ export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.ipv4.ip_unprivileged_port_start': 1024,
   'net.ipv4.ip_nonlocal_bind': 0,
   'net.ipv4.tcp_fwmark_accept': 0,
+  'net.ipv4.tcp_invalid_ratelimit': 500,
   'net.ipv4.fwmark_reflect': 0,
   'net.ipv4.vs.conntrack': 0,
   'net.ipv4.vs.conn_reuse_mode': 1,

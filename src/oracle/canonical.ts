@@ -4,7 +4,7 @@
 import { readU16, readU32, writeU16, writeU32 } from '../net/bytes.ts'
 import { foldSum, sumWords } from '../net/checksum.ts'
 
-const etherType = { ipv4: 0x0800, ipv6: 0x86dd, vlan: 0x8100, qinq: 0x88a8 } as const
+const etherType = { arp: 0x0806, ipv4: 0x0800, ipv6: 0x86dd, vlan: 0x8100, qinq: 0x88a8 } as const
 const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const
 /** What stands in a checksum field: right, wrong, or absent (UDP over IPv4 may have none). */
 const mark = { right: 0x0000, wrong: 0xbad0, none: 0x0e0e } as const
@@ -16,6 +16,8 @@ const windowBytes = 1 << 20
 const numberStep = 100_000_000
 const sackOption = 5
 const timestampsOption = 8
+/** Bytes that a header in a moved frame may stand behind its start. */
+const movedMost = 64
 const vxlanPorts: readonly number[] = [4789, 8472]
 
 /** Remembers the initial sequence numbers of one side in the order in which they appear. */
@@ -43,13 +45,24 @@ export class Canonical {
       type = readU16(bytes, at + 2)
       at += 4
     }
-    if (type === etherType.ipv4) this.ipv4(bytes, at, 'whole')
-    else if (type === etherType.ipv6) this.ipv6(bytes, at, 'whole')
+    if (type === etherType.arp) return
+    if (type === etherType.ipv4 && isIpv4Header(bytes, at)) this.ipv4(bytes, at, 'whole')
+    else if (type === etherType.ipv4 && bytes.length < at + 20) cutHeader(bytes, at)
+    else if (type === etherType.ipv6 && isIpv6Header(bytes, at)) this.ipv6(bytes, at, 'whole')
+    else this.moved(bytes, start)
+  }
+
+  /** A program has moved the start of the frame, or made a hole behind the Ethernet header: the IP header stands elsewhere. */
+  private moved(bytes: Uint8Array, start: number): void {
+    for (let at = start; at < start + movedMost; at += 2) {
+      if (isIpv4Header(bytes, at) && standsHere4(bytes, at)) return this.ipv4(bytes, at, 'whole')
+      if (isIpv6Header(bytes, at) && standsHere6(bytes, at)) return this.ipv6(bytes, at, 'whole')
+    }
   }
 
   /** Inner parts first: sums are judged on the bytes as they came, and marked when everything inside is done. */
   private ipv4(bytes: Uint8Array, at: number, what: 'whole' | 'quoted'): void {
-    if (bytes.length < at + 20 || (bytes[at] as number) >>> 4 !== 4) return
+    if (!isIpv4Header(bytes, at)) return
     const header = ((bytes[at] as number) & 15) * 4
     const end = Math.min(bytes.length, at + readU16(bytes, at + 2))
     if (header < 20 || at + header > end) return
@@ -64,7 +77,7 @@ export class Canonical {
   }
 
   private ipv6(bytes: Uint8Array, at: number, what: 'whole' | 'quoted'): void {
-    if (bytes.length < at + 40) return
+    if (!isIpv6Header(bytes, at)) return
     const end = Math.min(bytes.length, at + 40 + readU16(bytes, at + 4))
     const pseudo = sumWords(bytes, at + 8, at + 40)
     writeU32(bytes, at, (readU32(bytes, at) & 0xfff0_0000) >>> 0) // the flow label
@@ -88,8 +101,13 @@ export class Canonical {
   private transport(bytes: Uint8Array, part: Part): void {
     const { at, end } = part
     const field = checksumField(part.protocol)
-    if (field === undefined || at + field + 2 > end) return
+    if (field === undefined) return
     if (part.fragment) return this.fragment(bytes, part)
+    if (at + field + 2 > end) {
+      this.rename(bytes, part)
+      if (part.protocol === protocol.tcp) this.tcp(bytes, at, end)
+      return
+    }
     const judged = part.what === 'quoted' ? 'right' : judge(bytes, part, field)
     this.rename(bytes, part)
     if (part.protocol === protocol.tcp) this.tcp(bytes, at, end)
@@ -186,6 +204,32 @@ interface Part {
   /** The first fragment, or a whole packet. */
   readonly first: boolean
   readonly what: 'whole' | 'quoted'
+}
+
+/** An IPv4 header that a program has cut: its identification and its sum, as far as they are there. */
+function cutHeader(bytes: Uint8Array, at: number): void {
+  bytes.fill(0, at + 4, at + 6)
+  bytes.fill(0, at + 10, at + 12)
+}
+
+function isIpv4Header(bytes: Uint8Array, at: number): boolean {
+  return bytes.length >= at + 20 && (bytes[at] as number) >>> 4 === 4
+}
+
+function isIpv6Header(bytes: Uint8Array, at: number): boolean {
+  return bytes.length >= at + 40 && (bytes[at] as number) >>> 4 === 6
+}
+
+/** Whether these bytes are a header and not chance: their sum is right, or their length is what is left of the frame. */
+function standsHere4(bytes: Uint8Array, at: number): boolean {
+  const header = ((bytes[at] as number) & 15) * 4
+  if (header < 20 || at + header > bytes.length) return false
+  if (foldSum(sumWords(bytes, at, at + header)) === 0xffff) return true
+  return header === 20 && readU16(bytes, at + 2) === bytes.length - at
+}
+
+function standsHere6(bytes: Uint8Array, at: number): boolean {
+  return readU16(bytes, at + 4) === bytes.length - at - 40
 }
 
 function isError4(type: number): boolean {

@@ -32,7 +32,7 @@ const option6 = { ttl: 16, tos: 67, discover: 23, receiveErrors: 25, only: 26 } 
 const discover = { dont: 0, want: 1, do: 2 } as const
 const levelTcp = 6
 const tcpInfo = 11
-const tcpSynSent = 2
+const tcpState = { synSent: 2, close: 7 } as const
 const noSignal = 0x4000
 
 /** sockaddr_in, sockaddr_in6; an IPv4 address for a socket of family 6 is mapped. */
@@ -164,7 +164,8 @@ export class RealSocket {
     const info = new Uint8Array(8)
     this.libc.getsockopt(this.descriptor, levelTcp, tcpInfo, info, intBytes(8))
     // SO_ERROR would tell of an error that TCP only remembers; over IPv4 the queued error wakes whoever polls (tcp_v4_err)
-    if (info[0] === tcpSynSent && this.family === 6) return 'pending'
+    if (info[0] === tcpState.synSent && this.family === 6) return 'pending'
+    if (info[0] !== tcpState.synSent && info[0] !== tcpState.close) return 'connected'
     const value = new Uint8Array(4)
     this.libc.getsockopt(this.descriptor, solSocket, option.error, value, intBytes(4))
     const errno = intOf(value)

@@ -1,5 +1,6 @@
 // One tracked flow (struct nf_conn): its two tuples, what is known of its state, and until when it is kept.
 import type { Nanoseconds } from '../clock.ts'
+import type { SctpTrack } from './sctp-track.ts'
 import type { TcpTrack } from './tcp-track.ts'
 import type { Tuple } from './tuple.ts'
 
@@ -51,8 +52,9 @@ export interface Connection {
   readonly template: boolean
   /** Set once TCP is tracked. */
   tcp: TcpTrack | undefined
-  /** SCTP: 0 none, else its state; UDP: time from which a stream counts as one. */
-  sctpState: number
+  /** Set once SCTP is tracked. */
+  sctp: SctpTrack | undefined
+  /** UDP: time from which a stream counts as one. */
   streamFrom: Nanoseconds
   /** ifindex that MASQUERADE chose its address for, 0 for none. */
   masqueradeIndex: number
@@ -79,7 +81,7 @@ export function zoneTemplate(zone: number): Connection {
     expires: 0,
     template: true,
     tcp: undefined,
-    sctpState: 0,
+    sctp: undefined,
     streamFrom: 0,
     masqueradeIndex: 0,
     id: 0,

@@ -10,7 +10,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { type Connection, connInfo } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { refresh, timeoutSeconds } from './timeouts.ts'
-import { invertTuple, readTuple, transportOf } from './tuple.ts'
+import { invertTuple, readTuple, trackedTransport } from './tuple.ts'
 
 const headerBytes = 8
 /** NR_ICMP_TYPES. */
@@ -55,8 +55,8 @@ function relate(packet: TrackedPacket, zone: number): TrackVerdict {
   const { bytes, tail } = skb
   const quote = packet.l4 + headerBytes
   if (quote + (family === 4 ? ipv4At.options : ipv6At.payload) > tail) return 'invalid'
-  const inner = transportOf(bytes, quote, tail, family)
-  if (inner.fragmentOffset !== 0) return 'invalid'
+  const inner = trackedTransport(bytes, quote, tail, family)
+  if (inner === undefined) return 'invalid'
   const quoted = readTuple(bytes, { l3: quote, l4: inner.l4, end: tail }, family, inner.protocol)
   const answer = quoted === undefined ? undefined : invertTuple(quoted)
   const hit = answer === undefined ? undefined : table.find(answer, zone)

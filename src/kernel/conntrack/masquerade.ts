@@ -1,10 +1,13 @@
 // MASQUERADE and REDIRECT: NAT to an address that the host has (nf_nat_masquerade.c, nf_nat_redirect.c), and what happens to
 // masqueraded flows when their device goes down.
-import { type IpAddress, ipv4From, isIpv4, isLinkLocal, readIpv4 } from '../../net/address.ts'
+import { anyIpv6, type IpAddress, ipv4From, isIpv4, readIpv4, readIpv6, sameIpv6 } from '../../net/address.ts'
 import { ipv4At } from '../../net/ipv4.ts'
+import { ipv6At } from '../../net/ipv6.ts'
 import type { NetDevice } from '../device/device.ts'
 import { routeScope } from '../ip/route.ts'
 import { addressesOf, selectAddress } from '../ip/source.ts'
+import type { InterfaceAddress } from '../ip/state.ts'
+import { ipv6Scope, scopeOf, selectSource } from '../ip6/source.ts'
 import type { Namespace } from '../namespace.ts'
 import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
@@ -30,8 +33,8 @@ function single(address: IpAddress, wish: PortWish): NatRange {
 /** The source that the host would use itself on that device towards the next hop. */
 function ownSource(skb: Skb, out: NetDevice, family: 4 | 6): IpAddress | undefined {
   if (family === 6) {
-    const own = addressesOf(out, 6)
-    return (own.find(({ address }) => !isLinkLocal(address)) ?? own[0])?.address
+    const source = selectSource(out.ns, out, readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination))
+    return sameIpv6(source, anyIpv6) ? undefined : source
   }
   const gateway = skb.route?.gateway
   const nextHop =
@@ -56,7 +59,16 @@ export function masquerade(ns: Namespace, skb: Skb, out: NetDevice, wish: PortWi
   return setupNat(table, nfct, single(address, wish), 'source')
 }
 
-/** nf_nat_redirect(): local packets to the loopback address, others to the first address of the device they came by. */
+/** The first address of a device; for IPv6 one of the scope of the destination, where that is not global. */
+function firstAddress(dev: NetDevice | undefined, skb: Skb, family: 4 | 6): IpAddress | undefined {
+  const own = dev === undefined ? [] : addressesOf(dev, family)
+  if (family === 4) return own[0]?.address
+  const scope = scopeOf(readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination))
+  const usable = ({ address }: InterfaceAddress): boolean => !isIpv4(address) && scopeOf(address) === scope
+  return (scope === ipv6Scope.global ? own[0] : own.find(usable))?.address
+}
+
+/** nf_nat_redirect_ipv4(), nf_nat_redirect_ipv6(): local packets to the loopback address, others to the device they came by. */
 export function redirectToSelf(
   ns: Namespace,
   skb: Skb,
@@ -67,9 +79,8 @@ export function redirectToSelf(
   const table = ns.netfilter.conntrack
   if (nfct === undefined || nfct.template || table === undefined) return 'accept'
   const { family } = nfct.original
-  const own = at.in === undefined ? undefined : addressesOf(at.in, family)[0]?.address
   const local = family === 4 ? loopback4 : loopback6
-  const address = at.hook === 'OUTPUT' ? local : own
+  const address = at.hook === 'OUTPUT' ? local : firstAddress(at.in, skb, family)
   return address === undefined ? 'drop' : setupNat(table, nfct, single(address, wish), 'destination')
 }
 

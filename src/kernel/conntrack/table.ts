@@ -73,7 +73,7 @@ export class ConntrackTable {
       expires: 0,
       template: false,
       tcp: undefined,
-      sctpState: 0,
+      sctp: undefined,
       streamFrom: 0,
       masqueradeIndex: 0,
       id: this.created,

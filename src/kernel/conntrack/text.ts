@@ -4,7 +4,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { familyState } from '../ip/state.ts'
 import type { Namespace } from '../namespace.ts'
 import { type Connection, connStatus } from './connection.ts'
-import { sctpStateNames } from './sctp.ts'
+import { sctpStateNames } from './sctp-track.ts'
 import { tcpStateNames } from './tcp-track.ts'
 import { secondsLeft } from './timeouts.ts'
 import { hasPorts, isIcmp, type Tuple } from './tuple.ts'
@@ -24,7 +24,7 @@ const protocolNames: ReadonlyMap<number, string> = new Map([
 export function stateOf(connection: Connection): string | undefined {
   if (connection.tcp !== undefined) return tcpStateNames[connection.tcp.state]
   if (connection.original.protocol !== ipProtocol.sctp) return undefined
-  return sctpStateNames[connection.sctpState]
+  return sctpStateNames[connection.sctp?.state ?? 0]
 }
 
 /** Name of a flow's protocol as `conntrack -L` prints it. */

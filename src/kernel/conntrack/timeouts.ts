@@ -3,7 +3,7 @@ import { type Nanoseconds, second } from '../clock.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Connection } from './connection.ts'
 
-/** Seconds; indexes of `tcp` are TCP conntrack states (tcp-track.ts). */
+/** Seconds; `tcp` and `sctp` are indexed by the states of tcp-track.ts and sctp-track.ts. */
 export const timeoutSeconds = {
   generic: 600,
   icmp: 30,
@@ -15,10 +15,7 @@ export const timeoutSeconds = {
   tcpRetransmission: 300,
   tcpUnacknowledged: 300,
   tcpClose: 10,
-  sctpClosed: 10,
-  sctpHandshake: 3,
-  sctpEstablished: 210,
-  sctpShutdown: 3,
+  sctp: [10, 10, 3, 3, 210, 3, 3, 3, 30],
 } as const
 
 /** nf_ct_refresh(): the flow is kept for so many seconds from now. */

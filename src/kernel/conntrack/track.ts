@@ -11,7 +11,7 @@ import { trackSctp } from './sctp.ts'
 import type { ConntrackTable } from './table.ts'
 import { trackTcp } from './tcp.ts'
 import { refresh, timeoutSeconds } from './timeouts.ts'
-import { invertTuple, isIcmp, readTuple, sameTuple, transportOf } from './tuple.ts'
+import { invertTuple, isIcmp, readTuple, sameTuple, trackedTransport } from './tuple.ts'
 import { trackUdp } from './udp.ts'
 
 const udpLite = 136
@@ -58,10 +58,10 @@ function resolve(packet: TrackedPacket, zone: number): 'found' | 'none' | 'full'
   return 'found'
 }
 
-function invalid(packet: TrackedPacket): 'accept' {
-  packet.skb.nfct = undefined
-  packet.skb.nfctInfo = 0
-  packet.table.statistics.invalid += 1
+function invalid({ skb, table }: Pick<TrackedPacket, 'skb' | 'table'>): 'accept' {
+  skb.nfct = undefined
+  skb.nfctInfo = 0
+  table.statistics.invalid += 1
   return 'accept'
 }
 
@@ -100,7 +100,8 @@ export function trackPacket(
   skb.nfct = undefined
   skb.nfctInfo = 0
   const l3 = skb.networkHeader
-  const place = transportOf(skb.bytes, l3, skb.tail, at.family)
+  const place = trackedTransport(skb.bytes, l3, skb.tail, at.family)
+  if (place === undefined) return invalid({ skb, table })
   const packet: TrackedPacket = {
     ns: table.ns,
     table,
@@ -111,7 +112,6 @@ export function trackPacket(
     l4: place.l4,
     protocol: place.protocol,
   }
-  if (place.fragmentOffset !== 0 || place.l4 > skb.tail) return invalid(packet)
   if (isIcmp(place.protocol)) {
     if (icmpError(packet, zone) !== 'ok') return invalid(packet)
     const known = skb.nfct as Connection | undefined

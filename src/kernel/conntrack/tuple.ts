@@ -84,6 +84,22 @@ export function transportOf(bytes: Uint8Array, l3: number, end: number, family: 
   return { protocol, l4: at, fragmentOffset: 0 }
 }
 
+/**
+ * get_l4proto(): where conntrack finds the transport header; undefined for later fragments, headers that reach past the
+ * packet, and IPv6 packets that end in `no next header` (ipv6_skip_exthdr()): those are INVALID.
+ */
+export function trackedTransport(
+  bytes: Uint8Array,
+  l3: number,
+  end: number,
+  family: 4 | 6,
+): TransportPlace | undefined {
+  const place = transportOf(bytes, l3, end, family)
+  if (place.fragmentOffset !== 0 || place.l4 > end) return undefined
+  if (family === 4) return place
+  return place.protocol === ipProtocol.none || isExtension(place.protocol) ? undefined : place
+}
+
 function addressAt(bytes: Uint8Array, at: number, family: 4 | 6): IpAddress {
   return family === 4 ? readIpv4(bytes, at) : readIpv6(bytes, at)
 }

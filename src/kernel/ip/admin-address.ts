@@ -34,6 +34,12 @@ function isSecondary(list: readonly InterfaceAddress[], prefix: Prefix, scope: n
   )
 }
 
+/** ipv6_link_dev_addr(): the widest scope first, the newest of equal scopes first. */
+function linked6(list: readonly InterfaceAddress[], own: InterfaceAddress): InterfaceAddress[] {
+  const at = list.findIndex(({ scope }) => scope >= own.scope)
+  return at === -1 ? [...list, own] : [...list.slice(0, at), own, ...list.slice(at)]
+}
+
 /**
  * `ip addr add PREFIX dev DEV` with its local, connected and broadcast routes. EEXIST when the device has the address
  * already (IPv4: with the same length).
@@ -55,7 +61,7 @@ export function addAddress(dev: NetDevice, prefix: Prefix, options: AddressOptio
     broadcast: options.broadcast,
     secondary: family === 4 && isSecondary(list, prefix, scope),
   }
-  state.addresses.set(dev.ifindex, [...list, own])
+  state.addresses.set(dev.ifindex, family === 4 ? [...list, own] : linked6(list, own))
   state.own.set(own.address, 0, [...(state.own.get(own.address) ?? []), own])
   state.generation += 1
   addLocalRoute(own)

@@ -117,8 +117,9 @@ function messageOf(skb: Skb, spec: Icmp6ErrorSpec): Uint8Array {
  * icmpv6_route_lookup(): xfrm is asked about the packet's own way back as well, by the device it came in by. Nobody
  * follows the answer; that there is none is counted.
  */
-function lookBack(skb: Skb, flow: Flow, asked: Ipv6): void {
-  const anyDevice = !isUnspecified(asked) && !isLinkLocal(asked)
+function lookBack(skb: Skb, flow: Flow, source: Ipv6, asked: Ipv6): void {
+  const strict = isLoopback(source) || isLinkLocal(source)
+  const anyDevice = !isUnspecified(asked) && !strict // RT6_LOOKUP_F_IFACE of ip6_route_output_flags()
   route6Output(skb.dev.ns, { ...flow, source: asked, oif: skb.ingressIfindex, mark: skb.mark, anyDevice })
 }
 
@@ -149,7 +150,7 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
   if (!withinLimits(ns, skb.dev, spec, flow)) return
   const answer = route6Output(ns, flow)
   if (answer.kind === 'error') return
-  lookBack(skb, flow, asked)
+  lookBack(skb, flow, source, asked)
   const { route } = answer
   const reply = buildIcmp6({
     route,

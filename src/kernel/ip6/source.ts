@@ -92,7 +92,8 @@ function wideOf(ns: Namespace): readonly InterfaceAddress[] {
   const known = wideAddresses.get(state)
   if (known !== undefined && known.generation === state.generation) return known.list
   const list: InterfaceAddress[] = []
-  for (const own of state.addresses.values()) {
+  const byDevice = [...state.addresses].sort(([left], [right]) => left - right)
+  for (const [, own] of byDevice) {
     for (const candidate of own) if (!isLinkLocal(candidate.address)) list.push(candidate)
   }
   wideAddresses.set(state, { generation: state.generation, list })

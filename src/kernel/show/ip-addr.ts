@@ -2,7 +2,8 @@
 import { formatIp, isIpv4 } from '../../net/address.ts'
 import type { NetDevice } from '../device/device.ts'
 import { scopeNames } from '../ip/list.ts'
-import { familyState, type InterfaceAddress } from '../ip/state.ts'
+import { addressesOf } from '../ip/source.ts'
+import type { InterfaceAddress } from '../ip/state.ts'
 import type { BpfObjects } from './bpf-objects.ts'
 import { addressLine, briefHead, headLine, netnsWords } from './ip-link.ts'
 
@@ -11,13 +12,6 @@ export interface AddressOptions {
   readonly family: 4 | 6 | undefined
   readonly brief: boolean
   readonly objects: BpfObjects
-}
-
-function addressesOf(dev: NetDevice, family: 4 | 6): readonly InterfaceAddress[] {
-  const list = familyState(dev.ns, family).addresses.get(dev.ifindex) ?? []
-  if (family === 4) return list
-  // ipv6_link_dev_addr(): sorted by scope, the widest first.
-  return list.toSorted((left, right) => left.scope - right.scope)
 }
 
 function addressLines(own: InterfaceAddress): readonly string[] {

@@ -4,6 +4,7 @@ import { tcpFlag } from '../../net/tcp.ts'
 import { wake } from './base.ts'
 import { socketState } from './socket.ts'
 import { enterTimeWait, tcpTimer } from './tcp-life.ts'
+import { noteDuplicate } from './tcp-limit.ts'
 import type { Arrived } from './tcp-segment.ts'
 import { seqAdd, seqAfter, seqBefore, seqDiff } from './tcp-sequence.ts'
 import { type TcpSocket, tcpTime } from './tcp-socket.ts'
@@ -106,6 +107,7 @@ export function takeData(socket: TcpSocket, segment: Arrived): void {
   const length = segment.end - segment.data
   if (length === 0 && !fin) return
   if (!seqAfter(segment.endSequence, socket.rcvNxt)) {
+    noteDuplicate(socket, segment)
     enterQuickAck(socket)
     socket.ackScheduled = true
     return

@@ -14,6 +14,7 @@ import { type Socket, socketState } from './socket.ts'
 import { processAck, sendAllowed } from './tcp-ack.ts'
 import { checkAck, enterQuickAck, takeData } from './tcp-data.ts'
 import { enterTimeWait, tcpDone } from './tcp-life.ts'
+import { isLimited, noteDuplicate, repeats, sendChallenge } from './tcp-limit.ts'
 import { acceptSyn, completeAccept, processSynSent, repeatSynAck } from './tcp-open.ts'
 import { fireIfDue } from './tcp-output.ts'
 import { sendReset } from './tcp-reset.ts'
@@ -123,7 +124,7 @@ function processListen(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate 
 function takeRepeatedSyn(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
   fireIfDue(socket)
   if (socket.state !== socketState.close) {
-    repeatSynAck(socket)
+    if (!isLimited(socket, segment)) repeatSynAck(socket)
     return 'taken'
   }
   const next = lookupTcp(socket.ns, tuple)
@@ -171,22 +172,37 @@ function inWindow(socket: TcpSocket, segment: Arrived): boolean {
   return !seqAfter(segment.sequence, seqAdd(socket.rcvNxt, receiveWindow(socket)))
 }
 
+/** A SYN where none can be is answered with a challenge; only tcp_rcv_established() counts it. */
+function challengeSyn(socket: TcpSocket): void {
+  if (socket.state === socketState.established) count(socket.ns, 'TcpInErrs')
+  sendChallenge(socket)
+}
+
+/** What lies outside of the window is answered with what is expected (tcp_send_dupack); a SYN with a challenge. */
+function answerOutOfWindow(socket: TcpSocket, segment: Arrived): void {
+  if (has(segment, tcpFlag.syn)) return challengeSyn(socket)
+  if (isLimited(socket, segment)) return
+  if (repeats(socket, segment)) {
+    enterQuickAck(socket)
+    noteDuplicate(socket, segment)
+  }
+  sendAck(socket)
+}
+
 /** tcp_validate_incoming(): undefined when the segment may go on. */
 function validate(socket: TcpSocket, segment: Arrived): Fate | undefined {
   const rst = has(segment, tcpFlag.rst)
   if (!inWindow(socket, segment)) {
-    if (rst) return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
-    if (seqBefore(segment.sequence, socket.rcvNxt)) enterQuickAck(socket)
-    sendAck(socket)
+    if (!rst) answerOutOfWindow(socket, segment)
     return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
   }
   if (rst) {
-    if (segment.sequence !== socket.rcvNxt) sendAck(socket)
+    if (segment.sequence !== socket.rcvNxt) sendChallenge(socket)
     else tcpDone(socket, socket.state === socketState.closeWait ? 'EPIPE' : resetError(socket))
     return 'taken'
   }
   if (!has(segment, tcpFlag.syn)) return undefined
-  sendAck(socket)
+  challengeSyn(socket)
   return 'SKB_DROP_REASON_TCP_INVALID_SYN'
 }
 
@@ -206,7 +222,8 @@ function processConnected(socket: TcpSocket, segment: Arrived): Fate {
   if (refused !== undefined) return refused
   if (!has(segment, tcpFlag.ack)) return 'SKB_DROP_REASON_TCP_FLAGS'
   if (processAck(socket, segment) === 'unsent') {
-    sendAck(socket)
+    // only tcp_rcv_state_process() answers, not tcp_rcv_established()
+    if (socket.state !== socketState.established) sendChallenge(socket)
     return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
   }
   const stamp = readTimestamp(segment)

@@ -120,6 +120,10 @@ export interface TcpSocket extends BaseSocket {
   written: Nanoseconds
   /** TCP_MTU_REDUCED_DEFERRED: the smallest MTU heard of while the socket was locked, 0 for none. */
   mtuHeard: number
+  /** When a segment out of the window was last answered (last_oow_ack_time); -1 for never. */
+  lastOutOfWindow: Nanoseconds
+  /** Bytes that came twice, until a segment has told the peer (duplicate_sack). */
+  duplicate: { readonly start: number; readonly end: number } | undefined
   // --- life
   /** FIN is in `pieces` or was sent. */
   finQueued: boolean
@@ -195,6 +199,8 @@ class Tcp extends Base implements TcpSocket {
   lastReceive: Nanoseconds = Number.NEGATIVE_INFINITY
   rcvMss = 536
   ackTimer: Timer | undefined = undefined
+  lastOutOfWindow: Nanoseconds = -1
+  duplicate: TcpSocket['duplicate'] = undefined
   finQueued = false
   peerClosed = false
   orphan = false

@@ -89,9 +89,11 @@ function timestampsOf(socket: TcpSocket): Timestamps | undefined {
   return { value: timestampNow(socket.ns.machine, socket.flow), echo: socket.tsRecent }
 }
 
+const noBlocks: readonly { readonly start: number; readonly end: number }[] = []
+
 /** What arrived early, as SACK blocks; joined where they touch, the newest first is not kept: by sequence. */
 function sackBlocks(socket: TcpSocket): readonly { readonly start: number; readonly end: number }[] {
-  if (!socket.sack || socket.early.length === 0) return []
+  if (!socket.sack || socket.early.length === 0) return noBlocks
   const blocks: { start: number; end: number }[] = []
   for (const piece of socket.early) {
     const last = blocks.at(-1)
@@ -103,8 +105,16 @@ function sackBlocks(socket: TcpSocket): readonly { readonly start: number; reado
   return blocks
 }
 
+/** tcp_established_options(): what came twice stands first. */
+function blocksToTell(socket: TcpSocket): readonly { readonly start: number; readonly end: number }[] {
+  const { duplicate } = socket
+  if (duplicate === undefined) return sackBlocks(socket)
+  socket.duplicate = undefined
+  return [duplicate, ...sackBlocks(socket)]
+}
+
 function optionsFor(socket: TcpSocket, flags: number, route: Route): Uint8Array {
-  if ((flags & tcpFlag.syn) === 0) return dataOptions(timestampsOf(socket), sackBlocks(socket))
+  if ((flags & tcpFlag.syn) === 0) return dataOptions(timestampsOf(socket), blocksToTell(socket))
   return synOptions({
     mss: ownMss(socket, route),
     sack: socket.sack,

@@ -26,6 +26,7 @@ const ipv4 = [
   'ip_unprivileged_port_start',
   'ip_nonlocal_bind',
   'tcp_fwmark_accept',
+  'tcp_invalid_ratelimit',
   'fwmark_reflect',
   'vs.conntrack',
   'vs.conn_reuse_mode',
