@@ -22,7 +22,7 @@ import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
 import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
-import { installCilium } from './cilium.ts'
+import { installCilium, type RunningCilium } from './cilium.ts'
 import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, mustListen } from './listeners.ts'
 import type { BootedProgram } from './programs.ts'
@@ -45,8 +45,9 @@ export interface Booted {
   readonly programs: ReadonlyMap<string, ReadonlyMap<string, BootedProgram>>
   /** Listening sockets by namespace. */
   readonly listeners: readonly Listener[]
-  /** Where the world has a cluster with Cilium. */
+  /** Where the world has a cluster with Cilium: what is read of it, and its agents. */
   readonly cilium?: InstalledCilium
+  readonly agents?: RunningCilium
 }
 
 /** Boots a world. What the checks accepted the kernel accepts, or it is our mistake. */
@@ -61,14 +62,19 @@ export function boot(world: World, options: BootOptions): Booted {
   for (const model of world.namespaces) bootDevices(machine, model)
   for (const model of world.namespaces) bootLinks(namespaceOf(machine, model.name), model)
   for (const model of world.namespaces) bootHost(namespaceOf(machine, model.name), model)
-  const cilium = world.cilium === undefined ? undefined : installCilium(machine, world.cilium)
+  const agents = world.cilium === undefined ? undefined : installCilium(machine, world.cilium)
   const programs = attachPrograms(machine, world)
   const listeners = world.namespaces.flatMap((model) =>
     model.listens.map((listen) => mustListen(namespaceOf(machine, model.name), listen)),
   )
   warmNamespaces(machine, world)
   machine.clock.drain()
-  return { machine, programs, listeners, ...(cilium === undefined ? {} : { cilium }) }
+  return {
+    machine,
+    programs,
+    listeners,
+    ...(agents === undefined ? {} : { cilium: agents.installed, agents }),
+  }
 }
 
 /** Devices, addresses, routes and entries that a running machine gets: of namespaces that are there. */

@@ -48,7 +48,10 @@ export function deployCilium(model: CiliumModel, world: World): World {
 }
 
 /** A namespace that an agent makes on a node. */
-function emptyNamespace(name: string, home: NamespaceModel): NamespaceModel {
+export function emptyNamespace(
+  name: string,
+  home: Pick<NamespaceModel, 'name' | 'neighbours' | 'span' | 'kernel'>,
+): NamespaceModel {
   return {
     name,
     kind: 'netns',
@@ -67,7 +70,8 @@ function emptyNamespace(name: string, home: NamespaceModel): NamespaceModel {
   }
 }
 
-function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
+/** A host with what a plan says of it; what it has already wins. */
+export function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel {
   const { span } = host
   const known = new Set(host.devices.map(({ name }) => name))
   const stated = new Set(host.sysctls.map(({ key }) => key))

@@ -1,6 +1,7 @@
 // A cluster's agents carry out what they decided: maps are made and filled, objects are loaded and attached at their hooks,
 // as `facts` 1.2 says which stands where.
 import { present } from '../base/assert.ts'
+import type { Program } from '../bpf/contract.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
@@ -17,14 +18,16 @@ import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
 import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
 import { bpfOverlay } from '../cilium/overlay/bpf-overlay.ts'
 import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
+import type { AdminResult } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
-import { attachNetkit } from '../kernel/device/netkit.ts'
+import { attachNetkit, detachNetkit, replaceNetkit } from '../kernel/device/netkit.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
-import { attachTc } from '../kernel/tc/attach.ts'
+import { attachTc, detachTc, replaceTc } from '../kernel/tc/attach.ts'
 import { attachXdp } from '../kernel/xdp-attach.ts'
 import type { CiliumModel } from '../model/cluster.ts'
 import { isIpv4 } from '../net/address.ts'
+import type { AgentAct, Stage } from '../trace/event.ts'
 import {
   type Interfaces,
   identitiesOf,
@@ -47,48 +50,84 @@ import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 
 const cpus = 1
 
-/** One node while Cilium is put on it. */
-interface Installing {
-  readonly agent: AgentState
+/** One node with Cilium on it, as its agent holds it. */
+export interface RunningNode {
+  /** What its agent decided last. */
+  agent: AgentState
   readonly ns: Namespace
   readonly maps: NodeMaps
   readonly policies: Map<number, ReturnType<typeof createPolicyMap>>
   readonly devices: Interfaces
+  /** Programs at hooks of devices, by `device way`. */
+  readonly hooked: Map<string, Program>
+  /** Devices of endpoints by id, for traces. */
+  readonly names: Map<number, string>
+  /** What is told of programs that are attached while the machine runs. */
+  onHook: ((act: Extract<AgentAct, { readonly kind: 'program' }>) => void) | undefined
 }
 
 type Way = 'ingress' | 'egress'
 
-/** Attaches with tcx, or on kernels without it as a direct-action filter of clsact. */
-function hook(
-  { agent, ns }: Installing,
-  device: string,
-  way: Way,
-  object: LoadedObject,
-  symbol: string,
-): void {
+/** Where the programs of a way are on a device: what leaves a pod passes the program at its end of a netkit pair. */
+function stageOf(dev: NetDevice, way: Way): Stage {
+  if (dev.kind === 'netkit') return way === 'ingress' ? 'netkit-peer' : 'netkit-primary'
+  return way === 'ingress' ? 'tc-in' : 'tc-out'
+}
+
+/** Attaches with tcx, or on kernels without it as a direct-action filter of clsact; to a netkit pair with its own links. */
+function attach(dev: NetDevice, way: Way, program: Program, tcx: boolean): AdminResult {
+  if (dev.kind === 'netkit') return attachNetkit(dev, way === 'ingress' ? 'peer' : 'primary', { program })
+  return attachTc(dev, way, tcx ? { kind: 'tcx', program } : { kind: 'clsact', program, pref: 1, handle: 1 })
+}
+
+function replace(dev: NetDevice, way: Way, old: Program, program: Program): AdminResult {
+  if (dev.kind === 'netkit') return replaceNetkit(dev, way === 'ingress' ? 'peer' : 'primary', old, program)
+  return replaceTc(dev, way, old, program)
+}
+
+function detach(dev: NetDevice, way: Way, program: Program): AdminResult {
+  if (dev.kind === 'netkit') return detachNetkit(dev, way === 'ingress' ? 'peer' : 'primary', program)
+  return detachTc(dev, way, program)
+}
+
+/** Puts a program at a hook of a device; in place of the one that the agent has there. */
+function hook(node: RunningNode, device: string, way: Way, object: LoadedObject, symbol: string): void {
+  const { agent, ns, hooked } = node
   const dev = deviceOf(ns, device)
   const program = programOf(object, symbol)
-  const { tcx } = agent.node.config
-  if (dev.kind === 'netkit') {
-    // what leaves the pod passes the program at its end, what goes to it the one at the host's
-    const done = attachNetkit(dev, way === 'ingress' ? 'peer' : 'primary', { program })
-    mustDo(done, `${ns.name}/${device} takes ${symbol}`)
-    return
-  }
-  const done = attachTc(
-    dev,
-    way,
-    tcx ? { kind: 'tcx', program } : { kind: 'clsact', program, pref: 1, handle: 1 },
-  )
+  const old = hooked.get(`${device} ${way}`)
+  const done =
+    old === undefined ? attach(dev, way, program, agent.node.config.tcx) : replace(dev, way, old, program)
   mustDo(done, `${ns.name}/${device} takes ${symbol}`)
+  hooked.set(`${device} ${way}`, program)
+  const what = old === undefined ? 'attach' : 'replace'
+  node.onHook?.({ kind: 'program', what, device, stage: stageOf(dev, way), program: symbol })
+}
+
+/** Takes the programs of an endpoint from its device, which is about to go. */
+export function unhookEndpoint(node: RunningNode, device: string): void {
+  for (const way of ['ingress', 'egress'] as const) {
+    const program = node.hooked.get(`${device} ${way}`)
+    if (program === undefined) continue
+    const dev = deviceOf(node.ns, device)
+    mustDo(detach(dev, way, program), `${device} gives ${program.name} away`)
+    node.hooked.delete(`${device} ${way}`)
+    node.onHook?.({
+      kind: 'program',
+      what: 'detach',
+      device,
+      stage: stageOf(dev, way),
+      program: program.name,
+    })
+  }
 }
 
 function numbersOf(dev: NetDevice): { readonly interface_ifindex: number; readonly interface_mac: number } {
   return { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
 }
 
-/** bpf_lxc on the host's end of an endpoint's pair. */
-function installEndpoint(node: Installing, endpoint: Endpoint): void {
+/** bpf_lxc on the host's end of an endpoint's pair; in place of what is there. */
+export function installEndpoint(node: RunningNode, endpoint: Endpoint): void {
   const { agent, ns, maps, policies, devices } = node
   const { device, id, identity, addresses } = endpoint
   if (device === undefined) return
@@ -123,8 +162,8 @@ function selectsDevices({ node }: AgentState): boolean {
   return kubeProxyReplacement || bpfMasquerade || hostFirewall || encryption !== 'off'
 }
 
-/** bpf_host on cilium_host, cilium_net and the native devices, each with a copy of its own. */
-function installHost(node: Installing, host: Endpoint): void {
+/** bpf_host on cilium_host, cilium_net and the native devices, each with a copy of its own; in place of what is there. */
+export function installHost(node: RunningNode, host: Endpoint): void {
   const { agent, ns, maps, policies, devices } = node
   const config = nodeConfigOf(agent, host, devices)
   const load = (device: string, suffix: string): LoadedObject => {
@@ -159,7 +198,7 @@ function installHost(node: Installing, host: Endpoint): void {
   }
 }
 
-function installOverlay(node: Installing, host: Endpoint): void {
+function installOverlay(node: RunningNode, host: Endpoint): void {
   const { agent, ns, maps, devices } = node
   const { config: own } = agent.node
   if (own.routing !== 'tunnel' && !own.egressGateway) return
@@ -171,7 +210,7 @@ function installOverlay(node: Installing, host: Endpoint): void {
   hook(node, name, 'egress', loaded, 'cil_to_overlay')
 }
 
-function installXdp(node: Installing, host: Endpoint): void {
+function installXdp(node: RunningNode, host: Endpoint): void {
   const { agent, ns, maps, devices } = node
   const { kubeProxyReplacement, lbAcceleration } = agent.node.config
   if (!kubeProxyReplacement || lbAcceleration === 'disabled') return
@@ -193,7 +232,7 @@ function installXdp(node: Installing, host: Endpoint): void {
   }
 }
 
-function installNode(machine: Machine, agent: AgentState): InstalledNode {
+function installNode(machine: Machine, agent: AgentState): RunningNode {
   const { node, endpoints } = agent
   const ns = namespaceOf(machine, node.name)
   const maps = createNodeMaps(cpus)
@@ -217,7 +256,8 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   )
   maps.cilium_call_policy.deviceOf = (index) => names.get(index)
   maps.cilium_egresscall_policy.deviceOf = (index) => names.get(index)
-  const installing: Installing = { agent, ns, maps, policies, devices }
+  const hooked = new Map<string, Program>()
+  const installing: RunningNode = { agent, ns, maps, policies, devices, hooked, names, onHook: undefined }
   const host = present(
     endpoints.find(({ kind }) => kind === 'host'),
     'a node has a host endpoint',
@@ -226,17 +266,35 @@ function installNode(machine: Machine, agent: AgentState): InstalledNode {
   installOverlay(installing, host)
   installXdp(installing, host)
   for (const endpoint of endpoints) installEndpoint(installing, endpoint)
-  return { name: node.name, maps, policies, agent }
+  return installing
+}
+
+/** The agents of a cluster while a machine runs; steps change what they are told. */
+export interface RunningCilium {
+  model: CiliumModel
+  state: ClusterState
+  readonly nodes: ReadonlyMap<string, RunningNode>
+  /** What traces, claims and views read; its tables change with the agents. */
+  readonly installed: InstalledCilium & {
+    readonly nodes: Map<string, InstalledNode>
+    readonly identities: Map<string, readonly number[]>
+  }
+}
+
+/** What is read of a node. */
+export function installedNode({ agent, maps, policies }: RunningNode): InstalledNode {
+  return { name: agent.node.name, maps, policies, agent }
 }
 
 /** Puts Cilium on all nodes of a machine whose devices are there. */
-export function installCilium(machine: Machine, model: CiliumModel): InstalledCilium {
+export function installCilium(machine: Machine, model: CiliumModel): RunningCilium {
   const state: ClusterState = decisionsOf(model)
   const nodes = new Map(state.agents.map((agent) => [agent.node.name, installNode(machine, agent)]))
-  return {
+  const installed = {
     clusterName: state.clusterName,
-    era: state.registry.legacy ? '1.10' : '1.19',
-    nodes,
-    identities: identitiesOf(state),
+    era: state.registry.legacy ? ('1.10' as const) : ('1.19' as const),
+    nodes: new Map([...nodes].map(([name, node]) => [name, installedNode(node)])),
+    identities: new Map([...identitiesOf(state)].map(([name, identity]) => [name, [identity]])),
   }
+  return { model, state, nodes, installed }
 }

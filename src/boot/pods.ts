@@ -10,6 +10,7 @@ import type { ChainSpec, RuleSpec, Ruleset, TableSpec } from '../kernel/netfilte
 import { failed } from '../kernel/socket/errno.ts'
 import type { ClusterModel } from '../model/cluster.ts'
 import type { NamespaceModel } from '../model/model.ts'
+import type { RulesetModel } from '../model/ruleset.ts'
 import { bootLate } from './boot.ts'
 import { deployCluster } from './deploy.ts'
 import { type Listener, startListener } from './listeners.ts'
@@ -70,7 +71,7 @@ function hostOf(cluster: ClusterModel, node: string): NamespaceModel {
 }
 
 /** Everything of `after` that `before` has not, without rules. */
-function difference(before: NamespaceModel, after: NamespaceModel): NamespaceModel {
+export function difference(before: NamespaceModel, after: NamespaceModel): NamespaceModel {
   const fresh = <T>(old: readonly T[], all: readonly T[]): readonly T[] => {
     const known = new Set(old.map(textOf))
     return all.filter((each) => !known.has(textOf(each)))
@@ -99,10 +100,15 @@ function changeRules(machine: Machine, cluster: ClusterModel, node: string): voi
   const found = cluster.nodes.find(({ name }) => name === node)
   if (found === undefined) return
   const [host] = deployCluster(cluster, [found.bare])
+  takeRulesets(ns, host?.rulesets ?? [])
+}
+
+/** Gives a namespace the rules of these texts and no others; those that stay are the same rules, with their counters. */
+export function takeRulesets(ns: Namespace, rulesets: readonly RulesetModel[]): void {
   const sets = ns.netfilter.sets ?? new Map()
   for (const family of [4, 6] as const) {
     const wanted = family === 4 ? 'iptables' : 'ip6tables'
-    const text = host?.rulesets?.find(({ tool }) => tool === wanted)?.text ?? ''
+    const text = rulesets.find(({ tool }) => tool === wanted)?.text ?? ''
     const parsed = parseRuleset(text, family, { sets })
     if (parsed.ok) attachIptables(ns, family, keeping(ns, parsed.ruleset))
   }

@@ -19,6 +19,6 @@ export interface InstalledCilium {
   readonly clusterName: string
   readonly era: Era
   readonly nodes: ReadonlyMap<string, InstalledNode>
-  /** The identity of each endpoint by the pod's name. */
-  readonly identities: ReadonlyMap<string, number>
+  /** The identities that each endpoint has had, by the pod's name; the first is that of the start. */
+  readonly identities: ReadonlyMap<string, readonly number[]>
 }

@@ -5,7 +5,7 @@ import { clusterKnowledge } from '../boot/clusters.ts'
 import { deviceRefusals } from '../boot/device-refusals.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
 import { xdpRefusals } from '../boot/xdp-refusals.ts'
-import { check, importPath } from '../model/check.ts'
+import { addedIn, check, importPath } from '../model/check.ts'
 import type { Model } from '../model/model.ts'
 import type { File } from '../syntax/ast.ts'
 import { parse } from '../syntax/parse.ts'
@@ -34,7 +34,8 @@ function manifestFiles(cwd: string, files: readonly File[]): ReadonlyMap<string,
   const found = new Map<string, readonly Source[]>()
   for (const file of files) {
     const nested = file.items.flatMap((item) => (item.kind === 'topology' ? item.items : []))
-    for (const item of [...file.items, ...nested]) {
+    const applied = file.items.flatMap((item) => (item.kind === 'scenario' ? addedIn(item) : []))
+    for (const item of [...file.items, ...nested, ...applied]) {
       if (item.kind !== 'manifest' || item.text.form === 'block') continue
       const path = importPath(file.span.source.name, item.text.text)
       const sources = filesLike(cwd, path).map((name) => readText(cwd, name))

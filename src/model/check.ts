@@ -6,7 +6,7 @@
 // rule about one value is in the reader of that value (resolve/, words/); a rule about several things is a file of checks/.
 
 import type { Checked, Diagnostic, Report } from '../base/diagnostic.ts'
-import type { Pod, Scenario } from '../syntax/ast.ts'
+import type { Scenario, TopologyItem } from '../syntax/ast.ts'
 import { addressesInUse } from './checks/addresses-in-use.ts'
 import { attachmentsFit } from './checks/attachments-fit.ts'
 import { caseTables } from './checks/case-tables.ts'
@@ -38,12 +38,13 @@ import { once } from './diagnose.ts'
 import type { Model, ScenarioModel } from './model.ts'
 import { type CaseDraft, itemsOf, readCases } from './resolve/cases.ts'
 import { type CaseContext, caseContext, readCase } from './resolve/scenario.ts'
+import type { ManifestScope } from './resolve/scope.ts'
 import { readWorld, type WorldDraft } from './resolve/world.ts'
 import { type RulesetReader, readNoRulesets } from './ruleset.ts'
 import { fill, type Lookup, variablesIn } from './words/fill.ts'
 import { readEntities } from './world/entities.ts'
 import { type Files, type Linked, link } from './world/link.ts'
-import { manifestPods, manifestsOf } from './world/manifests.ts'
+import { manifestPods, manifestsOf, manifestTexts } from './world/manifests.ts'
 
 export { type Files, importPath } from './world/link.ts'
 
@@ -117,11 +118,9 @@ function inOrder(left: Diagnostic, right: Diagnostic, { main }: Files): number {
   return left.span.start - right.span.start || left.span.end - right.span.end
 }
 
-/** Pods that steps add: their names and addresses are those of the world. */
-function latePodsOf({ scenarios }: Linked): readonly Pod[] {
-  return scenarios.flatMap((scenario) =>
-    scenario.items.flatMap((item) => (item.kind === 'add' && item.item.kind === 'pod' ? [item.item] : [])),
-  )
+/** What steps of a scenario add to the world. */
+export function addedIn(scenario: Scenario): readonly TopologyItem[] {
+  return itemsOf(scenario).flatMap(({ item }) => (item.kind === 'add' ? [item.item] : []))
 }
 
 /** Gives the world for the values of a case. Cases whose values do not reach into the topology share one. */
@@ -136,8 +135,8 @@ function worldsOf(
 ): (lookup: Lookup) => WorldDraft {
   const made = new Map<string, WorldDraft>()
   const variables = new Set<string>()
-  const late = latePodsOf(linked)
-  for (const node of [linked.topology, linked.manifests, late, linked.programs.map((each) => each.syntax)]) {
+  const added = linked.scenarios.flatMap(addedIn)
+  for (const node of [linked.topology, linked.manifests, added, linked.programs.map((each) => each.syntax)]) {
     for (const part of variablesIn(node)) variables.add(part.name)
   }
   return (lookup) => {
@@ -148,9 +147,30 @@ function worldsOf(
     const manifests = manifestsOf(fill(linked.manifests, lookup), written, files)
     const isCilium = written.some((item) => item.kind === 'cluster' && item.type === 'cilium')
     const items = isCilium ? [...written, ...manifestPods(manifests, written, known.readManifest)] : written
-    const entities = readEntities(linked, items, report, fill(late, lookup))
+    const coming = fill(added, lookup)
+    const late = coming.filter((item) => item.kind === 'pod')
+    const applied = isCilium ? manifestsOf([], coming, files) : []
+    const all = [...manifests, ...applied]
+    const podsApplied = isCilium ? manifestPods(all, [...items, ...late], known.readManifest) : []
+    const entities = readEntities(linked, items, report, [...late, ...podsApplied])
+    const policies = [...written, ...coming].flatMap((item) =>
+      item.kind === 'policy' ? [`default/${item.name.text}`] : [],
+    )
+    const named = all.flatMap(({ text }) =>
+      known.readManifest(text).objects.flatMap(({ kind, name }) => (kind.endsWith('Policy') ? [name] : [])),
+    )
+    const ofCluster: ManifestScope = {
+      texts: (item) => manifestTexts(item, files),
+      read: known.readManifest,
+      policies: new Set([...policies, ...named]),
+    }
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))
-    const read = readWorld({ entities, report }, programs, manifests)
+    const read = readWorld(
+      { entities, report, ...(isCilium ? { manifests: ofCluster } : {}) },
+      programs,
+      manifests,
+      applied,
+    )
     for (const rule of known.rules) rule(read, report)
     const world = { ...read, world: known.plan(read.world) }
     made.set(key, world)

@@ -7,6 +7,7 @@ import type { IpAddress, Ipv4, Ipv6 } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import type { Prefix } from '../net/prefix.ts'
 import type { NamespaceModel, World } from './model.ts'
+import type { RulesetModel } from './ruleset.ts'
 
 /** Plugins that `cluster none` can have. */
 export const clusterCnis = ['flannel', 'calico', 'bridge'] as const
@@ -114,6 +115,8 @@ export interface CiliumNodeModel {
   readonly defaultRoutes: { readonly four: string | undefined; readonly six: string | undefined }
   /** One range for each family that its pods have. */
   readonly podCidrs: readonly Prefix[]
+  /** Rules of the file, without the agent's. */
+  readonly rulesets: readonly RulesetModel[]
   /** MAC addresses of the devices that the agent makes. */
   readonly macs: ReadonlyMap<string, Mac>
   readonly span: Span

@@ -2,6 +2,7 @@
 import type { Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
 import type { Prefix } from '../net/prefix.ts'
+import type { CiliumChange } from './cluster.ts'
 import type { DeviceModel, FdbModel, ListenModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
 import type { RulesetModel } from './ruleset.ts'
 
@@ -83,6 +84,8 @@ export type Step =
       readonly span: Span
     }
   | { readonly kind: 'delete'; readonly namespace: string; readonly device?: string; readonly span: Span }
+  /** What the agents of a cluster are told; `title` is unique among the steps of a case. */
+  | { readonly kind: 'cluster'; readonly change: CiliumChange; readonly title: string; readonly span: Span }
   /** A pod of `cluster.late`: its plugin connects it. */
   | { readonly kind: 'add-pod'; readonly name: string; readonly span: Span }
   | {

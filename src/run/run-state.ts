@@ -6,6 +6,7 @@ import { runUntil } from '../kernel/socket/waiting.ts'
 import type { Value } from '../model/claim.ts'
 import type { ClusterModel } from '../model/cluster.ts'
 import type { CaseModel } from '../model/model.ts'
+import type { StepTrace } from '../trace/event.ts'
 import type { Conversation } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 
@@ -19,6 +20,8 @@ export class Run {
   readonly listeners: Listener[]
   /** The cluster as steps have changed it. */
   cluster: ClusterModel | undefined
+  /** Steps that changed what agents are told, and what these did. */
+  readonly steps: StepTrace[] = []
   /** The first limit that was reached. */
   limit: string | undefined
 

@@ -1,6 +1,7 @@
 // Carrying out the steps of a case, one after the other.
 
 import { bootQdisc, createDevice, joinBridge } from '../boot/boot.ts'
+import { changeCilium } from '../boot/cilium-change.ts'
 import {
   addEntry,
   addFdb,
@@ -63,6 +64,9 @@ export function takeStep(run: Run, step: Step): void {
       run.listeners.push(...listeners)
       break
     }
+    case 'cluster':
+      takeClusterChange(run, step)
+      break
     case 'set': {
       const dev = deviceOf(namespaceOf(machine, step.namespace), step.device)
       if (step.mtu !== undefined) setMtu(dev, step.mtu)
@@ -77,6 +81,15 @@ export function takeStep(run: Run, step: Step): void {
       break
   }
   run.settle()
+}
+
+/** What a step tells the agents of the cluster. */
+function takeClusterChange(run: Run, { change, title }: Extract<Step, { readonly kind: 'cluster' }>): void {
+  const { machine, booted, steps, listeners } = run
+  if (booted.agents === undefined) return
+  const changed = changeCilium(machine, booted.agents, change)
+  listeners.push(...changed.listeners)
+  steps.push({ title, packets: machine.trace?.packets.length ?? 0, nodes: changed.nodes })
 }
 
 /** A device or a namespace that goes away, with the far ends of its pairs; a pod's plugin takes its rules away. */

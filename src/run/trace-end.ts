@@ -29,6 +29,7 @@ export function finishTrace(run: Run, scenario: string): Trace {
     ...(id === undefined ? {} : { case: id }),
     bindings: withIdentities(bindingsOf(run.model.world), cilium),
     packets,
+    ...(run.steps.length === 0 ? {} : { steps: [...run.steps] }),
     state,
     ...(decoders === undefined ? {} : { decoders }),
   }
@@ -39,17 +40,17 @@ function datapathState(ns: Namespace, cilium: InstalledCilium | undefined): read
   return node === undefined ? [] : ciliumState(node.maps)
 }
 
-/** `where client 10.0.1.10 identity 4521`. */
+/** `where client 10.0.1.10 identity 4521`; `then 9912` where a step gave it another one. */
 function withIdentities(
   bindings: readonly Binding[],
   cilium: InstalledCilium | undefined,
 ): readonly Binding[] {
   if (cilium === undefined) return bindings
   return bindings.map((binding) => {
-    const identity = cilium.identities.get(binding.name)
-    return identity === undefined
-      ? binding
-      : { ...binding, remarks: [...binding.remarks, `identity ${identity}`] }
+    const [identity, ...later] = cilium.identities.get(binding.name) ?? []
+    if (identity === undefined) return binding
+    const remarks = [`identity ${identity}`, ...later.map((each) => `then ${each}`)]
+    return { ...binding, remarks: [...binding.remarks, ...remarks] }
   })
 }
 

@@ -5,7 +5,7 @@
 import { type AlignWork, align } from './align.ts'
 import { compareHooks } from './diff-hooks.ts'
 import type { Difference, DiffLine } from './difference.ts'
-import type { PacketSection, PlainLine, Section } from './section.ts'
+import { headLine, type PacketSection, type PlainLine, type Section } from './section.ts'
 
 /** The first divergence as a name for a group of cases: equal for equal causes, whatever the packets are called. */
 interface Cause {
@@ -120,8 +120,8 @@ function compareSummary(old: PacketSection, now: PacketSection, differences: Dif
   if (old.summary === now.summary) return
   const row = old.row ?? 0
   const lines: DiffLine[] = [
-    { sign: '-', text: `packet ${old.name} ${old.summary}`, row },
-    { sign: '+', text: `packet ${now.name} ${now.summary}`, row: 0 },
+    { sign: '-', text: headLine(old), row },
+    { sign: '+', text: headLine(now), row: 0 },
   ]
   differences.push({ kind: 'packet', packet: old.name, node: '', place: '', actor: '', row, lines })
 }
@@ -129,7 +129,7 @@ function compareSummary(old: PacketSection, now: PacketSection, differences: Dif
 /** A packet that only one side has. */
 function wholePacket(sign: '-' | '+', packet: PacketSection): Difference {
   const at = (number: number | undefined): number => (sign === '-' ? (number ?? 0) : 0)
-  const lines: DiffLine[] = [{ sign, text: `packet ${packet.name} ${packet.summary}`, row: at(packet.row) }]
+  const lines: DiffLine[] = [{ sign, text: headLine(packet), row: at(packet.row) }]
   for (const { line, effects, rows } of packet.hooks) {
     lines.push({ sign, text: `  ${line}`, row: at(rows?.[0]) })
     effects.forEach((text, index) => {
@@ -155,8 +155,8 @@ function compareOrder(
   if (left === undefined || right === undefined) return
   const row = left.row ?? 0
   const lines: DiffLine[] = [
-    { sign: '-', text: `packet ${left.name} ${left.summary}`, row },
-    { sign: '+', text: `packet ${right.name} ${right.summary}`, row: 0 },
+    { sign: '-', text: headLine(left), row },
+    { sign: '+', text: headLine(right), row: 0 },
   ]
   differences.push({ kind: 'order', packet: left.name, node: '', place: '', actor: '', row, lines })
 }

@@ -170,12 +170,35 @@ export interface Unstable {
   readonly value: number
 }
 
+/** One thing that an agent did when it was told of a change: a map that it wrote, a program or a route that it changed. */
+export type AgentAct =
+  | Extract<Fact, { readonly kind: 'map' }>
+  | {
+      readonly kind: 'program'
+      readonly what: 'attach' | 'replace' | 'detach'
+      readonly device: string
+      readonly stage: Stage
+      readonly program: string
+    }
+  | { readonly kind: 'route'; readonly what: 'add' | 'delete'; readonly text: string }
+
+/** A step between packets that changed what agents are told, and what each of them did. */
+export interface StepTrace {
+  /** `delete policy api`: two words or more, unique in a case. */
+  readonly title: string
+  /** How many packets had been born before. */
+  readonly packets: number
+  readonly nodes: readonly { readonly node: string; readonly acts: readonly AgentAct[] }[]
+}
+
 /** Everything that one case of one scenario did. */
 export interface Trace {
   readonly scenario: string
   readonly case?: string
   readonly bindings: readonly Binding[]
   readonly packets: readonly PacketTrace[]
+  /** Absent where no step changed what agents are told. */
+  readonly steps?: readonly StepTrace[]
   readonly state: readonly { readonly node: string; readonly lines: readonly StateLine[] }[]
   /** Numbers that nobody promised; absent where there are none. */
   readonly unstable?: readonly Unstable[]

@@ -3,7 +3,7 @@
 
 import type { Level, Trace } from './event.ts'
 import { type Reference, References } from './like.ts'
-import type { Hook, Section } from './section.ts'
+import { type Hook, headLine, type Section } from './section.ts'
 import { type FormatOptions, sectionOf } from './section-of.ts'
 
 /** The version of the format that this program writes. */
@@ -45,8 +45,8 @@ export function formatSection(section: Section, level: Level = section.level): s
   for (const { text } of section.outcomes) lines.push(`outcome ${text}`)
   const references = new References()
   for (const packet of section.packets) {
-    lines.push('', `packet ${packet.name} ${packet.summary}`)
-    const reference = references.find(packet)
+    lines.push('', headLine(packet))
+    const reference = packet.step === true ? undefined : references.find(packet)
     if (reference === undefined) addHooks(packet.hooks, lines)
     else addReference(reference, lines)
   }

@@ -16,6 +16,7 @@ interface OpenHook {
 interface OpenPacket {
   readonly name: string
   readonly summary: string
+  readonly step?: true
   readonly row: number
   readonly hooks: OpenHook[]
   like:
@@ -92,6 +93,10 @@ function readLine(line: GoldenLine, reading: Reading): void {
     case 'packet':
       startPacket(rest, row, reading)
       return
+    case 'step':
+      reading.packets.push({ name: rest, summary: '', step: true, row, hooks: [], like: undefined })
+      reading.node = undefined
+      return
     case 'like':
       startReference(line, rest, reading)
       return
@@ -105,7 +110,7 @@ function readLine(line: GoldenLine, reading: Reading): void {
       reportAt(reading.report, line, {
         code: goldenCodes.unexpectedLine,
         message: `no line of a trace starts with \`${word}\``,
-        hint: didYouMean(word, ['where', 'outcome', 'packet', 'like', 'state', 'scenario', 'level']),
+        hint: didYouMean(word, ['where', 'outcome', 'packet', 'step', 'like', 'state', 'scenario', 'level']),
         to: word.length,
       })
   }
@@ -122,7 +127,7 @@ function startPacket(rest: string, row: number, reading: Reading): void {
 function startReference(line: GoldenLine, rest: string, reading: Reading): void {
   const packet = reading.packets.at(-1)
   const match = /^(\S+)(?: except)?$/.exec(rest)
-  if (packet === undefined || match?.[1] === undefined || packet.hooks.length > 0) {
+  if (packet === undefined || match?.[1] === undefined || packet.hooks.length > 0 || packet.step) {
     misplaced(line, reading, '`like NAME` stands right after the line of a packet')
     return
   }
@@ -176,9 +181,9 @@ function misplaced(line: GoldenLine, reading: Reading, message: string): void {
 /** Puts in place of each reference the hooks that it stands for. */
 function resolve(reading: Reading): readonly PacketSection[] {
   const done = new Map<string, PacketSection>()
-  for (const { name, summary, row, hooks, like } of reading.packets) {
+  for (const { name, summary, step, row, hooks, like } of reading.packets) {
     if (like === undefined) {
-      done.set(name, { name, summary, hooks, row })
+      done.set(name, { name, summary, ...(step === undefined ? {} : { step }), hooks, row })
       continue
     }
     const base = done.get(like.packet)

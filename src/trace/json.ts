@@ -3,8 +3,9 @@
 // most hooks leave a packet as it was. `line` and `effects` repeat what the text says at `full`; reading ignores them.
 import { bytesToHex, hexToBytes } from '../net/hex.ts'
 import { isMalformed } from '../net/malformed.ts'
-import type { Decoders } from './effects/decoders.ts'
+import { type Decoders, noDecoders } from './effects/decoders.ts'
 import type {
+  AgentAct,
   Binding,
   Decision,
   Fact,
@@ -14,10 +15,12 @@ import type {
   Snapshot,
   Stage,
   StateLine,
+  StepTrace,
   Trace,
   Unstable,
 } from './event.ts'
-import { shownPackets } from './section-of.ts'
+import { namesOf } from './names.ts'
+import { actText, shownPackets } from './section-of.ts'
 
 interface SnapshotJson extends Omit<Snapshot, 'bytes'> {
   readonly bytes: string
@@ -61,6 +64,15 @@ interface PacketJson {
   readonly outcomes: readonly Outcome[]
 }
 
+/** `line` repeats the text. */
+type ActJson = (Exclude<AgentAct, { kind: 'map' }> | MapJson) & { readonly line?: string }
+
+interface StepJson {
+  readonly title: string
+  readonly packets: number
+  readonly nodes: readonly { readonly node: string; readonly acts: readonly ActJson[] }[]
+}
+
 export interface TraceJson {
   readonly format: 'scn-trace'
   readonly version: 1
@@ -68,6 +80,7 @@ export interface TraceJson {
   readonly case?: string
   readonly bindings: readonly Binding[]
   readonly packets: readonly PacketJson[]
+  readonly steps?: readonly StepJson[]
   readonly state: readonly { readonly node: string; readonly lines: readonly StateLine[] }[]
   readonly unstable?: readonly Unstable[]
 }
@@ -116,9 +129,28 @@ export function traceToJson(trace: Trace, options: { readonly decoders?: Decoder
         outcomes,
       }
     }),
+    ...(trace.steps === undefined ? {} : { steps: stepsToJson(trace, options.decoders) }),
     state,
     ...(trace.unstable === undefined ? {} : { unstable: trace.unstable }),
   }
+}
+
+function stepsToJson(trace: Trace, decoders: Decoders = trace.decoders ?? noDecoders): readonly StepJson[] {
+  const names = namesOf(trace)
+  const actToJson = (act: AgentAct): ActJson => {
+    const line = actText(act, { names, decoders })
+    return act.kind === 'map' ? { ...mapToJson(act), line } : { ...act, line }
+  }
+  return (trace.steps ?? []).map(({ nodes, ...step }) => ({
+    ...step,
+    nodes: nodes.map(({ node, acts }) => ({ node, acts: acts.map(actToJson) })),
+  }))
+}
+
+function stepFromJson({ nodes, ...step }: StepJson): StepTrace {
+  const actFromJson = ({ line: _line, ...act }: ActJson): AgentAct =>
+    act.kind === 'map' ? mapFromJson(act as MapJson) : (act as AgentAct)
+  return { ...step, nodes: nodes.map(({ node, acts }) => ({ node, acts: acts.map(actFromJson) })) }
 }
 
 function snapshotToJson(snapshot: Snapshot): SnapshotJson {
@@ -127,8 +159,10 @@ function snapshotToJson(snapshot: Snapshot): SnapshotJson {
 
 function factToJson(fact: Fact): FactJson {
   if (fact.kind === 'record') return { ...fact, bytes: bytesToHex(fact.bytes) }
-  if (fact.kind !== 'map') return fact
-  const { key, before, after, ...rest } = fact
+  return fact.kind === 'map' ? mapToJson(fact) : fact
+}
+
+function mapToJson({ key, before, after, ...rest }: Extract<Fact, { kind: 'map' }>): MapJson {
   return {
     ...rest,
     key: bytesToHex(key),
@@ -145,6 +179,7 @@ export function traceFromJson(json: TraceJson): Trace {
     ...(json.case === undefined ? {} : { case: json.case }),
     bindings,
     packets: json.packets.map(packetFromJson),
+    ...(json.steps === undefined ? {} : { steps: json.steps.map(stepFromJson) }),
     state,
     ...(json.unstable === undefined ? {} : { unstable: json.unstable }),
   }
@@ -184,8 +219,10 @@ function packetFromJson(json: PacketJson): PacketTrace {
 
 function factFromJson(fact: FactJson): Fact {
   if (fact.kind === 'record') return { ...fact, bytes: bytesOf(fact.bytes) }
-  if (fact.kind !== 'map') return fact
-  const { key, before, after, ...rest } = fact
+  return fact.kind === 'map' ? mapFromJson(fact) : fact
+}
+
+function mapFromJson({ key, before, after, ...rest }: MapJson): Extract<Fact, { kind: 'map' }> {
   return {
     ...rest,
     key: bytesOf(key),

@@ -1,11 +1,21 @@
 // What a run did, as the lines of one section. Enters: a Trace; leaves: a Section. Which events are shown at a level is
 // decided here; how lines stand on the page is decided in format.ts.
 import { readU16 } from '../net/bytes.ts'
-import { type Decoders, noDecoders } from './effects/decoders.ts'
+import { type Decoders, mapText, noDecoders } from './effects/decoders.ts'
 import { newNatMemory } from './effects/describe.ts'
 import { hasPorts, layersOf } from './effects/layers.ts'
 import { dropReasonOf, type EffectContext, effectsOf } from './effects.ts'
-import type { Decision, HookEvent, Level, Outcome, PacketTrace, Stage, Trace } from './event.ts'
+import type {
+  AgentAct,
+  Decision,
+  HookEvent,
+  Level,
+  Outcome,
+  PacketTrace,
+  Stage,
+  StepTrace,
+  Trace,
+} from './event.ts'
 import { type Names, namesOf } from './names.ts'
 import { type Hook, hookLine, type PacketSection, type PlainLine, type Section } from './section.ts'
 import { summaryOf } from './summary.ts'
@@ -36,7 +46,7 @@ export function sectionOf(trace: Trace, options: FormatOptions): Section {
   const names = namesOf(trace)
   const { level, decoders = trace.decoders ?? noDecoders } = options
   const context: EffectContext = { level, names, memory: newNatMemory(), decoders }
-  const packets = trace.packets.map((packet) => packetSection(packet, context))
+  const packets = packetSections(trace, context)
   const outcomes = trace.packets.flatMap((packet) => outcomeTexts(packet)).map(plain)
   const state = trace.state
     .filter(({ lines }) => lines.length > 0)
@@ -52,6 +62,48 @@ export function sectionOf(trace: Trace, options: FormatOptions): Section {
     outcomes,
     packets,
     state,
+  }
+}
+
+/** Packets in the order of their birth, with the steps between them. */
+function packetSections(trace: Trace, context: EffectContext): readonly PacketSection[] {
+  const steps = [...(trace.steps ?? [])]
+  const sections: PacketSection[] = []
+  const takeSteps = (born: number): void => {
+    while ((steps[0]?.packets ?? Number.POSITIVE_INFINITY) <= born) {
+      const step = steps.shift()
+      if (step !== undefined) sections.push(stepSection(step, context))
+    }
+  }
+  for (const [index, packet] of trace.packets.entries()) {
+    takeSteps(index)
+    sections.push(packetSection(packet, context))
+  }
+  takeSteps(Number.MAX_SAFE_INTEGER)
+  return sections
+}
+
+function stepSection({ title, nodes }: StepTrace, context: EffectContext): PacketSection {
+  const hooks = nodes
+    .filter(({ acts }) => acts.length > 0)
+    .map(
+      ({ node, acts }): Hook => ({ node, line: 'agent', effects: acts.map((act) => actText(act, context)) }),
+    )
+  return { name: title, step: true, summary: '', hooks }
+}
+
+/** What an agent did, as a line: `map cilium_lxc[web] add ...`, `replace lxc-web tc-in cil_from_container`. */
+export function actText(
+  act: AgentAct,
+  { names, decoders }: Pick<EffectContext, 'names' | 'decoders'>,
+): string {
+  switch (act.kind) {
+    case 'map':
+      return decoders.written?.(act, names) ?? mapText(act, names) ?? `map ${act.map}`
+    case 'program':
+      return `${act.what} ${act.device} ${act.stage} ${act.program}`
+    case 'route':
+      return `route ${act.what} ${names.rename(act.text)}`
   }
 }
 

@@ -12,12 +12,18 @@ export interface Hook {
   readonly rows?: readonly number[]
 }
 
-/** One packet's way. */
+/** One packet's way; or a step between packets, whose name is its title, with what agents did. */
 export interface PacketSection {
   readonly name: string
+  readonly step?: true
   readonly summary: string
   readonly hooks: readonly Hook[]
   readonly row?: number
+}
+
+/** The first line of a packet or of a step. */
+export function headLine({ name, summary, step }: PacketSection): string {
+  return step === true ? `step ${name}` : `packet ${name} ${summary}`
 }
 
 /** A line with its number in a golden (0 for what a run made). */

@@ -56,24 +56,42 @@ const stages = {
 
 const stage = { enum: Object.keys(stages) } as const
 
+const mapFact = {
+  kind: { const: 'map' },
+  map: text,
+  key: hex,
+  before: hex,
+  after: hex,
+  keyText: text,
+  beforeText: text,
+  afterText: text,
+} as const
+const optionalOfMap = ['before', 'after', 'beforeText', 'afterText'] as const
+
+const act = {
+  oneOf: [
+    record({ ...mapFact, line: text }, [...optionalOfMap, 'line']),
+    record(
+      {
+        kind: { const: 'program' },
+        what: { enum: ['attach', 'replace', 'detach'] },
+        device: text,
+        stage,
+        program: text,
+        line: text,
+      },
+      ['line'],
+    ),
+    record({ kind: { const: 'route' }, what: { enum: ['add', 'delete'] }, text, line: text }, ['line']),
+  ],
+} as const
+
 const fact = {
   oneOf: [
     record({ kind: { const: 'drop' }, reason: text }),
     record({ kind: { const: 'fib' }, via: text, device: text, table: count }, ['via', 'table']),
     record({ kind: { const: 'tracepoint' }, name: text }),
-    record(
-      {
-        kind: { const: 'map' },
-        map: text,
-        key: hex,
-        before: hex,
-        after: hex,
-        keyText: text,
-        beforeText: text,
-        afterText: text,
-      },
-      ['before', 'after', 'beforeText', 'afterText'],
-    ),
+    record(mapFact, optionalOfMap),
     record({ kind: { const: 'record' }, map: text, bytes: hex }),
     record({ kind: { const: 'lookup' }, map: text, keyText: text, valueText: text }, ['valueText']),
     record({ kind: { const: 'helper' }, name: text, args: text, result: { type: 'number' } }),
@@ -148,9 +166,12 @@ export const traceSchema = {
       case: text,
       bindings: list(record({ name: text, addresses: list(text), remarks: list(text) })),
       packets: list({ $ref: '#/definitions/packet' }),
+      steps: list(
+        record({ title: text, packets: count, nodes: list(record({ node: text, acts: list(act) })) }),
+      ),
       state: list(record({ node: text, lines: list(record({ word: text, text })) })),
       unstable: list(record({ kind: { enum: ['port', 'sequence', 'identifier'] }, value: count })),
     },
-    ['case', 'unstable'],
+    ['case', 'steps', 'unstable'],
   ),
 } as const

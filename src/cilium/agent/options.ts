@@ -1,14 +1,18 @@
 // Options of the agent by all their names: the language's words, Helm values and the agent's flags. A setting enters as it
 // was written; the flag's name and one spelling of its value leave.
 
+import { isIpv4 } from '../../net/address.ts'
+import { parsePrefix } from '../../net/prefix.ts'
+
 /** How a value is written and what it means to the flag. */
 type Values =
   | { readonly kind: 'switch' }
   | { readonly kind: 'one'; readonly of: Readonly<Record<string, string>> }
   | { readonly kind: 'number' }
   | { readonly kind: 'text' }
+  | { readonly kind: 'prefix'; readonly version: 4 | 6 }
 
-interface Option {
+export interface Option {
   readonly flag: string
   readonly word?: string
   readonly helm?: readonly string[]
@@ -55,8 +59,13 @@ export const options: readonly Option[] = [
   option('enable-ipv4-masquerade', switches, 'masquerade', 'enableIPv4Masquerade'),
   option('enable-ipv6-masquerade', switches, undefined, 'enableIPv6Masquerade'),
   option('enable-ip-masq-agent', switches, 'ip-masq-agent', 'ipMasqAgent.enabled'),
-  option('ipv4-native-routing-cidr', text, 'native-routing-cidr', 'ipv4NativeRoutingCIDR'),
-  option('ipv6-native-routing-cidr', text, undefined, 'ipv6NativeRoutingCIDR'),
+  option(
+    'ipv4-native-routing-cidr',
+    { kind: 'prefix', version: 4 },
+    'native-routing-cidr',
+    'ipv4NativeRoutingCIDR',
+  ),
+  option('ipv6-native-routing-cidr', { kind: 'prefix', version: 6 }, undefined, 'ipv6NativeRoutingCIDR'),
   option(
     'enable-host-legacy-routing',
     { kind: 'one', of: { legacy: 'true', bpf: 'false', true: 'true', false: 'false' } },
@@ -232,6 +241,10 @@ export function settingValue({ values }: Option, written: string): string | unde
       return Object.hasOwn(values.of, written) ? values.of[written] : undefined
     case 'number':
       return /^[0-9]+$/.test(written) ? written : undefined
+    case 'prefix': {
+      const prefix = parsePrefix(written)
+      return prefix !== undefined && isIpv4(prefix.address) === (values.version === 4) ? written : undefined
+    }
     case 'text':
       return written
   }

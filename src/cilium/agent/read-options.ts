@@ -7,6 +7,7 @@ import {
   besideHelm,
   knownValues,
   laterWords,
+  type Option,
   optionNamed,
   options,
   type Setting,
@@ -56,6 +57,14 @@ const enginesToCome: Readonly<Record<string, (value: string) => string | undefin
   'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
 }
 
+/** What a value would have to be. */
+function expectedOf(option: Option): string {
+  const { kind } = option.values
+  if (kind === 'prefix') return option.values.version === 4 ? 'such as 10.0.0.0/8' : 'such as fd00::/8'
+  const known = knownValues(option)
+  return known.length === 0 ? 'a number' : `one of ${known.join(', ')}`
+}
+
 /** Settings of a version. The last one with a name counts. */
 export function readOptions(
   written: readonly WrittenSetting[],
@@ -100,8 +109,7 @@ export function readOptions(
     const own = settingValue(option, value)
     if (own === undefined) {
       const known = knownValues(option)
-      const hint =
-        didYouMean(value, known) ?? (known.length === 0 ? 'a number' : `one of ${known.join(', ')}`)
+      const hint = didYouMean(value, known) ?? expectedOf(option)
       problems.push({
         index,
         part: 'value',

@@ -15,6 +15,7 @@ import {
   type TraceNotification,
   type VerdictNotification,
 } from './notification.ts'
+import { writtenText } from './written.ts'
 
 const received: ReadonlySet<number> = new Set([
   tracePoint.FROM_PROXY,
@@ -86,5 +87,5 @@ export function ciliumDecoders(era: Era): Decoders {
     const event = readNotification(bytes, era)
     return event?.kind === 'drop' ? dropText(event.reason, 0) : undefined
   }
-  return { maps, records: new Map([['cilium_events', events]]), dropReason }
+  return { maps, records: new Map([['cilium_events', events]]), written: writtenText, dropReason }
 }

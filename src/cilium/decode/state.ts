@@ -52,7 +52,8 @@ function flowText(tuple: Tuple, from: Address, to: Address): string {
   return `${protocols[nexthdr] ?? nexthdr} ${source} > ${target}`
 }
 
-function conntrackText(key: Uint8Array, value: Uint8Array): string {
+/** `tcp client:40000 > server:80 egress seen-non-syn`: an entry of a map of connections. */
+export function conntrackText(key: Uint8Array, value: Uint8Array): string {
   const tuple = Tuple.of(key)
   const bits = readLe16(value, bitsAt)
   const related = (tuple.flags & tupleFlag.RELATED) === 0 ? '' : ' related'
@@ -60,7 +61,8 @@ function conntrackText(key: Uint8Array, value: Uint8Array): string {
   return `${flowText(tuple, tuple.daddr, tuple.saddr)} ${wayOf(tuple.flags)}${related}${marks}`
 }
 
-function natText(key: Uint8Array, value: Uint8Array): string {
+/** `tcp client:40000 > 192.0.2.1:443 egress -> n1:40000`: an entry of a map of translations. */
+export function natText(key: Uint8Array, value: Uint8Array): string {
   const tuple = Tuple.of(key)
   const size = tuple.family.addressBytes
   const target = endpoint(

@@ -7,7 +7,7 @@ import { pktTypeOn } from '../eth-type.ts'
 import type { Namespace } from '../namespace.ts'
 import { receive } from '../receive.ts'
 import type { Skb } from '../skb.ts'
-import { attachMulti, type MultiPosition } from '../tc/attach.ts'
+import { attachMulti, detachFrom, type MultiPosition, replaceIn } from '../tc/attach.ts'
 import type { TcProgram } from '../tc/hook.ts'
 import { runNetkit } from '../tc/run.ts'
 import { type AdminResult, refused, setCarrier } from './change.ts'
@@ -171,4 +171,24 @@ export function attachNetkit(
   if (options.program.type !== 'sched_cls') return refused('EINVAL')
   const end = which === 'primary' ? dev : dev.peer
   return end === undefined ? refused('ENODEV') : attachMulti(stateOf(end).programs, options)
+}
+
+function hookOf(dev: NetDevice, which: 'primary' | 'peer'): TcProgram[][] {
+  const end = which === 'primary' ? dev : dev.peer
+  return end?.kind === 'netkit' ? [stateOf(end).programs] : []
+}
+
+/** BPF_LINK_UPDATE of a program at a netkit hook; `dev` is the primary device. ENOENT when it is not there. */
+export function replaceNetkit(
+  dev: NetDevice,
+  which: 'primary' | 'peer',
+  old: Program,
+  program: Program,
+): AdminResult {
+  return replaceIn(hookOf(dev, which), old, program)
+}
+
+/** The end of the link of a program at a netkit hook. ENOENT when it is not there. */
+export function detachNetkit(dev: NetDevice, which: 'primary' | 'peer', program: Program): AdminResult {
+  return detachFrom(hookOf(dev, which), program)
 }

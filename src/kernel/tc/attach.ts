@@ -123,14 +123,42 @@ function tcxPlace(
   return beside === -1 ? -1 : beside + 1
 }
 
-/** Detaches a program from a direction. ENOENT when it is not there. */
-export function detachTc(dev: NetDevice, direction: TcDirection, program: Program): AdminResult {
-  const hook = tcHook(dev, direction)
-  for (const list of [hook.tcx, hook.filters]) {
+/** Takes a program out of one of these lists. ENOENT when it is in none. */
+export function detachFrom(lists: readonly TcProgram[][], program: Program): AdminResult {
+  for (const list of lists) {
     const at = list.findIndex((entry) => entry.program === program)
     if (at === -1) continue
     list.splice(at, 1)
     return adminDone
   }
   return refused('ENOENT')
+}
+
+/** Puts a program in the place of another one in one of these lists. ENOENT when that one is in none. */
+export function replaceIn(lists: readonly TcProgram[][], old: Program, program: Program): AdminResult {
+  for (const list of lists) {
+    const at = list.findIndex((entry) => entry.program === old)
+    const entry = list[at]
+    if (entry === undefined) continue
+    list[at] = { ...entry, program }
+    return adminDone
+  }
+  return refused('ENOENT')
+}
+
+/** Detaches a program from a direction. ENOENT when it is not there. */
+export function detachTc(dev: NetDevice, direction: TcDirection, program: Program): AdminResult {
+  const hook = tcHook(dev, direction)
+  return detachFrom([hook.tcx, hook.filters], program)
+}
+
+/** BPF_LINK_UPDATE, `tc filter replace`: another program takes the place of one. ENOENT when that one is not there. */
+export function replaceTc(
+  dev: NetDevice,
+  direction: TcDirection,
+  old: Program,
+  program: Program,
+): AdminResult {
+  const hook = tcHook(dev, direction)
+  return replaceIn([hook.tcx, hook.filters], old, program)
 }

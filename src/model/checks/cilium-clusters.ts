@@ -29,14 +29,14 @@ function filesExist({ text }: Manifest, { manifests }: CiliumModel, report: Repo
 
 /** A check with what is known of clusters. */
 export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, report: Report) => void {
-  return ({ world: { cilium }, entities }, report) => {
+  return ({ world: { cilium }, entities, applied }, report) => {
     if (cilium === undefined) return
     for (const item of [...entities.linked.manifests, ...entities.items]) {
       if (item.kind === 'manifest') filesExist(item, cilium, report)
     }
     for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork'], report)
     let isSound = true
-    for (const text of cilium.manifests) {
+    for (const text of [...cilium.manifests, ...applied]) {
       for (const each of clusters.readManifest(text.text).mistakes) {
         const span = manifestSpan(text, each)
         const extra = each.hint === undefined ? {} : { hint: each.hint }

@@ -167,6 +167,7 @@ function readNode(
       ...(four === undefined ? (fallback === undefined ? [] : [fallback]) : [rangeAround(four)]),
       ...(six === undefined ? [] : [rangeAround(six)]),
     ],
+    rulesets: bare.rulesets ?? [],
     macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
     span: host.word.span,
   }
@@ -212,7 +213,8 @@ function rangesHold(nodes: readonly CiliumNodeModel[], pods: readonly CiliumPodM
   }
 }
 
-function readPolicy(policy: Policy): PolicyModel {
+/** `policy NAME on LABELS { ... }`. */
+export function readPolicy(policy: Policy): PolicyModel {
   return {
     name: policy.name.text,
     selector: recordOf(policy.selector),

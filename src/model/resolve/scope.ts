@@ -2,15 +2,26 @@
 // else, so that every unknown name gets the same message.
 import { didYouMean } from '../../base/closest.ts'
 import type { Report } from '../../base/diagnostic.ts'
-import type { Word } from '../../syntax/ast.ts'
+import type { Manifest, Word } from '../../syntax/ast.ts'
+import type { ClusterKnowledge, ManifestText } from '../cluster.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { isOpen } from '../words/fill.ts'
 import { podConnection } from '../world/cluster-devices.ts'
 import type { DeviceDraft, Entities, HostDraft } from '../world/entities.ts'
 
+/** What is known of the manifests of a world and of its steps. */
+export interface ManifestScope {
+  readonly texts: (item: Manifest) => readonly ManifestText[]
+  readonly read: ClusterKnowledge['readManifest']
+  /** Policies of the world and of all steps: `default/api`, or `all` without a namespace. */
+  readonly policies: ReadonlySet<string>
+}
+
 export interface Scope {
   readonly entities: Entities
   readonly report: Report
+  /** Absent where no cluster of agents is. */
+  readonly manifests?: ManifestScope
 }
 
 /** The host (node, netns, external or pod) of that name. */

@@ -18,6 +18,7 @@ import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { clusterCni, podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
+import { addToCluster, deletePolicy, pushChange, setLabels } from './cluster-step.ts'
 import { type FlowStep, readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
 import { readFrame } from './packet.ts'
@@ -85,10 +86,7 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
         draft.steps.push({ kind: 'add-pod', name: step.item.name.text, span: step.span })
         return
       }
-      if (podConnection(scope.entities.clusters) === 'cilium' && step.item.kind !== 'service') {
-        notYet(step.span, `adding a ${step.item.kind} to a running cluster of agents`, scope.report)
-        return
-      }
+      if (podConnection(scope.entities.clusters) === 'cilium' && addToCluster(step, draft, scope)) return
       // What is added says so itself where it has no engine; a host that appears in mid-scenario has none.
       if (step.item.kind !== 'pod' && step.item.kind !== 'service' && step.item.kind !== 'policy') {
         notYet(step.span, `adding a ${step.item.kind} to a running world`, report)
@@ -201,19 +199,21 @@ function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
   const { target, what, span } = step
   const [first, second] = target.segments
   if (first === undefined) return
+  if (what === 'policy' && podConnection(scope.entities.clusters) === 'cilium') {
+    deletePolicy(step, draft, scope)
+    return
+  }
   if (what === 'service' || what === 'policy') {
     const known = what === 'service' ? scope.entities.services : scope.entities.policies
     if (!known.has(first.text))
       scope.report(mistakeIn('S103', first, `no ${what} is called \`${first.text}\``))
-    else if (what === 'policy' && podConnection(scope.entities.clusters) === 'cilium')
-      notYet(span, 'deleting a policy of a running cluster', scope.report)
     return
   }
   const host = hostNamed(first, scope)
   if (host === undefined || isUnconnected(host, scope)) return
   if (second === undefined) {
     if (host.kind === 'pod' && podConnection(scope.entities.clusters) === 'cilium') {
-      notYet(span, 'deleting a pod of a cluster of agents', scope.report)
+      pushChange(draft, { kind: 'delete-pod', pod: host.name }, `delete pod ${host.name}`, span)
       return
     }
     draft.steps.push({ kind: 'delete', namespace: host.name, span })
@@ -230,6 +230,10 @@ function readSet(step: SetStep, draft: StepsDraft, scope: Scope): void {
   if (first === undefined || first.text === 'cluster' || first.text === 'pod' || first.text === 'svc') return
   const host = hostNamed(first, scope)
   if (host === undefined || isUnconnected(host, scope)) return
+  if (step.option.name === 'labels') {
+    setLabels(step, host, draft, scope)
+    return
+  }
   const [word, value] = step.option.values
   if (step.option.name === 'sysctl' && word !== undefined && value !== undefined) {
     const settings = sysctlIn({ key: word, value }, { devices: host.devices.keys() }, scope.report)

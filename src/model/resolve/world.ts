@@ -24,6 +24,8 @@ export interface WorldDraft {
   readonly scope: Scope
   readonly programs: readonly ProgramDraft[]
   readonly world: World
+  /** Manifests that steps apply. */
+  readonly applied: readonly ManifestText[]
 }
 
 /** Reads everything of a topology; programs are given with the variables of the case filled in. */
@@ -31,6 +33,7 @@ export function readWorld(
   scope: Scope,
   programs: readonly { name: string; syntax: ProgramDraft['syntax'] }[],
   manifests: readonly ManifestText[] = [],
+  applied: readonly ManifestText[] = [],
 ): WorldDraft {
   const { entities } = scope
   const drafts = programs.map(({ name, syntax }) => readProgram(name, syntax, scope))
@@ -55,7 +58,7 @@ export function readWorld(
     ...(cilium === undefined ? {} : { cilium }),
     bindings: named.filter((binding) => binding.addresses.length > 0),
   }
-  return { entities, scope, programs: drafts, world }
+  return { entities, scope, programs: drafts, world, applied }
 }
 
 type Setting = NamespaceModel['sysctls'][number]

@@ -46,6 +46,8 @@ export type RecordDecoder = (fact: RecordFact, context: DecodeContext) => readon
 export interface Decoders {
   readonly maps: ReadonlyMap<string, MapDecoder>
   readonly records: ReadonlyMap<string, RecordDecoder>
+  /** A line for an entry that an agent wrote; undefined where the declared layout says enough. */
+  readonly written?: (fact: MapFact, names: Names) => string | undefined
   /** The reason in a record that says why its program dropped the packet; undefined for other records. */
   readonly dropReason?: (bytes: Uint8Array) => string | undefined
 }
@@ -57,15 +59,20 @@ function valueText(bytes: Uint8Array, text: string | undefined, names: Names): s
   return text === undefined ? `0x${bytesToHex(bytes)}` : names.rename(text)
 }
 
-/** `map NAME[KEY] OLD -> NEW`, `map NAME[KEY] add NEW`, `map NAME[KEY] delete OLD`. */
-export const unknownMap: MapDecoder = (fact, { names }) => {
+/** `map NAME[KEY] OLD -> NEW`, `map NAME[KEY] add NEW`, `map NAME[KEY] delete OLD`; undefined without either. */
+export function mapText(fact: MapFact, names: Names): string | undefined {
   const key = fact.keyText === '' ? `0x${bytesToHex(fact.key)}` : names.rename(fact.keyText)
   const before = fact.before === undefined ? undefined : valueText(fact.before, fact.beforeText, names)
   const after = fact.after === undefined ? undefined : valueText(fact.after, fact.afterText, names)
-  if (before === undefined && after === undefined) return []
+  if (before === undefined && after === undefined) return undefined
   const change =
     before === undefined ? `add ${after}` : after === undefined ? `delete ${before}` : `${before} -> ${after}`
-  return [{ order: 'lookup', text: `map ${fact.map}[${key}] ${change}` }]
+  return `map ${fact.map}[${key}] ${change}`
+}
+
+export const unknownMap: MapDecoder = (fact, { names }) => {
+  const text = mapText(fact, names)
+  return text === undefined ? [] : [{ order: 'lookup', text }]
 }
 
 /** `record MAP 0xHEX`. */

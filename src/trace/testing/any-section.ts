@@ -30,17 +30,26 @@ const anyHook: fc.Arbitrary<Hook> = fc
 
 const fewWays = fc.array(anyHook, { maxLength: 4 })
 
-/** Packets of which many go the way of an earlier one with other effects. */
+/** Steps, and packets of which many go the way of an earlier one with other effects. */
 const anyPackets: fc.Arbitrary<readonly PacketSection[]> = fc
-  .array(fc.tuple(fewWays, fc.array(fc.array(effect, { maxLength: 5 }), { maxLength: 4 }), fc.boolean()), {
-    maxLength: 5,
-  })
+  .array(
+    fc.tuple(
+      fewWays,
+      fc.array(fc.array(effect, { maxLength: 5 }), { maxLength: 4 }),
+      fc.boolean(),
+      fc.boolean(),
+    ),
+    {
+      maxLength: 5,
+    },
+  )
   .map((drafts) => {
     const packets: PacketSection[] = []
-    for (const [own, effects, same] of drafts) {
+    for (const [own, effects, same, isStep] of drafts) {
       const way = same ? (packets[0]?.hooks ?? own) : own
       const hooks = way.map((hook, index) => ({ ...hook, effects: effects[index] ?? hook.effects }))
-      packets.push({ name: `p${packets.length}`, summary: 'tcp a:1 > b:2 S ttl 64', hooks })
+      if (isStep) packets.push({ name: `add pod p${packets.length}`, step: true, summary: '', hooks })
+      else packets.push({ name: `p${packets.length}`, summary: 'tcp a:1 > b:2 S ttl 64', hooks })
     }
     return packets
   })

@@ -1,0 +1,244 @@
+// What the agents of a cluster do when a step tells them something else: pods come, go and get other labels, policies come and
+// go. All agents decide again, with the numbers that were given before, and each brings its node from what it had decided to
+// what it decides now: maps, programs, devices, routes (cilium pkg/endpoint, pkg/endpointmanager, pkg/ipcache). A step is over
+// when everything of this is done.
+import { present } from '../base/assert.ts'
+import { type AgentState, type ClusterState, decide } from '../cilium/agent/agent.ts'
+import type { Endpoint } from '../cilium/agent/endpoint.ts'
+import { planAgent } from '../cilium/agent/plan/node.ts'
+import type { HostPlan } from '../cilium/agent/plan/plan.ts'
+import { createPolicyMap } from '../cilium/datapath/object.ts'
+import { staleEntries } from '../cilium/maps/scrub.ts'
+import { emptyNamespace as endNamespace } from '../kernel/device/remove.ts'
+import type { Machine } from '../kernel/machine.ts'
+import { addNamespace } from '../kernel/namespace.ts'
+import { failed } from '../kernel/socket/errno.ts'
+import type { CiliumChange, CiliumNodeModel } from '../model/cluster.ts'
+import type { NamespaceModel, RouteModel } from '../model/model.ts'
+import { formatIp } from '../net/address.ts'
+import { formatPrefix } from '../net/prefix.ts'
+import type { AgentAct } from '../trace/event.ts'
+import { bootLate } from './boot.ts'
+import {
+  installEndpoint,
+  installedNode,
+  installHost,
+  type RunningCilium,
+  type RunningNode,
+  unhookEndpoint,
+} from './cilium.ts'
+import { identitiesOf, verdictFilter } from './cilium-config.ts'
+import { deployHost, emptyNamespace } from './cilium-deploy.ts'
+import {
+  addressBytes,
+  egressEntries,
+  endpointEntries,
+  ipcacheEntries,
+  type MapEntry,
+  policyEntries,
+  throttleEntries,
+} from './cilium-maps.ts'
+import { toldCluster } from './cilium-told.ts'
+import { type Listener, startListener } from './listeners.ts'
+import { MapWriter } from './map-writer.ts'
+import { difference, takeRulesets } from './pods.ts'
+import { namespaceOf } from './resolved.ts'
+import { mergeTables } from './tables.ts'
+
+const cpus = 1
+
+/** What a change did. */
+export interface Changed {
+  /** What each agent did; nodes where nothing changed are left out. */
+  readonly nodes: readonly { readonly node: string; readonly acts: readonly AgentAct[] }[]
+  /** Sockets of pods that came. */
+  readonly listeners: readonly Listener[]
+}
+
+/** One node between two decisions of its agent. */
+interface Turn {
+  readonly machine: Machine
+  readonly running: RunningCilium
+  readonly node: RunningNode
+  readonly before: AgentState
+  readonly after: AgentState
+  readonly plans: { readonly before: readonly HostPlan[]; readonly after: readonly HostPlan[] }
+  readonly writer: MapWriter
+}
+
+/** Tells the cluster of a change; when this returns all agents have done what follows from it. */
+export function changeCilium(machine: Machine, running: RunningCilium, change: CiliumChange): Changed {
+  const model = { ...running.model, changes: [...running.model.changes, change] }
+  const before = running.state
+  const after = decide(toldCluster(model).cluster, before)
+  const turns = after.agents.map((agent, at): Turn => {
+    const old = present(before.agents[at], 'nodes neither come nor go')
+    return {
+      machine,
+      running,
+      node: present(running.nodes.get(agent.node.name), 'an agent runs on every node'),
+      before: old,
+      after: agent,
+      plans: { before: planAgent(old, before), after: planAgent(agent, after) },
+      writer: new MapWriter(),
+    }
+  })
+  running.model = model
+  running.state = after
+  const listeners = turns.flatMap(turnNode)
+  rememberIdentities(running, after)
+  const nodes = turns.map(({ after: { node }, writer }) => ({ node: node.name, acts: writer.acts }))
+  return { nodes: nodes.filter(({ acts }) => acts.length > 0), listeners }
+}
+
+/** Every identity that a pod has had, in the order of time. */
+function rememberIdentities({ installed: { identities } }: RunningCilium, state: ClusterState): void {
+  for (const [name, identity] of identitiesOf(state)) {
+    const known = identities.get(name) ?? []
+    if (!known.includes(identity)) identities.set(name, [...known, identity])
+  }
+}
+
+function turnNode(turn: Turn): readonly Listener[] {
+  const { node, before, after, writer, running } = turn
+  const { maps, devices } = node
+  node.onHook = (act) => {
+    writer.acts.push(act)
+  }
+  const names = (agent: AgentState): ReadonlySet<string> => new Set(agent.endpoints.map(({ name }) => name))
+  const [old, now] = [names(before), names(after)]
+  for (const endpoint of before.endpoints) if (!now.has(endpoint.name)) endpointGoes(turn, endpoint)
+  node.agent = after
+  const fresh = after.endpoints.filter(({ name }) => !old.has(name))
+  const listeners = fresh.length === 0 ? [] : devicesCome(turn, fresh)
+  writer.sync(maps.cilium_ipcache_v2, ipcacheEntries(before.ipcache), ipcacheEntries(after.ipcache))
+  for (const endpoint of after.endpoints) {
+    if (old.has(endpoint.name)) endpointStays(turn, endpoint)
+    else endpointComes(turn, endpoint)
+  }
+  for (const version of [4, 6] as const) {
+    const map = version === 4 ? maps.cilium_egress_gw_policy_v4 : maps.cilium_egress_gw_policy_v6
+    const entries = (agent: AgentState): readonly MapEntry[] =>
+      egressEntries(agent.egress.rules, version, devices.ifindexOf)
+    writer.sync(map, entries(before), entries(after))
+  }
+  writer.sync(maps.cilium_throttle, throttleEntries(before), throttleEntries(after))
+  takeTables(turn)
+  node.onHook = undefined
+  running.installed.nodes.set(after.node.name, installedNode(node))
+  return listeners
+}
+
+/** The chains of the agent, where what listens for them has changed. */
+function takeTables({ running, node, after, plans }: Turn): void {
+  const tablesOf = (all: readonly HostPlan[]): HostPlan['tables'] => all[0]?.tables ?? []
+  if (JSON.stringify(tablesOf(plans.before)) === JSON.stringify(tablesOf(plans.after))) return
+  const model = nodeModel(running, after.node.name)
+  takeRulesets(node.ns, mergeTables(model.rulesets, tablesOf(plans.after), model.span))
+}
+
+function nodeModel({ model }: RunningCilium, name: string): CiliumNodeModel {
+  return present(
+    model.nodes.find((each) => each.name === name),
+    `node ${name} is in the cluster`,
+  )
+}
+
+function scrub({ node, writer }: Turn, { addresses }: Endpoint): void {
+  for (const { map, key } of staleEntries(node.maps, addresses.map(addressBytes))) writer.delete(map, key)
+}
+
+/** Endpoint.Delete(), deleteMaps(): programs, maps, connections; then the namespace ends with its devices. */
+function endpointGoes(turn: Turn, endpoint: Endpoint): void {
+  const { machine, node, before, writer } = turn
+  const { id, device, pod } = endpoint
+  if (device !== undefined) unhookEndpoint(node, device.name)
+  for (const { key } of endpointEntries([endpoint], node.devices.ifindexOf))
+    writer.delete(node.maps.cilium_lxc, key)
+  node.maps.cilium_call_policy.remove(id)
+  node.maps.cilium_egresscall_policy.remove(id)
+  node.policies.delete(id)
+  node.names.delete(id)
+  scrub(turn, endpoint)
+  const own = before.endpoints.find((each) => each.name === endpoint.name)
+  if (own === undefined || pod === undefined) return
+  const gone = plannedRoutes(turn).filter((route) => deviceOf(route) === device?.name)
+  for (const route of gone) writer.acts.push({ kind: 'route', what: 'delete', text: routeText(route) })
+  endNamespace(namespaceOf(machine, pod.name))
+}
+
+function plannedRoutes({ plans }: Turn): readonly RouteModel[] {
+  return plans.before.slice(0, 1).flatMap((plan) => nodeHost(plan).routes)
+}
+
+function deviceOf({ nexthops: [hop] }: RouteModel): string | undefined {
+  return hop?.device
+}
+
+/** `10.0.1.30/32 dev lxc-web scope link`. */
+function routeText({ prefix, nexthops: [hop] }: RouteModel): string {
+  const via = hop?.via === undefined ? '' : ` via ${formatIp(hop.via)}`
+  return `${formatPrefix(prefix)}${via}${hop?.device === undefined ? '' : ` dev ${hop.device}`}`
+}
+
+const nowhere = { source: { name: '', text: '' }, start: 0, end: 0 } as const
+
+/** What a plan gives to a node, alone. */
+function nodeHost(plan: HostPlan): NamespaceModel {
+  return deployHost(emptyNamespace(plan.name, { name: plan.name, neighbours: 'cold', span: nowhere }), plan)
+}
+
+/** The CNI plugin's part: namespaces and devices of pods that come, routes to them, and the sockets that wait in them. */
+function devicesCome(turn: Turn, fresh: readonly Endpoint[]): readonly Listener[] {
+  const { machine, running, plans, writer } = turn
+  const [before, after] = [plans.before[0], plans.after[0]]
+  if (before === undefined || after === undefined) return []
+  const more = difference(nodeHost(before), nodeHost(after))
+  const pods = fresh.flatMap(({ pod }) => {
+    const found = running.model.late.find((late) => late.pod.name === pod?.name)
+    const plan = plans.after.find(({ name }) => name === pod?.name)
+    return found === undefined || plan === undefined ? [] : [{ host: found.host, plan }]
+  })
+  for (const { host } of pods) addNamespace(machine, { name: host.name, mute: host.mute })
+  const hosts = pods.map(({ host, plan }) => deployHost({ ...host, neighbours: 'cold' }, plan))
+  const { localRulePriority: _, ...rest } = more
+  bootLate(machine, [{ ...rest, rulesets: [], rules: [] }, ...hosts])
+  for (const route of more.routes) writer.acts.push({ kind: 'route', what: 'add', text: routeText(route) })
+  return hosts.flatMap((host) => {
+    const ns = namespaceOf(machine, host.name)
+    return host.listens.flatMap((listen) => {
+      const started = startListener(ns, listen)
+      return failed(started) ? [] : [started.ok]
+    })
+  })
+}
+
+function policyOf(agent: AgentState, { id }: Endpoint): readonly MapEntry[] {
+  return policyEntries(agent.policies.get(id)?.entries ?? [])
+}
+
+/** A new endpoint: connections of whoever had its addresses go, its policy is there before its programs are. */
+function endpointComes(turn: Turn, endpoint: Endpoint): void {
+  const { node, after, writer } = turn
+  scrub(turn, endpoint)
+  const policy = createPolicyMap(endpoint.id, cpus)
+  node.policies.set(endpoint.id, policy)
+  writer.sync(policy, [], policyOf(after, endpoint))
+  if (endpoint.device !== undefined) node.names.set(endpoint.id, endpoint.device.name)
+  installEndpoint(node, endpoint)
+  writer.sync(node.maps.cilium_lxc, [], endpointEntries([endpoint], node.devices.ifindexOf))
+}
+
+/** An endpoint that was there: its policy map, and its programs where what they are compiled with has changed. */
+function endpointStays(turn: Turn, endpoint: Endpoint): void {
+  const { node, before, after, writer } = turn
+  const old = before.endpoints.find(({ name }) => name === endpoint.name) ?? endpoint
+  const policy = node.policies.get(endpoint.id)
+  if (policy !== undefined) writer.sync(policy, policyOf(before, old), policyOf(after, endpoint))
+  const isNew =
+    old.identity.id !== endpoint.identity.id || verdictFilter(before, old) !== verdictFilter(after, endpoint)
+  if (isNew && endpoint.kind === 'host') installHost(node, endpoint)
+  else if (isNew) installEndpoint(node, endpoint)
+  const entries = (each: Endpoint): readonly MapEntry[] => endpointEntries([each], node.devices.ifindexOf)
+  writer.sync(node.maps.cilium_lxc, entries(old), entries(endpoint))
+}

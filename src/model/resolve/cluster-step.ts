@@ -1,0 +1,100 @@
+// Steps that tell the agents of a cluster something else: pods, labels, policies, manifests.
+import { didYouMean } from '../../base/closest.ts'
+import type { Span } from '../../base/text.ts'
+import type { Add, Delete, Manifest, SetStep } from '../../syntax/ast.ts'
+import type { CiliumChange } from '../cluster.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
+import { podConnection } from '../world/cluster-devices.ts'
+import type { HostDraft } from '../world/entities.ts'
+import { readPolicy } from './cilium.ts'
+import type { Scope } from './scope.ts'
+import type { StepsDraft } from './step.ts'
+
+/** Adds a change; a title that stands there already gets a number. */
+export function pushChange(draft: StepsDraft, change: CiliumChange, title: string, span: Span): void {
+  const same = draft.steps.filter(
+    (step) => step.kind === 'cluster' && (step.title === title || step.title.startsWith(`${title} #`)),
+  )
+  const unique = same.length === 0 ? title : `${title} #${same.length + 1}`
+  draft.steps.push({ kind: 'cluster', change, title: unique, span })
+}
+
+/** `add pod`, `add policy`, `apply manifest`; false for what is not the cluster's. */
+export function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scope): boolean {
+  switch (item.kind) {
+    case 'pod': {
+      const name = item.name.text
+      const first = scope.entities.pods.find((pod) => pod.name.text === name)
+      if (first !== undefined) {
+        scope.report(
+          mistake('S102', item.name.span, `there is already a host \`${name}\``, {
+            hint: 'a pod that comes has a name of its own, also when another one went',
+            notes: [{ message: 'the first one is here', span: first.name.span }],
+          }),
+        )
+        return true
+      }
+      pushChange(draft, { kind: 'add-pod', pod: name }, `add pod ${name}`, span)
+      return true
+    }
+    case 'policy':
+      pushChange(
+        draft,
+        { kind: 'add-policy', policy: readPolicy(item) },
+        `add policy ${item.name.text}`,
+        span,
+      )
+      return true
+    case 'manifest':
+      applyManifest(item, span, draft, scope)
+      return true
+    default:
+      return false
+  }
+}
+
+function applyManifest(item: Manifest, span: Span, draft: StepsDraft, { manifests }: Scope): void {
+  for (const text of manifests?.texts(item) ?? []) {
+    const objects = manifests?.read(text.text).objects ?? []
+    const title = objects.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+    pushChange(draft, { kind: 'apply', text }, `apply ${title}`, span)
+  }
+}
+
+/** `delete policy api`, `delete policy NAMESPACE/api`: of any kind of policy. */
+export function deletePolicy({ target, span }: Delete, draft: StepsDraft, scope: Scope): void {
+  const [first] = target.segments
+  if (first === undefined) return
+  const written = target.segments.map(({ text }) => text).join('/')
+  const known = scope.manifests?.policies ?? new Set<string>()
+  const origin = [`default/${written}`, written].find((each) => known.has(each))
+  if (origin === undefined) {
+    const names = [...known].map((each) => each.replace(/^default\//, ''))
+    scope.report(
+      mistakeIn('S103', first, `no policy is called \`${written}\``, { hint: didYouMean(written, names) }),
+    )
+    return
+  }
+  pushChange(draft, { kind: 'delete-policy', origin }, `delete policy ${written}`, span)
+}
+
+/** `set web labels app=web,tier=x`: all of its labels from now on. */
+export function setLabels(
+  { target, option, span }: SetStep,
+  host: HostDraft,
+  draft: StepsDraft,
+  scope: Scope,
+): void {
+  if (host.kind !== 'pod' || podConnection(scope.entities.clusters) !== 'cilium') {
+    scope.report(
+      mistake('S118', target.span, 'a pod of a cluster of agents is needed here', {
+        hint: `\`${host.name}\` has no labels`,
+      }),
+    )
+    return
+  }
+  const texts = option.values.map(({ text }) => text)
+  const pairs = texts.flatMap((key, at) => (at % 2 === 0 ? [[key, texts[at + 1] ?? ''] as const] : []))
+  const title = `set ${host.name} labels ${pairs.map(([key, value]) => `${key}=${value}`).join(',')}`
+  pushChange(draft, { kind: 'set-labels', pod: host.name, labels: Object.fromEntries(pairs) }, title, span)
+}
