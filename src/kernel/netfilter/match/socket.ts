@@ -4,6 +4,7 @@ import { readU16 } from '../../../net/bytes.ts'
 import { ipv4At } from '../../../net/ipv4.ts'
 import { ipv6At } from '../../../net/ipv6.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
+import { connInfo, connStatus } from '../../conntrack/connection.ts'
 import { lookupTcp, lookupUdp, type Tuple } from '../../socket/lookup.ts'
 import { type Socket, socketState } from '../../socket/socket.ts'
 import type { ChainPacket, MatchKind, MatchSpec } from '../extension.ts'
@@ -23,11 +24,20 @@ export function socketTuple({ skb, l3, l4, family, in: input }: ChainPacket): Tu
   }
 }
 
+/** nf_sk_lookup_slow_v4(): a reply to what was SNATed is for the socket that sent it, before NAT has said so (IPv4 only). */
+function soughtTuple(packet: ChainPacket): Tuple {
+  const tuple = socketTuple(packet)
+  const { nfct, nfctInfo } = packet.skb
+  if (packet.family === 6 || nfct === undefined || nfctInfo !== connInfo.establishedReply) return tuple
+  if ((nfct.status & connStatus.sourceNatDone) === 0) return tuple
+  return { ...tuple, local: nfct.original.source, localPort: nfct.original.sport }
+}
+
 function socketOf(packet: ChainPacket): Socket | undefined {
   if (packet.skb.sk !== undefined) return packet.skb.sk
   if (packet.fragmentOffset !== 0 || packet.l4 + 4 > packet.skb.tail) return undefined
-  if (packet.protocol === ipProtocol.tcp) return lookupTcp(packet.ns, socketTuple(packet))
-  return packet.protocol === ipProtocol.udp ? lookupUdp(packet.ns, socketTuple(packet)) : undefined
+  if (packet.protocol === ipProtocol.tcp) return lookupTcp(packet.ns, soughtTuple(packet))
+  return packet.protocol === ipProtocol.udp ? lookupUdp(packet.ns, soughtTuple(packet)) : undefined
 }
 
 /** Bound to any address, not connected: counts only with --nowildcard (xt_socket_sk_is_wildcard). */
