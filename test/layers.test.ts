@@ -12,11 +12,12 @@ const mayImport: Readonly<Record<string, string>> = {
   model: 'base net trace syntax',
   bpf: 'base net trace',
   kernel: 'base net trace bpf', // no word of the scenario language, no word of Cilium
+  app: 'base net kernel', // programs that talk over sockets: web and name servers
   cni: 'base net trace kernel bpf', // plans of plugins; who boots carries them out
   cluster: 'base net', // Kubernetes objects: what agents and proxies are told
-  cilium: 'base net trace kernel bpf cluster', // Cilium's datapath and its agent, a client of kernel and bpf
-  boot: 'base net trace model syntax bpf kernel cni cluster cilium',
-  run: 'base net trace syntax model bpf kernel boot cilium',
+  cilium: 'base net trace kernel bpf app cluster', // Cilium's datapath and its agent, a client of kernel and bpf
+  boot: 'base net trace model syntax bpf kernel app cni cluster cilium',
+  run: 'base net trace syntax model bpf kernel app boot cilium',
   report: 'base net trace syntax model run',
   oracle: 'base net trace syntax model bpf kernel boot run', // the real kernel as a second opinion
   cli: 'base net trace syntax model boot run report oracle',

@@ -1,5 +1,7 @@
 // `listen tcp 80`: sockets that wait in a namespace from the start. `echo` sends back what arrives, `discard` reads and
-// forgets; without a word the steps of the scenario speak for the program.
+// forgets, `http` and `dns` answer requests; without a word the steps of the scenario speak for the program.
+import { serveDns } from '../app/dns-server.ts'
+import { serveHttp } from '../app/http-server.ts'
 import { assert } from '../base/assert.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { failed, type Result } from '../kernel/socket/errno.ts'
@@ -11,6 +13,9 @@ import { udpBind, udpClose, udpOpen } from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { ListenModel } from '../model/model.ts'
 import { anyIpv4, anyIpv6, isIpv4, sameIp } from '../net/address.ts'
+
+/** Length of the body that a web server sends (bytes). */
+const httpBody = 3
 
 /** A waiting socket and what its program does with what arrives. */
 export type Listener =
@@ -39,6 +44,7 @@ export function startListener(ns: Namespace, listen: ListenModel): Result<Listen
     if (failed(bound)) return bound
     if (listen.app === 'echo') serveUdp(socket.ok, ({ data }) => data)
     if (listen.app === 'discard') serveUdp(socket.ok, () => undefined)
+    if (listen.app === 'dns') serveDns(socket.ok, listen.answers ?? [])
     return { ok: { kind: 'udp', socket: socket.ok, app: listen.app } }
   }
   const socket = tcpOpen(open)
@@ -49,6 +55,8 @@ export function startListener(ns: Namespace, listen: ListenModel): Result<Listen
   if (failed(listening)) return listening
   if (listen.app === 'echo') serveTcp(socket.ok, { received: (_, data) => data })
   if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
+  if (listen.app === 'http')
+    serveHttp(socket.ok, { status: listen.status ?? 200, bytes: listen.bodyBytes ?? httpBody })
   return { ok: { kind: 'tcp', socket: socket.ok, app: listen.app } }
 }
 

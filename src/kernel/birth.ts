@@ -11,11 +11,14 @@ function counted(machine: Machine, skb: Skb): boolean {
   return false
 }
 
-/** Names a packet that somebody outside the kernel sent: `p1`, `f1.syn`. `cause` is the name of what caused it, if any. */
-export function born(skb: Skb, name: string, cause?: string): void {
+/**
+ * Names a packet that somebody outside the kernel sent: `p1`, `f1.syn`. `cause` is the name of what caused it, if any; `flow`
+ * the label of the connection it belongs to.
+ */
+export function born(skb: Skb, name: string, cause?: string, flow = ''): void {
   const { machine } = skb.dev.ns
   if (!counted(machine, skb)) return
-  machine.trace?.birth(skb, cause === undefined ? { name } : { name, cause })
+  machine.trace?.birth(skb, cause === undefined ? { name, flow } : { name, cause, flow })
 }
 
 /**

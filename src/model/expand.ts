@@ -282,8 +282,11 @@ function warmLine(entry: WarmNeighbour): string {
 }
 
 function listenLine({ protocol, port, app, address, ...options }: ListenModel): string {
-  const { ttl, mark, backlog, v6only, reuseport } = options
+  const { ttl, mark, backlog, v6only, reuseport, status, bodyBytes, answers = [] } = options
   const words = [
+    ...(status === undefined ? [] : [` status ${status}`]),
+    ...(bodyBytes === undefined ? [] : [` reply ${bodyBytes}`]),
+    ...answers.map(({ name, addresses }) => ` answer ${name} ${addresses.map(formatIp).join(' ')}`),
     ...(ttl === undefined ? [] : [` ttl ${ttl}`]),
     ...(mark === undefined ? [] : [` mark ${mark}`]),
     ...(backlog === undefined ? [] : [` backlog ${backlog}`]),

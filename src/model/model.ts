@@ -308,7 +308,12 @@ export interface ListenModel {
   readonly protocol: 'tcp' | 'udp'
   readonly port: number
   readonly address?: IpAddress
-  readonly app: 'accept' | 'echo' | 'http' | 'mute' | 'discard'
+  readonly app: 'accept' | 'echo' | 'http' | 'dns' | 'mute' | 'discard'
+  /** http: what it answers, 200 and 3 bytes where they are absent. */
+  readonly status?: number
+  readonly bodyBytes?: number
+  /** dns: the names that it knows. */
+  readonly answers?: readonly { readonly name: string; readonly addresses: readonly IpAddress[] }[]
   /** IP_TTL and IPV6_UNICAST_HOPS, SO_MARK, IPV6_V6ONLY, SO_REUSEPORT of the socket and of what it accepts. */
   readonly ttl?: number
   readonly mark?: number

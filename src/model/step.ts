@@ -11,7 +11,17 @@ export type FlowOperation =
   | { readonly kind: 'open' | 'close' | 'reset' | 'shutdown'; readonly span: Span }
   /** `text` is what is sent where the file says so; else `bytes` of anything. */
   | { readonly kind: 'send' | 'recv'; readonly bytes: number; readonly text?: string; readonly span: Span }
-  | { readonly kind: 'request'; readonly method: string; readonly url: string; readonly span: Span }
+  | {
+      readonly kind: 'request'
+      readonly method: string
+      /** A path, or `http://host/path`. */
+      readonly url: string
+      /** The Host header; undefined: whom the flow goes to. */
+      readonly host?: string
+      readonly headers: readonly { readonly name: string; readonly value: string }[]
+      readonly span: Span
+    }
+  | { readonly kind: 'query'; readonly name: string; readonly type: 'A' | 'AAAA'; readonly span: Span }
   | { readonly kind: 'respond'; readonly status: number; readonly span: Span }
   | { readonly kind: 'ping'; readonly count: number; readonly span: Span }
   | { readonly kind: 'getpeername'; readonly span: Span }
@@ -51,7 +61,7 @@ export type Step =
       readonly kind: 'flow'
       readonly label: string
       readonly first: boolean
-      readonly protocol: 'tcp' | 'udp' | 'icmp' | 'http'
+      readonly protocol: 'tcp' | 'udp' | 'icmp' | 'http' | 'dns'
       /** The client's namespace and, where given, its own address and port. */
       readonly from: { readonly namespace: string; readonly address?: IpAddress; readonly port?: number }
       readonly to: { readonly namespace?: string; readonly address: IpAddress; readonly port: number }

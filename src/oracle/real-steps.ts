@@ -89,6 +89,8 @@ export class RealSteps {
         return new TcpFlow(this.world, step, chosen)
       case 'udp':
         return new UdpFlow(this.world, step, chosen)
+      case 'dns':
+        return new UdpFlow(this.world, step, chosen)
       case 'icmp':
         return new PingFlow(this.world, step, undefined)
     }

@@ -26,6 +26,8 @@ import { skbFromFrame } from '../kernel/skb.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import type { HostChange, Step } from '../model/step.ts'
 import type { Conversation } from './conversation.ts'
+import { DnsConversation } from './dns-conversation.ts'
+import { HttpConversation } from './http-conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
 import type { Run } from './run-state.ts'
 import { TcpConversation } from './tcp-conversation.ts'
@@ -111,13 +113,17 @@ function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): voi
     conversation.operate(operation)
     if (run.limit !== undefined) return
   }
+  conversation.rest?.()
 }
 
 function start(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): Conversation {
   switch (step.protocol) {
     case 'tcp':
-    case 'http':
       return new TcpConversation(run, step)
+    case 'http':
+      return new HttpConversation(run, step)
+    case 'dns':
+      return new DnsConversation(run, step)
     case 'udp':
       return new UdpConversation(run, step)
     case 'icmp':

@@ -61,9 +61,21 @@ export class TcpConversation implements Conversation {
         return this.askPeer()
       case 'request':
       case 'respond':
+      case 'query':
       case 'ping':
         return
     }
+  }
+
+  /** The client's socket while the connection stands. */
+  connection(): TcpSocket | undefined {
+    return this.established ? this.client : undefined
+  }
+
+  /** The server's socket, where no program of its own serves it. */
+  served(): TcpSocket | undefined {
+    this.accept()
+    return this.server
   }
 
   result(): FlowResult {
@@ -84,7 +96,7 @@ export class TcpConversation implements Conversation {
     }
   }
 
-  private note(call: string, result: { readonly errno: string } | object): void {
+  note(call: string, result: { readonly errno: string } | object): void {
     if ('errno' in result && typeof result.errno === 'string' && !this.errnos.has(call))
       this.errnos.set(call, result.errno)
   }

@@ -58,6 +58,7 @@ export class UdpConversation implements Conversation {
       case 'shutdown':
       case 'request':
       case 'respond':
+      case 'query':
       case 'ping':
       case 'getpeername':
         return this.run.settle()

@@ -305,15 +305,24 @@ export interface IpvsServer {
   readonly options: readonly Option<'masq' | 'route' | 'tunnel' | 'weight'>[]
 }
 
-export type ListenOptionName = 'on' | 'status' | 'reply' | 'ttl' | 'backlog' | 'v6only' | 'reuseport' | 'mark'
+export type ListenOptionName =
+  | 'on'
+  | 'status'
+  | 'reply'
+  | 'answer'
+  | 'ttl'
+  | 'backlog'
+  | 'v6only'
+  | 'reuseport'
+  | 'mark'
 
-/** `listen tcp 80 [http | echo | mute | discard] [on ADDRESS]`. */
+/** `listen tcp 80 [http | dns | echo | mute | discard] [on ADDRESS]`. */
 export interface Listen {
   readonly kind: 'listen'
   readonly span: Span
   readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly port: Word
-  readonly app: 'http' | 'echo' | 'mute' | 'discard' | null
+  readonly app: 'http' | 'dns' | 'echo' | 'mute' | 'discard' | null
   readonly options: readonly Option<ListenOptionName>[]
 }
 

@@ -36,6 +36,7 @@ export type OperationName =
   | 'recv'
   | 'request'
   | 'respond'
+  | 'query'
   | 'close'
   | 'reset'
   | 'shutdown'
@@ -51,6 +52,8 @@ export interface Operation {
   readonly span: Span
   readonly name: OperationName
   readonly values: readonly Word[]
+  /** Of a request. */
+  readonly options?: readonly Option<'header' | 'host'>[]
 }
 
 /** `p1: packet ... on n1/eth0`: a frame injected at the receive side of a device. Without a label it is nameless. */

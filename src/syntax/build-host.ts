@@ -199,6 +199,16 @@ export function listenOption(
   return makeOption(span, name, value)
 }
 
+/** `answer www.example.com 192.0.2.1`: the name is the first value. */
+export function listenAnswer(
+  span: ast.Span,
+  name: 'answer',
+  domain: ast.Word,
+  addresses: readonly ast.Word[],
+): ast.Option<ast.ListenOptionName> {
+  return { kind: 'option', span, name, values: [domain, ...addresses] }
+}
+
 export function hostPort(
   span: ast.Span,
   protocol: ast.HostPort['protocol'],

@@ -61,8 +61,26 @@ export function operation(span: ast.Span, name: ast.OperationName, value: ast.Wo
   return { kind: 'operation', span, name, values: value === null ? [] : [value] }
 }
 
-export function request(span: ast.Span, name: 'request', method: ast.Word, url: ast.Word): ast.Operation {
-  return { kind: 'operation', span, name, values: [method, url] }
+export function request(
+  span: ast.Span,
+  name: 'request',
+  method: ast.Word,
+  url: ast.Word,
+  options: readonly ast.Option<'header' | 'host'>[],
+): ast.Operation {
+  return { kind: 'operation', span, name, values: [method, url], options }
+}
+
+export function requestOption(
+  span: ast.Span,
+  name: 'header' | 'host',
+  value: ast.Word,
+): ast.Option<'header' | 'host'> {
+  return makeOption(span, name, value)
+}
+
+export function query(span: ast.Span, name: 'query', domain: ast.Word, type: ast.Word | null): ast.Operation {
+  return { kind: 'operation', span, name, values: type === null ? [domain] : [domain, type] }
 }
 
 export function continueFlow(

@@ -19,6 +19,8 @@ export interface PacketRecord extends PacketTrace {
   readonly outcomes: Outcome[]
   /** How many packets of each kind this one has caused (`icmp` -> 2): numbers the names. */
   readonly children: Map<string, number>
+  /** The label of the connection that it belongs to: `f1`, `f1.upstream`; '' for packets of no socket. */
+  readonly flow: string
 }
 
 /** Where an event stands. */
@@ -77,7 +79,10 @@ export class Recorder {
   }
 
   /** Starts the record of a packet and ties the packet to it. A name in use gets a number: `p1.icmp`, `p1.icmp2`. */
-  birth(packet: Recordable, options: { readonly name: string; readonly cause?: string }): PacketRecord {
+  birth(
+    packet: Recordable,
+    options: { readonly name: string; readonly cause?: string; readonly flow?: string },
+  ): PacketRecord {
     let name = options.name
     for (let count = 2; this.names.has(name); count += 1) name = `${options.name}${count}`
     this.names.add(name)
@@ -89,6 +94,7 @@ export class Recorder {
       events: [],
       outcomes: [],
       children: new Map(),
+      flow: options.flow ?? '',
     }
     this.packets.push(record)
     packet.record = record
@@ -112,10 +118,17 @@ export class Recorder {
 
   /** Records a stage of the machine itself behind a packet that has gone on: the packet is not looked at again. */
   aside(packet: Recordable, site: Site, decision: Decision): void {
-    const { record, seen } = packet
+    this.afterwards(packet, site, { actor: 'kernel', decision, facts: nothing })
+  }
+
+  /** Records what a program made of a packet's bytes after it had read them: the packet itself is gone. */
+  afterwards(
+    { record, seen }: Pick<Recordable, 'record' | 'seen'>,
+    site: Site,
+    what: { readonly actor: string; readonly decision: Decision; readonly facts: readonly Fact[] },
+  ): void {
     if (record === undefined || seen === undefined) return
-    const what = { site, actor: 'kernel', decision, facts: nothing, nested: nothing }
-    this.place(record, eventOf(what, seen, seen, this.now()))
+    this.place(record, eventOf({ site, ...what, nested: nothing }, seen, seen, this.now()))
   }
 
   /** Opens the run of a program (or of any hook that others report facts to). Must be followed by `end`. */

@@ -20,13 +20,13 @@ export function destinationOf(skb: Skb, family: 4 | 6): IpAddress {
     : readIpv6(skb.bytes, skb.networkHeader + ipv6At.destination)
 }
 
-/** The packet reached a socket; `protocol` is `tcp`, `udp` or `icmp`. */
-export function delivered(skb: Skb, protocol: string, port: number): void {
+/** The packet reached a socket; `protocol` is `tcp`, `udp` or `icmp`, `program` who holds the socket. */
+export function delivered(skb: Skb, protocol: string, port: number, program = 'socket'): void {
   if (skb.dev.ns.machine.trace === undefined) return
   deliverOutcome(skb, {
     device: skb.dev.name,
     stage: 'rx',
-    actor: 'socket',
+    actor: program,
     target: `${protocol}/${port}`,
   })
 }
@@ -36,10 +36,11 @@ export function dropped(skb: Skb, reason: KernelDropReason): void {
   drop(skb, { device: skb.dev.name, stage: 'rx', reason })
 }
 
-/** The flow that a packet belongs to, by its name: `f1` of `f1.syn`; '' without a trace. */
+/** The flow that a packet belongs to: its connection's label, or by its name `f1` of `f1.syn`; '' without a trace. */
 export function flowOf(skb: Skb): string {
-  const name = skb.record?.name
-  if (name === undefined) return ''
+  if (skb.record === undefined) return ''
+  const { name, flow } = skb.record
+  if (flow !== '') return flow
   const end = name.indexOf('.')
   return end === -1 ? name : name.slice(0, end)
 }

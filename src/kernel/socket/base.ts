@@ -12,6 +12,10 @@ export interface OpenOptions {
   /** The flow's name; packets are named after it. */
   readonly label: string
   readonly options?: Partial<SocketOptions>
+  /** The program that holds it, as a trace names who received a packet; default `socket`. */
+  readonly program?: string
+  /** The packet that made a program open it: the cause of its first one. */
+  readonly cause?: string
 }
 
 /** The parts of a socket that change as it lives, common to all protocols (struct sock). */
@@ -24,6 +28,10 @@ export interface BaseSocket extends Socket {
   readonly errorQueue: QueuedError[]
   /** Called after anything a waiting program could see has changed. */
   readonly watchers: (() => void)[]
+  /** The program that holds it: `socket`, `cilium-envoy`. */
+  readonly program: string
+  /** The packet that made a program open it; '' for none. */
+  readonly cause: string
 }
 
 /** struct sock_extended_err. */
@@ -71,6 +79,8 @@ export class Base implements BaseSocket {
   softError: Errno | undefined
   readonly errorQueue: QueuedError[] = []
   readonly watchers: (() => void)[] = []
+  readonly program: string
+  readonly cause: string
   private given = 0
 
   constructor(open: OpenOptions, protocol: number) {
@@ -80,6 +90,8 @@ export class Base implements BaseSocket {
     this.family = open.family
     this.protocol = protocol
     this.label = open.label
+    this.program = open.program ?? 'socket'
+    this.cause = open.cause ?? ''
     this.localAddress = anyAddress(open.family)
     this.remoteAddress = anyAddress(open.family)
     this.options = { ...defaultOptions(), ...open.options }

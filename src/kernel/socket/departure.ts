@@ -32,6 +32,8 @@ export interface Departure {
   readonly identification: number
   /** The transport header and its payload. */
   readonly segment: Uint8Array
+  /** The segment's checksum is what the program wrote (raw sockets). */
+  readonly checksum?: 'given'
 }
 
 /** What asks for a route (struct flowi4, flowi6 as sockets fill them). */
@@ -92,6 +94,7 @@ function packetBytes(departure: Departure): Uint8Array {
     writeIpv6(bytes, ipv6At.source, source)
     writeIpv6(bytes, ipv6At.destination, destination)
   }
+  if (departure.checksum === 'given') return bytes
   writeSegmentChecksum(bytes, { l3: 0, l4: header, end: bytes.length, protocol: departure.protocol })
   return bytes
 }
@@ -108,8 +111,8 @@ export function buildPacket(departure: Departure): Skb {
 }
 
 /** Names a packet `label.word`. Without a trace no text is made; the packet is counted all the same. */
-export function bornAs(skb: Skb, label: string, word: string): void {
-  born(skb, skb.dev.ns.machine.trace === undefined ? '' : `${label}.${word}`)
+export function bornAs(skb: Skb, label: string, word: string, cause?: string): void {
+  born(skb, skb.dev.ns.machine.trace === undefined ? '' : `${label}.${word}`, cause, label)
 }
 
 interface LocalOptions {

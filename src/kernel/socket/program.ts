@@ -61,8 +61,12 @@ export function serveTcp(listener: TcpSocket, program: TcpProgram): void {
   listener.watchers.push(() => clock.soon(work))
 }
 
-/** Lets a program answer every datagram of a socket; the reply is named `f1.rdata1`, `f1.rdata2` ... */
-export function serveUdp(socket: UdpSocket, answer: (datagram: Datagram) => Uint8Array | undefined): void {
+/** Lets a program answer every datagram of a socket; the reply is named `f1.rdata1`, `f1.rdata2` ..., or by `word`. */
+export function serveUdp(
+  socket: UdpSocket,
+  answer: (datagram: Datagram) => Uint8Array | undefined,
+  word?: string,
+): void {
   const { machine } = socket.ns
   const work = (): void => {
     for (;;) {
@@ -70,9 +74,16 @@ export function serveUdp(socket: UdpSocket, answer: (datagram: Datagram) => Uint
       if (failed(read)) return
       const data = answer(read.ok)
       if (data === undefined) continue
-      const { source, sourcePort, flow } = read.ok
-      const name = answerName(machine, flow === '' ? socket.label : flow)
-      udpSend(socket, data, { to: { address: source, port: sourcePort }, name })
+      const { source, sourcePort, flow, packet } = read.ok
+      const label = flow === '' ? socket.label : flow
+      const to = { address: source, port: sourcePort }
+      if (word === undefined) {
+        udpSend(socket, data, { to, name: answerName(machine, label) })
+        continue
+      }
+      const cause = packet?.record?.name
+      const named = { to, name: `${label}.${word}`, label }
+      udpSend(socket, data, cause === undefined ? named : { ...named, cause })
     }
   }
   socket.watchers.push(() => machine.clock.soon(work))

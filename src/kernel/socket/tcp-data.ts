@@ -113,6 +113,7 @@ export function takeData(socket: TcpSocket, segment: Arrived): void {
     return
   }
   const data = length === 0 ? noData : segment.skb.bytes.slice(segment.data, segment.end)
+  if (length > 0 && segment.skb.record !== undefined) socket.newest = segment.skb
   if (seqAfter(segment.sequence, socket.rcvNxt)) {
     enterQuickAck(socket)
     socket.ackScheduled = true

@@ -76,7 +76,7 @@ function dispatch(skb: Skb, tuple: Tuple, family: 4 | 6): void {
   const asks = socket.ns.sockets.skbHooks !== undefined && socket.state !== socketState.timeWait
   if (asks && !mayReceive(socket, skb)) return
   const bare = skb.record
-  if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort)
+  if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort, socket.program)
   const fate = process(socket, segment, tuple)
   if (fate === 'taken') return
   if (fate === 'reset') sendReset(skb, family, segment, socket)

@@ -93,7 +93,13 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
   const flow = flowOf(skb)
   const label = flow === '' ? listener.label : flow
   const child = createTcp(
-    { ns: listener.ns, family: listener.family, label, options: listener.options },
+    {
+      ns: listener.ns,
+      family: listener.family,
+      label,
+      options: listener.options,
+      program: listener.program,
+    },
     'server',
   )
   child.localAddress = destinationOf(skb, family)

@@ -18,7 +18,13 @@ function isOpening(socket: TcpSocket): boolean {
   return socket.state === socketState.synSent || socket.state === socketState.synReceived
 }
 
-function addPiece(socket: TcpSocket, data: Uint8Array): SendPiece {
+/** What a program says of the bytes it writes: the name of their packets, and the packet that made it write. */
+export interface SentAs {
+  readonly name?: string
+  readonly cause?: string
+}
+
+function addPiece(socket: TcpSocket, data: Uint8Array, { name, cause = '' }: SentAs = {}): SendPiece {
   socket.piecesNamed += 1
   const word = socket.role === 'client' ? 'data' : 'rdata'
   const piece: SendPiece = {
@@ -31,7 +37,8 @@ function addPiece(socket: TcpSocket, data: Uint8Array): SendPiece {
     sacked: false,
     lost: false,
     joined: false,
-    name: `${word}${socket.piecesNamed}`,
+    name: name ?? `${word}${socket.piecesNamed}`,
+    cause,
   }
   socket.pieces.push(piece)
   socket.writeSeq = seqAdd(socket.writeSeq, data.length)
@@ -39,7 +46,7 @@ function addPiece(socket: TcpSocket, data: Uint8Array): SendPiece {
 }
 
 /** tcp_sendmsg(): cuts bytes into segments; the last one of a call carries PSH. */
-export function queueData(socket: TcpSocket, data: Uint8Array): void {
+export function queueData(socket: TcpSocket, data: Uint8Array, as: SentAs = {}): void {
   const mss = currentMss(socket)
   let at = 0
   const last = socket.pieces.at(-1)
@@ -52,7 +59,7 @@ export function queueData(socket: TcpSocket, data: Uint8Array): void {
     socket.writeSeq = seqAdd(socket.writeSeq, at)
   }
   for (const first = at; at < data.length; at += mss)
-    addPiece(socket, data.slice(at, at + mss)).joined = at > first
+    addPiece(socket, data.slice(at, at + mss), as).joined = at > first
   const end = socket.pieces.at(-1)
   if (end !== undefined && data.length > 0) end.push = true
 }
@@ -92,6 +99,10 @@ function waitsForNeighbour(socket: TcpSocket, sequence: number): boolean {
   return waits
 }
 
+function causeOf({ cause }: { readonly cause: string }): { readonly cause?: string } {
+  return cause === '' ? {} : { cause }
+}
+
 function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   const again = piece.sentAt >= 0
   if (again && waitsForNeighbour(socket, piece.sequence)) return busy
@@ -105,6 +116,7 @@ function sendPiece(socket: TcpSocket, piece: SendPiece): number {
     data: piece.data,
     name: again ? `${piece.name}.retry${piece.retries}` : piece.name,
     again,
+    ...causeOf(piece),
   })
 }
 
@@ -130,7 +142,15 @@ export function sendRun(socket: TcpSocket, run: readonly SendPiece[]): number {
   }
   const names = run.map(({ name, retries }) => (again ? `${name}.retry${retries}` : name))
   const large = { size: first.data.length, names }
-  return transmit(socket, { sequence: first.sequence, flags, data, name: names[0] ?? '', again, large })
+  return transmit(socket, {
+    sequence: first.sequence,
+    flags,
+    data,
+    name: names[0] ?? '',
+    again,
+    large,
+    ...causeOf(first),
+  })
 }
 
 function inFlight(socket: TcpSocket): number {
@@ -248,6 +268,7 @@ export function sendOpening(socket: TcpSocket): number {
     data: noData,
     name: first ? kind : `${kind}.retry${socket.retransmits}`,
     again: !first,
+    ...causeOf(socket),
   })
 }
 

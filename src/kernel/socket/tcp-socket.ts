@@ -3,6 +3,7 @@
 import { ipProtocol } from '../../net/protocol.ts'
 import { millisecond, type Nanoseconds, second, type Timer } from '../clock.ts'
 import type { Route } from '../ip/route.ts'
+import type { Skb } from '../skb.ts'
 import { Base, type BaseSocket, type OpenOptions } from './base.ts'
 import type { Socket } from './socket.ts'
 
@@ -22,6 +23,8 @@ export interface SendPiece {
   /** It left, or would leave, in one packet with the piece before it: both are of one sk_buff. */
   joined: boolean
   name: string
+  /** The packet that it answers or passes on; '' for none. */
+  readonly cause: string
 }
 
 /** Received bytes that wait for those before them. */
@@ -76,6 +79,8 @@ export interface TcpSocket extends BaseSocket {
   readonly early: EarlyPiece[]
   readonly received: Uint8Array[]
   receivedBytes: number
+  /** The packet that brought the newest bytes, where packets are recorded. */
+  newest: Skb | undefined
   // --- what both sides agreed on
   peerMss: number
   sndScale: number
@@ -167,6 +172,7 @@ class Tcp extends Base implements TcpSocket {
   readonly early: EarlyPiece[] = []
   readonly received: Uint8Array[] = []
   receivedBytes = 0
+  newest: Skb | undefined = undefined
   peerMss = 536
   sndScale = 0
   rcvScale = 0

@@ -24,6 +24,8 @@ export interface Transmission {
   readonly flags: number
   readonly data: Uint8Array
   readonly name: string
+  /** The name of the packet that it answers or passes on. */
+  readonly cause?: string
   /** Sent before: not counted as an out-going segment, but as a retransmitted one. */
   readonly again?: boolean
   /** Several segments at once: the length of each, and their names. */
@@ -238,7 +240,7 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
     if (socket.ns.machine.trace !== undefined)
       skb.segmentNames = what.large.names.map((name) => `${socket.label}.${name}`)
   }
-  bornAs(skb, socket.label, what.name)
+  bornAs(skb, socket.label, what.name, what.cause)
   const before = stamp(socket, skb)
   // net_xmit_eval(): a notification of congestion is no loss
   const answer = localOut(socket.ns, skb)

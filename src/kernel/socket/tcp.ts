@@ -16,7 +16,7 @@ import { socketState } from './socket.ts'
 import { waitForFin } from './tcp-input.ts'
 import { enterFlows, enterPorts, leaveTables, stopTimers, tcpDone } from './tcp-life.ts'
 import { startConnect } from './tcp-open.ts'
-import { pushPending, queueData, queueFin } from './tcp-output.ts'
+import { pushPending, queueData, queueFin, type SentAs } from './tcp-output.ts'
 import { createTcp, type TcpSocket } from './tcp-socket.ts'
 import { sendAck, sendActiveReset } from './tcp-transmit.ts'
 import { mayBind } from './udp.ts'
@@ -203,8 +203,8 @@ function mayWrite(socket: TcpSocket): boolean {
   return state === socketState.established || state === socketState.closeWait
 }
 
-/** send(2): takes all bytes. A pending error, EPIPE (shut down, or the connection is gone), EAGAIN while connecting. */
-export function tcpSend(socket: TcpSocket, data: Uint8Array): Result<number> {
+/** send(2): takes all bytes; `as` names their packets. A pending error, EPIPE (shut down, or the connection is gone), EAGAIN while connecting. */
+export function tcpSend(socket: TcpSocket, data: Uint8Array, as: SentAs = {}): Result<number> {
   const error = takeError(socket)
   if (error !== undefined) return { errno: error }
   if (socket.state === socketState.synSent || socket.state === socketState.synReceived) {
@@ -212,7 +212,7 @@ export function tcpSend(socket: TcpSocket, data: Uint8Array): Result<number> {
   }
   if (!mayWrite(socket) || socket.finQueued) return { errno: 'EPIPE' }
   socket.written = socket.ns.machine.clock.now
-  queueData(socket, data)
+  queueData(socket, data, as)
   pushPending(socket)
   return { ok: data.length }
 }

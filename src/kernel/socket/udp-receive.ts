@@ -98,12 +98,14 @@ function enqueue(socket: UdpSocket, skb: Skb, at: Arrival): void {
     source: sourceOf(skb, family),
     sourcePort: readU16(skb.bytes, skb.data + udpAt.source),
     destination: destinationOf(skb, family),
+    destinationPort: readU16(skb.bytes, skb.data + udpAt.destination),
     ifindex: skb.dev.ifindex,
     flow: flowOf(skb),
     truesize,
     broken: broken ? skb : undefined,
+    packet: skb.record === undefined ? undefined : skb,
   })
-  if (!broken) delivered(skb, 'udp', socket.localPort)
+  if (!broken) delivered(skb, 'udp', socket.localPort, socket.program)
   wake(socket)
 }
 

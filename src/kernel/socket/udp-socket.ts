@@ -11,13 +11,17 @@ export interface Datagram {
   readonly data: Uint8Array
   readonly source: IpAddress
   readonly sourcePort: number
+  /** Where it was sent to (IP_RECVORIGDSTADDR), which behind TPROXY is not where the socket is bound. */
   readonly destination: IpAddress
+  readonly destinationPort: number
   readonly ifindex: number
   /** The flow it belongs to, by the name of its packet; '' without a trace. */
   readonly flow: string
   readonly truesize: number
   /** A packet whose checksum was left to whoever reads it, and is wrong. */
   readonly broken: Skb | undefined
+  /** The packet that brought it, where packets are recorded. */
+  readonly packet: Skb | undefined
 }
 
 /** What a tunnel does with the datagrams of its port. */

@@ -203,12 +203,18 @@ export function hasSendSpace(socket: Socket): boolean {
 /**
  * send(2), and sendto(2) with `to`. Answers the bytes taken. EDESTADDRREQ, EMSGSIZE (longer than the path with
  * IP_PMTUDISC_DO, or than a datagram can be), the route's errno, a pending error of the socket, EPERM (OUTPUT, or a
- * program), ENOBUFS (dropped by the queue, with IP_RECVERR only), EAGAIN (the send buffer is full). `name` overrides the packet's name.
+ * program), ENOBUFS (dropped by the queue, with IP_RECVERR only), EAGAIN (the send buffer is full). `name` overrides the packet's name, `cause` says which
+ * packet it answers or passes on, `label` whose connection it belongs to.
  */
 export function udpSend(
   socket: UdpSocket,
   data: Uint8Array,
-  options: { readonly to?: SocketAddress; readonly name?: string } = {},
+  options: {
+    readonly to?: SocketAddress
+    readonly name?: string
+    readonly cause?: string
+    readonly label?: string
+  } = {},
 ): Result<number> {
   if (data.length > 0xffff) return { errno: 'EMSGSIZE' }
   const chosen = target(socket, options.to)
@@ -257,7 +263,7 @@ export function udpSend(
   }
   socket.sent += 1
   if (options.name === undefined) bornAs(skb, socket.label, `data${socket.sent}`)
-  else born(skb, options.name)
+  else born(skb, options.name, options.cause, options.label)
   const problem = afterSend(
     socket,
     localOut(socket.ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }),

@@ -21,10 +21,11 @@ const protocols: Readonly<Record<string, FlowStep['protocol'] | undefined>> = {
   icmp6: 'icmp',
   ping: 'icmp',
   http: 'http',
+  dns: 'dns',
 }
 
 /** Protocols that parse, but have no sockets yet. */
-const later: readonly string[] = ['http', 'sctp', 'dns']
+const later: readonly string[] = ['sctp']
 
 /** The step of a flow, or undefined after a message (or where an end has no address yet). */
 export function readFlow(flow: Flow, label: string, scope: Scope): FlowStep | undefined {
@@ -99,11 +100,11 @@ type FlowOptions = Pick<
 
 /** Options that not every protocol has. */
 const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protocol'][]>>> = {
-  mss: ['tcp'],
+  mss: ['tcp', 'http'],
   connected: ['udp'],
-  recverr: ['udp', 'tcp'],
+  recverr: ['udp', 'tcp', 'http', 'dns'],
   sndbuf: ['udp'],
-  'max-pacing-rate': ['tcp', 'udp'],
+  'max-pacing-rate': ['tcp', 'udp', 'http', 'dns'],
   txtime: ['udp'],
   size: ['udp', 'icmp'],
   count: ['icmp'],
@@ -120,7 +121,7 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
   optionsNotYet(flow.options, ['from-host', 'uid'], scope.report)
   for (const option of flow.options) {
     const whose = owners[option.name]
-    if (whose === undefined || protocol === 'http' || whose.includes(protocol)) continue
+    if (whose === undefined || whose.includes(protocol)) continue
     const hint = `it is for flows of ${whose.join(' and ')}`
     scope.report(mistake('S136', option.span, `a flow of ${protocol} has no \`${option.name}\``, { hint }))
   }
@@ -139,10 +140,16 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
   })
 }
 
-/** What a flow does when nothing is said: open a connection, send one datagram, or ping once. */
+/** What a flow does when nothing is said: open a connection, ask for `/`, send one datagram, or ping once. */
 function usual(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): readonly FlowOperation[] {
   const { span } = flow.label
-  if (protocol === 'tcp' || protocol === 'http') return [{ kind: 'open', span }]
+  if (protocol === 'tcp') return [{ kind: 'open', span }]
+  if (protocol === 'http') return [{ kind: 'request', method: 'GET', url: '/', headers: [], span }]
+  if (protocol === 'dns') {
+    const hint = 'such as `{ query www.example.com }`'
+    scope.report(mistake('S136', flow.protocol.span, 'a flow of dns needs a name to ask for', { hint }))
+    return []
+  }
   if (protocol === 'icmp') {
     const word = optionValue(flow.options, 'count')
     const count = word === undefined ? undefined : numberIn(word, pings, scope.report)
@@ -178,11 +185,13 @@ export function readOperations(
 /** Operations that no flow has yet: they say so themselves. */
 const absent: readonly string[] = ['bind', 'connect']
 
-/** What the sockets of a protocol can be told; http is checked when it has an engine. */
+/** What the sockets of a protocol can be told. */
 const abilities: Readonly<Partial<Record<FlowStep['protocol'], readonly string[]>>> = {
   tcp: ['open', 'send', 'recv', 'close', 'reset', 'shutdown', 'getpeername', 'wait'],
   udp: ['open', 'send', 'recv', 'close', 'getpeername', 'wait'],
   icmp: ['open', 'ping', 'send', 'wait'],
+  http: ['open', 'request', 'respond', 'close', 'reset', 'getpeername', 'wait'],
+  dns: ['query', 'close', 'wait'],
 }
 
 function readOperation(
@@ -208,7 +217,9 @@ function readOperation(
         scope,
       )
     case 'request':
-      return { kind: 'request', method: first?.text ?? 'GET', url: values[1]?.text ?? '/', span }
+      return readRequest(operation, scope)
+    case 'query':
+      return { kind: 'query', name: first?.text ?? '', type: values[1]?.text === 'AAAA' ? 'AAAA' : 'A', span }
     case 'respond': {
       const status =
         first === undefined ? 200 : numberIn(first, { what: 'a status', min: 100, max: 599 }, scope.report)
@@ -228,6 +239,30 @@ function readOperation(
       notYet(span, `\`${name}\` inside a flow`, scope.report)
       return undefined
   }
+}
+
+/** `request GET /public host api.example.com header "X-Token: 1"`. */
+function readRequest(
+  { values: [method, url], options = [], span }: Operation,
+  { report }: Scope,
+): FlowOperation | undefined {
+  const headers = options.flatMap(({ name, values: [word] }) => {
+    if (name !== 'header' || word === undefined) return []
+    const [, key, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(word.text) ?? []
+    if (key !== undefined && value !== undefined) return [{ name: key, value }]
+    const hint = 'write `header "Name: value"`'
+    report(mistakeIn('S136', word, `\`${word.text}\` is no header`, { hint }))
+    return []
+  })
+  const host = optionValue(options, 'host')?.text
+  const base = {
+    kind: 'request' as const,
+    method: method?.text ?? 'GET',
+    url: url?.text ?? '/',
+    headers,
+    span,
+  }
+  return host === undefined ? base : { ...base, host }
 }
 
 function flowOption(flow: Flow | undefined, name: FlowOptionName): Word | undefined {

@@ -136,10 +136,18 @@ function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] 
   }
 }
 
+/** `answer www.example.com 192.0.2.1 192.0.2.2`, as often as there are names. */
+function zoneOf({ options }: Listen, { report }: Scope): NonNullable<ListenModel['answers']> {
+  return options.flatMap(({ name, values: [domain, ...addresses] }) => {
+    if (name !== 'answer' || domain === undefined) return []
+    const known = addresses.map((word) => addressIn(word, report)).filter((each) => each !== undefined)
+    return [{ name: domain.text, addresses: known }]
+  })
+}
+
 /** One socket that waits for traffic. */
 export function readListen(item: Listen, scope: Scope): ListenModel | undefined {
   const { protocol, options } = item
-  optionsNotYet(options, ['status', 'reply'], scope.report)
   const number = (name: ListenOptionName, range: Range): number | undefined => {
     const word = optionValue(options, name)
     return word === undefined ? undefined : numberIn(word, range, scope.report)
@@ -152,6 +160,9 @@ export function readListen(item: Listen, scope: Scope): ListenModel | undefined 
     protocol,
     port,
     app: item.app ?? ('accept' as const),
+    status: number('status', { what: 'a status', min: 200, max: 599 }),
+    bodyBytes: number('reply', { what: 'a length', min: 0, max: 1_000_000 }),
+    answers: item.app === 'dns' ? zoneOf(item, scope) : undefined,
     span: item.span,
     address,
     ttl: number('ttl', { what: 'a TTL', min: 1, max: 255 }),

@@ -66,6 +66,7 @@ const flowParts = [
   'ping1',
   'pong1',
   'close',
+  'upstream',
 ] as const
 
 const numbered =

@@ -2,7 +2,7 @@
 import type { Compare, Field, Test } from '../../syntax/ast.ts'
 import type { FieldTest } from '../claim.ts'
 import { mistake } from '../diagnose.ts'
-import { type FieldInfo, fieldInfo, isInTraces, kindText } from '../words/fields.ts'
+import { type FieldInfo, fieldInfo, isInTraces, isNotified, kindText } from '../words/fields.ts'
 import type { Scope } from './scope.ts'
 import { notYet } from './unavailable.ts'
 import { readValue } from './value.ts'
@@ -18,6 +18,7 @@ export function readField(field: Field, { report }: Scope): FieldInfo | undefine
 export function readTracedField(field: Field, scope: Scope): FieldInfo | undefined {
   const info = readField(field, scope)
   if (info === undefined || isInTraces(info)) return info
+  if (isNotified(info.path) && scope.entities.clusters.some(({ type }) => type === 'cilium')) return info
   notYet(field.span, `the field \`${field.path}\``, scope.report)
   return undefined
 }

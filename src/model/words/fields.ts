@@ -108,7 +108,7 @@ const beside: Readonly<Record<string, Extra>> = {
 
 /** Whether an expectation can read a field: it is in the bytes of a packet, or a trace keeps it. */
 export function isInTraces({ path, kind }: FieldInfo): boolean {
-  if (keptInTraces.has(path)) return true
+  if (keptInTraces.has(path) || /^(http|dns)(\.|$)/.test(path)) return true
   const parsed = parseFieldPath(path)
   if (parsed !== undefined && specOfPath(parsed) !== undefined) return true
   return kind === 'layer' && (fieldLayers as readonly string[]).includes(path.replace(/^outer\./, ''))
@@ -124,6 +124,13 @@ const keptInTraces: ReadonlySet<string> = new Set([
   'payload',
   'packet.payload',
 ])
+
+/** What only the notifications of Cilium's programs tell. */
+export function isNotified(path: string): boolean {
+  return notified.has(path)
+}
+
+const notified: ReadonlySet<string> = new Set(['identity', 'source.identity', 'dest.identity', 'proxy.port'])
 
 /** Fields of 64 bits: beside them a duration is a number of nanoseconds, and sums have 64 bits too. */
 export function isLongField(path: string): boolean {

@@ -16,6 +16,7 @@ import type { PacketTrace, Snapshot } from '../../trace/event.ts'
 import type { Evidence } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
+import { isMessageField, messageFields } from './message-fields.ts'
 import { notifiedField } from './notified.ts'
 import { compareNumbers } from './numbers.ts'
 import { everyEvent, placeText } from './places.ts'
@@ -83,10 +84,25 @@ export function readPath(path: string, dissection: Dissection): FieldValue | und
 export function fieldOf(path: string, sight: Sight): FieldValue | undefined {
   const meta = metaField(path, sight)
   if (meta !== undefined) return meta
+  if (isMessageField(path)) return messageFieldsOf(path, sight)[0]
   const dissection = dissect(sight.snapshot.bytes, sight.snapshot.start)
   if (path !== 'payload' && path !== 'packet.payload') return readPath(path, dissection)
   const { start, end } = dissection.payload
   return { kind: 'bytes', value: dissection.bytes.subarray(start, end) }
+}
+
+function messageFieldsOf(path: string, { snapshot }: Sight): readonly FieldValue[] {
+  const { payload, bytes } = dissect(snapshot.bytes, snapshot.start)
+  return messageFields(path, bytes.subarray(payload.start, payload.end))
+}
+
+/** A field may stand several times (`http.header`): one of them is as the file says, or with `!=` none is other. */
+function holds(test: Extract<FieldTest, { kind: 'compare' }>, sight: Sight, context: ClaimContext): boolean {
+  const { field, operator, value } = test
+  const all = isMessageField(field) ? messageFieldsOf(field, sight) : [fieldOf(field, sight)]
+  const is = (each: FieldValue | undefined): boolean =>
+    each !== undefined && compare(operator, each, value.value, sight, context)
+  return operator === '!=' ? all.every(is) : all.some(is)
 }
 
 /** `identity.client`: the number that the trace binds to the name. */
@@ -316,7 +332,7 @@ export function fieldTest(test: FieldTest, sight: Sight, context: ClaimContext):
       const wanted = isTime ? shownTime(test.value.value, context) : shownValue(test.value.value, context)
       if (actual === undefined)
         return missAt(test.value, `expected ${wanted}, but the packet has no ${test.field} there`, evidence)
-      if (compare(test.operator, actual, test.value.value, sight, context)) return undefined
+      if (holds(test, sight, context)) return undefined
       const sign = test.operator === '==' ? '' : `${test.operator} `
       const changed = lastChange(test.field, sight)
       const shown = isTime ? durationText(numberOf(actual) ?? 0) : shownField(actual, context)

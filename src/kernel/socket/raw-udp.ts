@@ -1,0 +1,82 @@
+// A raw socket of UDP (SOCK_RAW, IPPROTO_UDP) with IP_TRANSPARENT: a program writes the UDP header itself and says in
+// IP_PKTINFO which source address the packet shall have. Linux: net/ipv4/raw.c raw_sendmsg(), net/ipv6/raw.c.
+import { type IpAddress, isIpv4 } from '../../net/address.ts'
+import { writeU16 } from '../../net/bytes.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import { udpAt } from '../../net/udp.ts'
+import { born } from '../birth.ts'
+import { selectIdent } from '../ip/ident.ts'
+import type { Namespace } from '../namespace.ts'
+import { buildPacket, localOut, routeFor } from './departure.ts'
+import { type Errno, errnoOf } from './errno.ts'
+import type { SocketAddress } from './hooks.ts'
+import { hopsFor } from './names.ts'
+
+/** A datagram as the program wants it. */
+export interface RawDatagram {
+  readonly from: SocketAddress
+  readonly to: SocketAddress
+  /** SO_MARK. */
+  readonly mark: number
+  readonly data: Uint8Array
+  readonly name: string
+  readonly cause: string
+  /** The label of its connection. */
+  readonly flow: string
+}
+
+/** The UDP header and the data. Over IPv4 the checksum is left out (0), as programs do; IPv6 demands one. */
+function segmentOf({ from, to, data }: RawDatagram): Uint8Array {
+  const segment = new Uint8Array(udpAt.payload + data.length)
+  writeU16(segment, udpAt.source, from.port)
+  writeU16(segment, udpAt.destination, to.port)
+  writeU16(segment, udpAt.length, segment.length)
+  segment.set(data, udpAt.payload)
+  return segment
+}
+
+function identificationOf(ns: Namespace, source: IpAddress, destination: IpAddress): number {
+  if (!isIpv4(source) || !isIpv4(destination)) return 0
+  return selectIdent(ns, {
+    source,
+    destination,
+    protocol: ipProtocol.udp,
+    dontFragment: true,
+    ignoreDontFragment: true,
+  })
+}
+
+/** sendmsg(2) of such a socket. The route's errno, or what OUTPUT says (EPERM). */
+export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefined {
+  const { from, to, mark, name, cause, flow } = datagram
+  const answer = routeFor(ns, {
+    destination: to.address,
+    source: from.address,
+    protocol: ipProtocol.udp,
+    sport: 0,
+    dport: 0,
+    oif: 0,
+    mark,
+    tos: 0,
+    anySource: true,
+  })
+  if (answer.kind === 'error') return answer.errno
+  const { route } = answer
+  const skb = buildPacket({
+    socket: undefined,
+    route,
+    source: from.address,
+    destination: to.address,
+    protocol: ipProtocol.udp,
+    ttl: hopsFor(ns, route, { destination: to.address, asked: undefined }),
+    tos: 0,
+    mark,
+    dontFragment: isIpv4(to.address),
+    identification: identificationOf(ns, from.address, to.address),
+    segment: segmentOf(datagram),
+    ...(isIpv4(to.address) ? { checksum: 'given' as const } : {}),
+  })
+  born(skb, name, cause, flow)
+  const status = localOut(ns, skb, { ignoreDontFragment: true })
+  return status < 0 ? errnoOf(status) : undefined
+}

@@ -1,0 +1,139 @@
+// A flow of DNS: a resolver's socket, which sends a query and waits for the answer (5 s, then once more, as resolv.conf has it).
+
+import { unspecified } from '../boot/listeners.ts'
+import { namespaceOf } from '../boot/resolved.ts'
+import { failed } from '../kernel/socket/errno.ts'
+import { textHash } from '../kernel/socket/ports.ts'
+import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../kernel/socket/udp.ts'
+import { udpReceive } from '../kernel/socket/udp-read.ts'
+import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
+import type { FlowOperation, Step } from '../model/step.ts'
+import { isIpv4 } from '../net/address.ts'
+import { dnsType, readDns, writeDns } from '../net/dns.ts'
+import type { Conversation } from './conversation.ts'
+import { sendOptions } from './conversation.ts'
+import type { FlowResult } from './expect/context.ts'
+import type { Run } from './run-state.ts'
+
+type FlowStep = Extract<Step, { readonly kind: 'flow' }>
+type Query = Extract<FlowOperation, { readonly kind: 'query' }>
+
+/** RES_TIMEOUT and RES_DFLRETRY of resolv.conf(5). */
+const timeout = 5_000_000_000
+const attempts = 2
+
+export class DnsConversation implements Conversation {
+  private readonly run: Run
+  private readonly step: FlowStep
+  private client: UdpSocket | undefined
+  private readonly errnos = new Map<string, string>()
+  private received = 0
+  private asked = 0
+  private closed = false
+
+  constructor(run: Run, step: FlowStep) {
+    this.run = run
+    this.step = step
+  }
+
+  operate(operation: FlowOperation): void {
+    switch (operation.kind) {
+      case 'query':
+        return this.query(operation)
+      case 'wait':
+        return this.run.pass(operation.duration)
+      case 'close':
+        if (this.client !== undefined) udpClose(this.client)
+        this.closed = true
+        return this.run.settle()
+      default:
+        return
+    }
+  }
+
+  result(): FlowResult {
+    const { client } = this
+    return {
+      label: this.step.label,
+      established: client !== undefined,
+      closed: this.closed,
+      errnos: this.errnos,
+      errorQueue: client?.errorQueue ?? [],
+      peerName: client === undefined ? undefined : { address: client.remoteAddress, port: client.remotePort },
+      localName: client === undefined ? undefined : { address: client.localAddress, port: client.localPort },
+      bytesReceived: this.received,
+    }
+  }
+
+  private note(call: string, answer: object): void {
+    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
+      this.errnos.set(call, answer.errno)
+  }
+
+  /** A connected socket, as resolvers have. */
+  private socket(): UdpSocket | undefined {
+    if (this.client !== undefined) return this.client
+    const { from, to, label, ttl, tos, mark } = this.step
+    const family = isIpv4(to.address) ? 4 : 6
+    const opened = udpOpen({
+      ns: namespaceOf(this.run.machine, from.namespace),
+      family,
+      label,
+      options: {
+        ...(ttl === undefined ? {} : { ttl }),
+        ...(tos === undefined ? {} : { tos }),
+        ...(mark === undefined ? {} : { mark }),
+        ...sendOptions(this.step),
+      },
+    })
+    if (failed(opened)) {
+      this.note('bind', opened)
+      return undefined
+    }
+    if (from.port !== undefined || from.address !== undefined) {
+      const bound = udpBind(opened.ok, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
+      this.note('bind', bound)
+      if (failed(bound)) return undefined
+    }
+    const connected = udpConnect(opened.ok, { address: to.address, port: to.port })
+    this.note('connect', connected)
+    if (failed(connected)) return undefined
+    this.client = opened.ok
+    return opened.ok
+  }
+
+  private query({ name, type }: Query): void {
+    const client = this.socket()
+    if (client === undefined) return
+    this.asked += 1
+    const { label } = this.step
+    const id = this.run.machine.random('dns-id', textHash(label) + this.asked) & 0xffff
+    const base = { id, isResponse: false, recursionDesired: true, recursionAvailable: false, code: 0 }
+    const message = writeDns({ ...base, name, type: dnsType[type], answers: [] })
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      const packet = attempt === 1 ? `${label}.request` : `${label}.request.retry${attempt - 1}`
+      this.note('send', udpSend(client, message, { name: packet, label }))
+      if (this.run.waitFor(() => this.hasAnswer(client, id), timeout)) {
+        this.run.settle()
+        return
+      }
+    }
+    this.note('recv', { errno: 'ETIMEDOUT' })
+    this.run.settle()
+  }
+
+  /** Reads what has come; true for the answer to the query, or an error of the socket. */
+  private hasAnswer(client: UdpSocket, id: number): boolean {
+    for (;;) {
+      const got = udpReceive(client)
+      if (failed(got)) {
+        if (got.errno === 'EAGAIN') return false
+        this.note('recv', got)
+        return true
+      }
+      this.received += got.ok.data.length
+      const answer = readDns(got.ok.data)
+      if (answer?.isResponse === true && answer.id === id) return true
+    }
+  }
+}
