@@ -3,11 +3,12 @@
 // what it decides now: maps, programs, devices, routes (cilium pkg/endpoint, pkg/endpointmanager, pkg/ipcache). A step is over
 // when everything of this is done.
 import { present } from '../base/assert.ts'
-import { type AgentState, type ClusterState, decide } from '../cilium/agent/agent.ts'
+import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { planAgent } from '../cilium/agent/plan/node.ts'
 import type { HostPlan } from '../cilium/agent/plan/plan.ts'
 import { createPolicyMap } from '../cilium/datapath/object.ts'
+import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { staleEntries } from '../cilium/maps/scrub.ts'
 import { emptyNamespace as endNamespace } from '../kernel/device/remove.ts'
 import type { Machine } from '../kernel/machine.ts'
@@ -30,7 +31,6 @@ import {
 import { identitiesOf, verdictFilter } from './cilium-config.ts'
 import { deployHost, emptyNamespace } from './cilium-deploy.ts'
 import {
-  addressBytes,
   egressEntries,
   endpointEntries,
   ipcacheEntries,
@@ -38,6 +38,7 @@ import {
   policyEntries,
   throttleEntries,
 } from './cilium-maps.ts'
+import { decideAgain, startProxies } from './cilium-proxy.ts'
 import { toldCluster } from './cilium-told.ts'
 import { type Listener, startListener } from './listeners.ts'
 import { MapWriter } from './map-writer.ts'
@@ -70,7 +71,7 @@ interface Turn {
 export function changeCilium(machine: Machine, running: RunningCilium, change: CiliumChange): Changed {
   const model = { ...running.model, changes: [...running.model.changes, change] }
   const before = running.state
-  const after = decide(toldCluster(model).cluster, before)
+  const after = decideAgain(running, toldCluster(model).cluster)
   const turns = after.agents.map((agent, at): Turn => {
     const old = present(before.agents[at], 'nodes neither come nor go')
     return {
@@ -124,6 +125,7 @@ function turnNode(turn: Turn): readonly Listener[] {
   }
   writer.sync(maps.cilium_throttle, throttleEntries(before), throttleEntries(after))
   takeTables(turn)
+  startProxies(running, node)
   node.onHook = undefined
   running.installed.nodes.set(after.node.name, installedNode(node))
   return listeners

@@ -15,9 +15,9 @@ import {
   type ObjectKind,
   tunnelProtocol,
 } from '../cilium/datapath/config.ts'
+import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { isIpv4 } from '../net/address.ts'
 import { networkOf, parsePrefix } from '../net/prefix.ts'
-import { addressBytes } from './cilium-maps.ts'
 
 /** The numbers of the devices of a node. */
 export interface Interfaces {

@@ -10,17 +10,10 @@ import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
 import { lpmLength, type PolicyMapEntry } from '../cilium/agent/policy/map-entry.ts'
 import type { NodeMaps } from '../cilium/datapath/ctx.ts'
-import { type IpAddress, isIpv4, writeIpv4, writeIpv6 } from '../net/address.ts'
+import { addressBytes } from '../cilium/maps/address-bytes.ts'
+import { type IpAddress, isIpv4 } from '../net/address.ts'
 import { writeU16, writeU48 } from '../net/bytes.ts'
 import { type Prefix, parsePrefix } from '../net/prefix.ts'
-
-/** 4 or 16 bytes, in the order of the wire. */
-export function addressBytes(address: IpAddress): Uint8Array {
-  const bytes = new Uint8Array(isIpv4(address) ? 4 : 16)
-  if (isIpv4(address)) writeIpv4(bytes, 0, address)
-  else writeIpv6(bytes, 0, address)
-  return bytes
-}
 
 /** An entry of a map as bytes. */
 export interface MapEntry {

@@ -5,6 +5,7 @@ import type { Program } from '../bpf/contract.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import type { DnsAnswer } from '../cilium/agent/told.ts'
 import type { NodeMaps } from '../cilium/datapath/ctx.ts'
 import {
   createNodeMaps,
@@ -16,6 +17,7 @@ import {
 import { bpfHost } from '../cilium/host/bpf-host.ts'
 import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
 import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
+import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { bpfOverlay } from '../cilium/overlay/bpf-overlay.ts'
 import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
 import type { AdminResult } from '../kernel/device/change.ts'
@@ -37,7 +39,6 @@ import {
 } from './cilium-config.ts'
 import { decisionsOf } from './cilium-deploy.ts'
 import {
-  addressBytes,
   egressEntries,
   endpointEntries,
   fill,
@@ -58,6 +59,8 @@ export interface RunningNode {
   readonly maps: NodeMaps
   readonly policies: Map<number, ReturnType<typeof createPolicyMap>>
   readonly devices: Interfaces
+  /** Ports on which its proxies listen. */
+  readonly proxyPorts: Set<number>
   /** Programs at hooks of devices, by `device way`. */
   readonly hooked: Map<string, Program>
   /** Devices of endpoints by id, for traces. */
@@ -257,7 +260,11 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   maps.cilium_call_policy.deviceOf = (index) => names.get(index)
   maps.cilium_egresscall_policy.deviceOf = (index) => names.get(index)
   const hooked = new Map<string, Program>()
-  const installing: RunningNode = { agent, ns, maps, policies, devices, hooked, names, onHook: undefined }
+  const installing: RunningNode = {
+    ...{ agent, ns, maps, policies, devices, hooked, names },
+    proxyPorts: new Set(),
+    onHook: undefined,
+  }
   const host = present(
     endpoints.find(({ kind }) => kind === 'host'),
     'a node has a host endpoint',
@@ -274,6 +281,8 @@ export interface RunningCilium {
   model: CiliumModel
   state: ClusterState
   readonly nodes: ReadonlyMap<string, RunningNode>
+  /** What the DNS proxy of each node has seen. */
+  readonly learnt: Map<string, readonly DnsAnswer[]>
   /** What traces, claims and views read; its tables change with the agents. */
   readonly installed: InstalledCilium & {
     readonly nodes: Map<string, InstalledNode>
@@ -296,5 +305,5 @@ export function installCilium(machine: Machine, model: CiliumModel): RunningCili
     nodes: new Map([...nodes].map(([name, node]) => [name, installedNode(node)])),
     identities: new Map([...identitiesOf(state)].map(([name, identity]) => [name, [identity]])),
   }
-  return { model, state, nodes, installed }
+  return { model, state, nodes, installed, learnt: new Map() }
 }

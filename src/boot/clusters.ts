@@ -113,7 +113,7 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
   )
   const redirected = policies.filter(({ origin }) => agents.some((agent) => redirects(agent, origin)))
   const proxies: Diagnostic[] = []
-  for (const { span } of redirected) notYet(span, 'the proxy of an L7 rule', (each) => proxies.push(each))
+  for (const { span } of redirected) notYet(span, 'the proxy of this rule', (each) => proxies.push(each))
   return [
     ...proxies,
     ...egressRemarks(cluster, agents).map(({ origin, message, hint }) =>
@@ -159,11 +159,16 @@ function egressRemarks(
   })
 }
 
-/** Whether an entry of a policy sends packets to the proxy of a node. */
+/** Whether an entry of a policy sends packets to a proxy that does not run: for server names, or of a CiliumEnvoyConfig. */
 function redirects({ policies }: AgentState, origin: string): boolean {
-  return [...policies.values()].some(({ entries }) =>
-    entries.some(({ proxyPort, origins }) => proxyPort !== 0 && origins.includes(origin)),
-  )
+  return [...policies.values()].some((policy) => {
+    const missing = new Set(
+      policy.redirects
+        .filter(({ parser }) => parser !== 'http' && parser !== 'dns')
+        .map(({ proxyPort }) => proxyPort),
+    )
+    return policy.entries.some(({ proxyPort, origins }) => missing.has(proxyPort) && origins.includes(origin))
+  })
 }
 
 /** For `check`. */

@@ -10,8 +10,8 @@ export interface InstalledNode {
   readonly maps: NodeMaps
   /** Policy maps by endpoint id. */
   readonly policies: ReadonlyMap<number, BpfMap>
-  /** What its agent decided. */
-  readonly agent: AgentState
+  /** What its agent decided last: answers of name servers change it. */
+  agent: AgentState
 }
 
 /** All nodes of a cluster. */

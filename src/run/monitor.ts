@@ -1,12 +1,16 @@
 // A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
 // leaves: text. Both read the notifications in the trace and nothing else of the datapath.
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
+import { accessLogFlow, type RequestTimes } from '../cilium/decode/hubble-l7.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
+import { accessLogLine } from '../cilium/decode/monitor-l7.ts'
 import type { Notification } from '../cilium/decode/notification.ts'
 import { flowUuid } from '../cilium/decode/uuid.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
+import { type LogEndpoint, type LogRecord, readLogRecord } from '../cilium/proxy/access-log.ts'
 import { flowEndpoints } from '../cilium/show/flow-endpoint.ts'
-import type { PacketTrace, Trace } from '../trace/event.ts'
+import { type IpAddress, parseIp } from '../net/address.ts'
+import type { HookEvent, PacketTrace, Trace } from '../trace/event.ts'
 import { notificationsOf } from './expect/notified.ts'
 import type { DeviceName } from './simulate.ts'
 
@@ -16,14 +20,32 @@ export interface Observed {
   /** Nanoseconds since the scenario began. */
   readonly time: number
   readonly packet: PacketTrace
-  readonly told: Notification
+  readonly told: Notification | Logged
+}
+
+/** What a proxy of the node logged. */
+export interface Logged {
+  readonly kind: 'access-log'
+  readonly record: LogRecord
+}
+
+/** What proxies logged when they had read a packet. */
+function loggedIn(packet: PacketTrace): readonly { readonly event: HookEvent; readonly told: Logged }[] {
+  return packet.events
+    .filter(({ stage }) => stage === 'proxy')
+    .flatMap((event) =>
+      event.facts.flatMap((fact) => {
+        const record = fact.kind === 'record' ? readLogRecord(fact.bytes) : undefined
+        return record === undefined ? [] : [{ event, told: { kind: 'access-log', record } as const }]
+      }),
+    )
 }
 
 /** Every notification of a run in the order of time. */
 export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): readonly Observed[] {
   return trace.packets
     .flatMap((packet) =>
-      notificationsOf(packet, cilium).map(({ event, told }) => ({
+      [...notificationsOf(packet, cilium), ...loggedIn(packet)].map(({ event, told }) => ({
         node: event.node,
         time: event.time,
         packet,
@@ -36,16 +58,30 @@ export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): r
 /** `cilium monitor` on every node: a section each, in the cluster's order; nodes that saw nothing are left out. */
 export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
   const observed = observedIn(trace, cilium)
+  const endpointOf = flowEndpoints(cilium)
   return [...cilium.nodes.values()]
     .map(({ name }) => {
       const device = (ifindex: number): string => deviceName(name, ifindex)
       const lines = observed
         .filter(({ node }) => node === name)
-        .map(({ told }) => `${monitorLine(told, { era: cilium.era, device })}\n`)
+        .map(({ told }) =>
+          told.kind === 'access-log'
+            ? `${accessLogLine(told.record, (end) => labelsOf(endpointOf, name, end))}\n`
+            : `${monitorLine(told, { era: cilium.era, device })}\n`,
+        )
       return lines.length === 0 ? '' : `== ${name} ==\n${lines.join('')}`
     })
     .filter((section) => section !== '')
     .join('\n')
+}
+
+function labelsOf(
+  endpointOf: ReturnType<typeof flowEndpoints>,
+  node: string,
+  { address, identity }: LogEndpoint,
+): readonly string[] {
+  const parsed = parseIp(address)
+  return (parsed === undefined ? undefined : endpointOf(node, parsed, identity).labels) ?? []
 }
 
 /** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
@@ -59,16 +95,20 @@ export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: De
     seen.set(node, number)
     return flowUuid(`${story}/${node}/${number}`)
   }
+  const times: RequestTimes = new Map()
   return observedIn(trace, cilium)
-    .map(({ node, time, told }) =>
-      hubbleFlow(told, {
-        endpoint: (address, identity) => endpointOf(node, address, identity),
-        device: (ifindex) => deviceName(node, ifindex),
+    .map(({ node, time, told }) => {
+      const context = {
+        endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity),
+        device: (ifindex: number) => deviceName(node, ifindex),
         nodeName: `${cilium.clusterName}/${node}`,
         uuid: uuidOf(node),
         time,
-      }),
-    )
+      }
+      return told.kind === 'access-log'
+        ? accessLogFlow(told.record, context, times)
+        : hubbleFlow(told, context)
+    })
     .map((flow) => `${JSON.stringify(flow)}\n`)
     .join('')
 }

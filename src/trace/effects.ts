@@ -119,9 +119,15 @@ function addFact(fact: Fact, event: HookEvent, context: EffectContext, lines: Ef
     case 'tracepoint':
       lines.push({ order: 'monitor', text: `event ${fact.name}` })
       return
-    case 'map':
+    case 'map': {
+      const written = event.stage === 'proxy' ? decoders.written?.(fact, names) : undefined
+      if (written !== undefined) {
+        lines.push({ order: 'route', text: written })
+        return
+      }
       lines.push(...(decoders.maps.get(fact.map) ?? unknownMap)(fact, { names, event }))
       return
+    }
     case 'record':
       lines.push(...(decoders.records.get(fact.map) ?? unknownRecord)(fact, { names, event }))
       return

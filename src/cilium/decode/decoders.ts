@@ -4,6 +4,8 @@ import type { Decoders, EffectLine, MapDecoder, RecordDecoder } from '../../trac
 import type { Names } from '../../trace/names.ts'
 import { tracePoint } from '../datapath/trace-point.ts'
 import { nodeMapSpecs } from '../maps/specs.ts'
+import { accessLogMap } from '../proxy/access-log.ts'
+import { accessLogEffect } from './access-log-effect.ts'
 import { conntrackDecoder } from './conntrack-effect.ts'
 import { dropText } from './drop-text.ts'
 import { identityName } from './identity-name.ts'
@@ -87,5 +89,13 @@ export function ciliumDecoders(era: Era): Decoders {
     const event = readNotification(bytes, era)
     return event?.kind === 'drop' ? dropText(event.reason, 0) : undefined
   }
-  return { maps, records: new Map([['cilium_events', events]]), written: writtenText, dropReason }
+  return {
+    maps,
+    records: new Map([
+      ['cilium_events', events],
+      [accessLogMap, accessLogEffect],
+    ]),
+    written: writtenText,
+    dropReason,
+  }
 }

@@ -34,7 +34,8 @@ const flags = Object.fromEntries(
 const icmp = object({ type: positive, code: positive })
 const layer4 = {
   ...object({
-    TCP: object({ ...ports, flags: object(flags) }, ['flags']),
+    // flows of the proxies have no flags
+    TCP: object({ ...ports, flags: object(flags) }),
     UDP: object(ports),
     SCTP: object(ports),
     ICMPv4: icmp,
@@ -53,11 +54,34 @@ const endpoint = object({
   pod_name: text,
 })
 
+const list = { type: 'array', items: text, minItems: 1 } as const
+const http = object({
+  code: positive,
+  method: text,
+  url: text,
+  protocol: text,
+  headers: { type: 'array', items: object({ key: text, value: { type: 'string' } }, ['key']), minItems: 1 },
+})
+const dns = object({
+  query: text,
+  ips: list,
+  ttl: positive,
+  cnames: list,
+  observation_source: { enum: ['proxy'] },
+  rcode: positive,
+  qtypes: list,
+  rrtypes: list,
+})
+const l7 = object(
+  { type: { enum: ['REQUEST', 'RESPONSE'] }, latency_ns: { type: 'string', pattern: '^[0-9]+$' }, http, dns },
+  ['type'],
+)
+
 const flow = object(
   {
     time,
     uuid: { type: 'string', pattern: uuid },
-    verdict: { enum: ['FORWARDED', 'DROPPED', 'REDIRECTED', 'AUDIT'] },
+    verdict: { enum: ['FORWARDED', 'DROPPED', 'REDIRECTED', 'AUDIT', 'ERROR'] },
     drop_reason: positive,
     drop_reason_desc: { anyOf: [{ enum: Object.values(hubbleDropNames) }, positive] },
     auth_type: { enum: ['SPIRE', 'TEST_ALWAYS_FAIL'] },
@@ -71,11 +95,12 @@ const flow = object(
     ]),
     source: endpoint,
     destination: endpoint,
-    Type: { const: 'L3_L4' },
+    Type: { enum: ['L3_L4', 'L7'] },
+    l7,
     node_name: text,
     reply: yes,
     is_reply: { type: 'boolean' },
-    event_type: object({ type: { enum: [1, 4, 5] }, sub_type: positive }, ['type']),
+    event_type: object({ type: { enum: [1, 4, 5, 129] }, sub_type: positive }, ['type']),
     traffic_direction: { enum: ['INGRESS', 'EGRESS'] },
     policy_match_type: positive,
     trace_observation_point: { enum: hubblePointNames },

@@ -45,7 +45,7 @@ export interface FlowContext {
 type Json = { readonly [name: string]: unknown }
 
 /** Leaves out what protobuf leaves out: undefined, 0, false, empty text and lists. */
-function withoutZeros(fields: Json): Json {
+export function withoutZeros(fields: Json): Json {
   const isZero = (value: unknown): boolean =>
     value === undefined ||
     value === 0 ||

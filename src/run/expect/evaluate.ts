@@ -12,7 +12,7 @@ import * as datapath from './datapath.ts'
 import * as fate from './fate.ts'
 import { fieldOf, fieldTest, type Sight } from './fields.ts'
 import { flowAnswer } from './flows.ts'
-import { eventsAt, finalEvent, placeText } from './places.ts'
+import { boundPlace, eventsAt, finalEvent, placeText } from './places.ts'
 import { changesDepth, encapsulated, translated, unchanged } from './rewrites.ts'
 import { counterClaim, mapClaim, stateClaim } from './state.ts'
 
@@ -102,7 +102,7 @@ function invariantFailure(claim: Claim, context: ClaimContext): Failure | undefi
 const nowhere = { node: '', device: '', stage: 'rx' } as const
 
 /** The packet as the claim wants to see it: at a place, or where it ended. */
-function sightOf(packet: PacketTrace, claim: Claim, { cilium }: ClaimContext): Sight | Answer {
+function sightOf(packet: PacketTrace, claim: Claim, { cilium, captured }: ClaimContext): Sight | Answer {
   if (claim.at === undefined) {
     const last = finalEvent(packet)
     if (last === undefined) return { packet, cilium, snapshot: packet.first, place: '', actor: '' }
@@ -118,7 +118,7 @@ function sightOf(packet: PacketTrace, claim: Claim, { cilium }: ClaimContext): S
       ...deliveredTo,
     }
   }
-  const event = eventsAt(packet, claim.at.value).at(-1)
+  const event = eventsAt(packet, boundPlace(claim.at.value, captured)).at(-1)
   if (event === undefined) return missAt(claim.at, `${packet.name} was not seen at ${claim.at.value.text}`)
   return {
     packet,
@@ -147,13 +147,13 @@ function bodyAnswer(packet: PacketTrace, claim: Claim, body: ClaimBody, context:
     case 'path':
       return fate.path(packet, body)
     case 'reaches':
-      return fate.reaches(packet, body)
+      return fate.reaches(packet, body, context)
     case 'verdict':
       return fate.verdict(packet, body)
     case 'event':
       return fate.tracepoint(packet, body)
     case 'place-reached':
-      return fate.placeReached(packet, body)
+      return fate.placeReached(packet, body, context)
     case 'icmp':
       return fate.icmp(packet.name, body, context)
     case 'unchanged':

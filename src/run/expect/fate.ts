@@ -7,6 +7,7 @@ import type { HookEvent, Outcome, PacketTrace } from '../../trace/event.ts'
 import { type Answer, expectedActual, missAt } from './answer.ts'
 import type { ClaimContext } from './context.ts'
 import {
+  boundPlace,
   eventsAt,
   everyEvent,
   finalEvent,
@@ -84,13 +85,26 @@ export function outcome(packet: PacketTrace, body: Body<'outcome'>): Answer {
   return there ? undefined : fate(packet, place, `${kind} at ${place.value.text}`)
 }
 
-export function reaches(packet: PacketTrace, body: Body<'reaches'>): Answer {
+/** A proxy read the packet: it is no end, the message goes on in what the proxy sent upstream because of it, or nowhere. */
+function passedOn(packet: PacketTrace, context: ClaimContext): readonly PacketTrace[] | undefined {
+  if (!packet.events.some(({ stage }) => stage === 'proxy')) return undefined
+  return context.trace.packets.filter(
+    ({ name, cause }) => cause === packet.name && /\.upstream\.(request|response)/.test(name),
+  )
+}
+
+/** Where a packet was delivered, with what proxies sent on in its place. */
+function deliveries(packet: PacketTrace, context: ClaimContext): readonly Outcome[] {
+  const on = passedOn(packet, context)
+  if (on !== undefined) return on.flatMap((each) => deliveries(each, context))
+  return packet.outcomes.filter(({ kind }) => kind === 'delivered')
+}
+
+export function reaches(packet: PacketTrace, body: Body<'reaches'>, context: ClaimContext): Answer {
   const place = body.target.value
-  if (place.nothing) {
-    if (!packet.outcomes.some((each) => each.kind === 'delivered')) return undefined
-    return fate(packet, body.target, 'delivered nowhere')
-  }
-  return endedAt(packet, 'delivered', place)
+  const all = deliveries(packet, context)
+  if (place.nothing) return all.length === 0 ? undefined : fate(packet, body.target, 'delivered nowhere')
+  return all.some((outcome) => names(place, outcome))
     ? undefined
     : fate(packet, body.target, `delivered to ${place.text}`)
 }
@@ -160,8 +174,12 @@ export function tracepoint(packet: PacketTrace, body: Body<'event'>): Answer {
   return missAt(body.event, `the event ${body.event.value} did not fire`, endOf(packet))
 }
 
-export function placeReached(packet: PacketTrace, body: Body<'place-reached'>): Answer {
-  if (eventsAt(packet, body.place.value).length > 0) return undefined
+export function placeReached(
+  packet: PacketTrace,
+  body: Body<'place-reached'>,
+  { captured }: ClaimContext,
+): Answer {
+  if (eventsAt(packet, boundPlace(body.place.value, captured)).length > 0) return undefined
   return missAt(body.place, `the packet was not seen at ${body.place.value.text}`, endOf(packet))
 }
 

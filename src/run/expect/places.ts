@@ -1,6 +1,13 @@
 // Where things happened: matching the places of expectations with the events of a trace.
-import type { PlaceRef } from '../../model/claim.ts'
+import type { PlaceRef, Value } from '../../model/claim.ts'
 import type { HookEvent, Outcome, PacketTrace, Stage } from '../../trace/event.ts'
+
+/** A place whose last part is a variable that an earlier claim captured: `n1/proxy/$port`. */
+export function boundPlace(place: PlaceRef, captured: ReadonlyMap<string, Value>): PlaceRef {
+  const [, name] = /^\$\{?([\w-]+)\}?$/.exec(place.chain ?? '') ?? []
+  const value = name === undefined ? undefined : captured.get(name)
+  return value?.kind === 'number' ? { ...place, chain: String(value.number) } : place
+}
 
 /** Whether something that stands at node, device and stage is meant by a place. A missing part of the place matches all. */
 export function matches(

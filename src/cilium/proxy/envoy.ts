@@ -1,0 +1,339 @@
+// cilium-envoy on a node: listeners that packets are redirected to, the policy of pods on each request, 403 where none allows
+// it, and connections on to the servers. bpf_metadata.cc and l7policy.cc of cilium/proxy, pkg/envoy/xds_server.go.
+
+import { wantsClose } from '../../app/http-server.ts'
+import { HttpStream } from '../../app/http-stream.ts'
+import { assert } from '../../base/assert.ts'
+import { failed } from '../../kernel/socket/errno.ts'
+import type { SocketAddress } from '../../kernel/socket/hooks.ts'
+import { textHash } from '../../kernel/socket/ports.ts'
+import { serveTcp } from '../../kernel/socket/program.ts'
+import { tcpBind, tcpClose, tcpListen, tcpOpen, tcpSend } from '../../kernel/socket/tcp.ts'
+import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
+import { formatIp, type IpAddress, parseIp } from '../../net/address.ts'
+import { type HttpHeader, type HttpRequest, type HttpResponse, headerOf, writeHttp } from '../../net/http.ts'
+import { ipProtocol } from '../../net/protocol.ts'
+import type { Decision } from '../../trace/event.ts'
+import { reservedIdentity } from '../agent/identity.ts'
+import { identityMark, mark } from '../datapath/mark.ts'
+import { isSix, type LogHttp, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
+import { downstreamResponse, localReply, requestHeaders, upstreamRequest, uuid } from './http-headers.ts'
+import { allowRequest } from './http-policy.ts'
+import { normalPath } from './normal-path.ts'
+import {
+  conntrackIdentity,
+  endpointAt,
+  ipcacheIdentity,
+  notice,
+  type ProxyNode,
+  redirectsOf,
+} from './proxy-node.ts'
+import { type ResetReason, retryDelay, UpstreamPool, type UpstreamTarget } from './upstream.ts'
+
+/** A listener of the agent's own: `cilium-http-ingress`. */
+export interface EnvoyListener {
+  readonly port: number
+  readonly ingress: boolean
+}
+
+const program = 'cilium-envoy'
+const accessDenied = 'Access denied\r\n'
+/** http-retry-count: after a connection that failed, and after an answer of the server's fault (retry_on 5xx). */
+const retries = 3
+
+/** The loopback addresses that listeners are bound to. */
+export const listenOn: Readonly<Record<4 | 6, IpAddress>> = {
+  4: 0x7f00_0001 as IpAddress,
+  6: parseIp('::1') as IpAddress,
+}
+
+/** Config::extractSocketMetadata(): what is known of a connection when it is accepted. */
+interface Connection {
+  readonly socket: TcpSocket
+  readonly stream: HttpStream
+  readonly client: SocketAddress
+  /** Where the client wanted to. */
+  readonly server: SocketAddress
+  readonly sourceIdentity: number
+  /** 0 on ingress. */
+  readonly destinationIdentity: number
+  /** Requests of this connection so far. */
+  requests: number
+  /** One request at a time. */
+  waiting: { readonly abandon: () => void } | undefined
+}
+
+/** A request on its way. */
+interface Exchange {
+  readonly request: HttpRequest
+  readonly path: string
+  readonly headers: readonly HttpHeader[]
+  /** The packet that brought it; '' without a trace. */
+  readonly cause: string
+  readonly started: number
+  readonly attempt: number
+}
+
+class Envoy {
+  readonly #node: ProxyNode
+  readonly #listener: EnvoyListener
+  readonly #pool: UpstreamPool
+  readonly #connections = new WeakMap<TcpSocket, Connection>()
+
+  constructor(node: ProxyNode, listener: EnvoyListener) {
+    this.#node = node
+    this.#listener = listener
+    this.#pool = new UpstreamPool(node.ns, program)
+  }
+
+  listen(family: 4 | 6): void {
+    const { ns } = this.#node
+    const { port, ingress } = this.#listener
+    const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
+    const options = { mark: magic, transparent: true, reuseAddr: true, reusePort: true }
+    const opened = tcpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
+    assert(!failed(opened), `${ns.name} opens the listener of its proxy`)
+    const bound = tcpBind(opened.ok, { address: listenOn[family], port })
+    const listening = failed(bound) ? bound : tcpListen(opened.ok)
+    assert(!failed(listening), `${ns.name} listens on ${port} for its proxy`)
+    serveTcp(opened.ok, {
+      accepted: (socket) => this.#accept(socket),
+      received: (socket, data) => {
+        const connection = this.#connections.get(socket)
+        connection?.stream.push(data)
+        if (connection !== undefined) this.#next(connection)
+        return undefined
+      },
+      ended: (socket) => {
+        this.#connections.get(socket)?.waiting?.abandon()
+        return 'close'
+      },
+    })
+  }
+
+  #accept(socket: TcpSocket): void {
+    const { ingress } = this.#listener
+    const client = { address: socket.remoteAddress, port: socket.remotePort }
+    const server = { address: socket.localAddress, port: socket.localPort }
+    const tracked = conntrackIdentity(this.#node, client, server, ingress)
+    this.#connections.set(socket, {
+      socket,
+      stream: new HttpStream(),
+      client,
+      server,
+      sourceIdentity: tracked === 0 ? this.#identityOf(client.address) : tracked,
+      destinationIdentity: ingress ? 0 : this.#identityOf(server.address),
+      requests: 0,
+      waiting: undefined,
+    })
+  }
+
+  /** Config::resolvePolicyId() */
+  #identityOf(address: IpAddress): number {
+    const found = ipcacheIdentity(this.#node, address)
+    return found === 0 ? reservedIdentity.world : found
+  }
+
+  get #now(): number {
+    return this.#node.ns.machine.clock.now
+  }
+
+  /** The next request of a connection, when none is under way. */
+  #next(connection: Connection): void {
+    if (connection.waiting !== undefined || connection.socket.orphan) return
+    const message = connection.stream.take()
+    if (message === undefined) return
+    if (
+      message === 'malformed' ||
+      message.kind !== 'request' ||
+      headerOf(message.headers, 'host') === undefined
+    ) {
+      this.#refuse(connection, localReply(400, '', this.#now), true)
+      return
+    }
+    connection.requests += 1
+    this.#decide(connection, message)
+  }
+
+  /** The connection manager itself answers: no filter has seen the request, nothing is logged. */
+  #refuse(connection: Connection, response: HttpResponse, close: boolean): void {
+    const decision: Decision = { code: 'ANSWER', target: String(response.status) }
+    const { port } = this.#listener
+    notice(this.#node, connection.socket.newest, { port, program, decision, logged: [] })
+    this.#answer(connection, response, { close, cause: this.#cause(connection) })
+  }
+
+  #cause({ socket }: Connection): string {
+    return socket.newest?.record?.name ?? ''
+  }
+
+  #requestId({ socket, requests }: Connection): string {
+    const { machine } = this.#node.ns
+    const seed = textHash(`${socket.label} ${requests}`)
+    return uuid((index) => machine.random('request-id', (seed + index) >>> 0))
+  }
+
+  /** AccessFilter::decodeHeaders() */
+  #decide(connection: Connection, request: HttpRequest): void {
+    const { path, redirect } = normalPath(request.target)
+    const cause = this.#cause(connection)
+    const close = wantsClose(request)
+    if (redirect) {
+      this.#refuse(connection, localReply(307, '', this.#now, [{ name: 'location', value: path }]), close)
+      return
+    }
+    const { client, sourceIdentity, destinationIdentity } = connection
+    const headers = requestHeaders(request, client.address, this.#requestId(connection))
+    const { ingress, port } = this.#listener
+    const host = headerOf(headers, 'host') ?? ''
+    const allowed = allowRequest(
+      this.#redirects(connection),
+      ingress ? sourceIdentity : destinationIdentity,
+      { method: request.method, path, host, headers },
+    )
+    const exchange = { request, path, headers: allowed ?? headers, cause, started: this.#now, attempt: 0 }
+    const decision: Decision = allowed === undefined ? { code: 'DENY', target: '403' } : { code: 'FORWARD' }
+    const response = allowed === undefined ? localReply(403, accessDenied, this.#now) : undefined
+    const logged =
+      response === undefined
+        ? [this.#logged(connection, exchange, 'Forwarded')]
+        : [
+            this.#logged(connection, exchange, 'Denied'),
+            this.#logged(connection, exchange, 'Forwarded', response),
+          ]
+    notice(this.#node, connection.socket.newest, { port, program, decision, logged })
+    if (response === undefined) this.#forward(connection, exchange)
+    else this.#answer(connection, response, { close, cause })
+  }
+
+  #redirects({ client, server }: Connection) {
+    const { ingress, port } = this.#listener
+    const pod = ingress ? server.address : client.address
+    const at = { ingress, port: server.port, protocol: ipProtocol.tcp, proxyPort: port }
+    return redirectsOf(this.#node, endpointAt(this.#node, pod), at)
+  }
+
+  /** Where a request goes: to the original destination, from the client's own address where that is allowed. */
+  #target(connection: Connection, cause: string): UpstreamTarget {
+    const { client, server, sourceIdentity, socket } = connection
+    const { ingress } = this.#listener
+    const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
+    // never on ingress, and not for a server on this node
+    const keeps = !ingress && endpointAt(this.#node, server.address) === undefined
+    const own = keeps ? `${formatIp(client.address)} ${client.port}` : `${sourceIdentity}`
+    return {
+      to: server,
+      from: keeps ? client : undefined,
+      mark: identityMark(sourceIdentity, magic),
+      key: `${formatIp(server.address)} ${server.port} ${own}`,
+      label: `${socket.label}.upstream`,
+      cause,
+    }
+  }
+
+  #forward(connection: Connection, exchange: Exchange): void {
+    const { request, path, headers, cause, started } = exchange
+    connection.waiting = this.#pool.send(this.#target(connection, cause), {
+      message: upstreamRequest(request, path, headers),
+      cause,
+      answered: (response, upstream) => {
+        if (response.status >= 500 && exchange.attempt < retries) return this.#retry(connection, exchange)
+        const done = downstreamResponse(response, { now: this.#now, took: this.#now - started })
+        const { port } = this.#listener
+        const logged = [this.#logged(connection, exchange, 'Forwarded', done)]
+        notice(this.#node, upstream.newest, { port, program, decision: { code: 'FORWARD' }, logged })
+        const from = upstream.newest?.record?.name ?? ''
+        this.#finish(connection, exchange, done, from)
+      },
+      failed: (why) => {
+        if (exchange.attempt < retries) return this.#retry(connection, exchange)
+        const unavailable = this.#unavailable(why)
+        const logged = [this.#logged(connection, exchange, 'Forwarded', unavailable)]
+        const decision: Decision = { code: 'ANSWER', target: '503' }
+        notice(this.#node, connection.socket.newest, { port: this.#listener.port, program, decision, logged })
+        this.#finish(connection, exchange, unavailable, cause)
+      },
+    })
+  }
+
+  #retry(connection: Connection, exchange: Exchange): void {
+    const { machine } = this.#node.ns
+    const attempt = exchange.attempt + 1
+    const random = machine.random('envoy-retry', textHash(connection.socket.label) + attempt)
+    connection.waiting = { abandon: () => undefined }
+    machine.clock.after(retryDelay(attempt, random), () => {
+      if (!connection.socket.orphan) this.#forward(connection, { ...exchange, attempt })
+    })
+  }
+
+  #unavailable(why: ResetReason): HttpResponse {
+    const text = `upstream connect error or disconnect/reset before headers. retried and the latest reset reason: ${why}`
+    return localReply(503, text, this.#now)
+  }
+
+  #finish(connection: Connection, { request }: Exchange, response: HttpResponse, cause: string): void {
+    connection.waiting = undefined
+    this.#answer(connection, response, { close: wantsClose(request), cause })
+    this.#next(connection)
+  }
+
+  #answer(
+    { socket }: Connection,
+    response: HttpResponse,
+    { close, cause }: { readonly close: boolean; readonly cause: string },
+  ): void {
+    if (socket.orphan) return
+    const headers = close ? [...response.headers, { name: 'connection', value: 'close' }] : response.headers
+    tcpSend(socket, writeHttp({ ...response, headers }), { name: 'response', cause })
+    if (close) tcpClose(socket)
+  }
+
+  /** Headers of a logged response: its own, and the request's x-request-id. */
+  #answered(response: HttpResponse, asked: readonly HttpHeader[]): readonly HttpHeader[] {
+    return [...response.headers, ...asked.filter(({ name }) => name === 'x-request-id')]
+  }
+
+  /** A line of the access log. */
+  #logged(
+    { client, server, sourceIdentity, destinationIdentity }: Connection,
+    { request, path, headers }: Exchange,
+    verdict: LogRecord['verdict'],
+    response?: HttpResponse,
+  ): LogRecord {
+    const type = response === undefined ? 'Request' : 'Response'
+    const endpointOf = (address: IpAddress) => endpointAt(this.#node, address)
+    const to = endpointOf(server.address)
+    const known =
+      destinationIdentity === 0 ? (to?.identity.id ?? this.#identityOf(server.address)) : destinationIdentity
+    const http: LogHttp = {
+      code: response?.status ?? 0,
+      method: request.method,
+      url: `http://${headerOf(headers, 'host') ?? ''}${path}`,
+      protocol: request.version,
+      headers:
+        response === undefined
+          ? headers.filter(({ name }) => name !== 'host')
+          : this.#answered(response, headers),
+    }
+    return {
+      type,
+      point: this.#listener.ingress ? 'Ingress' : 'Egress',
+      verdict,
+      proxy: 'envoy',
+      isIpv6: isSix(client.address),
+      protocol: ipProtocol.tcp,
+      ...logEnds(
+        type,
+        logEndpoint(endpointOf(client.address)?.id ?? 0, client, sourceIdentity),
+        logEndpoint(to?.id ?? 0, server, known),
+      ),
+      http,
+    }
+  }
+}
+
+/** Starts Envoy's listener on a node: one socket for each family. */
+export function startEnvoy(node: ProxyNode, listener: EnvoyListener, families: readonly (4 | 6)[]): void {
+  const envoy = new Envoy(node, listener)
+  for (const family of families) envoy.listen(family)
+}
