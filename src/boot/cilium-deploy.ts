@@ -42,9 +42,18 @@ export function deployCilium(model: CiliumModel, world: World): World {
           !known.has(plan.name) &&
           plan.devices.some(({ kind }) => 'peer' in kind && kind.peer.host === node.name),
       )
-      .flatMap((plan) => (home === undefined ? [] : [deployHost(emptyNamespace(plan.name, home), plan)]))
+      .flatMap((plan) =>
+        home === undefined
+          ? []
+          : [{ ...deployHost(emptyNamespace(plan.name, home), plan), listens: [responder(home)] }],
+      )
   })
   return { ...world, namespaces: [...hosts, ...made], notes: describeIdentities(state) }
+}
+
+/** cilium-health-responder: what the probes of other nodes connect to (`facts` 2.11). */
+function responder({ span }: NamespaceModel): NamespaceModel['listens'][number] {
+  return { protocol: 'tcp', port: 4240, app: 'http', span }
 }
 
 /** A namespace that an agent makes on a node. */

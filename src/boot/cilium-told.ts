@@ -228,7 +228,7 @@ function portsOf({ protocol, ports }: PolicyModel['rules'][number]): object {
 }
 
 function podObject(pod: CiliumPodModel, manifested: PodObject | undefined): PodObject {
-  const { name, namespace, labels, serviceAccount, hostNetwork, node } = pod
+  const { name, namespace, labels, serviceAccount, node } = pod
   return {
     kind: 'Pod',
     name,
@@ -238,7 +238,8 @@ function podObject(pod: CiliumPodModel, manifested: PodObject | undefined): PodO
     serviceAccount,
     node,
     nodeSelector: {},
-    hostNetwork,
+    // pods on the host's network are no endpoints: no agent is told of them
+    hostNetwork: false,
     addresses: [],
     ports: manifested?.ports ?? [],
   }

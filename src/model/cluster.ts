@@ -129,7 +129,6 @@ export interface CiliumPodModel {
   readonly labels: Readonly<Record<string, string>>
   readonly serviceAccount: string
   readonly annotations: Readonly<Record<string, string>>
-  readonly hostNetwork: boolean
   readonly addresses: readonly IpAddress[]
   readonly mac: Mac
   readonly hostDevice: string

@@ -35,6 +35,7 @@ const protocols = { TCP: 6, UDP: 17, SCTP: 132 } as const
 function namedPorts(pods: readonly AgentPod[]): ReadonlyMap<string, number | undefined> {
   const ports = new Map<string, number | undefined>()
   for (const { object } of pods) {
+    if (object.hostNetwork) continue
     for (const { name, port, protocol } of object.ports) {
       if (name === undefined) continue
       const key = `${name}/${protocols[protocol]}`

@@ -55,13 +55,11 @@ export function endpointDefines(
   config: AgentConfig,
   endpoint: { readonly kind: 'pod' | 'host' | 'health'; readonly requiresEgressProgram: boolean },
 ): readonly Define[] {
-  // the health endpoint has a route of its own, but its traffic is routed by the programs as pods' is
-  const routes = endpoint.kind === 'pod' ? !config.endpointRoutes : true
   const arp = endpoint.kind === 'host' || config.datapathMode !== 'netkit'
   const ingressByProgram = config.endpointRoutes || endpoint.requiresEgressProgram
   return [
     ...(ingressByProgram ? ['USE_BPF_PROG_FOR_INGRESS_POLICY' as const] : []),
-    ...(routes && !config.endpointRoutes ? ['ENABLE_ROUTING' as const] : []),
+    ...(!config.endpointRoutes ? ['ENABLE_ROUTING' as const] : []),
     ...(arp ? ['ENABLE_ARP_RESPONDER' as const] : []),
     'LOCAL_DELIVERY_METRICS',
   ]

@@ -21,7 +21,7 @@ export interface Endpoint {
   /** The address of the device inside. */
   readonly mac: Mac | undefined
   readonly pod: AgentPod | undefined
-  /** cil_to_container is attached: per-endpoint routes, health. */
+  /** cil_to_container is attached: per-endpoint routes. */
   readonly requiresEgressProgram: boolean
   /** A route of its own to the device. */
   readonly installsRoute: boolean
@@ -102,8 +102,9 @@ export function endpointsOf(
     addresses: addresses.health,
     device: { name: healthDevice, mac: hasMac ? node.macOf(healthDevice) : zeroMac },
     mac: hasMac ? node.macOf(`${healthDevice}/${healthPeer}`) : zeroMac,
-    requiresEgressProgram: true,
-    installsRoute: true,
+    // pkg/health LaunchAsEndpoint(): a route and a program of its own under per-endpoint routes only, as pods have them
+    requiresEgressProgram: endpointRoutes,
+    installsRoute: endpointRoutes,
   }
   const ordered = [...own].sort((left, right) => (left.name < right.name ? -1 : 1))
   return [host, ...ordered, ...(healthChecking ? [health] : [])]

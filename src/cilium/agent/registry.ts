@@ -132,10 +132,12 @@ export function makeRegistry(cluster: AgentCluster, previous?: Registry): Regist
   const dual = cluster.nodes.some(({ config }) => config.ipv4 && config.ipv6)
   const scheme: IdentityScheme = { splitsWorld: dual && !legacy, hasApiServer: !legacy }
   const namespaceLabels = new Map(cluster.namespaces.map(({ name, labels }) => [name, labels]))
-  const labels = cluster.pods.map(
-    (pod) =>
-      [pod, podLabels(pod.object, namespaceLabels.get(pod.object.namespace) ?? {}, cluster.name)] as const,
-  )
+  const labels = cluster.pods
+    .filter(({ object }) => !object.hostNetwork)
+    .map(
+      (pod) =>
+        [pod, podLabels(pod.object, namespaceLabels.get(pod.object.namespace) ?? {}, cluster.name)] as const,
+    )
   const pods = allocatePodIdentities(
     labels.map(([, own]) => own),
     previous?.allocated,

@@ -1,11 +1,12 @@
 // A cluster of Cilium's agents: its manifests are right, its options are options, and the agents would start. What all this
 // means is known outside; here its remarks get their places.
 import type { Report } from '../../base/diagnostic.ts'
-import type { Manifest } from '../../syntax/ast.ts'
+import type { Manifest, Pod } from '../../syntax/ast.ts'
 import type { CiliumModel, ClusterKnowledge } from '../cluster.ts'
 import { mistake, warning } from '../diagnose.ts'
-import { notYet, optionsNotYet } from '../resolve/unavailable.ts'
+import { notYet } from '../resolve/unavailable.ts'
 import type { WorldDraft } from '../resolve/world.ts'
+import { isSet } from '../words/options.ts'
 import { importPath } from '../world/link.ts'
 import { manifestSpan } from '../world/manifests.ts'
 
@@ -27,6 +28,16 @@ function filesExist({ text }: Manifest, { manifests }: CiliumModel, report: Repo
   )
 }
 
+/** A pod on the host's network has the addresses of its node. */
+function onHostHasNoAddress({ options, addresses: [address], name }: Pod, report: Report): void {
+  if (!isSet(options, 'hostnetwork') || address === undefined || address.form === 'quoted') return
+  report(
+    mistake('S118', address.span, `pod \`${name.text}\` is on the host's network`, {
+      hint: 'it has the addresses of its node: leave this one away',
+    }),
+  )
+}
+
 /** A check with what is known of clusters. */
 export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, report: Report) => void {
   return ({ world: { cilium }, entities, applied }, report) => {
@@ -34,7 +45,7 @@ export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, 
     for (const item of [...entities.linked.manifests, ...entities.items]) {
       if (item.kind === 'manifest') filesExist(item, cilium, report)
     }
-    for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork'], report)
+    for (const pod of entities.pods) onHostHasNoAddress(pod, report)
     let isSound = true
     for (const text of [...cilium.manifests, ...applied]) {
       for (const each of clusters.readManifest(text.text).mistakes) {

@@ -19,5 +19,5 @@ export function plainClusters({ entities }: WorldDraft, report: Report): void {
       notYet(item.span, `${what} of a cluster without an agent`, report)
     }
   }
-  for (const { options } of entities.pods) optionsNotYet(options, ['hostnetwork', 'annotation'], report)
+  for (const { options } of entities.pods) optionsNotYet(options, ['annotation'], report)
 }

@@ -13,7 +13,7 @@ import type {
 } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { NamespaceModel } from '../model.ts'
-import { isSet, optionValue } from '../words/options.ts'
+import { optionValue } from '../words/options.ts'
 import { ciliumDevice } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { podRanges } from '../world/manifests.ts'
@@ -114,9 +114,8 @@ function readPod(pod: Pod, scope: Scope): CiliumPodModel | undefined {
   const draft = scope.entities.hosts.get(name)
   const eth0 = draft?.devices.get('eth0')
   if (draft?.kind !== 'pod' || eth0 === undefined) return undefined
-  const hostNetwork = isSet(pod.options, 'hostnetwork')
   const addresses = eth0.addresses.map(({ prefix }) => prefix.address)
-  if (addresses.length === 0 && !hostNetwork) {
+  if (addresses.length === 0) {
     if (!eth0.isMisread) {
       const hint = `write it behind the node: \`pod ${name} on ${pod.node.text} 10.0.1.10\``
       scope.report(mistake('S143', pod.name.span, `pod \`${name}\` has no address`, { hint }))
@@ -133,7 +132,6 @@ function readPod(pod: Pod, scope: Scope): CiliumPodModel | undefined {
     labels: recordOf(pod.labels),
     serviceAccount: optionValue(pod.options, 'service-account')?.text ?? 'default',
     annotations: readAnnotations(pod, scope),
-    hostNetwork,
     addresses,
     mac: eth0.mac,
     hostDevice,
@@ -194,7 +192,6 @@ function defaultDevice({ routes, devices }: NamespaceModel, family: 4 | 6): stri
 /** A node has one range for each family; pods of other nodes are not in it. */
 function rangesHold(nodes: readonly CiliumNodeModel[], pods: readonly CiliumPodModel[], scope: Scope): void {
   for (const pod of pods) {
-    if (pod.hostNetwork) continue
     const draft = scope.entities.hosts.get(pod.name)?.devices.get('eth0')
     for (const { prefix, word } of draft?.addresses ?? []) {
       for (const node of nodes) {

@@ -4,11 +4,13 @@ import type { Span } from '../../base/text.ts'
 import type { Add, Delete, Manifest, SetStep } from '../../syntax/ast.ts'
 import type { CiliumChange } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
+import { isSet } from '../words/options.ts'
 import { podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { readPolicy } from './cilium.ts'
 import type { Scope } from './scope.ts'
 import type { StepsDraft } from './step.ts'
+import { notYet } from './unavailable.ts'
 
 /** Adds a change; a title that stands there already gets a number. */
 export function pushChange(draft: StepsDraft, change: CiliumChange, title: string, span: Span): void {
@@ -24,6 +26,10 @@ export function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scop
   switch (item.kind) {
     case 'pod': {
       const name = item.name.text
+      if (isSet(item.options, 'hostnetwork')) {
+        notYet(span, 'adding a pod on the network of its host', scope.report)
+        return true
+      }
       const first = scope.entities.pods.find((pod) => pod.name.text === name)
       if (first !== undefined) {
         scope.report(

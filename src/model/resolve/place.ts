@@ -57,7 +57,7 @@ function readParts(place: Place, scope: Scope): Given<PlaceRef> | undefined {
   const host = hostNamed(first.word, scope, first.text)
   if (host === undefined && !isOpen(first.word)) return undefined
   const parts = partsOf(rest, host, scope)
-  return parts && { ...found, value: { text, node: first.text, nothing: false, ...parts } }
+  return parts && { ...found, value: { text, node: host?.name ?? first.text, nothing: false, ...parts } }
 }
 
 type Parts = Pick<PlaceRef, 'device' | 'stage' | 'chain'>

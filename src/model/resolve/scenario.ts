@@ -6,6 +6,7 @@ import type { CaseModel, Expectation, Subject } from '../model.ts'
 import type { MapModel } from '../program.ts'
 import { fill, fillWord, isConstant, type Lookup } from '../words/fill.ts'
 import { type DeviceDraft, type Entities, readDevice } from '../world/entities.ts'
+import { Hosts } from '../world/hosts.ts'
 import { type CaseDraft, type PlainItem, standsIn } from './cases.ts'
 import { readLine } from './claim.ts'
 import { type Label, labelsOf, readSubject } from './labels.ts'
@@ -36,7 +37,7 @@ export function caseContext(scenario: Scenario, items: readonly PlainItem[], wor
 
 /** Devices that a step makes are known to every place of the scenario. */
 function withAddedDevices(entities: Entities, items: readonly PlainItem[], scope: Scope): Entities {
-  const hosts = new Map(entities.hosts)
+  const hosts = new Hosts(entities.hosts)
   for (const { item } of items) {
     if (item.kind !== 'on-host') continue
     const host = hosts.get(item.host.segments[0]?.text ?? '')

@@ -211,6 +211,10 @@ function readDelete(step: Delete, draft: StepsDraft, scope: Scope): void {
   }
   const host = hostNamed(first, scope)
   if (host === undefined || isUnconnected(host, scope)) return
+  if (scope.entities.hosts.nodeOf(first.text) !== undefined) {
+    notYet(span, 'deleting a pod on the network of its host', scope.report)
+    return
+  }
   if (second === undefined) {
     if (host.kind === 'pod' && podConnection(scope.entities.clusters) === 'cilium') {
       pushChange(draft, { kind: 'delete-pod', pod: host.name }, `delete pod ${host.name}`, span)

@@ -25,9 +25,10 @@ import { mistakeIn } from '../diagnose.ts'
 import type { DeviceModelKind } from '../model.ts'
 import { macIn, prefixIn } from '../words/addresses.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
-import { optionValue } from '../words/options.ts'
+import { isSet, optionValue } from '../words/options.ts'
 import { addClusterDevices } from './cluster-devices.ts'
 import { deriveMac } from './derive.ts'
+import { Hosts } from './hosts.ts'
 import type { Linked } from './link.ts'
 import { inheritMacs } from './macs.ts'
 import { completePeers } from './peers.ts'
@@ -79,7 +80,7 @@ export interface Entities {
   readonly linked: Linked
   readonly items: Linked['topology']
   readonly nets: ReadonlyMap<string, NetDraft>
-  readonly hosts: ReadonlyMap<string, HostDraft>
+  readonly hosts: Hosts
   readonly pods: readonly Pod[]
   /** Pods that steps add. */
   readonly latePods: readonly Pod[]
@@ -100,11 +101,12 @@ export function readEntities(
   const nets = new Map<string, NetDraft>()
   for (const item of items) if (item.kind === 'net') keepFirst(nets, item.name.text, readNet(item, report))
   const taken = new Set<number>()
-  const hosts = new Map<string, HostDraft>()
+  const hosts = new Hosts()
   for (const item of items) {
-    if (!isMachine(item) || hosts.has(item.name.text)) continue
+    if (!isMachine(item) || hosts.has(item.name.text) || isOnHost(item, items)) continue
     hosts.set(item.name.text, readHost(item, { nets, taken, report }))
   }
+  for (const item of items) if (item.kind === 'pod' && isOnHost(item, items)) addOnHost(item, hosts)
   for (const pod of latePods) {
     if (!hosts.has(pod.name.text)) hosts.set(pod.name.text, readHost(pod, { nets, taken, report }))
   }
@@ -118,7 +120,8 @@ export function readEntities(
     return map
   }
   const [pods, clusters] = [of('pod'), of('cluster')]
-  addClusterDevices(hosts, { clusters, pods: [...pods, ...latePods] }, taken)
+  const inside = [...pods, ...latePods].filter((pod) => hosts.nodeOf(pod.name.text) === undefined)
+  addClusterDevices(hosts, { clusters, pods: inside }, taken)
   return {
     linked,
     items,
@@ -130,6 +133,20 @@ export function readEntities(
     policies: byName(of('policy')),
     clusters,
   }
+}
+
+/** A pod on the network of a node that is there. */
+function isOnHost(item: TopologyItem, items: Linked['topology']): item is Pod {
+  if (item.kind !== 'pod' || !isSet(item.options, 'hostnetwork')) return false
+  return items.some((each) => each.kind === 'node' && each.name.text === item.node.text)
+}
+
+/** What a pod on the host's network does its node does. */
+function addOnHost(pod: Pod, hosts: Hosts): void {
+  const node = hosts.get(pod.node.text)
+  if (node === undefined || hosts.has(pod.name.text)) return
+  hosts.set(node.name, { ...node, items: [...node.items, ...pod.items] })
+  hosts.addName(pod.name.text, node.name)
 }
 
 function keepFirst<T>(map: Map<string, T>, name: string, value: T): void {

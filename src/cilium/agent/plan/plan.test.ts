@@ -40,7 +40,6 @@ describe('routes', () => {
       '10.0.1.1/32 dev cilium_host scope link',
       '10.0.1.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1',
       '10.0.2.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1 mtu 1450',
-      '10.0.1.254/32 dev lxc_health scope link',
       'local 0.0.0.0/0 dev lo table 2004',
     ])
   })
