@@ -65,8 +65,9 @@ function kindOf(differences: readonly Difference[]): string {
   if (first === undefined) return ''
   if (first.subject.startsWith('counter')) return first.subject.split(' ').slice(2).join(' ')
   if (first.subject === 'the set-up') return first.kernel.split('\n')[0] ?? ''
+  const about = /^(?:neighbour|a flow|a rule|map|a datagram)/.exec(first.subject)?.[0] ?? 'frame'
   const side = first.model === 'nothing' ? 'kernel' : first.kernel === 'nothing' ? 'model' : 'both'
-  return `${first.subject.startsWith('counter') ? '' : 'frame'} ${side}`
+  return `${about} ${side}`
 }
 
 function textOf({ subject, model, kernel }: Difference): string {

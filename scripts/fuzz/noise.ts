@@ -7,22 +7,8 @@ interface Noise {
   readonly applies: (difference: Difference, text: string, all: readonly Difference[]) => boolean
 }
 
-/** The third repetition of a SYN was answered in the model alone, because ARP gave up its next hop just after it. */
-function isRacingSyn({ subject, kernel }: Difference): boolean {
-  return /\.syn\.retry3\.icmp at /.test(subject) && kernel === 'nothing'
-}
-
 /** Rules whose answer hangs on the order of packets. */
 const counting = /--mode nth|-m limit|-m hashlimit|--hitcount/
-
-/** What follows when ARP gave up just before: a new question, and one answer less. */
-function followsRace({ subject, model, kernel }: Difference): boolean {
-  if (model === 'nothing') return kernel.startsWith('arp who-has ')
-  if (subject.startsWith('neighbour ')) return model === 'failed' && kernel === 'incomplete'
-  return /^counter \S+ (?:IpOutRequests|IcmpOutMsgs|IcmpInMsgs|IcmpInErrors|IpInReceives|IpInDelivers|IpForwDatagrams)$/.test(
-    subject,
-  )
-}
 
 export const knownNoise: readonly Noise[] = [
   {
@@ -31,12 +17,6 @@ export const knownNoise: readonly Noise[] = [
       /proxy/.test(text) &&
       /\barp\b/.test(`${model} ${kernel}`) &&
       (model === 'nothing' || kernel === 'nothing'),
-  },
-  {
-    reason:
-      'the third repetition of a SYN and the end of three ARP requests fall into one tick of the timer wheel (3.07 s): which comes first is not said',
-    applies: (difference, _text, all) =>
-      all.some(isRacingSyn) && (isRacingSyn(difference) || followsRace(difference)),
   },
   {
     reason:

@@ -1,10 +1,14 @@
 // Virtual time and the one queue of things to do. Nothing else in the kernel knows what time it is.
 //
 // Two queues make the order: the backlog (softirq work at the current time, first in, first out: what netif_rx and
-// NAPI queue) and the timers (by time, then by the order in which they were set).
+// NAPI queue) and the timers (by time, then by the order in which they were set; those of one slot of the timer wheel the
+// last one first).
 
 /** Virtual nanoseconds since the scenario began (a safe integer: 104 days fit). */
 export type Nanoseconds = number
+
+/** More timers than a run sets. */
+const ordersMax = 2 ** 40
 
 export const second = 1_000_000_000
 export const millisecond = 1_000_000
@@ -74,6 +78,18 @@ export class Clock {
     return timer
   }
 
+  /**
+   * Sets a timer in a slot of the timer wheel, which is a list that grows at its head (kernel/time/timer.c
+   * enqueue_timer()). Slots of a higher `level`, those of long delays, come first when several are due
+   * (__run_timers()).
+   */
+  onWheel(delay: Nanoseconds, level: number, run: () => void): Timer {
+    const timer: Timer = { at: this.now + delay, order: -(level * ordersMax + this.order), run }
+    this.order += 1
+    this.push(timer)
+    return timer
+  }
+
   /** Runs the backlog until it is empty. Answers `limit` when there was more than the scenario's limit of work. */
   drain(): 'idle' | 'limit' {
     for (;;) {
@@ -90,22 +106,29 @@ export class Clock {
     return 'idle'
   }
 
-  /** Lets time pass up to `until`, running what is due, in order. */
+  /**
+   * Lets time pass up to `until`, running what is due, in order. Timers of one moment run one after the other: what they
+   * send is received when all of them are through (TIMER_SOFTIRQ comes before NET_RX_SOFTIRQ).
+   */
   advance(until: Nanoseconds): 'idle' | 'limit' {
     if (this.drain() === 'limit') return 'limit'
-    for (;;) {
-      const timer = this.heap[0]
-      if (timer === undefined || timer.at > until) break
-      this.pop()
-      if (timer.run === undefined) continue
-      this.now = Math.max(this.now, timer.at)
-      const run = timer.run
-      timer.run = undefined
-      run()
+    for (let first = this.heap[0]; first !== undefined && first.at <= until; first = this.heap[0]) {
+      this.now = Math.max(this.now, first.at)
+      this.fire()
       if (this.drain() === 'limit') return 'limit'
     }
     this.now = Math.max(this.now, until)
     return 'idle'
+  }
+
+  /** Runs all timers that are due. */
+  private fire(): void {
+    for (let timer = this.heap[0]; timer !== undefined && timer.at <= this.now; timer = this.heap[0]) {
+      this.pop()
+      const { run } = timer
+      timer.run = undefined
+      run?.()
+    }
   }
 
   /** The time of the next timer that is still set, or undefined. */

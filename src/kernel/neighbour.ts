@@ -10,7 +10,7 @@ import { findNeighbour, isConnected, isValid, now, reachableTime, setting } from
 import { sendResolved } from './neighbour-send.ts'
 import type { Neighbour, NeighbourState, NeighbourTable } from './neighbour-table.ts'
 import type { Skb } from './skb.ts'
-import { wheelDelay } from './timer-wheel.ts'
+import { setOnWheel } from './timer-wheel.ts'
 
 /** A packet's charge against unres_qlen_bytes: sk_buff, skb_shared_info and its buffer, as 6.18 accounts them. */
 function truesize(skb: Skb): number {
@@ -31,19 +31,23 @@ function tableOf(neighbour: Neighbour): NeighbourTable {
   return familyState(neighbour.device.ns, neighbour.family).neighbours
 }
 
+function onTime(neighbour: Neighbour): void {
+  neighbour.timer = undefined
+  expire(neighbour)
+}
+
 function arm(neighbour: Neighbour, at: number): void {
   cancel(neighbour.timer)
   const { clock } = neighbour.device.ns.machine
-  neighbour.timer = clock.after(Math.max(at - clock.now, 0), () => {
-    neighbour.timer = undefined
-    expire(neighbour)
-  })
+  neighbour.timer = clock.after(Math.max(at - clock.now, 0), () => onTime(neighbour))
 }
 
 /** Fires when the kernel's timer wheel would: questions go out at 0, 1.02 and 2.04 s (facts: linux 6.8). */
 function armOnWheel(neighbour: Neighbour, delay: number): void {
-  const time = now(neighbour)
-  arm(neighbour, time + wheelDelay(time - neighbour.updated, delay))
+  cancel(neighbour.timer)
+  const { clock } = neighbour.device.ns.machine
+  const age = now(neighbour) - neighbour.updated
+  neighbour.timer = setOnWheel(clock, { age, delay }, () => onTime(neighbour))
 }
 
 function disarm(neighbour: Neighbour): void {

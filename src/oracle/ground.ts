@@ -102,6 +102,11 @@ export class Ground {
       const lines = model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device)))
       namespaces.batch(model.name, ['bridge'], lines)
     }
+    // last, so that neighbours are as young as in the model: an answer may change one only after locktime
+    for (const model of world.namespaces) {
+      const entries = model.entries.map((entry) => neighbourLine('replace', entry))
+      namespaces.batch(model.name, ['ip'], [...warmLines(this.around, model), ...entries])
+    }
   }
 
   /** A carrier is noticed by a worker of the kernel: until then a device drops what it is given (net/core/link_watch.c). */
@@ -162,11 +167,6 @@ export class Ground {
       for (const { key, value } of device.sysctls) this.sysctl(name, key, value)
     }
     for (const { key, value } of model.sysctls) this.sysctl(name, key, value)
-    this.namespaces.batch(
-      name,
-      ['ip'],
-      [...warmLines(this.around, model), ...model.entries.map((entry) => neighbourLine('replace', entry))],
-    )
     installRulesets(this.namespaces, model)
     for (const family of [4, 6] as const) {
       const rules = model.rules.filter((rule) => rule.family === family)

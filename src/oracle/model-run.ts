@@ -49,7 +49,26 @@ export interface ModelRun {
   /** Entries of maps, as hexadecimal digits, by namespace, program and map. */
   readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>
   readonly elapsed: number
+  /** Nanoseconds after the last step until no timer is about to fire. */
+  readonly rest: number
   readonly limit: string | undefined
+}
+
+/** Longer than the steps of the timer wheel for delays of a second: real timers fire that much earlier or later. */
+const quietNs = 100_000_000
+/** Something that fires again and again is not waited for. */
+const restMostNs = 1_000_000_000
+
+/** Lets time pass until nothing is about to happen: a case must not end in the moment in which a timer fires. */
+function rest(run: Run): number {
+  const { clock } = run.machine
+  const from = clock.now
+  for (let next = clock.nextTimer(); next !== undefined; next = clock.nextTimer()) {
+    if (next > clock.now + quietNs || clock.now - from > restMostNs) break
+    run.pass(next - clock.now)
+  }
+  if (clock.now > from) run.pass(quietNs / 2)
+  return clock.now - from
 }
 
 /** A step as single operations: a flow's are taken one by one. */
@@ -106,6 +125,8 @@ export function runModel(model: CaseModel, seed: number, pace: readonly number[]
     }
     counters.push(...readCounters(model, run, index))
   }
+  const elapsed = machine.clock.now - began
+  const rested = pace.length === 0 ? rest(run) : 0
   return {
     start: boot(model.world, { seed }),
     machine,
@@ -115,7 +136,8 @@ export function runModel(model: CaseModel, seed: number, pace: readonly number[]
     packets: machine.trace?.packets ?? [],
     counters,
     maps: readMaps(booted),
-    elapsed: machine.clock.now - began,
+    elapsed,
+    rest: rested,
     limit: run.limit,
   }
 }

@@ -117,7 +117,7 @@ function verifyRun(
     steps.take(atom)
     if (atom.last && asked.has(atom.index)) counters.set(atom.index, readAll(world, nodes))
   }
-  world.pass(5)
+  world.pass(5 + run.rest / 1e6)
   steps.over()
   world.finish()
   const kernel = { world, steps, counters }

@@ -11,7 +11,7 @@ import { refresh, timeoutSeconds } from './timeouts.ts'
 
 const streamAge = 2 * second
 
-/** udp_error(). */
+/** udp_error(). The sum is that of the whole packet, whatever length its header tells (nf_ip_checksum). */
 function isBroken({ ns, hook, skb, l3, l4 }: TrackedPacket): boolean {
   const { bytes, tail } = skb
   if (l4 + udpAt.payload > tail) return true
@@ -19,7 +19,7 @@ function isBroken({ ns, hook, skb, l3, l4 }: TrackedPacket): boolean {
   if (length > tail - l4 || length < udpAt.payload) return true
   if (readU16(bytes, l4 + udpAt.checksum) === 0) return false
   if (hook !== 'PREROUTING' || ns.sysctls.get('net.netfilter.nf_conntrack_checksum') === 0) return false
-  return !segmentChecksumIsRight(bytes, { l3, l4, end: l4 + length, protocol: ipProtocol.udp })
+  return !segmentChecksumIsRight(bytes, { l3, l4, end: tail, protocol: ipProtocol.udp })
 }
 
 /** nf_conntrack_udp_packet(). */

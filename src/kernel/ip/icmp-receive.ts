@@ -3,7 +3,7 @@
 import { anyIpv4, isIpv4, readIpv4 } from '../../net/address.ts'
 import { readU8, readU32 } from '../../net/bytes.ts'
 import { checksumOf } from '../../net/checksum.ts'
-import { icmpAt, icmpType, icmpUnreachable } from '../../net/icmp.ts'
+import { icmpAt, icmpTimeExceeded, icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { ipv4At, ipv4HeaderLength } from '../../net/ipv4.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
@@ -99,12 +99,24 @@ function describe(skb: Skb): IcmpError {
   }
 }
 
+const followThemselves: ReadonlySet<number> = new Set([ipProtocol.icmp, ipProtocol.tcp])
+
+/** NR_ICMP_UNREACH */
+const unreachableMax = 15
+
+/** What icmp_unreach() keeps to itself: that a datagram was not put together in time, and codes it does not know. */
+function isUntold({ type, code }: IcmpError): boolean {
+  if (type === icmpType.unreachable) return code > unreachableMax
+  return type === icmpType.timeExceeded && code === icmpTimeExceeded.reassembly
+}
+
 /** icmp_unreach() and icmp_redirect(): at least the IP header and eight bytes must be quoted (icmp_socket_deliver). */
 function errorMessage(skb: Skb): void {
   const { ns } = skb.dev
   const error = describe(skb)
   const headerLength = error.quoteTransport - error.quote
   const readable = error.quote + 20 <= skb.tail && headerLength >= 20
+  if (readable && isUntold(error)) return done(skb)
   if (!readable || error.quoteTransport + 8 > skb.tail) {
     count(ns, 'IcmpInErrors')
     done(skb)
@@ -114,9 +126,9 @@ function errorMessage(skb: Skb): void {
   const handler = ns.ip.transports.get(protocol)
   const known = handler?.error(skb, error)
   if (known === false) count(ns, 'IcmpInErrors')
-  if (known === true && error.type === icmpType.redirect && protocol !== ipProtocol.icmp) {
+  // TCP and ICMP decide themselves whether they follow a redirect
+  if (known === true && error.type === icmpType.redirect && !followThemselves.has(protocol))
     learnRedirect(skb, error)
-  }
   done(skb)
 }
 

@@ -3,6 +3,7 @@ import { readU32 } from '../../net/bytes.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { tcpAt } from '../../net/tcp.ts'
 import { count } from '../counters.ts'
+import { learnRedirect } from '../ip/icmp-learn.ts'
 import type { IcmpError } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
 import { wake } from './base.ts'
@@ -11,7 +12,7 @@ import { icmpQuoteTuple, queueIcmpError } from './icmp-quote.ts'
 import { lookupTcp } from './lookup.ts'
 import { socketState } from './socket.ts'
 import { errorOfIcmp, isTooBig } from './soft-error.ts'
-import { tcpDone } from './tcp-life.ts'
+import { isLocked, tcpDone } from './tcp-life.ts'
 import { hearMtu } from './tcp-path-mtu.ts'
 import { seqAfter, seqBefore } from './tcp-sequence.ts'
 import { asTcp, type TcpSocket } from './tcp-socket.ts'
@@ -27,16 +28,12 @@ function endsRequest(error: IcmpError): boolean {
 }
 
 /**
- * Whether the caller of connect still holds the socket's lock: on one host the error comes back before the system call
- * returns. The connection then lives on, with a soft error. IPv4 tells the program at once, by its error queue; IPv6 only
- * when the next SYN is answered the same way (recorded: ENETUNREACH after 0 s over IPv4, after 1.02 s over IPv6).
+ * The error of an attempt to connect. While connect(2) holds the lock, the connection lives on with a soft error: IPv4 tells
+ * the program at once, by its error queue; IPv6 only when the next SYN is answered the same way (recorded: ENETUNREACH after
+ * 0 s over IPv4, after 1.02 s over IPv6).
  */
-function stillInConnect(socket: TcpSocket): boolean {
-  return socket.ns.machine.clock.now === socket.born
-}
-
 function failOpening(socket: TcpSocket, error: IcmpError, errno: Errno): void {
-  if (!stillInConnect(socket)) {
+  if (!isLocked(socket)) {
     tcpDone(socket, errno)
     return
   }
@@ -58,6 +55,10 @@ export function tcpError(skb: Skb, error: IcmpError): boolean {
   const sequence = readU32(skb.bytes, error.quoteTransport + tcpAt.sequence)
   if (seqBefore(sequence, socket.sndUna) || seqAfter(sequence, socket.sndNxt)) {
     count(ns, 'TcpExtOutOfWindowIcmps')
+    return true
+  }
+  if (error.family === 4 && error.type === icmpType.redirect) {
+    if (!isLocked(socket)) learnRedirect(skb, error)
     return true
   }
   if (isTooBig(error.family, error.type, error.code)) {

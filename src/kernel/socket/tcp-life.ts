@@ -2,7 +2,7 @@
 // tcp_time_wait(); inet_hashtables.c.
 import { cancel, type Timer } from '../clock.ts'
 import { count } from '../counters.ts'
-import { wheelDelay } from '../timer-wheel.ts'
+import { setOnWheel } from '../timer-wheel.ts'
 import { wake } from './base.ts'
 import type { Errno } from './errno.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
@@ -12,7 +12,16 @@ import { type TcpSocket, tcpTime } from './tcp-socket.ts'
 /** Sets a timer as the kernel's timer wheel would fire it. */
 export function tcpTimer(socket: TcpSocket, delay: number, run: () => void): Timer {
   const { clock } = socket.ns.machine
-  return clock.after(wheelDelay(clock.now - socket.born, delay), run)
+  return setOnWheel(clock, { age: clock.now - socket.born, delay }, run)
+}
+
+/**
+ * sock_owned_by_user(): whether a connect(2) or send(2) still holds the socket's lock. On one machine everything that its
+ * packets cause happens before the system call returns.
+ */
+export function isLocked({ ns, role, born, written }: TcpSocket): boolean {
+  const { now } = ns.machine.clock
+  return (role === 'client' && now === born) || now === written
 }
 
 /** inet_ehash_insert: from now on packets of this flow find it. */

@@ -3,6 +3,7 @@
 import type { NetDevice } from '../device/device.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import { socketState } from './socket.ts'
+import { isLocked } from './tcp-life.ts'
 import { armRto, pushPending, sendRun } from './tcp-output.ts'
 import { seqAdd } from './tcp-sequence.ts'
 import type { SendPiece, TcpSocket } from './tcp-socket.ts'
@@ -59,7 +60,7 @@ function cutAnew(packet: readonly SendPiece[], mss: number): SendPiece[] {
  */
 export function hearMtu(socket: TcpSocket, device: NetDevice, mtu: number): void {
   const { clock } = socket.ns.machine
-  if (socket.written !== clock.now) {
+  if (!isLocked(socket)) {
     mtuReduced(socket, device, mtu)
     return
   }
