@@ -2,6 +2,7 @@
 // take turns, so they hold on a busy machine; absolute numbers are told for orientation and have no target.
 import { join } from 'node:path'
 import { bundled, plainParser } from './bundle.ts'
+import type * as Cluster from './cluster.ts'
 import { startRows, suiteRows } from './commands.ts'
 import type * as Golden from './golden.ts'
 import type * as Growth from './growth.ts'
@@ -18,6 +19,7 @@ const parts: Readonly<Record<string, () => readonly Row[] | Promise<readonly Row
   suite: suiteRows,
   parse: async () => (await bundled<typeof Parse>('parse.ts')).parseRows(root, await plainParser()),
   growth: async () => (await bundled<typeof Growth>('growth.ts')).growthRows(),
+  cluster: async () => (await bundled<typeof Cluster>('cluster.ts')).clusterRows(),
   trace: traceRows,
   services: async () => (await bundled<typeof Services>('services.ts')).serviceRows(),
   verify: async () => (await bundled<typeof Verify>('verify.ts')).verifyRows(root),

@@ -84,13 +84,18 @@ export interface Scene {
   readonly text: (level: Level) => string
 }
 
-/** Makes a scene; one datagram goes ahead, so that sockets are bound and tables made. */
-export function sceneOf(world: World, booted: Booted): Scene {
+const firstPods = { client: 'p0-0', server: 'p1-0', address: '10.0.1.1' }
+
+/**
+ * Makes a scene of two pods, the second of which listens at port 7 of the address; one datagram goes ahead, so that sockets
+ * are bound and tables made.
+ */
+export function sceneOf(world: World, booted: Booted, pods = firstPods): Scene {
   const { machine, listeners } = booted
-  const client = udpOpen({ ns: machine.namespaces.get('p0-0')!, family: 4, label: 'f1' })
+  const client = udpOpen({ ns: machine.namespaces.get(pods.client)!, family: 4, label: 'f1' })
   if (failed(client)) throw new Error(client.errno)
-  const server = listeners.find(({ socket }) => socket.ns.name === 'p1-0')
-  const address = parseIp('10.0.1.1')
+  const server = listeners.find(({ socket }) => socket.ns.name === pods.server)
+  const address = parseIp(pods.address)
   if (server?.kind !== 'udp' || address === undefined) throw new Error('the receiver listens')
   const to = { address, port: 7 }
   const data = new Uint8Array(20)

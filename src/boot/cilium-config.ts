@@ -52,12 +52,9 @@ function addressesOf(agent: AgentState): Partial<NodeValues> {
   }
 }
 
-/** The settings that all objects of a node share, with those of one kind of endpoint. */
-export function nodeConfigOf(
-  agent: AgentState,
-  endpoint: Pick<Endpoint, 'kind' | 'requiresEgressProgram'>,
-  devices: Interfaces,
-): NodeConfig {
+type EndpointKind = Pick<Endpoint, 'kind' | 'requiresEgressProgram'>
+
+function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Interfaces): NodeConfig {
   const { node } = agent
   const { config } = node
   const [first] = node.devices
@@ -84,6 +81,19 @@ export function nodeConfigOf(
     enable_remote_node_masquerade: config.remoteNodeMasquerade,
     allow_icmp_frag_needed: config.allowIcmpFragNeeded,
   }
+}
+
+const made = new WeakMap<Interfaces, { agent: AgentState; configs: Map<string, NodeConfig> }>()
+
+/** The settings that all objects of a node share, with those of one kind of endpoint. Endpoints of one kind share one object. */
+export function nodeConfigOf(agent: AgentState, endpoint: EndpointKind, devices: Interfaces): NodeConfig {
+  const last = made.get(devices)
+  const own = last?.agent === agent ? last : { agent, configs: new Map<string, NodeConfig>() }
+  made.set(devices, own)
+  const key = `${endpoint.kind} ${endpoint.requiresEgressProgram}`
+  const config = own.configs.get(key) ?? makeNodeConfig(agent, endpoint, devices)
+  own.configs.set(key, config)
+  return config
 }
 
 /** What is set when one object is loaded. */

@@ -26,7 +26,7 @@ export function deployCilium(model: CiliumModel, world: World): World {
   const plans = new Map(
     state.agents.flatMap((agent) => planAgent(agent, state)).map((plan) => [plan.name, plan]),
   )
-  const notes = new Map(state.agents.map((agent) => [agent.node.name, describeAgent(agent)]))
+  const notes = new Map(state.agents.map((agent) => [agent.node.name, () => describeAgent(agent)]))
   const known = new Set(world.namespaces.map(({ name }) => name))
   const hosts = world.namespaces.map((host) => {
     const plan = plans.get(host.name)
@@ -34,21 +34,15 @@ export function deployCilium(model: CiliumModel, world: World): World {
     const deployed = plan === undefined ? host : deployHost(host, plan)
     return own === undefined ? deployed : { ...deployed, notes: own }
   })
+  const fresh = [...plans.values()].filter(({ name }) => !known.has(name))
   const made = state.agents.flatMap(({ node }) => {
     const home = world.namespaces.find(({ name }) => name === node.name)
-    return [...plans.values()]
-      .filter(
-        (plan) =>
-          !known.has(plan.name) &&
-          plan.devices.some(({ kind }) => 'peer' in kind && kind.peer.host === node.name),
-      )
-      .flatMap((plan) =>
-        home === undefined
-          ? []
-          : [{ ...deployHost(emptyNamespace(plan.name, home), plan), listens: [responder(home)] }],
-      )
+    if (home === undefined) return []
+    return fresh
+      .filter(({ devices }) => devices.some(({ kind }) => 'peer' in kind && kind.peer.host === node.name))
+      .map((plan) => ({ ...deployHost(emptyNamespace(plan.name, home), plan), listens: [responder(home)] }))
   })
-  return { ...world, namespaces: [...hosts, ...made], notes: describeIdentities(state) }
+  return { ...world, namespaces: [...hosts, ...made], notes: () => describeIdentities(state) }
 }
 
 /** cilium-health-responder: what the probes of other nodes connect to (`facts` 2.11). */

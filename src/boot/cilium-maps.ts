@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts'
 import { writeLe16, writeLe32, writeLe64 } from '../bpf/context/byte-order.ts'
 import type { AnyMap } from '../bpf/maps/create.ts'
+import { LpmTrie } from '../bpf/maps/lpm-trie.ts'
 import type { BpfMap } from '../bpf/maps/map.ts'
 import type { AgentState } from '../cilium/agent/agent.ts'
 import { dropHorizon } from '../cilium/agent/bandwidth.ts'
@@ -89,6 +90,26 @@ export function ipcacheEntries(entries: readonly IpcacheEntry[]): readonly MapEn
       (isSix ? flagIpv6TunnelEndpoint : 0)
     return { key, value }
   })
+}
+
+const sharedTries = new WeakMap<readonly IpcacheEntry[], LpmTrie>()
+
+/** A trie of entries that many nodes have; nobody writes to it. */
+function sharedTrie(entries: readonly IpcacheEntry[], like: BpfMap): LpmTrie {
+  const known = sharedTries.get(entries)
+  if (known !== undefined) return known
+  const trie = new LpmTrie(like.spec)
+  fill(trie, ipcacheEntries(entries))
+  sharedTries.set(entries, trie)
+  return trie
+}
+
+/** Fills a node's empty cilium_ipcache_v2; what it shares with other nodes is there once. */
+export function fillIpcache({ cilium_ipcache_v2: map }: NodeMaps, { ipcacheParts }: AgentState): void {
+  const { shared, own } = ipcacheParts
+  assert(map instanceof LpmTrie, 'the ipcache is a trie')
+  map.adopt(sharedTrie(shared, map))
+  fill(map, ipcacheEntries(own))
 }
 
 const throttleValueBytes = 56

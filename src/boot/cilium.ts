@@ -42,8 +42,8 @@ import {
   egressEntries,
   endpointEntries,
   fill,
+  fillIpcache,
   fillMasqAgent,
-  ipcacheEntries,
   policyEntries,
   throttleEntries,
 } from './cilium-maps.ts'
@@ -249,7 +249,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
     fill(present(policies.get(id), 'an endpoint has a policy map'), policyEntries(entries))
   }
   fill(maps.cilium_lxc, endpointEntries(endpoints, devices.ifindexOf))
-  fill(maps.cilium_ipcache_v2, ipcacheEntries(agent.ipcache))
+  fillIpcache(maps, agent)
   fillMasqAgent(maps, agent)
   fill(maps.cilium_throttle, throttleEntries(agent))
   fill(maps.cilium_egress_gw_policy_v4, egressEntries(agent.egress.rules, 4, devices.ifindexOf))

@@ -1,6 +1,7 @@
 // What the language is told of clusters: how manifests read, what agents refuse, what plugins and agents install.
 import type { Diagnostic } from '../base/diagnostic.ts'
-import { type AgentState, decide } from '../cilium/agent/agent.ts'
+import type { Span } from '../base/text.ts'
+import type { AgentState } from '../cilium/agent/agent.ts'
 import { bandwidthAnnotations, podRates } from '../cilium/agent/bandwidth.ts'
 import type { AgentCluster } from '../cilium/agent/told.ts'
 import { readManifest } from '../cluster/manifest.ts'
@@ -8,6 +9,7 @@ import type { NodeObject, PodObject } from '../cluster/objects.ts'
 import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
 import { mistake, warning } from '../model/diagnose.ts'
 import { notYet } from '../model/resolve/unavailable.ts'
+import { decisionsOf } from './cilium-deploy.ts'
 import { originOf, settledOptions, toldCluster } from './cilium-told.ts'
 import { deployWorld } from './deploy.ts'
 
@@ -79,8 +81,9 @@ function examine(model: CiliumModel): readonly Diagnostic[] {
 function bandwidthRemarks(model: CiliumModel): readonly Diagnostic[] {
   const { nodes, pods } = toldCluster(model).cluster
   const managing = new Set(nodes.flatMap(({ name, config }) => (config.bandwidthManager ? [name] : [])))
+  const spans = new Map(model.pods.map(({ name, span }) => [name, span]))
   return pods.flatMap(({ object, name, node }): readonly Diagnostic[] => {
-    const span = model.pods.find((pod) => pod.name === name)?.span ?? model.span
+    const span = spans.get(name) ?? model.span
     if (!managing.has(node)) {
       return bandwidthAnnotations(object).map((annotation) =>
         warning(
@@ -101,9 +104,10 @@ function bandwidthRemarks(model: CiliumModel): readonly Diagnostic[] {
 /** Policies that select nothing, and rules that exclude each other. */
 function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
   const { cluster, policies } = toldCluster(model)
-  const { registry, agents } = decide(cluster)
+  const { registry, agents } = decisionsOf(model)
   const idle = registry.idlePolicies(agents.flatMap(({ endpoints }) => endpoints))
-  const placeOf = (origin: string) => policies.find((each) => each.origin === origin)?.span ?? model.span
+  const places = new Map(policies.toReversed().map(({ origin, span }) => [origin, span]))
+  const placeOf = (origin: string): Span => places.get(origin) ?? model.span
   const conflicts = new Map(
     agents.flatMap(({ policies: all }) =>
       [...all.values()].flatMap((each) =>
@@ -111,7 +115,8 @@ function policyRemarks(model: CiliumModel): readonly Diagnostic[] {
       ),
     ),
   )
-  const redirected = policies.filter(({ origin }) => agents.some((agent) => redirects(agent, origin)))
+  const proxied = redirecting(agents)
+  const redirected = policies.filter(({ origin }) => proxied.has(origin))
   const proxies: Diagnostic[] = []
   for (const { span } of redirected) notYet(span, 'the proxy of this rule', (each) => proxies.push(each))
   return [
@@ -159,16 +164,16 @@ function egressRemarks(
   })
 }
 
-/** Whether an entry of a policy sends packets to a proxy that does not run: for server names, or of a CiliumEnvoyConfig. */
-function redirects({ policies }: AgentState, origin: string): boolean {
-  return [...policies.values()].some((policy) => {
-    const missing = new Set(
-      policy.redirects
-        .filter(({ parser }) => parser !== 'http' && parser !== 'dns')
-        .map(({ proxyPort }) => proxyPort),
-    )
-    return policy.entries.some(({ proxyPort, origins }) => missing.has(proxyPort) && origins.includes(origin))
+/** The policies with an entry that sends packets to a proxy that does not run: for server names, or of a CiliumEnvoyConfig. */
+function redirecting(agents: readonly AgentState[]): ReadonlySet<string> {
+  // endpoints share policies
+  const policies = new Set(agents.flatMap((agent) => [...agent.policies.values()]))
+  const origins = [...policies].flatMap(({ redirects, entries }) => {
+    const missing = redirects.filter(({ parser }) => parser !== 'http' && parser !== 'dns')
+    const ports = new Set(missing.map(({ proxyPort }) => proxyPort))
+    return entries.filter(({ proxyPort }) => ports.has(proxyPort)).flatMap((entry) => entry.origins)
   })
+  return new Set(origins)
 }
 
 /** For `check`. */

@@ -29,9 +29,15 @@ function refusal(errno: ErrnoName, message: string): Refusal {
   return { kind: 'refused', errno, message }
 }
 
+/** Lists of helpers that a type may call: many programs declare one and the same. */
+const allowed = new WeakMap<readonly HelperName[], Set<ProgramType>>()
+
 function refusedHelper(type: ProgramType, uses: readonly HelperName[]): Refusal | undefined {
+  if (allowed.get(uses)?.has(type) === true) return undefined
   const wrong = uses.find((name) => !mayCall(type, name))
-  return wrong === undefined ? undefined : refusal('EINVAL', refusalText(type, wrong))
+  if (wrong !== undefined) return refusal('EINVAL', refusalText(type, wrong))
+  allowed.set(uses, (allowed.get(uses) ?? new Set()).add(type))
+  return undefined
 }
 
 function fits(spec: MapSpec, given: MapSpec): boolean {

@@ -9,11 +9,6 @@ export function nthAddress({ address }: Prefix, index: number): IpAddress {
   return [first, second, third, last + index]
 }
 
-/** One host as a prefix. */
-export function hostPrefix(address: IpAddress): Prefix {
-  return prefixOf(address, isIpv4(address) ? 32 : 128)
-}
-
 /** Everywhere, in the family of an address. */
 export function everywhere(address: IpAddress): Prefix {
   return isIpv4(address) ? prefixOf(ipv4From(0), 0) : prefixOf([0, 0, 0, 0], 0)

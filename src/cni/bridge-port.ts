@@ -1,8 +1,8 @@
 // The bridge plugin (containernetworking/plugins main/bridge): cni0 with the first address of the node's range, and for each
 // pod a veth pair whose host end is a port. flannel delegates to it.
 import { type IpAddress, isIpv4 } from '../net/address.ts'
-import { formatPrefix, type Prefix, prefixOf } from '../net/prefix.ts'
-import { everywhere, hostPrefix, nthAddress } from './addresses.ts'
+import { formatPrefix, hostPrefix, type Prefix, prefixOf } from '../net/prefix.ts'
+import { everywhere, nthAddress } from './addresses.ts'
 import { chainHash } from './chain-hash.ts'
 import { type CniFamily, forwardingOf, multicastOf, tableOf } from './family.ts'
 import { type CniHost, type CniNode, type CniPod, type CniRoute, type CniTable, emptyHost } from './plan.ts'

@@ -3,8 +3,8 @@
 // them). Facts: linux 6, recorded cal-*. The policy chains are Felix's with one profile that allows everything.
 import { type IpAddress, type Ipv4, ipv4From, isIpv4, linkLocalOf } from '../net/address.ts'
 import { macFrom } from '../net/mac.ts'
-import { formatPrefix } from '../net/prefix.ts'
-import { everywhere, hostPrefix, nthAddress } from './addresses.ts'
+import { formatPrefix, hostPrefix } from '../net/prefix.ts'
+import { everywhere, nthAddress } from './addresses.ts'
 import { nodeRoutes } from './bridge.ts'
 import { policyTables } from './calico-policy.ts'
 import { type CniFamily, familiesOf, forwardingOf } from './family.ts'

@@ -1,7 +1,7 @@
 // `cni flannel`: a /24 for each node behind cni0; the vxlan backend (flannel.1, with the entries that flanneld installs for
 // every other node) or host-gw (`routing native`); flanneld's masquerade and forward rules. Facts: linux 7, recorded fl-*.
-import { formatPrefix } from '../net/prefix.ts'
-import { hostPrefix, nthAddress } from './addresses.ts'
+import { formatPrefix, hostPrefix } from '../net/prefix.ts'
+import { nthAddress } from './addresses.ts'
 import { nodeRoutes } from './bridge.ts'
 import { bridgeHosts, bridgeName } from './bridge-port.ts'
 import { type CniFamily, familiesOf, forwardingOf, multicastOf, tableOf } from './family.ts'

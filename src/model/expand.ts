@@ -33,7 +33,7 @@ export function expandWorld(world: World): string {
     world.segments.map((net) => `  net ${net.name} ${net.prefixes.map(formatPrefix).join(' ')}`),
     ...world.namespaces.map((host) => hostLines(host, warm.get(host.name) ?? [])),
     ...world.programs.map(programLines),
-    (world.notes ?? []).map((note) => `  #   ${note}`),
+    (world.notes?.() ?? []).map((note) => `  #   ${note}`),
   ].filter((lines) => lines.length > 0)
   return `topology {\n${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n}\n`
 }
@@ -67,7 +67,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
     ...host.listens.map(listenLine),
     ...(host.cgroup ?? []).map(({ hook, program }) => `${hook} ${program}`),
     ...(host.rulesets ?? []).flatMap(rulesetLines),
-    ...(host.notes ?? []).map((note) => `#   ${note}`),
+    ...(host.notes?.() ?? []).map((note) => `#   ${note}`),
   ]
   return [`  ${host.kind} ${host.name}${on} {${remarks}`, ...lines.map((line) => `    ${line}`), '  }']
 }

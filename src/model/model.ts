@@ -64,7 +64,7 @@ export interface World {
   /** `cluster cilium`. */
   readonly cilium?: CiliumModel
   /** What a cluster's agents agreed on, for `scn expand`. */
-  readonly notes?: readonly string[]
+  readonly notes?: () => readonly string[]
   /** Names for addresses in traces, in order of declaration: hosts, then services. */
   readonly bindings: readonly { readonly name: string; readonly addresses: readonly IpAddress[] }[]
 }
@@ -98,7 +98,7 @@ export interface NamespaceModel {
   /** Where the rule of the table local stands, if an agent moved it. */
   readonly localRulePriority?: number
   /** What an agent decided for this host, for `scn expand`. */
-  readonly notes?: readonly string[]
+  readonly notes?: () => readonly string[]
   /** Texts of iptables, ip6tables and ipset; absent where there are none. */
   readonly rulesets?: readonly RulesetModel[]
   readonly span: Span

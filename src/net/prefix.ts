@@ -42,6 +42,11 @@ export function prefixOf(address: IpAddress, length: number): Prefix {
   return isIpv4(address) ? { address, length } : { address, length }
 }
 
+/** One address: a prefix of its whole length. */
+export function hostPrefix(address: IpAddress): Prefix {
+  return prefixOf(address, isIpv4(address) ? 32 : 128)
+}
+
 /** `10.0.0.0/8` or `fd00::/64`; host bits are kept. A bare address is not a prefix. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.lastIndexOf('/')

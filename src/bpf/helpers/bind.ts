@@ -50,18 +50,29 @@ function refuser(name: HelperName, text: string): () => never {
   return () => fault(text.replace('%', name))
 }
 
+/** A function for every name; programs of one type that declare the same list share them. */
+function prototypeOf(type: ProgramType, uses: readonly HelperName[]): object {
+  const declared = new Set<string>(uses)
+  const prototype: Record<string, unknown> = {}
+  for (const name of helperNames) {
+    if (!mayCall(type, name)) prototype[name] = refuser(name, refusalText(type, name))
+    else if (!declared.has(name)) prototype[name] = refuser(name, 'helper bpf_% is not declared in uses')
+    else prototype[name] = name === 'tail_call' ? tailCall : bound(name)
+  }
+  return prototype
+}
+
+const prototypes = new WeakMap<readonly HelperName[], Map<ProgramType, object>>()
+
 /** Makes the helpers of one program: a function that binds them to a run without looking anything up again. */
 export function bindHelpers<Names extends HelperName>(
   type: ProgramType,
   uses: readonly Names[],
 ): (context: RunContext) => HelpersOf<Names> {
-  const prototype: Record<string, unknown> = {}
-  for (const name of helperNames) {
-    if (!mayCall(type, name)) prototype[name] = refuser(name, refusalText(type, name))
-    else if (!uses.some((used) => used === name))
-      prototype[name] = refuser(name, 'helper bpf_% is not declared in uses')
-    else prototype[name] = name === 'tail_call' ? tailCall : bound(name)
-  }
+  const known = prototypes.get(uses) ?? new Map<ProgramType, object>()
+  prototypes.set(uses, known)
+  const prototype = known.get(type) ?? prototypeOf(type, uses)
+  known.set(type, prototype)
   return (context) => {
     const helpers = Object.create(prototype) as { context: RunContext }
     helpers.context = context

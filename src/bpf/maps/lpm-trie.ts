@@ -3,6 +3,7 @@
 //
 // One hash table holds all prefixes, masked; a lookup asks it once for each length that exists. So the cost depends on
 // how many different lengths there are, not on how many prefixes.
+import { assert } from '../../base/assert.ts'
 import { errno } from '../errno.ts'
 import { References } from '../lifetime.ts'
 import { indexOf } from './array-map.ts'
@@ -12,6 +13,10 @@ import { ValueStore } from './value-store.ts'
 
 /** Bytes of struct bpf_lpm_trie_key before the data. */
 const lengthBytes = 4
+
+/** Answers of `match`: a slot of the trie itself is 0 or more, one of its base `fromBase` or less. */
+const nowhere = -1
+const fromBase = -2
 
 /** Order of trie_get_next_key(): by bits, and a prefix behind all that it covers. */
 function compareKeys(left: Uint8Array, right: Uint8Array): number {
@@ -40,6 +45,10 @@ export class LpmTrie implements BpfMap {
   /** Reused for every question: a masked key. */
   private readonly wanted: Uint8Array
   private sorted: readonly Uint8Array[] | undefined
+  /** Entries of another trie that count as this one's where it has none of its own. */
+  private base: LpmTrie | undefined
+  /** How many entries of `base` have one of the same prefix in front of them. */
+  private covered = 0
 
   constructor(spec: MapSpec) {
     this.spec = spec
@@ -50,25 +59,36 @@ export class LpmTrie implements BpfMap {
   }
 
   get count(): number {
-    return this.table.size
+    return this.table.size + (this.base === undefined ? 0 : this.base.count - this.covered)
+  }
+
+  /**
+   * Takes the entries of another trie over without copying them. This trie must be empty, and the other must not change any
+   * more. What is written here later stands in front of them; the first deletion copies them.
+   */
+  adopt(base: LpmTrie): void {
+    const alike = base.spec.keySize === this.spec.keySize && base.spec.valueSize === this.spec.valueSize
+    assert(this.count === 0 && base.base === undefined && alike, 'an empty trie adopts one like it')
+    this.base = base
+    this.relist()
   }
 
   /** The longest prefix of at most the key's own length that covers its data. */
   lookup(key: Uint8Array, _cpu: number): Uint8Array | undefined {
     const slot = this.match(key)
-    return slot < 0 ? undefined : this.store.view(slot)
+    return slot === nowhere ? undefined : this.valueAt(slot)
   }
 
   /** The entry of exactly this prefix. */
-  peek(key: Uint8Array, _cpu: number): Uint8Array | undefined {
+  peek(key: Uint8Array, cpu: number): Uint8Array | undefined {
     const slot = this.exact(key)
-    return slot < 0 ? undefined : this.store.view(slot)
+    return slot < 0 ? this.base?.peek(key, cpu) : this.store.view(slot)
   }
 
   /** The key of the entry that `lookup` finds. */
   entryKey(key: Uint8Array): Uint8Array | undefined {
     const slot = this.match(key)
-    return slot < 0 ? undefined : this.table.keyAt(slot)
+    return slot === nowhere ? undefined : this.keyAt(slot)
   }
 
   update(key: Uint8Array, value: Uint8Array, flags: number, _cpu: number): number {
@@ -76,11 +96,14 @@ export class LpmTrie implements BpfMap {
     const length = indexOf(key)
     if (length > this.lengthMax) return -errno.EINVAL
     let slot = this.exact(key)
-    if (slot >= 0 && flags === updateFlag.BPF_NOEXIST) return -errno.EEXIST
-    if (slot < 0 && flags === updateFlag.BPF_EXIST) return -errno.ENOENT
+    const isCovered = slot < 0 && this.base?.peek(key, 0) !== undefined
+    const exists = slot >= 0 || isCovered
+    if (exists && flags === updateFlag.BPF_NOEXIST) return -errno.EEXIST
+    if (!exists && flags === updateFlag.BPF_EXIST) return -errno.ENOENT
+    if (!exists && this.count >= this.spec.maxEntries) return -errno.ENOSPC
     if (slot < 0) {
-      if (this.table.size >= this.spec.maxEntries) return -errno.ENOSPC
       slot = this.table.add(this.wanted)
+      if (isCovered) this.covered += 1
       this.recount(length, 1)
     }
     this.store.view(slot).set(value.subarray(0, this.spec.valueSize))
@@ -90,6 +113,7 @@ export class LpmTrie implements BpfMap {
   delete(key: Uint8Array): number {
     const length = indexOf(key)
     if (length > this.lengthMax) return -errno.EINVAL
+    if (this.base !== undefined) this.copyBase(this.base)
     const slot = this.exact(key)
     if (slot < 0) return -errno.ENOENT
     this.table.remove(slot)
@@ -108,19 +132,43 @@ export class LpmTrie implements BpfMap {
     for (let slot = this.table.usedFrom(0); slot >= 0; slot = this.table.usedFrom(slot + 1)) {
       keys.push(this.table.keyAt(slot))
     }
-    return keys
+    const below = this.base?.allKeys() ?? []
+    return [...keys, ...below.filter((key) => this.exact(key) < 0)]
   }
 
+  /** Entries of `base` become this trie's own. */
+  private copyBase(base: LpmTrie): void {
+    this.base = undefined
+    this.covered = 0
+    for (const key of base.allKeys()) {
+      const value = base.peek(key, 0)
+      if (this.exact(key) < 0 && value !== undefined) this.update(key, value, updateFlag.BPF_ANY, 0)
+    }
+    this.relist()
+  }
+
+  /** The slot of the longest prefix that covers a key; of `base` it is `fromBase` less than the slot there. */
   private match(key: Uint8Array): number {
     const most = indexOf(key)
-    if (most > this.lengthMax) return -1
+    if (most > this.lengthMax) return nowhere
+    const { table, wanted, base } = this
     for (const length of this.lengths) {
       if (length > most) continue
       this.mask(key, length)
-      const slot = this.table.find(this.wanted)
+      const slot = table.find(wanted)
       if (slot >= 0) return slot
+      const below = base === undefined ? -1 : base.table.find(wanted)
+      if (below >= 0) return fromBase - below
     }
-    return -1
+    return nowhere
+  }
+
+  private valueAt(slot: number): Uint8Array | undefined {
+    return slot >= 0 ? this.store.view(slot) : this.base?.store.view(fromBase - slot)
+  }
+
+  private keyAt(slot: number): Uint8Array | undefined {
+    return slot >= 0 ? this.table.keyAt(slot) : this.base?.table.keyAt(fromBase - slot)
   }
 
   private exact(key: Uint8Array): number {
@@ -145,7 +193,12 @@ export class LpmTrie implements BpfMap {
     const before = this.population.get(length) ?? 0
     if (before + change === 0) this.population.delete(length)
     else this.population.set(length, before + change)
-    if (before === 0 || before + change === 0)
-      this.lengths = [...this.population.keys()].sort((left, right) => right - left)
+    if (before === 0 || before + change === 0) this.relist()
+  }
+
+  private relist(): void {
+    this.sorted = undefined
+    const all = new Set([...this.population.keys(), ...(this.base?.lengths ?? [])])
+    this.lengths = [...all].sort((left, right) => right - left)
   }
 }

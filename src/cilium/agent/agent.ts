@@ -2,10 +2,11 @@
 // writes them into maps and attaches programs by them.
 
 import { type Throttle, throttlesOf } from './bandwidth.ts'
+import { ClusterIpcache, type IpcacheParts } from './cluster-ipcache.ts'
 import { type EgressState, egressState } from './egress-gateway.ts'
 import { type Endpoint, endpointsOf } from './endpoint.ts'
 import type { Identity } from './identity.ts'
-import { type IpcacheEntry, ipcacheOf, tunnelMapOf } from './ipcache.ts'
+import { type IpcacheEntry, tunnelMapOf } from './ipcache.ts'
 import { labelsKey, reservedLabel } from './labels.ts'
 import { type NodeAddresses, nodeAddresses } from './node-addresses.ts'
 import { type EndpointPolicy, type PolicyContext, resolvePolicy } from './policy/resolve.ts'
@@ -19,7 +20,10 @@ export interface AgentState {
   readonly endpoints: readonly Endpoint[]
   /** Every identity that the agent knows. */
   readonly identities: readonly Identity[]
+  /** Every entry of its ipcache; the list is made when it is asked for. */
   readonly ipcache: readonly IpcacheEntry[]
+  /** The same in what it shares with other nodes and what is its own. */
+  readonly ipcacheParts: IpcacheParts
   /** 1.10: which node has which range of pods; empty without a tunnel and in 1.19. */
   readonly tunnelMap: ReturnType<typeof tunnelMapOf>
   readonly egress: EgressState
@@ -111,6 +115,7 @@ export function decide(cluster: AgentCluster, previous?: ClusterState): ClusterS
   for (const pod of cluster.pods) byNode.get(pod.node)?.push(pod)
   const all = cluster.nodes.map((node) => nodeAddresses(node, byNode.get(node.name) ?? []))
   const ports = namedPorts(cluster.pods)
+  const ipcaches = new ClusterIpcache(all, cluster.pods, registry)
   // nodes with the same options and the same view of the API server share policies
   const shared = new Map<string, Policies>()
   const agents = all.map((addresses): AgentState => {
@@ -120,14 +125,22 @@ export function decide(cluster: AgentCluster, previous?: ClusterState): ClusterS
     const policies =
       shared.get(key) ?? new Policies(contextOf(node, registry, cacheOf(registry, addresses)), ports)
     shared.set(key, policies)
+    const own = byNode.get(node.name) ?? []
     const before = previous?.agents.find((each) => each.node.name === node.name)
-    const endpoints = endpointsOf(node, addresses, byNode.get(node.name) ?? [], registry, before?.endpoints)
+    const endpoints = endpointsOf(node, addresses, own, registry, before?.endpoints)
+    let list: readonly IpcacheEntry[] | undefined
     return {
       node,
       addresses,
       endpoints,
       identities: registry.identities,
-      ipcache: ipcacheOf(addresses, all, cluster.pods, registry),
+      get ipcache() {
+        list ??= ipcaches.of(addresses)
+        return list
+      },
+      get ipcacheParts() {
+        return ipcaches.parts(addresses, own)
+      },
       tunnelMap: registry.legacy ? tunnelMapOf(addresses, all) : [],
       egress: egressState(addresses, all, cluster.pods, { registry, policies: cluster.egressPolicies }),
       throttles: throttlesOf(node, endpoints),

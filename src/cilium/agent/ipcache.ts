@@ -1,7 +1,7 @@
 // The ipcache of one node: which identity an address has, and behind which node it is (`facts` 5.2, cilium
 // pkg/node/manager, pkg/datapath/ipcache).
 import { anyIpv4, anyIpv6, formatIp, type IpAddress, type Ipv4, isIpv4 } from '../../net/address.ts'
-import { formatPrefix, type Prefix, prefixOf } from '../../net/prefix.ts'
+import { formatPrefix, hostPrefix, type Prefix, prefixOf } from '../../net/prefix.ts'
 import { reservedIdentity, worldIdentity } from './identity.ts'
 import type { NodeAddresses } from './node-addresses.ts'
 import type { Registry } from './registry.ts'
@@ -21,10 +21,6 @@ export interface IpcacheEntry {
 /** The key of WireGuard; IPsec's is the one that its secret names (pkg/wireguard StaticEncryptKey). */
 const wireguardKey = 255
 const ipsecKey = 3
-
-function hostPrefix(address: IpAddress): Prefix {
-  return prefixOf(address, isIpv4(address) ? 32 : 128)
-}
 
 /** The index of the key that a node encrypts with. */
 function keyOf({ config }: NodeAddresses['node']): number {

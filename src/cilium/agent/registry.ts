@@ -1,8 +1,7 @@
 // What all agents of a cluster agree on because they derive it alike: identities of pods, addresses outside that policies
 // name, entries of policies, ports of the proxy. Made once for the whole cluster.
 import { numbersFor } from '../../base/hash.ts'
-import { isIpv4 } from '../../net/address.ts'
-import { formatPrefix, type Prefix, prefixOf } from '../../net/prefix.ts'
+import { formatPrefix, hostPrefix, type Prefix } from '../../net/prefix.ts'
 import {
   allocateOutside,
   allocatePodIdentities,
@@ -65,10 +64,6 @@ function legacyEntry(entry: PolicyEntry, cluster: AgentCluster): PolicyEntry {
 
 function cidrSelector(prefix: Prefix): Selector {
   return { kind: 'cidr', key: `cidr:${formatPrefix(prefix)}`, prefix, except: [] }
-}
-
-function hostPrefix(address: AgentCluster['dnsAnswers'][number]['addresses'][number]): Prefix {
-  return prefixOf(address, isIpv4(address) ? 32 : 128)
 }
 
 function legacyPeer(peer: Selector, { dnsAnswers }: AgentCluster): readonly Selector[] {

@@ -71,8 +71,7 @@ function ipv6Slots(node: Defines): Slot[] {
   ]
 }
 
-/** What bpf_lxc consists of under these defines. */
-export function bpfLxc(node: Defines): ObjectSource {
+function makeSource(node: Defines): ObjectSource {
   const notify: Slot[] = node.DROP_NOTIFY
     ? [[call.DROP_NOTIFY, { symbol: 'tail_drop_notify', run: tailDropNotify }]]
     : []
@@ -81,4 +80,13 @@ export function bpfLxc(node: Defines): ObjectSource {
     entries: [fromContainer, toContainer, lxcPolicy, lxcPolicyEgress],
     tails: new Map([...notify, ...ipv4Slots(node), ...ipv6Slots(node)]),
   }
+}
+
+const made = new WeakMap<Defines, ObjectSource>()
+
+/** What bpf_lxc consists of under these defines; made once for all endpoints that share them. */
+export function bpfLxc(node: Defines): ObjectSource {
+  const source = made.get(node) ?? makeSource(node)
+  made.set(node, source)
+  return source
 }

@@ -6,14 +6,14 @@ import { type IpAddress, isIpv4, parseIp } from '../../net/address.ts'
 import { type IcmpKind, icmpNames } from '../../net/icmp.ts'
 import { icmpv6Names } from '../../net/icmpv6.ts'
 import { parseMac } from '../../net/mac.ts'
-import { parsePrefix, prefixOf } from '../../net/prefix.ts'
+import { hostPrefix, parsePrefix } from '../../net/prefix.ts'
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { parseTcpFlags } from '../../net/tcp.ts'
 import type { CompareOperator, Endpoint, Expr, Word } from '../../syntax/ast.ts'
 import type { Value } from '../claim.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { Given } from '../model.ts'
-import { bitsOf, looksLikeAddress } from '../words/addresses.ts'
+import { looksLikeAddress } from '../words/addresses.ts'
 import { type FieldInfo, fieldInfo, isLongField, kindText } from '../words/fields.ts'
 import { given, isNothing, isOpen } from '../words/fill.ts'
 import { durationNanoseconds, integerOf } from '../words/numbers.ts'
@@ -182,7 +182,7 @@ function addressValue(
     const family = isIpv4(prefix?.address ?? address ?? [0, 0, 0, 0]) ? 4 : 6
     if (field.family !== undefined && field.family !== family) return wrongKind(word, field, scope)
     if (prefix !== undefined) return { kind: 'prefix', prefix }
-    return address && (operator === 'in' ? hostPrefix(address) : { kind: 'addresses', addresses: [address] })
+    return address && (operator === 'in' ? prefixValue(address) : { kind: 'addresses', addresses: [address] })
   }
   const net = operator === 'in' ? scope.entities.nets.get(text) : undefined
   if (net !== undefined) {
@@ -202,9 +202,9 @@ function addressValue(
   return undefined
 }
 
-const hostPrefix = (address: IpAddress): Value => ({
+const prefixValue = (address: IpAddress): Value => ({
   kind: 'prefix',
-  prefix: prefixOf(address, bitsOf(address)),
+  prefix: hostPrefix(address),
 })
 
 /**

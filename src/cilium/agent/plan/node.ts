@@ -1,5 +1,6 @@
 // The plans of one node: the node itself, its pods and the namespace of its health endpoint.
 import { formatIp, isIpv4 } from '../../../net/address.ts'
+import { hostPrefix } from '../../../net/prefix.ts'
 import type { AgentState, ClusterState } from '../agent.ts'
 import { dropHorizon } from '../bandwidth.ts'
 import type { AgentConfig } from '../config.ts'
@@ -7,15 +8,7 @@ import { type Endpoint, healthPeer } from '../endpoint.ts'
 import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptables.ts'
 import { mtusOf } from './mtu.ts'
 import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
-import {
-  hostDevice,
-  hostPrefix,
-  localRulePriority,
-  netDevice,
-  nodeRoutes,
-  podRoutes,
-  proxyRoutes,
-} from './routes.ts'
+import { hostDevice, localRulePriority, netDevice, nodeRoutes, podRoutes, proxyRoutes } from './routes.ts'
 
 /** The device that encapsulates, by its protocol. */
 export const tunnelDevice = { vxlan: 'cilium_vxlan', geneve: 'cilium_geneve' } as const

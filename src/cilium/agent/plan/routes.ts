@@ -1,7 +1,7 @@
 // Routes and rules of a node and of what runs on it (`facts` 1.3, 1.4; cilium pkg/datapath/linux/node.go,
 // pkg/datapath/linux/route, pkg/datapath/loader).
 import { anyIpv4, anyIpv6, type IpAddress, isIpv4 } from '../../../net/address.ts'
-import { covers, isIpv4Prefix, networkOf, type Prefix, prefixOf } from '../../../net/prefix.ts'
+import { covers, hostPrefix, isIpv4Prefix, networkOf, type Prefix, prefixOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { NodeAddresses } from '../node-addresses.ts'
@@ -15,11 +15,6 @@ export const localRulePriority = 100
 
 const toProxy = { priority: 9, mark: 0x200, mask: 0xf00, table: 2004 } as const
 const fromIngressProxy = { priority: 10, mark: 0xa00, mask: 0xf00, table: 2005 } as const
-
-/** An address with its whole length. */
-export function hostPrefix(address: IpAddress): Prefix {
-  return prefixOf(address, isIpv4(address) ? 32 : 128)
-}
 
 function anyPrefix(version: 4 | 6): Prefix {
   return prefixOf(version === 4 ? anyIpv4 : anyIpv6, 0)
