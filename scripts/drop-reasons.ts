@@ -37,7 +37,7 @@ const multicast = nowhere('multicast')
 const nat46 = nowhere('NAT46x64 translates between families; it is not modelled')
 const clusterAware = nowhere('cluster-aware addressing of ClusterMesh is not modelled')
 const srv6 = nowhere('SRv6 is not modelled')
-const tproxy = none('L7 policies with a transparent proxy (`bpf.tproxy`); a proxy that listens is to come')
+const tproxy = none('only while no proxy listens (`bpf.tproxy`): those of a node listen as long as it runs')
 const loaded = none('only while an agent starts: topologies begin when all programs are loaded')
 
 /** By number: the reasons of the monitor's table, and 159, which has no text. */
@@ -117,7 +117,7 @@ export const shown: Readonly<Record<number, Shown>> = {
   177: none('services'),
   178: tproxy,
   179: tproxy,
-  180: tproxy,
+  180: spec('what-no-proxy-takes.scn::sctp'),
   181: spec('what-policy-denies.scn::ingress'),
   182: spec('what-a-node-refuses.scn::vlan'),
   183: none('VTEP integration: its endpoints in a cluster are to come'),

@@ -5,10 +5,13 @@ import { describe, expect, test } from 'vitest'
 import { hubbleSchema } from '../src/cilium/decode/hubble-schema.ts'
 import { scnIn } from './support/command.ts'
 
-const folder = 'specs/cilium'
-const specs = readdirSync(folder)
-  .filter((name) => name.endsWith('.scn'))
-  .map((name) => `${folder}/${name}`)
+const specs = ['specs/cilium', 'specs/cilium/l7'].flatMap((folder) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.scn'))
+    .map((name) => `${folder}/${name}`),
+)
+const proxy = 'specs/cilium/l7/policy-and-the-l7-proxy.scn'
+const queries = 'specs/cilium/l7/queries-are-answered-or-refused.scn'
 const overlay = 'specs/cilium/a-pod-reaches-a-pod-through-the-overlay.scn'
 
 describe('hubble', () => {
@@ -26,6 +29,46 @@ describe('hubble', () => {
 
   test('the schema takes nothing else', () => {
     expect(validate({ flow: {}, node_name: 'default/n1', time: '1970-01-01T00:00:00Z' })).toBe(false)
+  })
+
+  test('flows of the proxies say what was asked and answered', async () => {
+    const { out } = await scnIn('.', ['trace', `${proxy}::l7-verdict[method]`, '--as', 'hubble'])
+    const flows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).flow)
+      .filter((flow) => flow.Type === 'L7')
+    expect(flows).toMatchObject([
+      {
+        verdict: 'DROPPED',
+        is_reply: false,
+        traffic_direction: 'INGRESS',
+        source: { pod_name: 'frontend' },
+        l7: { type: 'REQUEST', http: { method: 'POST', url: 'http://api/public/a', protocol: 'HTTP/1.1' } },
+        Summary: 'HTTP/1.1 POST http://api/public/a',
+      },
+      {
+        verdict: 'FORWARDED',
+        is_reply: true,
+        source: { pod_name: 'api' },
+        l7: { type: 'RESPONSE', http: { code: 403 } },
+        Summary: 'HTTP/1.1 403 0ms (POST http://api/public/a)',
+      },
+    ])
+  })
+
+  test('so do those of the DNS proxy', async () => {
+    const { out } = await scnIn('.', ['trace', `${queries}::outside`, '--as', 'hubble'])
+    const flows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).flow)
+      .filter((flow) => flow.Type === 'L7')
+    expect(flows.map(({ verdict, Summary }) => `${verdict} ${Summary}`)).toEqual([
+      'FORWARDED DNS Query www.example.com. A',
+      'FORWARDED DNS Answer "192.168.5.100" TTL: 30 (Proxy www.example.com. A)',
+      'DROPPED DNS Query mail.example.com. A',
+    ])
   })
 
   test('a flow says who, where and which way', async () => {
@@ -75,6 +118,17 @@ describe('monitor', () => {
     expect(words(first)).toEqual(['<- endpoint 4066', '-> overlay', '-> overlay', '-> network'])
     expect(second).toMatch(/^== n2 ==\n/)
     expect(words(second).slice(0, 3)).toEqual(['<- network', '<- overlay', '-> endpoint 1844'])
+  })
+
+  test('a node tells what its proxies logged', async () => {
+    const { out } = await scnIn('.', ['trace', `${proxy}::l7-verdict[path]`, '--as', 'monitor'])
+    const lines = out.split('\n').filter((line) => line.includes(' http '))
+    const short = lines.map((line) => line.replace(/ \(\[[^\]]*\]\)/g, ''))
+    expect(short).toEqual([
+      '<- Request http from 3974 to 260, identity 37309->61123, verdict Denied GET http://api/admin => 0',
+      '<- Response http to 3974 from 260, identity 61123->37309, verdict Forwarded GET http://api/admin => 403',
+    ])
+    expect(lines[0]).toContain('([k8s:app=frontend ')
   })
 
   test('without Cilium nobody speaks', async () => {

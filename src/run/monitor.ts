@@ -7,10 +7,11 @@ import { accessLogLine } from '../cilium/decode/monitor-l7.ts'
 import type { Notification } from '../cilium/decode/notification.ts'
 import { flowUuid } from '../cilium/decode/uuid.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
-import { type LogEndpoint, type LogRecord, readLogRecord } from '../cilium/proxy/access-log.ts'
+import type { LogEndpoint, LogRecord } from '../cilium/proxy/access-log.ts'
 import { flowEndpoints } from '../cilium/show/flow-endpoint.ts'
 import { type IpAddress, parseIp } from '../net/address.ts'
 import type { HookEvent, PacketTrace, Trace } from '../trace/event.ts'
+import { loggedOf } from './expect/logged.ts'
 import { notificationsOf } from './expect/notified.ts'
 import type { DeviceName } from './simulate.ts'
 
@@ -29,16 +30,8 @@ export interface Logged {
   readonly record: LogRecord
 }
 
-/** What proxies logged when they had read a packet. */
 function loggedIn(packet: PacketTrace): readonly { readonly event: HookEvent; readonly told: Logged }[] {
-  return packet.events
-    .filter(({ stage }) => stage === 'proxy')
-    .flatMap((event) =>
-      event.facts.flatMap((fact) => {
-        const record = fact.kind === 'record' ? readLogRecord(fact.bytes) : undefined
-        return record === undefined ? [] : [{ event, told: { kind: 'access-log', record } as const }]
-      }),
-    )
+  return loggedOf(packet).map(({ event, record }) => ({ event, told: { kind: 'access-log', record } }))
 }
 
 /** Every notification of a run in the order of time. */

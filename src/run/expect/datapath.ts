@@ -6,11 +6,13 @@ import { cpus } from '../../boot/maps.ts'
 import { tracePoint } from '../../cilium/datapath/trace-point.ts'
 import { metricName, metricNames, metricValue } from '../../cilium/decode/metric.ts'
 import { pointNames } from '../../cilium/decode/notification.ts'
+import type { InstalledNode } from '../../cilium/installed.ts'
 import type { ClaimBody } from '../../model/claim.ts'
 import type { PacketTrace } from '../../trace/event.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
 import { shownValue } from './fields.ts'
+import { policyL7 } from './logged.ts'
 import { notificationsOf } from './notified.ts'
 import { compareNumbers } from './numbers.ts'
 import { placeText } from './places.ts'
@@ -69,20 +71,30 @@ export function monitor(packet: PacketTrace, body: Body<'monitor'>, context: Cla
   return undefined
 }
 
+function isPolicyL7(text: string): boolean {
+  return text.replace(/^cilium_/, '').replace(/_total$/, '') === 'policy_l7'
+}
+
+/** What the programs count in cilium_metrics; undefined for another name. */
+function datapathMetric(
+  { maps }: InstalledNode,
+  text: string,
+  labels: { readonly reason?: string; readonly direction?: string },
+): number | undefined {
+  const name = metricName(text)
+  return name === undefined ? undefined : metricValue(maps.cilium_metrics, name, labels, cpus)
+}
+
 /** `metric n1 drop_count reason "Policy denied" direction ingress >= 1`. */
 export function metric(body: Body<'metric'>, context: ClaimContext): Answer {
   const node = context.cilium?.nodes.get(body.node.value.node)
   if (node === undefined) return missAt(body.node, `${body.node.value.text} has no agent`)
-  const name = metricName(body.name.value)
-  if (name === undefined) return missAt(body.name, `the metrics are ${metricNames.join(', ')}`)
-  const label = (key: string): string | undefined => body.labels.find((each) => each.key === key)?.value.value
-  const reason = label('reason')
-  const direction = label('direction')
-  const labels = {
-    ...(reason === undefined ? {} : { reason }),
-    ...(direction === undefined ? {} : { direction }),
-  }
-  const actual = metricValue(node.maps.cilium_metrics, name, labels, cpus)
+  const labels = Object.fromEntries(body.labels.map(({ key, value }) => [key, value.value]))
+  const actual = isPolicyL7(body.name.value)
+    ? policyL7(context.trace, node.name, labels)
+    : datapathMetric(node, body.name.value, labels)
+  if (actual === undefined)
+    return missAt(body.name, `the metrics are ${[...metricNames, 'policy_l7'].join(', ')}`)
   const wanted = numberIn(body.value.value, context)
   if (wanted !== undefined && compareNumbers(actual, body.operator, wanted)) return undefined
   const sign = body.operator === '==' ? '' : `${body.operator} `
