@@ -21,12 +21,11 @@ import { noData } from './tcp-transmit.ts'
  */
 export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: Socket): void {
   if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
-  // a segment to a broadcast address is nobody's (tcp_v4_send_reset)
-  if (family === 4 && skb.route?.type === 'broadcast') return
   const { ns } = skb.dev
   const source = destinationOf(skb, family)
   const destination = sourceOf(skb, family)
-  if (isMulticast(source)) return
+  // a segment to a group is nobody's; that a socket was found counts as if its way in had been right (tcp_v4_send_reset)
+  if (socket === undefined && (isMulticast(source) || skb.route?.type === 'broadcast')) return
   const acknowledges = (segment.flags & tcpFlag.ack) !== 0
   const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
   const mark = (reflect ? skb.mark : 0) || (socket?.options.mark ?? 0)

@@ -5,7 +5,7 @@ import { ipv4At } from '../../../net/ipv4.ts'
 import { ipv6At, ipv6TrafficClass } from '../../../net/ipv6.ts'
 import { formatMac, parseMac, readMac } from '../../../net/mac.ts'
 import { readMss } from '../../../net/tcp-options.ts'
-import { pktType } from '../../skb.ts'
+import { pktType, type Skb } from '../../skb.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
 import { packetLength } from '../header-match.ts'
 import {
@@ -186,6 +186,11 @@ const pkttype: MatchKind = {
   },
 }
 
+/** mac_mt(): ARPHRD_ETHER; packets of lo and of tunnels of layer 3 match neither way. */
+function hasMac({ dev, macHeader }: Skb): boolean {
+  return macHeader >= 0 && dev.kind !== 'loopback' && dev.kind !== 'ipip'
+}
+
 const mac: MatchKind = {
   name: 'mac',
   hooks: ['PREROUTING', 'INPUT', 'FORWARD'],
@@ -200,7 +205,7 @@ const mac: MatchKind = {
       bind:
         () =>
         ({ skb }) =>
-          skb.macHeader >= 0 && (readMac(skb.bytes, skb.macHeader + 6) === wanted) !== option.inverted,
+          hasMac(skb) && (readMac(skb.bytes, skb.macHeader + 6) === wanted) !== option.inverted,
     }
   },
 }
