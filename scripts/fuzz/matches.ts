@@ -191,8 +191,13 @@ function protocolMatch(dice: Dice, six: boolean, not: string): string[] {
         : `${icmp} -m icmp ${not}--icmp-type ${dice.pick(['8', '0', '3', '3/3', '11', 'any'])}`,
     ],
     [`-p ${dice.pick(['gre', 'esp', 'sctp'])}`],
+    [dice.pick(['-p sctp -m multiport --dports 80,81', '-p sctp -m sctp --dport 80'])],
   ])
 }
+
+/** Matches that count packets: over IPv6 they would count the kernel's own reports of groups, unless the rule is for these protocols. */
+const counting = /^-m (?:statistic|limit|hashlimit|recent|connlimit)/
+const quiet6 = /^-p (?:tcp|udp|sctp|gre|esp)/
 
 /** An option may stand once in a rule. */
 function key(text: string): string {
@@ -211,6 +216,11 @@ export function matches(dice: Dice, where: Where): string[] {
     const made = dice.pick(makers)(dice, where, not())
     return made === undefined ? [] : [made]
   }
-  const all = [...protocolMatch(dice, where.six, not()), ...more(), ...(dice.once(3) ? more() : [])]
-  return all.filter((text, index) => all.findIndex((other) => key(other) === key(text)) === index)
+  const protocol = protocolMatch(dice, where.six, not())
+  const all = [...protocol, ...more(), ...(dice.once(3) ? more() : [])]
+  const counts = !where.six || protocol.some((text) => quiet6.test(text))
+  return all.filter(
+    (text, index) =>
+      all.findIndex((other) => key(other) === key(text)) === index && (counts || !counting.test(text)),
+  )
 }

@@ -25,6 +25,7 @@ const tests = [
   'ip.ihl > 5',
   'udp and ip.ttl > 3',
   'tcp or icmp',
+  'sctp',
   'ip6',
   'eth.dst == ff:ff:ff:ff:ff:ff',
   'ip.src in seen',
@@ -54,7 +55,6 @@ const xdpActions = [
   'set tcp.dport = 81',
 ]
 
-/** Not `adjust-room`: behind its hole nobody finds the IP header any more, so identifications would count as content. */
 const tcActions = [
   'set ip.ttl = 9',
   'set ip.dst = 10.2.0.2',
@@ -73,6 +73,7 @@ const tcActions = [
   'set packet.type = 3',
   'set ip.src = 10.9.9.9',
   'pop-vlan',
+  'adjust-room 8',
   'update seen[ip.src] = 1',
   'delete seen[ip.src]',
   'set tcp.dport = 81',

@@ -24,6 +24,8 @@ const rejects6 = [
 interface Known {
   readonly tcp: boolean
   readonly port: boolean
+  /** TCP, UDP or SCTP. */
+  readonly ports: boolean
   readonly syn: boolean
 }
 
@@ -32,6 +34,7 @@ function known(match: readonly string[]): Known {
   return {
     tcp: has(/^-p tcp/),
     port: has(/^-p (?:tcp|udp)/),
+    ports: has(/^-p (?:tcp|udp|sctp)/),
     syn: has(/ --tcp-flags (?:FIN,SYN,RST,ACK SYN|ALL SYN,ACK|FIN,SYN FIN,SYN)/) && !has(/! --tcp-flags/),
   }
 }
@@ -82,7 +85,7 @@ function mangleTargets(dice: Dice, where: Where, { syn, port }: Known): string[]
   ]
 }
 
-function natTargets(dice: Dice, where: Where, { port }: Known): string[] {
+function natTargets(dice: Dice, where: Where, { ports }: Known): string[] {
   const [b, r, x] = where.six
     ? ['[fd00:2::2]', '[fd00:1::1]', '[fd00:9::9]']
     : ['10.2.0.2', '10.1.0.1', '10.9.9.9']
@@ -93,7 +96,7 @@ function natTargets(dice: Dice, where: Where, { port }: Known): string[] {
     ...(where.six
       ? []
       : ['DNAT --to-destination 10.2.0.1-10.2.0.4', 'DNAT --to-destination 10.2.0.1-10.2.0.4 --persistent']),
-    ...(port
+    ...(ports
       ? [
           `DNAT --to-destination ${b}:7000`,
           'REDIRECT --to-ports 7000',
@@ -109,11 +112,11 @@ function natTargets(dice: Dice, where: Where, { port }: Known): string[] {
     ...(where.six
       ? []
       : ['SNAT --to-source 10.2.0.5-10.2.0.9', 'SNAT --to-source 10.2.0.5-10.2.0.9 --persistent']),
-    ...(port ? [`SNAT --to-source ${r}:5555`, `SNAT --to-source ${x}:4000-4999`] : []),
+    ...(ports ? [`SNAT --to-source ${r}:5555`, `SNAT --to-source ${x}:4000-4999`] : []),
   ]
   if (onlyFrom(where, 'PREROUTING', 'OUTPUT')) return before
   if (onlyFrom(where, 'POSTROUTING'))
-    return [...after, 'MASQUERADE', 'MASQUERADE', ...(port ? ['MASQUERADE --to-ports 5555'] : [])]
+    return [...after, 'MASQUERADE', 'MASQUERADE', ...(ports ? ['MASQUERADE --to-ports 5555'] : [])]
   return onlyFrom(where, 'INPUT') ? after : []
 }
 

@@ -64,7 +64,7 @@ function entry(dice: Dice, draft: Draft): { readonly place: string; readonly sen
 function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
   const source = dice.once(4) ? dice.pick(six ? odd6 : odd4) : dice.pick(addressesOf(draft, six ? 6 : 4))
   const target = destination(dice, draft, six)
-  const kind = dice.pick(['udp', 'udp', 'tcp', 'tcp', 'icmp', 'icmp-any', 'other'])
+  const kind = dice.pick(['udp', 'udp', 'tcp', 'tcp', 'icmp', 'icmp-any', 'sctp', 'other'])
   const options = [
     dice.once(4) ? ` ${six ? 'hoplimit' : 'ttl'} ${dice.pick([0, 1, 2, 255])}` : '',
     kind !== 'other' && dice.once(6) ? ' checksum bad' : '',
@@ -79,6 +79,8 @@ function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
     return `udp ${withPort(source, 4000)} > ${withPort(target, port)}${options}${!six && dice.once(10) ? ' checksum none' : ''}`
   if (kind === 'tcp')
     return `tcp ${withPort(source, 4000)} > ${withPort(target, port)} flags ${dice.pick(['syn', 'ack', 'rst', 'fin+ack', 'syn+ack', 'psh+ack', 'rst+ack', 'syn+fin'])}${options}`
+  if (kind === 'sctp')
+    return `sctp ${withPort(source, 4000)} > ${withPort(target, 80)} ${dice.pick(['init', 'init', 'data', 'abort'])}${options}`
   const icmp = six ? 'icmp6' : 'icmp'
   if (kind === 'icmp')
     return `${icmp} ${dice.pick(['echo-request', 'echo-request', 'echo-reply'])} ${source} > ${target} id 7 seq 1${options}`
@@ -88,6 +90,16 @@ function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
     ? `ip6 ${source} > ${target}${options}`
     : `${dice.pick(['ip', 'esp', 'gre', 'igmp'])} ${source} > ${target}${options}`
 }
+
+/** INIT and INIT ACK with the tag 1, COOKIE ECHO, COOKIE ACK, HEARTBEAT, SHUTDOWN ACK. */
+const chunks = [
+  '01000014 00000001 00010000 000a000a 00000001',
+  '02000014 00000001 00010000 000a000a 00000001',
+  '0a000004',
+  '0b000004',
+  '04000008 00010004',
+  '08000004',
+]
 
 function layered(dice: Dice, draft: Draft, sender: string, to: string): string {
   const a = dice.pick(addressesOf(draft, 4))
@@ -109,6 +121,7 @@ function layered(dice: Dice, draft: Draft, sender: string, to: string): string {
     `${ip('ttl 9')} tcp { sport 4000 dport 80 flags syn doff ${dice.pick([4, 5, 6, 15])} }`,
     `${ip('ttl 9 id 7 df')} icmp { type 3 code ${dice.pick([0, 1, 3, 4])} } hex "45000030000040004011 0000 0a010002 0a020002 0fa0 1b58 001c 0000"`,
     `${ip('ttl 9')} payload "odd"`,
+    `${ip('ttl 9')} sctp { sport 4000 dport 80 vtag ${dice.pick([0, 1])} } hex "${dice.pick(chunks)}"`,
   ])
 }
 

@@ -95,6 +95,11 @@ export class Skb implements SkbView, Recordable {
   fragmentMax = 0
   /** skb_shinfo(skb)->frag_list: the payload bytes of each of those fragments, by which it may be cut again. */
   fragmentSizes: readonly number[] | undefined
+  /**
+   * CHECKSUM_COMPLETE, made by conntrack (csum_complete_sw): the sum of the IP header as it was then (`headerSum`); -1 when nobody has summed the
+   * packet.
+   */
+  summedHeader = -1
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   /** What all copies of a packet share once there is more than one. */
@@ -281,6 +286,7 @@ export class Skb implements SkbView, Recordable {
     copy.bridged = copyPassage(this.bridged)
     copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax
+    copy.summedHeader = this.summedHeader
     copy.hops = this.hops
   }
 }

@@ -5,6 +5,7 @@ import { segmentChecksumIsRight } from '../../net/checksum.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { udpAt } from '../../net/udp.ts'
 import { second } from '../clock.ts'
+import { headerSum } from '../summed.ts'
 import { type Connection, connStatus, isConfirmed } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { refresh, timeoutSeconds } from './timeouts.ts'
@@ -19,6 +20,7 @@ function isBroken({ ns, hook, skb, l3, l4 }: TrackedPacket): boolean {
   if (length > tail - l4 || length < udpAt.payload) return true
   if (readU16(bytes, l4 + udpAt.checksum) === 0) return false
   if (hook !== 'PREROUTING' || ns.sysctls.get('net.netfilter.nf_conntrack_checksum') === 0) return false
+  skb.summedHeader = headerSum(bytes, l3, l4) // __skb_checksum_complete() keeps the sum of the whole packet
   return !segmentChecksumIsRight(bytes, { l3, l4, end: tail, protocol: ipProtocol.udp })
 }
 

@@ -13,6 +13,7 @@ import { updatePathMtu } from '../ip/path-mtu.ts'
 import type { IcmpError } from '../ip/state.ts'
 import { icmp6Send } from '../ip6/icmp-send.ts'
 import type { Skb } from '../skb.ts'
+import { headerSum } from '../summed.ts'
 import { delivered, destinationOf, dropped, flowOf, sourceOf } from './arrival.ts'
 import { wake } from './base.ts'
 import { mayReceive } from './cgroup-skb.ts'
@@ -57,9 +58,20 @@ function checkedArrival(skb: Skb, family: 4 | 6): Arrival | undefined {
   const end = start + length
   const segment = { l3: skb.networkHeader, l4: start, end, protocol: ipProtocol.udp }
   const broken = !segmentChecksumIsRight(skb.bytes, segment)
-  if (!broken || length > checksumBreak) return { family, end, broken }
+  const looked = length <= checksumBreak ? broken : isSummedWrong(skb, broken)
+  if (!looked) return { family, end, broken }
   dropBroken(skb, family)
   return undefined
+}
+
+/**
+ * udp6_csum_init(), udp4_csum_init(): a long datagram that conntrack has summed is judged by that sum, minus its header as it is
+ * now. Who has changed an IPv6 header since then (TOS, DSCP, HL) has made it wrong; an IPv4 header keeps its own sum.
+ */
+function isSummedWrong(skb: Skb, broken: boolean): boolean {
+  if (skb.summedHeader < 0) return false
+  const { networkHeader: l3, bytes } = skb
+  return broken || ((bytes[l3] as number) >>> 4 === 6 && headerSum(bytes, l3, skb.data) !== skb.summedHeader)
 }
 
 /** A wrong checksum was seen (csum_error). */
