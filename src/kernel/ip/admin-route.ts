@@ -6,7 +6,7 @@ import { type AdminResult, adminDone, refused } from '../device/change.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
 import { FibTable } from './fib.ts'
-import { isLookupError, lookupInTable, lookupRoute } from './lookup.ts'
+import { isLookupError, type Lookup, lookupInTable, lookupRoute } from './lookup.ts'
 import {
   type FibRoute,
   type Flow,
@@ -110,15 +110,34 @@ function isElsewhere(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): bool
 }
 
 /**
+ * What is known of a gateway: the route's own table is asked first (IPv6: table main too, and only for a neighbour on the
+ * device), then all rules. fib_check_nh_v4_gw(), ip6_route_check_nh().
+ */
+function findGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress, table: number): Lookup {
+  const flow = gatewayFlow(gateway, spec.device)
+  if (isIpv4(gateway) ? table !== routeTable.main : !isOwnAddress(ns, gateway)) {
+    const found = lookupInTable(ns, table, flow)
+    const near = (hop: NextHop): boolean =>
+      hop.gateway === undefined && (spec.device === undefined || hop.device === spec.device)
+    if (!isLookupError(found) && (isIpv4(gateway) || near(found.nextHop))) return found
+  }
+  return lookupRoute(ns, flow)
+}
+
+/**
  * fib_check_nh(): a gateway must be on a link; an errno otherwise. IPv4 also takes an address of the host itself: its next
  * hop has scope host, and packets go to their destination as if it were on the link (Cilium's routes through cilium_host).
  */
-function resolveGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): NextHop | string {
+function resolveGateway(
+  ns: Namespace,
+  { spec, table }: { readonly spec: NextHopSpec; readonly table: number },
+  gateway: IpAddress,
+): NextHop | string {
   if (isMulticast(gateway)) return 'EINVAL'
   if (spec.onlink === true && isElsewhere(ns, spec, gateway)) return 'EINVAL'
   if (spec.onlink === true || (!isIpv4(gateway) && isLinkLocal(gateway))) return directGateway(spec)
   const unreachableGateway = isIpv4(gateway) ? 'ENETUNREACH' : 'EHOSTUNREACH'
-  const found = lookupRoute(ns, gatewayFlow(gateway, spec.device))
+  const found = findGateway(ns, spec, gateway, table)
   if (isLookupError(found)) return unreachableGateway
   const own = isIpv4(gateway) && found.route.type === 'local'
   if (found.route.type !== 'unicast' && !own) return 'EINVAL'
@@ -129,8 +148,12 @@ function resolveGateway(ns: Namespace, spec: NextHopSpec, gateway: IpAddress): N
 }
 
 /** The next hop of a spec, or the errno of a refusal. */
-function resolve(ns: Namespace, type: RouteType, spec: NextHopSpec): NextHop | string {
-  if (spec.gateway !== undefined) return resolveGateway(ns, spec, spec.gateway)
+function resolve(
+  ns: Namespace,
+  { type, table }: { readonly type: RouteType; readonly table: number },
+  spec: NextHopSpec,
+): NextHop | string {
+  if (spec.gateway !== undefined) return resolveGateway(ns, { spec, table }, spec.gateway)
   if (spec.device === undefined) return 'ENODEV'
   if (type === 'local') return hop(spec.device, spec, routeScope.nowhere)
   if (!spec.device.up) return 'ENETDOWN'
@@ -147,12 +170,17 @@ const nowhere: NextHop = {
   linkDown: false,
 }
 
-function resolveAll(ns: Namespace, type: RouteType, specs: readonly NextHopSpec[]): NextHop[] | string {
+function resolveAll(
+  ns: Namespace,
+  kind: { readonly type: RouteType; readonly table: number },
+  specs: readonly NextHopSpec[],
+): NextHop[] | string {
+  const { type } = kind
   if (isDeviceless(type)) return specs.length === 0 ? [nowhere] : 'EINVAL'
   if (specs.length === 0) return 'ENODEV'
   const hops: NextHop[] = []
   for (const spec of specs) {
-    const resolved = resolve(ns, type, spec)
+    const resolved = resolve(ns, kind, spec)
     if (typeof resolved === 'string') return resolved
     hops.push(resolved)
   }
@@ -165,12 +193,13 @@ function entryFor(ns: Namespace, spec: RouteSpec): FibRoute | string {
   const network = networkOf(spec.prefix)
   if (!sameIp(network.address, spec.prefix.address)) return 'EINVAL'
   if (spec.source !== undefined && !isOwnAddress(ns, spec.source)) return 'EINVAL'
-  const nextHops = resolveAll(ns, type, spec.nextHops)
-  if (typeof nextHops === 'string') return nextHops
   const local = type === 'local' || type === 'broadcast' || type === 'anycast'
+  const table = spec.table ?? (local ? routeTable.local : routeTable.main)
+  const nextHops = resolveAll(ns, { type, table }, spec.nextHops)
+  if (typeof nextHops === 'string') return nextHops
   return {
     family,
-    table: spec.table ?? (local ? routeTable.local : routeTable.main),
+    table,
     prefix: network,
     type,
     scope: family === 4 ? (spec.scope ?? defaultScope(type, spec.nextHops)) : routeScope.universe,
