@@ -91,3 +91,13 @@ export function isPadding(bytes: Uint8Array, start: number, end: number): boolea
   for (let offset = start; offset < end; offset += 1) if (bytes[offset] !== 0) return false
   return true
 }
+
+/** htons(), ntohs() where the host is little endian: the two bytes in the other order. */
+export function swap16(value: number): number {
+  return ((value & 0xff) << 8) | ((value >>> 8) & 0xff)
+}
+
+/** htonl(), ntohl(): the four bytes in the other order. */
+export function swap32(value: number): number {
+  return ((swap16(value & 0xffff) << 16) | swap16(value >>> 16)) >>> 0
+}

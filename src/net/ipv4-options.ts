@@ -6,7 +6,7 @@
 //
 //   9a 08 80 75 01 0a 00 0a      10.0.10.1:30080  (30080 is 0x7580)
 import type { Ipv4 } from './address.ts'
-import { readU8, readU16, readU32, writeU8 } from './bytes.ts'
+import { readU8, readU16, readU32, swap16, swap32, writeU8 } from './bytes.ts'
 import { decodeOptionList, type ListOption } from './option-list.ts'
 
 export const ipv4OptionType = { end: 0, nop: 1, recordRoute: 7, routerAlert: 148, dsr: 0x9a } as const
@@ -17,14 +17,6 @@ export type Ipv4Option =
   | { readonly kind: 'dsr'; readonly address: Ipv4; readonly port: number }
   | { readonly kind: 'other'; readonly type: number; readonly data: Uint8Array }
   | ListOption
-
-function swap16(value: number): number {
-  return ((value & 0xff) << 8) | (value >>> 8)
-}
-
-function swap32(value: number): number {
-  return ((swap16(value & 0xffff) << 16) | swap16(value >>> 16)) >>> 0
-}
 
 /** The options between `start` and `end`; padding with at most three zeros is not kept. */
 export function decodeIpv4Options(bytes: Uint8Array, start: number, end: number): readonly Ipv4Option[] {

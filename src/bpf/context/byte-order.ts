@@ -1,14 +1,6 @@
 // Host byte order is little endian, as on x86: what a C program loads natively from a packet has its bytes swapped.
 
-/** htons(), ntohs(). */
-export function swap16(value: number): number {
-  return ((value & 0xff) << 8) | ((value >>> 8) & 0xff)
-}
-
-/** htonl(), ntohl(). */
-export function swap32(value: number): number {
-  return ((swap16(value & 0xffff) << 16) | swap16(value >>> 16)) >>> 0
-}
+export { swap16, swap32 } from '../../net/bytes.ts'
 
 /** Two bytes, little endian. */
 export function readLe16(bytes: Uint8Array, offset: number): number {

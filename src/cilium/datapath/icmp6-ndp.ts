@@ -1,16 +1,13 @@
 // Neighbour discovery: solicitations of pods are answered by a program. lib/icmp6.h __icmp6_handle_ns()
 import { readU16, writeU16, writeU32 } from '../../net/bytes.ts'
 import { routerAddress } from './config.ts'
-import { type Ctx, isError } from './ctx.ts'
+import type { Ctx } from './ctx.ts'
 import { drop, where } from './drop-reason.ts'
 import { endpointFlag, lookupEndpoint } from './endpoints.ts'
 import { loadSourceMac, macBytesOf } from './ethernet.ts'
 import { type Address, ipv6, protocolNumber, sameAddress } from './family.ts'
-import { icmp6ChecksumOffset, pseudoHeader, sendReply6 } from './icmp6-reply.ts'
-import { identity } from './identity.ts'
+import { callReply, icmp6ChecksumOffset, pseudoHeader, replyTail, sendReply6 } from './icmp6-reply.ts'
 import type { MetricDirection } from './metrics.ts'
-import { sendDrop } from './notify.ts'
-import type { ObjectProgram } from './object.ts'
 import { call } from './tail-calls.ts'
 
 const failed = where('icmp6.h', 407)
@@ -105,22 +102,11 @@ function unknownTarget(ctx: Ctx): number {
 }
 
 /** tail_icmp6_handle_ns(): slot HANDLE_ICMP6_NS. */
-export const tailHandleSolicitation: ObjectProgram = {
-  symbol: 'tail_icmp6_handle_ns',
-  run: (ctx) => {
-    const l3Offset = ctx.takeMeta(0)
-    const direction = ctx.meta(1) as MetricDirection
-    const result = handleSolicitation(ctx, l3Offset)
-    if (!isError(ctx, result)) return result
-    return sendDrop(ctx, result, { source: identity.UNKNOWN_ID, direction }, failed, false)
-  },
-}
+export const tailHandleSolicitation = replyTail('tail_icmp6_handle_ns', handleSolicitation, failed)
 
 /** icmp6_handle_ns(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 export function callHandleSolicitation(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {
-  ctx.setMeta(0, l3Offset)
-  ctx.setMeta(1, direction)
-  return ctx.tailCall(call.HANDLE_ICMP6_NS)
+  return callReply(ctx, call.HANDLE_ICMP6_NS, l3Offset, direction)
 }
 
 /** icmp6_ndp_handle(): of a packet that isNdp(): advertisements pass. */

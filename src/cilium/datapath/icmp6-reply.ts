@@ -1,8 +1,12 @@
 // Answers in ICMPv6 that are made from the packet they answer. lib/icmp6.h icmp6_send_reply()
-import type { Ctx } from './ctx.ts'
-import { drop } from './drop-reason.ts'
+import { type Ctx, isError } from './ctx.ts'
+import { drop, type where } from './drop-reason.ts'
 import { loadSourceMac, macBytesOf, storeDestinationMac, storeSourceMac } from './ethernet.ts'
 import { type Address, ipv6 } from './family.ts'
+import { identity } from './identity.ts'
+import type { MetricDirection } from './metrics.ts'
+import { sendDrop } from './notify.ts'
+import type { ObjectProgram } from './object.ts'
 
 const checksumAt = 2
 
@@ -37,4 +41,29 @@ export function sendReply6(ctx: Ctx, l3Offset: number, source: Address): number 
   if (storeDestinationMac(ctx, mac) < 0) return drop.WRITE_ERROR
   if (storeSourceMac(ctx, macBytesOf(ctx.object.interface_mac)) < 0) return drop.WRITE_ERROR
   return redirectSelf(ctx)
+}
+
+/** A tail that makes an answer of the packet; callReply() leaves it where the IPv6 header is and the direction. */
+export function replyTail(
+  symbol: string,
+  reply: (ctx: Ctx, l3Offset: number) => number,
+  failed: ReturnType<typeof where>,
+): ObjectProgram {
+  return {
+    symbol,
+    run: (ctx) => {
+      const l3Offset = ctx.takeMeta(0)
+      const direction = ctx.meta(1) as MetricDirection
+      const result = reply(ctx, l3Offset)
+      if (!isError(ctx, result)) return result
+      return sendDrop(ctx, result, { source: identity.UNKNOWN_ID, direction }, failed, false)
+    },
+  }
+}
+
+/** Goes on in the tail of a slot; does not come back, except with DROP_MISSED_TAIL_CALL. */
+export function callReply(ctx: Ctx, slot: number, l3Offset: number, direction: MetricDirection): number {
+  ctx.setMeta(0, l3Offset)
+  ctx.setMeta(1, direction)
+  return ctx.tailCall(slot)
 }

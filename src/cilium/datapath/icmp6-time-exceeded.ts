@@ -1,14 +1,11 @@
 // ICMPv6 time exceeded for a packet whose hop limit ends here. lib/icmp6.h __icmp6_send_time_exceeded()
 import { readU16, writeU16, writeU32 } from '../../net/bytes.ts'
 import { routerAddress } from './config.ts'
-import { type Ctx, isError } from './ctx.ts'
+import type { Ctx } from './ctx.ts'
 import { drop, where } from './drop-reason.ts'
 import { ipv6, protocolNumber } from './family.ts'
-import { icmp6ChecksumOffset, pseudoHeader, sendReply6 } from './icmp6-reply.ts'
-import { identity } from './identity.ts'
+import { callReply, icmp6ChecksumOffset, pseudoHeader, replyTail, sendReply6 } from './icmp6-reply.ts'
 import type { MetricDirection } from './metrics.ts'
-import { sendDrop } from './notify.ts'
-import type { ObjectProgram } from './object.ts'
 import { call } from './tail-calls.ts'
 
 const failed = where('icmp6.h', 323)
@@ -63,23 +60,12 @@ function buildTimeExceeded(ctx: Ctx, l3Offset: number): number {
 }
 
 /** tail_icmp6_send_time_exceeded(): slot SEND_ICMP6_TIME_EXCEEDED. */
-export const tailSendTimeExceeded: ObjectProgram = {
-  symbol: 'tail_icmp6_send_time_exceeded',
-  run: (ctx) => {
-    const l3Offset = ctx.takeMeta(0)
-    const direction = ctx.meta(1) as MetricDirection
-    const result = buildTimeExceeded(ctx, l3Offset)
-    if (!isError(ctx, result)) return result
-    return sendDrop(ctx, result, { source: identity.UNKNOWN_ID, direction }, failed, false)
-  },
-}
+export const tailSendTimeExceeded = replyTail('tail_icmp6_send_time_exceeded', buildTimeExceeded, failed)
 
 /** icmp6_send_time_exceeded(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 export function sendTimeExceeded(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {
-  ctx.setMeta(0, l3Offset)
-  ctx.setMeta(1, direction)
   const before = ctx.extErr
-  const missed = ctx.tailCall(call.SEND_ICMP6_TIME_EXCEEDED)
+  const missed = callReply(ctx, call.SEND_ICMP6_TIME_EXCEEDED, l3Offset, direction)
   // this caller has no place for the slot (ext_err is NULL)
   ctx.extErr = before
   return missed

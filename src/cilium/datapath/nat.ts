@@ -127,7 +127,12 @@ export function snatByMapping(
 ): number {
   const entry = handleMapping(ctx, tuple, place, target, options.trace)
   if (typeof entry === 'number') return entry
-  const result = rewriteSource(ctx, tuple, place, entry, options.portAt, entry.toPort)
+  const result = rewriteSide(ctx, tuple, place, {
+    side: 'source',
+    entry,
+    portAt: options.portAt,
+    newPort: entry.toPort,
+  })
   if (options.update) {
     tuple.saddr = entry.toAddress
     tuple.sport = entry.toPort
@@ -135,27 +140,37 @@ export function snatByMapping(
   return result
 }
 
-function rewriteSource(
+/** snat_v4_rewrite_headers() and its kin: one side of the packet gets the address of a mapping, and a port. */
+function rewriteSide(
   ctx: Ctx,
   tuple: Tuple,
   place: PacketPlace,
-  entry: NatEntry,
-  at: number,
-  newPort: number,
+  change: {
+    readonly side: 'source' | 'destination'
+    readonly entry: NatEntry
+    /** Where the port stands in the L4 header; 0 with a new port of 0: there is none. */
+    readonly portAt: number
+    readonly newPort: number
+    /** By how much the sum of a quoted packet has changed. */
+    readonly difference?: number
+  },
 ): number {
   const { family } = tuple
+  const { side, entry, portAt: at, newPort, difference = 0 } = change
+  const isSource = side === 'source'
   return rewriteHeaders(ctx, {
     family,
     protocol: tuple.nexthdr,
     l3Offset: place.l3Offset,
     hasL4Header: place.fragment.hasL4Header,
     l4Offset: place.l4Offset,
-    addressAt: family.sourceAt,
-    oldAddress: tuple.saddr,
+    addressAt: isSource ? family.sourceAt : family.destinationAt,
+    oldAddress: isSource ? tuple.saddr : tuple.daddr,
     newAddress: entry.toAddress,
     portAt: at,
-    oldPort: tuple.sport,
+    oldPort: isSource ? tuple.sport : tuple.dport,
     newPort,
+    innerDifference: difference,
   })
 }
 
@@ -186,7 +201,7 @@ function snatIcmp(
       const error = translateQuotedOut(ctx, family, place.l4Offset + icmpHeaderBytes)
       if (typeof error === 'number') return error
       // no port of its own: old and new are 0
-      return rewriteSource(ctx, tuple, place, error.entry, 0, 0)
+      return rewriteSide(ctx, tuple, place, { side: 'source', entry: error.entry, portAt: 0, newPort: 0 })
     }
     case 'unsupported':
       return drop.NAT_UNSUPP_PROTO
@@ -230,34 +245,6 @@ function translateSource(
   return snatByMapping(ctx, tuple, place, target, { portAt: portAt.source, update: false, trace })
 }
 
-function rewriteDestination(
-  ctx: Ctx,
-  tuple: Tuple,
-  place: PacketPlace,
-  change: {
-    readonly entry: NatEntry
-    readonly at: number
-    readonly newPort: number
-    readonly difference: number
-  },
-): number {
-  const { family } = tuple
-  return rewriteHeaders(ctx, {
-    family,
-    protocol: tuple.nexthdr,
-    l3Offset: place.l3Offset,
-    hasL4Header: place.fragment.hasL4Header,
-    l4Offset: place.l4Offset,
-    addressAt: family.destinationAt,
-    oldAddress: tuple.daddr,
-    newAddress: change.entry.toAddress,
-    portAt: change.at,
-    oldPort: tuple.dport,
-    newPort: change.newPort,
-    innerDifference: change.difference,
-  })
-}
-
 function reverseByMapping(
   ctx: Ctx,
   tuple: Tuple,
@@ -267,7 +254,7 @@ function reverseByMapping(
 ): number {
   const entry = handleReverseMapping(ctx, tuple, place, trace)
   if (typeof entry === 'number') return entry
-  return rewriteDestination(ctx, tuple, place, { entry, at, newPort: entry.toPort, difference: 0 })
+  return rewriteSide(ctx, tuple, place, { side: 'destination', entry, portAt: at, newPort: entry.toPort })
 }
 
 /** Whether an error that arrives is looked into: in IPv6 only packet too big. */
@@ -289,7 +276,7 @@ function reverseIcmp(ctx: Ctx, tuple: Tuple, place: PacketPlace, trace: TraceCon
   if (!isReverseError(family, header)) return NAT_PUNT_TO_STACK
   const error = translateQuotedIn(ctx, family, place.l4Offset + icmpHeaderBytes)
   if (typeof error === 'number') return error
-  return rewriteDestination(ctx, tuple, place, { ...error, at: 0, newPort: 0 })
+  return rewriteSide(ctx, tuple, place, { ...error, side: 'destination', portAt: 0, newPort: 0 })
 }
 
 /**

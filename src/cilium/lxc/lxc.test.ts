@@ -1,6 +1,6 @@
 // Whole runs of the programs of a pod: codes, marks, metadata, events, entries.
 import { describe, expect, test } from 'vitest'
-import { readLe16, readLe32, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
+import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
 import type { RunContext } from '../../bpf/contract.ts'
 import { runProgram } from '../../bpf/run.ts'
 import { frameOf, recording, tcContext } from '../../bpf/test-support/contexts.ts'
@@ -14,7 +14,7 @@ import {
 import type { LoadedObject } from '../datapath/object.ts'
 import { createNodeMaps, createPolicyMap, loadObject, programOf } from '../datapath/object.ts'
 import { CtEntry } from '../maps/ct-entry.ts'
-import { putIpcache } from '../test-support/entries.ts'
+import { putEndpoint, putIpcache } from '../test-support/entries.ts'
 import {
   addPolicy,
   addressBytes,
@@ -39,18 +39,7 @@ interface Setup {
 
 const allowAll: readonly PolicyRule[] = [{ prefix: 0 }, { egress: true, prefix: 0 }]
 
-function putEndpoint(maps: ReturnType<typeof createNodeMaps>, address: string, id: number, flags = 0): void {
-  const key = new Uint8Array(20)
-  key.set(addressBytes(address), 0)
-  key[16] = address.includes(':') ? 2 : 1
-  const value = new Uint8Array(48)
-  writeLe32(value, 0, id - 80)
-  writeLe16(value, 6, id)
-  writeLe32(value, 8, flags)
-  value.set(hex('0a0000001002'), 16)
-  value.set(hex('0e0000001002'), 24)
-  maps.cilium_lxc.update(key, value, 0, 0)
-}
+const macs = ['0a0000001002', '0e0000001002'] as const
 
 /** Pods 101 (10.0.1.10, 5001) and 102 (10.0.1.11, 5003) of one node, the pod 10.0.2.20 (5002) of another. */
 function pods(setup: Setup = {}) {
@@ -79,9 +68,9 @@ function pods(setup: Setup = {}) {
   }
   const pod = load(101, 5001, '10.0.1.10', setup.rules ?? allowAll)
   const other = load(102, 5003, '10.0.1.11', setup.rulesOfOther ?? allowAll)
-  putEndpoint(maps, '10.0.1.10', 101)
-  putEndpoint(maps, '10.0.1.11', 102)
-  putEndpoint(maps, '192.168.0.1', 0x50, 1)
+  putEndpoint(maps, '10.0.1.10', { id: 101, ifindex: 21, macs })
+  putEndpoint(maps, '10.0.1.11', { id: 102, ifindex: 22, macs })
+  putEndpoint(maps, '192.168.0.1', { flags: 1 })
   putIpcache(maps, '10.0.1.10', { identity: 5001 })
   putIpcache(maps, '10.0.1.11', { identity: 5003 })
   putIpcache(maps, '10.0.2.20', { identity: 5002, tunnel: '192.168.0.2' })
@@ -171,7 +160,7 @@ describe('a pod of the same node', () => {
 
   test('without its program the endpoint is not ready', () => {
     const { pod, maps } = pods()
-    putEndpoint(maps, '10.0.1.12', 103)
+    putEndpoint(maps, '10.0.1.12', { id: 103, ifindex: 23, macs })
     putIpcache(maps, '10.0.1.12', { identity: 5004 })
     expect(run(pod, 'cil_from_container', syn('10.0.1.12')).events.map(text).at(-1)).toBe(
       'drop 203 5001->5004 line 1651',

@@ -7,7 +7,7 @@ import { ipv4, ipv6 } from '../datapath/family.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { ServiceKey } from '../maps/service.ts'
 import { Tuple } from '../maps/tuple.ts'
-import { addressBytes } from './lab.ts'
+import { addressBytes, hex } from './lab.ts'
 
 function put(map: MapOf<'hash'>, key: Uint8Array, value: Uint8Array): void {
   if (map.update(key, value, 0, 0) !== 0) throw new Error(map.spec.name)
@@ -22,6 +22,8 @@ export function putEndpoint(
     readonly flags?: number
     readonly identity?: number
     readonly ifindex?: number
+    /** MAC addresses of the endpoint and of the host's end, as digits. */
+    readonly macs?: readonly [own: string, host: string]
   },
 ): void {
   const bytes = addressBytes(address)
@@ -32,6 +34,9 @@ export function putEndpoint(
   writeLe32(value, 0, endpoint.ifindex ?? 0)
   writeLe16(value, 6, endpoint.id ?? 0)
   writeLe32(value, 8, endpoint.flags ?? 0)
+  const { macs = ['', ''] } = endpoint
+  value.set(hex(macs[0]), 16)
+  value.set(hex(macs[1]), 24)
   writeLe32(value, 32, endpoint.identity ?? 0)
   put(maps.cilium_lxc, key, value)
 }
