@@ -9,6 +9,7 @@ import { dropHorizon } from '../cilium/agent/bandwidth.ts'
 import type { EgressRule } from '../cilium/agent/egress-gateway.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
+import type { NodeId } from '../cilium/agent/node-ids.ts'
 import { lpmLength, type PolicyMapEntry } from '../cilium/agent/policy/map-entry.ts'
 import type { NodeMaps } from '../cilium/datapath/ctx.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
@@ -126,6 +127,21 @@ export function throttleEntries({ throttles }: AgentState): readonly MapEntry[] 
       writeLe64(value, 16, dropHorizon)
       writeLe32(value, 24, priority)
     }
+    return { key, value }
+  })
+}
+
+const nodeKeyBytes = 20
+
+/** cilium_node_map_v2 (pkg/maps/nodemap). */
+export function nodeEntries(ids: readonly NodeId[]): readonly MapEntry[] {
+  return ids.map(({ address, id, spi }) => {
+    const key = new Uint8Array(nodeKeyBytes)
+    key[3] = familyOf(address)
+    key.set(addressBytes(address), 4)
+    const value = new Uint8Array(4)
+    writeLe16(value, 0, id)
+    value[2] = spi
     return { key, value }
   })
 }

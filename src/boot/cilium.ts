@@ -44,6 +44,7 @@ import {
   fill,
   fillIpcache,
   fillMasqAgent,
+  nodeEntries,
   policyEntries,
   throttleEntries,
 } from './cilium-maps.ts'
@@ -251,6 +252,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   fill(maps.cilium_lxc, endpointEntries(endpoints, devices.ifindexOf))
   fillIpcache(maps, agent)
   fillMasqAgent(maps, agent)
+  fill(maps.cilium_node_map_v2, nodeEntries(agent.nodeIds))
   fill(maps.cilium_throttle, throttleEntries(agent))
   fill(maps.cilium_egress_gw_policy_v4, egressEntries(agent.egress.rules, 4, devices.ifindexOf))
   fill(maps.cilium_egress_gw_policy_v6, egressEntries(agent.egress.rules, 6, devices.ifindexOf))

@@ -9,6 +9,7 @@ import type { Identity } from './identity.ts'
 import { type IpcacheEntry, tunnelMapOf } from './ipcache.ts'
 import { labelsKey, reservedLabel } from './labels.ts'
 import { type NodeAddresses, nodeAddresses } from './node-addresses.ts'
+import { type NodeId, nodeIdsOf } from './node-ids.ts'
 import { type EndpointPolicy, type PolicyContext, resolvePolicy } from './policy/resolve.ts'
 import { SelectorCache } from './policy/selector-cache.ts'
 import { makeRegistry, type Registry } from './registry.ts'
@@ -27,6 +28,8 @@ export interface AgentState {
   /** 1.10: which node has which range of pods; empty without a tunnel and in 1.19. */
   readonly tunnelMap: ReturnType<typeof tunnelMapOf>
   readonly egress: EgressState
+  /** 1.19: numbers of the other nodes. */
+  readonly nodeIds: readonly NodeId[]
   /** Entries of cilium_throttle; empty without the bandwidth manager. */
   readonly throttles: readonly Throttle[]
   /** The policy of each endpoint, by its id. */
@@ -142,6 +145,7 @@ export function decide(cluster: AgentCluster, previous?: ClusterState): ClusterS
         return ipcaches.parts(addresses, own)
       },
       tunnelMap: registry.legacy ? tunnelMapOf(addresses, all) : [],
+      nodeIds: registry.legacy ? [] : nodeIdsOf(addresses, all),
       egress: egressState(addresses, all, cluster.pods, { registry, policies: cluster.egressPolicies }),
       throttles: throttlesOf(node, endpoints),
       policies: new Map(endpoints.map((endpoint) => [endpoint.id, policies.of(endpoint)])),

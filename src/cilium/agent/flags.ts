@@ -80,7 +80,7 @@ kvstore kvstore-lease-ttl kvstore-max-consecutive-quorum-errors kvstore-opt
 l2-announcements-lease-duration l2-announcements-renew-deadline l2-announcements-retry-period
 l2-pod-announcements-interface-pattern label-prefix-file labels lb-state-file lib-dir local-router-ipv4
 local-router-ipv6 log-driver log-opt log-system-load lrp-address-matcher-cidrs max-connected-clusters
-mesh-auth-enabled mesh-auth-gc-interval mesh-auth-mutual-connect-timeout mesh-auth-mutual-listener-port
+mesh-auth-gc-interval mesh-auth-mutual-connect-timeout mesh-auth-mutual-listener-port
 mesh-auth-queue-size mesh-auth-rotated-identities-queue-size mesh-auth-spiffe-trust-domain
 mesh-auth-spire-admin-socket metrics metrics-sampling-interval monitor-aggregation-flags
 monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries

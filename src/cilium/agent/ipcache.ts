@@ -23,7 +23,7 @@ const wireguardKey = 255
 const ipsecKey = 3
 
 /** The index of the key that a node encrypts with. */
-function keyOf({ config }: NodeAddresses['node']): number {
+export function keyOf({ config }: NodeAddresses['node']): number {
   if (config.encryption === 'wireguard') return wireguardKey
   return config.encryption === 'ipsec' ? ipsecKey : 0
 }

@@ -149,6 +149,9 @@ export const options: readonly Option[] = [
   option('devices', text, 'devices', 'devices'),
   option('cluster-name', text, 'cluster-name', 'cluster.name'),
   option('pod-cidr', text, 'pod-cidr', 'ipam.operator.clusterPoolIPv4PodCIDRList'),
+  // off, nobody answers the datapath's requests; on without SPIRE neither
+  option('mesh-auth-enabled', switches, undefined, 'authentication.enabled'),
+  option('mesh-auth-mutual-enabled', switches, undefined, 'authentication.mutual.spire.enabled'),
   option('dns-answer', text, 'dns-answer'),
   option('ipv4-service-range', text, 'service-cidr', 'k8s.serviceCIDR'),
 ]

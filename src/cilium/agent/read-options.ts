@@ -51,6 +51,7 @@ function unknownKey({ form, key }: WrittenSetting, index: number): OptionProblem
 
 /** Settings whose devices the simulated kernel does not have yet. */
 const enginesToCome: Readonly<Record<string, (value: string) => string | undefined>> = {
+  'mesh-auth-mutual-enabled': (value) => (value === 'true' ? 'mutual authentication by SPIRE' : undefined),
   encryption: (value) => (value === 'off' ? undefined : `encryption by ${value}`),
   'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
   'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),

@@ -17,6 +17,7 @@ import {
   type TraceNotification,
   type VerdictNotification,
 } from './notification.ts'
+import { signalText } from './signal.ts'
 import { writtenText } from './written.ts'
 
 const received: ReadonlySet<number> = new Set([
@@ -85,6 +86,9 @@ export function ciliumDecoders(era: Era): Decoders {
     const event = readNotification(fact.bytes, era)
     return event === undefined ? [] : linesOf(event, names)
   }
+  const signals: RecordDecoder = (fact, { names }) => [
+    { order: 'monitor', text: `signal ${signalText(fact.bytes, names)}` },
+  ]
   const dropReason = (bytes: Uint8Array): string | undefined => {
     const event = readNotification(bytes, era)
     return event?.kind === 'drop' ? dropText(event.reason, 0) : undefined
@@ -93,6 +97,7 @@ export function ciliumDecoders(era: Era): Decoders {
     maps,
     records: new Map([
       ['cilium_events', events],
+      ['cilium_signals', signals],
       [accessLogMap, accessLogEffect],
     ]),
     written: writtenText,
