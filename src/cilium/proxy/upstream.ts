@@ -34,7 +34,7 @@ export interface UpstreamTarget {
   readonly mark: number
   /** Requests with the same key may share a connection. */
   readonly key: string
-  /** The label of its packets. */
+  /** The label of its packets: `f1.upstream`, `f1.upstream2` for a second connection. */
   readonly label: string
   /** The packet that brought the request; '' without a trace. */
   readonly cause: string
@@ -151,6 +151,8 @@ export class UpstreamPool {
   readonly #ns: Namespace
   readonly #program: string
   readonly #open = new Map<string, Upstream[]>()
+  /** How many connections had a label. */
+  readonly #opened = new Map<string, number>()
 
   constructor(ns: Namespace, program: string) {
     this.#ns = ns
@@ -173,7 +175,10 @@ export class UpstreamPool {
   #connect({ to, from, mark, key, label, cause }: UpstreamTarget): Upstream | undefined {
     const options = { mark, transparent: true, reuseAddr: true, reusePort: true }
     const family = isIpv4(to.address) ? 4 : 6
-    const open = { ns: this.#ns, family, label, options, program: this.#program, cause } as const
+    const number = (this.#opened.get(label) ?? 0) + 1
+    this.#opened.set(label, number)
+    const name = number === 1 ? label : `${label}${number}`
+    const open = { ns: this.#ns, family, label: name, options, program: this.#program, cause } as const
     const opened = tcpOpen(open)
     if (failed(opened)) return undefined
     const socket = opened.ok

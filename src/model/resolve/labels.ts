@@ -70,7 +70,7 @@ const flowParts = [
 ] as const
 
 const numbered =
-  /^(?:retry|data|rdata|ack|rack|dataack|rdataack|fin|rfin|request|response|ping|pong|echo|reply|frag|copy|icmp|arp|nd|rst|synack)[1-9][0-9]*$/
+  /^(?:retry|data|rdata|ack|rack|dataack|rdataack|fin|rfin|request|response|upstream|ping|pong|echo|reply|frag|copy|icmp|arp|nd|rst|synack)[1-9][0-9]*$/
 
 function isPart(text: string): boolean {
   return (

@@ -85,11 +85,16 @@ export function outcome(packet: PacketTrace, body: Body<'outcome'>): Answer {
   return there ? undefined : fate(packet, place, `${kind} at ${place.value.text}`)
 }
 
-/** A proxy read the packet: it is no end, the message goes on in what the proxy sent upstream because of it, or nowhere. */
+/** `request` of `f1.upstream.request2`: what a packet is in its conversation. */
+function wordOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1).replace(/\d+$/, '')
+}
+
+/** A proxy read the packet: it is no end, the message goes on in what the proxy sent in its place, or nowhere. */
 function passedOn(packet: PacketTrace, context: ClaimContext): readonly PacketTrace[] | undefined {
   if (!packet.events.some(({ stage }) => stage === 'proxy')) return undefined
   return context.trace.packets.filter(
-    ({ name, cause }) => cause === packet.name && /\.upstream\.(request|response)/.test(name),
+    ({ name, cause }) => cause === packet.name && wordOf(name) === wordOf(packet.name),
   )
 }
 
