@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, string>> = {
   boot: 'base net trace model syntax bpf kernel app cni cluster cilium',
   run: 'base net trace syntax model bpf kernel app boot cilium',
   report: 'base net trace syntax model run',
-  oracle: 'base net trace syntax model bpf kernel boot run', // the real kernel as a second opinion
+  oracle: 'base net trace syntax model bpf kernel app boot run', // the real kernel as a second opinion
   cli: 'base net trace syntax model boot run report oracle',
 }
 

@@ -15,7 +15,7 @@ import type { ListenModel } from '../model/model.ts'
 import { anyIpv4, anyIpv6, isIpv4, sameIp } from '../net/address.ts'
 
 /** Length of the body that a web server sends (bytes). */
-const httpBody = 3
+export const defaultBodyBytes = 3
 
 /** A waiting socket and what its program does with what arrives. */
 export type Listener =
@@ -56,7 +56,7 @@ export function startListener(ns: Namespace, listen: ListenModel): Result<Listen
   if (listen.app === 'echo') serveTcp(socket.ok, { received: (_, data) => data })
   if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
   if (listen.app === 'http')
-    serveHttp(socket.ok, { status: listen.status ?? 200, bytes: listen.bodyBytes ?? httpBody })
+    serveHttp(socket.ok, { status: listen.status ?? 200, bytes: listen.bodyBytes ?? defaultBodyBytes })
   return { ok: { kind: 'tcp', socket: socket.ok, app: listen.app } }
 }
 

@@ -1,9 +1,12 @@
 // Flows over real sockets: the same operations as in src/run, one class for each protocol. A flow waits by letting the
 // world go on until something holds, or until more time has passed than the model needed.
+
+import { HttpStream } from '../app/http-stream.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
 import { readU16, writeU16 } from '../net/bytes.ts'
 import { checksumOf } from '../net/checksum.ts'
+import { emptyResponse, queryBytes, requestBytes } from '../run/messages.ts'
 import type { Answer, Endpoint, RealSocket } from './sockets.ts'
 import type { RealWorld } from './world.ts'
 
@@ -120,8 +123,8 @@ export class UdpFlow extends Flow {
 
 /** TCP between a client and whichever listener accepts. */
 export class TcpFlow extends Flow {
-  private client: RealSocket | undefined
-  private server: RealSocket | undefined
+  protected client: RealSocket | undefined
+  protected server: RealSocket | undefined
 
   operate(operation: FlowOperation, patience: number): void {
     switch (operation.kind) {
@@ -202,6 +205,79 @@ export class TcpFlow extends Flow {
       Math.max(patience, 200),
     )
     server.close()
+  }
+}
+
+/** A web client: as HttpConversation of src/run. */
+export class HttpFlow extends TcpFlow {
+  private readonly stream = new HttpStream()
+
+  override operate(operation: FlowOperation, patience: number): void {
+    if (operation.kind === 'request') return this.request(operation, patience)
+    if (operation.kind === 'respond') return this.respond(operation.status, patience)
+    super.operate(operation, patience)
+  }
+
+  private request(ask: Extract<FlowOperation, { kind: 'request' }>, patience: number): void {
+    if (this.client === undefined) super.operate({ kind: 'open', span: ask.span }, patience)
+    if (!this.established || this.client === undefined) return
+    this.note('send', this.client.send(requestBytes(this.step, ask)))
+    if (this.server === undefined) this.await(this.client, ask.method, patience)
+  }
+
+  private await(client: RealSocket, method: string, patience: number): void {
+    const complete = this.world.waitFor(() => {
+      const got = client.receive()
+      if (!('ok' in got)) return got.errno !== 'EAGAIN' && !this.note('recv', got)
+      this.received += got.ok.data.length
+      this.stream.push(got.ok.data)
+      return this.stream.take(method) !== undefined || got.ok.data.length === 0
+    }, patience)
+    if (!complete) this.note('recv', { errno: 'EAGAIN' })
+  }
+
+  private respond(status: number, patience: number): void {
+    const { client, server } = this
+    if (client === undefined || server === undefined) {
+      this.note('recv', { errno: 'ENOTCONN' })
+      return
+    }
+    this.world.waitFor(() => 'ok' in server.receive(), patience)
+    this.note('recv', server.send(emptyResponse(status)))
+    this.await(client, 'GET', patience)
+  }
+}
+
+/** A resolver: as DnsConversation of src/run. */
+export class DnsFlow extends Flow {
+  private client: RealSocket | undefined
+  private asked = 0
+
+  operate(operation: FlowOperation, patience: number): void {
+    if (operation.kind === 'wait') return this.world.pass(operation.duration / 1e6)
+    if (operation.kind !== 'query') return
+    const client = this.socket()
+    if (client === undefined) return
+    this.asked += 1
+    const { label } = this.step
+    this.note('send', client.send(queryBytes(label, this.asked, operation)))
+    let got: Answer<{ readonly data: Uint8Array }> = { errno: 'EAGAIN' }
+    this.world.waitFor(() => {
+      got = this.world.receiveAt(client)
+      return 'ok' in got || got.errno !== 'EAGAIN'
+    }, patience)
+    if (this.note('recv', got) && 'ok' in got)
+      this.received += (got as { ok: { data: Uint8Array } }).ok.data.length
+  }
+
+  private socket(): RealSocket | undefined {
+    if (this.client !== undefined) return this.client
+    const client = this.openClient('datagram')
+    if (client === undefined || !this.note('connect', client.connect(this.to))) return undefined
+    this.client = client
+    this.established = true
+    this.world.watch(this.step.from.namespace, this.step.from.port ?? 0, client)
+    return client
   }
 }
 

@@ -107,8 +107,6 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
       if (step.frame.length < 14) return 'a frame without a whole Ethernet header cannot be sent'
     }
     if (step.kind === 'flow' && step.departAfter !== undefined) return 'SO_TXTIME is not tried'
-    if (step.kind === 'flow' && (step.protocol === 'http' || step.protocol === 'dns'))
-      return `flows of ${step.protocol} are not tried yet`
     if (step.kind === 'delete') return 'deletions are not tried yet'
     if (step.kind === 'add-pod') return 'pods that come later are not tried yet'
     const item = step.kind === 'change' ? step.change.item : undefined

@@ -1,7 +1,7 @@
 // The steps of a case on the real kernel.
 import type { HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
-import { type FlowStep, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
+import { DnsFlow, type FlowStep, HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
 import { changeRules } from './rulesets.ts'
 import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
@@ -85,12 +85,13 @@ export class RealSteps {
     const chosen = port === undefined || port === 0 ? undefined : port
     switch (step.protocol) {
       case 'tcp':
-      case 'http':
         return new TcpFlow(this.world, step, chosen)
+      case 'http':
+        return new HttpFlow(this.world, step, chosen)
       case 'udp':
         return new UdpFlow(this.world, step, chosen)
       case 'dns':
-        return new UdpFlow(this.world, step, chosen)
+        return new DnsFlow(this.world, step, chosen)
       case 'icmp':
         return new PingFlow(this.world, step, undefined)
     }

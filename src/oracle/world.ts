@@ -5,6 +5,7 @@ import type { ListenModel, NamespaceModel, World } from '../model/model.ts'
 import { anyIpv6, isIpv4 } from '../net/address.ts'
 import { Capture, openInjector, type RingSize } from './capture.ts'
 import { Ground, pause, type Reach } from './ground.ts'
+import { answerDatagram, isServed, type Served, ServedConnection } from './servers.ts'
 import { type Answer, type Endpoint, RealSocket } from './sockets.ts'
 import { portName, switchName } from './topology.ts'
 
@@ -17,7 +18,7 @@ export interface Delivery {
 
 interface Listening {
   readonly node: string
-  readonly model: Pick<ListenModel, 'protocol' | 'port' | 'app'>
+  readonly model: Served
   readonly socket: RealSocket
 }
 
@@ -29,7 +30,7 @@ export class RealWorld {
   readonly deliveries: Delivery[] = []
   private readonly reach: Reach
   private readonly listening: Listening[] = []
-  private readonly serving: { readonly socket: RealSocket; readonly echo: boolean }[] = []
+  private readonly serving: ServedConnection[] = []
   private readonly watched = new Map<RealSocket, { readonly node: string; readonly port: number }>()
   private readonly sockets: RealSocket[] = []
   private readonly injectors = new Map<string, number>()
@@ -91,7 +92,7 @@ export class RealWorld {
   }
 
   /** Starts a listener; a failure is our own mistake, the model has accepted it. */
-  listen(name: string, model: Pick<ListenModel, 'protocol' | 'port' | 'address' | 'app'>): void {
+  listen(name: string, model: Served & Pick<ListenModel, 'address'>): void {
     const family = model.address !== undefined && isIpv4(model.address) ? 4 : 6
     const socket = this.open(name, family, model.protocol === 'tcp' ? 'stream' : 'datagram')
     socket.takeBothFamilies()
@@ -109,7 +110,7 @@ export class RealWorld {
   /** The next datagram at a listener that nobody serves. */
   nextDatagram(): { readonly socket: RealSocket; readonly source: Endpoint } | undefined {
     for (const { model, socket } of this.listening) {
-      if (model.protocol !== 'udp') continue
+      if (model.protocol !== 'udp' || isServed(model)) continue
       const got = this.receiveAt(socket)
       if ('ok' in got) return { socket, source: got.ok.source }
     }
@@ -127,7 +128,7 @@ export class RealWorld {
   /** The next connection at any listener. */
   accept(): RealSocket | undefined {
     for (const { model, socket } of this.listening) {
-      if (model.protocol !== 'tcp') continue
+      if (model.protocol !== 'tcp' || isServed(model)) continue
       const accepted = socket.accept()
       if (accepted !== undefined) {
         this.sockets.push(accepted)
@@ -137,23 +138,21 @@ export class RealWorld {
     return undefined
   }
 
-  /** What echo and discard programs do by themselves. */
+  /** What programs behind sockets do by themselves. */
   private serve(): void {
     for (const { model, socket } of this.listening) {
-      const echo = model.app === 'echo'
-      if (!echo && model.app !== 'discard') continue
+      if (!isServed(model)) continue
       if (model.protocol === 'udp') {
-        for (let got = this.receiveAt(socket); 'ok' in got; got = this.receiveAt(socket))
-          if (echo) socket.send(got.ok.data, got.ok.source)
+        for (let got = this.receiveAt(socket); 'ok' in got; got = this.receiveAt(socket)) {
+          const answer = answerDatagram(model, got.ok.data)
+          if (answer !== undefined) socket.send(answer, got.ok.source)
+        }
         continue
       }
       const accepted = socket.accept()
-      if (accepted !== undefined) this.serving.push({ socket: accepted, echo })
+      if (accepted !== undefined) this.serving.push(new ServedConnection(model, accepted))
     }
-    for (const { socket, echo } of this.serving) {
-      const got = socket.receive()
-      if (echo && 'ok' in got && got.ok.data.length > 0) socket.send(got.ok.data)
-    }
+    for (const connection of this.serving) connection.work()
   }
 
   /** Lets the world go on until something holds; false when it does not within so many milliseconds. */

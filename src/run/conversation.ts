@@ -8,8 +8,6 @@ import type { FlowResult } from './expect/context.ts'
 export interface Conversation {
   /** Carries out one operation and waits for its end, or for its time-out. */
   operate(operation: FlowOperation): void
-  /** The operations of one block are over. */
-  rest?(): void
   result(): FlowResult
 }
 

@@ -3,16 +3,16 @@
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { textHash } from '../kernel/socket/ports.ts'
 import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../kernel/socket/udp.ts'
 import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { dnsType, readDns, writeDns } from '../net/dns.ts'
+import { readDns } from '../net/dns.ts'
 import type { Conversation } from './conversation.ts'
 import { sendOptions } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
+import { queryBytes, queryId } from './messages.ts'
 import type { Run } from './run-state.ts'
 
 type FlowStep = Extract<Step, { readonly kind: 'flow' }>
@@ -102,14 +102,13 @@ export class DnsConversation implements Conversation {
     return opened.ok
   }
 
-  private query({ name, type }: Query): void {
+  private query(query: Query): void {
     const client = this.socket()
     if (client === undefined) return
     this.asked += 1
     const { label } = this.step
-    const id = this.run.machine.random('dns-id', textHash(label) + this.asked) & 0xffff
-    const base = { id, isResponse: false, recursionDesired: true, recursionAvailable: false, code: 0 }
-    const message = writeDns({ ...base, name, type: dnsType[type], answers: [] })
+    const id = queryId(label, this.asked)
+    const message = queryBytes(label, this.asked, query)
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       const packet = attempt === 1 ? `${label}.request` : `${label}.request.retry${attempt - 1}`
       this.note('send', udpSend(client, message, { name: packet, label }))

@@ -113,7 +113,6 @@ function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): voi
     conversation.operate(operation)
     if (run.limit !== undefined) return
   }
-  conversation.rest?.()
 }
 
 function start(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): Conversation {

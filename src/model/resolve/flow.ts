@@ -41,7 +41,8 @@ export function readFlow(flow: Flow, label: string, scope: Scope): FlowStep | un
   }
   const from = readEnd(flow.from, scope)
   const to = readEnd(flow.to, scope)
-  const operations = readOperations(flow.operations, flow, protocol, scope)
+  const written = readOperations(flow.operations, flow, protocol, scope)
+  const operations = protocol === 'http' ? withClose(written, flow) : written
   if (from === undefined || to === undefined || !hasClient(from, scope)) return undefined
   const pair = pairOf(from, to, text === 'icmp6' ? 6 : undefined, scope)
   if (pair === undefined || from.host === undefined || !hasPort(to, protocol, scope)) return undefined
@@ -61,6 +62,14 @@ export function readFlow(flow: Flow, label: string, scope: Scope): FlowStep | un
     operations,
     span: flow.label.span,
   })
+}
+
+/** A web client that does not say when it opens and closes does so around its requests. */
+function withClose(operations: readonly FlowOperation[], flow: Flow): readonly FlowOperation[] {
+  const saysSo = operations.some(({ kind }) => kind === 'open' || kind === 'close' || kind === 'reset')
+  return saysSo || operations.length === 0
+    ? operations
+    : [...operations, { kind: 'close', span: flow.label.span }]
 }
 
 function hasClient(from: End, { report }: Scope): boolean {

@@ -1,0 +1,61 @@
+// What the programs behind listening sockets do by themselves, on real sockets: echo, discard, web and name servers.
+import { answerQuery } from '../app/dns-server.ts'
+import { httpAnswer, wantsClose } from '../app/http-server.ts'
+import { HttpStream } from '../app/http-stream.ts'
+import { defaultBodyBytes } from '../boot/listeners.ts'
+import type { ListenModel } from '../model/model.ts'
+import { readDns, writeDns } from '../net/dns.ts'
+import { writeHttp } from '../net/http.ts'
+import type { RealSocket } from './sockets.ts'
+
+/** A line `listen` as a real program needs it. */
+export type Served = Pick<ListenModel, 'protocol' | 'port' | 'app' | 'status' | 'bodyBytes' | 'answers'>
+
+/** Whether a program serves the socket, and no flow reads there. */
+export function isServed({ app }: Served): boolean {
+  return app === 'echo' || app === 'discard' || app === 'http' || app === 'dns'
+}
+
+/** What a program answers a datagram; undefined for nothing. */
+export function answerDatagram({ app, answers = [] }: Served, data: Uint8Array): Uint8Array | undefined {
+  if (app === 'echo') return data
+  const query = app === 'dns' ? readDns(data) : undefined
+  return query === undefined || query.isResponse ? undefined : writeDns(answerQuery(query, answers))
+}
+
+/** One connection that a program serves. */
+export class ServedConnection {
+  readonly #model: Served
+  readonly socket: RealSocket
+  readonly #stream = new HttpStream()
+  #over = false
+
+  constructor(model: Served, socket: RealSocket) {
+    this.#model = model
+    this.socket = socket
+  }
+
+  /** Does what has become possible. */
+  work(): void {
+    if (this.#over) return
+    const got = this.socket.receive()
+    if (!('ok' in got)) return
+    const { data } = got.ok
+    if (this.#model.app === 'echo' && data.length > 0) this.socket.send(data)
+    if (this.#model.app === 'http') this.#web(data)
+  }
+
+  #web(data: Uint8Array): void {
+    this.#stream.push(data)
+    const { status = 200, bodyBytes = defaultBodyBytes } = this.#model
+    let close = data.length === 0
+    for (let message = this.#stream.take(); message !== undefined; message = this.#stream.take()) {
+      if (message === 'malformed') return
+      this.socket.send(writeHttp(httpAnswer(message, { status, bytes: bodyBytes })))
+      close ||= wantsClose(message)
+    }
+    if (!close) return
+    this.#over = true
+    this.socket.close()
+  }
+}
