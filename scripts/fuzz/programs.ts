@@ -1,6 +1,6 @@
 // Small programs with random tests, actions and codes, at random hooks.
 import type { Dice } from './dice.ts'
-import type { Draft, DraftHost } from './host.ts'
+import type { Draft, DraftDevice, DraftHost } from './host.ts'
 
 const tests = [
   'udp.dport == 7000',
@@ -104,8 +104,8 @@ const codes = {
 
 type ProgramType = keyof typeof codes
 
-/** A rule that sends the packet elsewhere. */
-function redirect(dice: Dice, type: ProgramType, name: string): readonly [string, string] {
+/** A rule that sends the packet elsewhere. A card has no peer in the model, the veth that stands for it has one. */
+function redirect(dice: Dice, type: ProgramType, { name, kind }: DraftDevice): readonly [string, string] {
   if (type === 'tc')
     return [
       'TC_ACT_REDIRECT',
@@ -114,7 +114,7 @@ function redirect(dice: Dice, type: ProgramType, name: string): readonly [string
         `redirect ${name} ingress`,
         `redirect-neigh ${name}`,
         `redirect-neigh ${name} via 10.2.0.2`,
-        `redirect-peer ${name}`,
+        ...(kind.startsWith('on ') ? [] : [`redirect-peer ${name}`]),
       ]),
     ]
   return [
@@ -144,16 +144,16 @@ function mapsOf(lines: readonly string[], type: ProgramType, each: DraftHost): s
 
 function body(dice: Dice, type: ProgramType, each: DraftHost): string[] {
   const lines: string[] = []
-  const { name } = dice.pick(each.devices)
+  const other = dice.pick(each.devices)
   for (let left = dice.number(1, 3); left > 0; left -= 1) {
     const actions = dice.some(type === 'xdp' ? xdpActions : tcActions, 2)
     let code: string = dice.pick(codes[type])
     if (dice.once(5)) {
-      const [elsewhere, action] = redirect(dice, type, name)
+      const [elsewhere, action] = redirect(dice, type, other)
       code = elsewhere
       actions.push(action)
     } else if (type === 'tc' && dice.once(8))
-      actions.push(`clone-redirect ${name}${dice.pick(['', ' ingress'])}`)
+      actions.push(`clone-redirect ${other.name}${dice.pick(['', ' ingress'])}`)
     const test = dice.pick(type === 'tc' ? [...tests, ...tcTests] : tests)
     lines.push(`  ${test} => ${code}${actions.length === 0 ? '' : ` { ${actions.join('; ')} }`}`)
   }

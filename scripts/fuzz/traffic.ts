@@ -67,7 +67,7 @@ function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
   const kind = dice.pick(['udp', 'udp', 'tcp', 'tcp', 'icmp', 'icmp-any', 'sctp', 'other'])
   const options = [
     dice.once(4) ? ` ${six ? 'hoplimit' : 'ttl'} ${dice.pick([0, 1, 2, 255])}` : '',
-    kind !== 'other' && dice.once(6) ? ' checksum bad' : '',
+    kind !== 'other' && kind !== 'sctp' && dice.once(6) ? ' checksum bad' : '',
     !six && dice.once(6) ? ` tos ${dice.pick([16, 0xb8, 3])}` : '',
     !six && dice.once(6) ? ' df' : '',
     dice.once(8) ? ` payload "${'x'.repeat(dice.pick([1, 20, 100]))}"` : '',
@@ -80,7 +80,7 @@ function shortPacket(dice: Dice, draft: Draft, six: boolean): string {
   if (kind === 'tcp')
     return `tcp ${withPort(source, 4000)} > ${withPort(target, port)} flags ${dice.pick(['syn', 'ack', 'rst', 'fin+ack', 'syn+ack', 'psh+ack', 'rst+ack', 'syn+fin'])}${options}`
   if (kind === 'sctp')
-    return `sctp ${withPort(source, 4000)} > ${withPort(target, 80)} ${dice.pick(['init', 'init', 'data', 'abort'])}${options}`
+    return `sctp ${dice.pick(['init', 'init', 'data', 'abort'])} ${withPort(source, 4000)} > ${withPort(target, 80)}${options}`
   const icmp = six ? 'icmp6' : 'icmp'
   if (kind === 'icmp')
     return `${icmp} ${dice.pick(['echo-request', 'echo-request', 'echo-reply'])} ${source} > ${target} id 7 seq 1${options}`
