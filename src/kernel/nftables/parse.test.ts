@@ -29,6 +29,12 @@ test.each([
   ['prefix too long', rule('ip daddr 10.0.0.0/33'), /^3:19 a prefix of ipv4_addr has at most 32 bits/],
   ['missing set', rule('ip daddr @nodes'), /^3:10 there is no set or map `nodes` in this table/],
   ['missing chain', rule('jump nowhere'), /^3:6 table `t` has no chain `nowhere`/],
+  [
+    'field that nobody sets',
+    rule('ip checksum set 1'),
+    /^3:13 setting `ip checksum` is not modelled.*`?ip ttl/,
+  ],
+  ['bad value of a field', rule('ip ttl set 300'), /^3:12 `300` is no value of type integer/],
   ['missing counter', rule('counter name hits'), /^3:14 there is no counter `hits`/],
   ['behind a verdict', rule('accept counter'), /^3:8 a statement behind a final one has no effect/],
   [

@@ -12,6 +12,7 @@ import { beginsExpression, readJoined, readTerm } from './expression.ts'
 import { readRelation, statementOf, type TableScope } from './relation.ts'
 import { type CounterStart, code, type Expression, type Loader, type Statement } from './ruleset.ts'
 import { readAddressNat, readMasquerade, readRedirect } from './statement-nat.ts'
+import { isSettable, readPayloadSet, settableFields } from './statement-payload.ts'
 import { readReject } from './statement-reject.ts'
 import { codeOf, readSetStatement, readVerdictMap } from './statement-set.ts'
 import { dataTypes } from './types.ts'
@@ -171,15 +172,16 @@ const writes: ReadonlyMap<string, Write> = new Map<string, Write>([
   ],
 ])
 
-/** `meta mark set VALUE`, `ct mark set VALUE`. */
+/** `meta mark set VALUE`, `ct mark set VALUE`, `FIELD set CONSTANT`. */
 function readAssignment(cursor: Cursor, target: Expression): Statement {
   const place = cursor.expect('set')
+  if (isSettable(target.text)) return readPayloadSet(cursor, target)
   const write = writes.get(target.text)
   if (write === undefined)
     throw new Mistake(
       place,
       `setting \`${target.text}\` is not modelled`,
-      `one of ${[...writes.keys()].join(', ')}`,
+      `one of ${[...writes.keys(), ...settableFields].join(', ')}`,
     )
   const { text, from, value } = readValue(cursor, target)
   return statementOf(from, {
