@@ -6,15 +6,20 @@ import type { Namespace } from '../namespace.ts'
 import { addressHash } from './lookup.ts'
 import { type Chain, type Socket, socketState } from './socket.ts'
 
-/** Whether two bound addresses take each other's packets (inet_rcv_saddr_equal with wildcards). */
-export function addressesOverlap(left: Socket, right: Socket): boolean {
-  const one = left.localAddress
-  const other = right.localAddress
-  if (isIpv4(one) === isIpv4(other)) {
-    return isUnspecified(one) || isUnspecified(other) || sameIp(one, other)
-  }
-  const six = isIpv4(one) ? right : left
-  return isUnspecified(six.localAddress) && !six.options.v6only
+/**
+ * Whether a socket's address and that of one which has the port take each other's packets (inet_rcv_saddr_equal with
+ * wildcards). An IPv6 socket that got its address by connect(2) alone still keeps 0.0.0.0 out.
+ */
+export function addressesOverlap(socket: Socket, other: Socket): boolean {
+  const [own, taken] = [socket.localAddress, other.localAddress]
+  if (isIpv4(own) === isIpv4(taken)) return isUnspecified(own) || isUnspecified(taken) || sameIp(own, taken)
+  if (isIpv4(own)) return !other.options.v6only && (isUnspecified(own) || isUnspecified(taken))
+  return !socket.options.v6only && isUnspecified(own)
+}
+
+/** __inet6_bind(): whoever asked for an IPv6 address of its own, and got it, takes no IPv4 any more. */
+export function keepToFamily({ localAddress, options }: Socket): void {
+  if (!isIpv4(localAddress) && !isUnspecified(localAddress)) options.v6only = true
 }
 
 function mayShare(left: Socket, right: Socket): boolean {

@@ -11,7 +11,7 @@ import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { insertSocket, lookupFlow } from './lookup.ts'
 import { familyProblem, needsDevice, reachable, unmapped } from './names.ts'
-import { ephemeralPort, isPrivileged, portConflict } from './ports.ts'
+import { ephemeralPort, isPrivileged, keepToFamily, portConflict } from './ports.ts'
 import { socketState } from './socket.ts'
 import { waitForFin } from './tcp-input.ts'
 import { enterFlows, enterPorts, leaveTables, stopTimers, tcpDone } from './tcp-life.ts'
@@ -67,6 +67,7 @@ export function tcpBind(
   }
   socket.localPort = port
   enterPorts(socket)
+  keepToFamily(socket)
   return { ok: true }
 }
 

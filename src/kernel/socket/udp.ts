@@ -22,7 +22,7 @@ import { type Errno, errnoOf, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
 import { familyProblem, hopsFor, needsDevice, unmapped } from './names.ts'
-import { ephemeralPort, portConflict } from './ports.ts'
+import { ephemeralPort, keepToFamily, portConflict } from './ports.ts'
 import { type Socket, socketState } from './socket.ts'
 import { findRoute, keepRoute, peerRoute } from './udp-route.ts'
 import { createUdp, type UdpSocket } from './udp-socket.ts'
@@ -82,13 +82,16 @@ export function udpBind(socket: UdpSocket, wanted: SocketAddress): Result<true> 
   socket.localAddress = local
   if (port === 0) {
     const problem = autobind(socket, { address: anyAddress(socket.family), port: 0 })
-    return problem === undefined ? { ok: true } : { errno: 'EADDRINUSE' }
+    if (problem !== undefined) return { errno: 'EADDRINUSE' }
+    keepToFamily(socket)
+    return { ok: true }
   }
   if (portConflict(socket.ns.sockets.udp, socket, port)) {
     socket.localAddress = anyAddress(socket.family)
     return { errno: 'EADDRINUSE' }
   }
   enter(socket, port)
+  keepToFamily(socket)
   return { ok: true }
 }
 
