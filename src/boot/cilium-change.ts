@@ -112,6 +112,7 @@ function turnNode(turn: Turn): readonly Listener[] {
   node.agent = after
   const fresh = after.endpoints.filter(({ name }) => !old.has(name))
   const listeners = fresh.length === 0 ? [] : devicesCome(turn, fresh)
+  takeSysctls(turn)
   writer.sync(maps.cilium_ipcache_v2, ipcacheEntries(before.ipcache), ipcacheEntries(after.ipcache))
   for (const endpoint of after.endpoints) {
     if (old.has(endpoint.name)) endpointStays(turn, endpoint)
@@ -129,6 +130,13 @@ function turnNode(turn: Turn): readonly Listener[] {
   node.onHook = undefined
   running.installed.nodes.set(after.node.name, installedNode(node))
   return listeners
+}
+
+/** Settings that the agent makes now and did not make before: rp_filter of a gateway's device. */
+function takeSysctls({ node, plans }: Turn): void {
+  const old = new Set(plans.before[0]?.sysctls.map(({ key, value }) => `${key}=${value}`))
+  for (const { key, value } of plans.after[0]?.sysctls ?? [])
+    if (!old.has(`${key}=${value}`)) node.ns.sysctls.set(key, value)
 }
 
 /** The chains of the agent, where what listens for them has changed. */
