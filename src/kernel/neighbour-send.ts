@@ -28,6 +28,13 @@ export function sendTo(dev: NetDevice, skb: Skb, destination: number): number {
   return dev.ns.machine.wiring.transmit(skb)
 }
 
+/** Sends a packet behind the header that a neighbour of lo makes: it has no address to put there, whatever device sends it. */
+export function sendAsLoopback(dev: NetDevice, skb: Skb): number {
+  skb.dev = dev
+  pushEthernet(skb, { destination: 0, source: 0 })
+  return dev.ns.machine.wiring.transmit(skb)
+}
+
 /** Sends a packet to a neighbour whose address is known. */
 export function sendResolved(neighbour: Neighbour, skb: Skb): number {
   const { mac } = neighbour

@@ -8,6 +8,7 @@ import { ipv4At } from '../../net/ipv4.ts'
 import { etherType } from '../../net/protocol.ts'
 import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
+import { sendAsLoopback } from '../neighbour-send.ts'
 import type { Skb } from '../skb.ts'
 import { neighbourOutput } from './neighbour-output.ts'
 import { routeOutput } from './output-route.ts'
@@ -51,6 +52,8 @@ export function redirectNeigh(skb: Skb, dev: NetDevice, nextHop: IpAddress | und
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
   if (target === undefined) return false
-  neighbourOutput(skb, dev, target)
+  // ip_neigh_for_gw(): the neighbour stands on the device of the route, which for an own address is lo
+  if (nextHop === undefined && skb.route?.type === 'local') sendAsLoopback(dev, skb)
+  else neighbourOutput(skb, dev, target)
   return true
 }
