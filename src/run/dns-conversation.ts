@@ -1,19 +1,16 @@
 // A flow of DNS: a resolver's socket, which sends a query and waits for the answer (5 s, then once more, as resolv.conf has it).
 
-import { unspecified } from '../boot/listeners.ts'
-import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../kernel/socket/udp.ts'
+import { udpClose, udpConnect, udpSend } from '../kernel/socket/udp.ts'
 import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
-import { isIpv4 } from '../net/address.ts'
 import { readDns } from '../net/dns.ts'
 import type { Conversation } from './conversation.ts'
-import { sendOptions } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import { queryBytes, queryId } from './messages.ts'
 import type { Run } from './run-state.ts'
+import { openUdpClient } from './udp-client.ts'
 
 type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 type Query = Extract<FlowOperation, { readonly kind: 'query' }>
@@ -73,33 +70,14 @@ export class DnsConversation implements Conversation {
   /** A connected socket, as resolvers have. */
   private socket(): UdpSocket | undefined {
     if (this.client !== undefined) return this.client
-    const { from, to, label, ttl, tos, mark } = this.step
-    const family = isIpv4(to.address) ? 4 : 6
-    const opened = udpOpen({
-      ns: namespaceOf(this.run.machine, from.namespace),
-      family,
-      label,
-      options: {
-        ...(ttl === undefined ? {} : { ttl }),
-        ...(tos === undefined ? {} : { tos }),
-        ...(mark === undefined ? {} : { mark }),
-        ...sendOptions(this.step),
-      },
-    })
-    if (failed(opened)) {
-      this.note('bind', opened)
-      return undefined
-    }
-    if (from.port !== undefined || from.address !== undefined) {
-      const bound = udpBind(opened.ok, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
-      this.note('bind', bound)
-      if (failed(bound)) return undefined
-    }
-    const connected = udpConnect(opened.ok, { address: to.address, port: to.port })
+    const { address, port } = this.step.to
+    const opened = openUdpClient(this.run, this.step, (call, answer) => this.note(call, answer))
+    if (opened === undefined) return undefined
+    const connected = udpConnect(opened, { address, port })
     this.note('connect', connected)
     if (failed(connected)) return undefined
-    this.client = opened.ok
-    return opened.ok
+    this.client = opened
+    return opened
   }
 
   private query(query: Query): void {

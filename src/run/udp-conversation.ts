@@ -1,25 +1,15 @@
 // A UDP flow: the client's socket and whichever bound socket its datagrams reach.
 
-import { unspecified } from '../boot/listeners.ts'
-import { namespaceOf } from '../boot/resolved.ts'
 import { answerName } from '../kernel/birth.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import {
-  hasSendSpace,
-  peerName,
-  udpBind,
-  udpClose,
-  udpConnect,
-  udpOpen,
-  udpSend,
-} from '../kernel/socket/udp.ts'
+import { hasSendSpace, peerName, udpClose, udpConnect, udpSend } from '../kernel/socket/udp.ts'
 import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowOperation, Step } from '../model/step.ts'
-import { isIpv4 } from '../net/address.ts'
-import { type Conversation, dataOf, receivePatience, sendOptions } from './conversation.ts'
+import { type Conversation, dataOf, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
+import { openUdpClient } from './udp-client.ts'
 
 type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 
@@ -97,32 +87,8 @@ export class UdpConversation implements Conversation {
   }
 
   private socket(): UdpSocket | undefined {
-    if (this.client !== undefined) return this.client
-    const { from, to, label, ttl, tos, mark, dontFragment } = this.step
-    const family = isIpv4(to.address) ? 4 : 6
-    const opened = udpOpen({
-      ns: namespaceOf(this.run.machine, from.namespace),
-      family,
-      label,
-      options: {
-        ...(ttl === undefined ? {} : { ttl }),
-        ...(tos === undefined ? {} : { tos }),
-        ...(mark === undefined ? {} : { mark }),
-        ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
-        ...sendOptions(this.step),
-      },
-    })
-    if (failed(opened)) {
-      this.note('bind', opened)
-      return undefined
-    }
-    if (from.port !== undefined || from.address !== undefined) {
-      const bound = udpBind(opened.ok, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
-      this.note('bind', bound)
-      if (failed(bound)) return undefined
-    }
-    this.client = opened.ok
-    return opened.ok
+    this.client ??= openUdpClient(this.run, this.step, (call, answer) => this.note(call, answer))
+    return this.client
   }
 
   private send(data: Uint8Array): void {

@@ -18,38 +18,46 @@ const fullStages: ReadonlySet<string | undefined> = new Set([
   'neigh',
 ])
 
-/** The claims of a case, those about answers too. */
-function claimsOf({
-  expectations,
-}: CaseModel): readonly { readonly at?: PlaceRef; readonly body: ClaimBody }[] {
-  return expectations.flatMap(({ claim }) => {
-    const at = claim.at?.value
-    const inner = claim.body.kind === 'reply' ? [{ body: claim.body.claim }] : []
-    return [{ ...(at === undefined ? {} : { at }), body: claim.body }, ...inner]
-  })
+interface Asked {
+  readonly at: PlaceRef | undefined
+  readonly body: ClaimBody
 }
 
-/** Places at which packets are looked at. */
-function placesOf(model: CaseModel): readonly PlaceRef[] {
-  return claimsOf(model).flatMap(({ at, body }) => [
-    ...(at === undefined ? [] : [at]),
-    ...(body.kind === 'place-reached' ? [body.place.value] : []),
-  ])
+/** Calls a function with every claim of a case, those about answers too. A table asks this of each of its cases. */
+function eachClaim({ expectations }: CaseModel, visit: (asked: Asked) => void): void {
+  for (const { claim } of expectations) {
+    visit({ at: claim.at?.value, body: claim.body })
+    if (claim.body.kind === 'reply') visit({ at: undefined, body: claim.body.claim })
+  }
+}
+
+/** Calls a function with every place at which a claim looks at packets. */
+function eachPlace({ at, body }: Asked, visit: (place: PlaceRef) => void): void {
+  if (at !== undefined) visit(at)
+  if (body.kind === 'place-reached') visit(body.place.value)
 }
 
 /** Whether a case asks for what only level full records. */
 export function needsFull(model: CaseModel): boolean {
-  return (
-    placesOf(model).some(({ stage }) => fullStages.has(stage)) ||
-    claimsOf(model).some(({ body }) => body.kind === 'chain' || body.kind === 'rule')
-  )
+  let needs = false
+  eachClaim(model, (asked) => {
+    if (asked.body.kind === 'chain' || asked.body.kind === 'rule') needs = true
+    eachPlace(asked, ({ stage }) => {
+      if (fullStages.has(stage)) needs = true
+    })
+  })
+  return needs
 }
 
 /** Devices whose tap somebody asks about: a socket is bound there, which takes nothing. */
 export function tappedDevices(
   model: CaseModel,
 ): readonly { readonly node: string; readonly device: string }[] {
-  return placesOf(model).flatMap(({ node, device, stage }) =>
-    device !== undefined && (stage === 'tap-in' || stage === 'tap-out') ? [{ node, device }] : [],
-  )
+  const devices: { readonly node: string; readonly device: string }[] = []
+  eachClaim(model, (asked) => {
+    eachPlace(asked, ({ node, device, stage }) => {
+      if (device !== undefined && (stage === 'tap-in' || stage === 'tap-out')) devices.push({ node, device })
+    })
+  })
+  return devices
 }
