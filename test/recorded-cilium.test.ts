@@ -8,7 +8,6 @@ import { type PlayedStep, replay } from './recorded-cilium/replay.ts'
 
 const folder = join(import.meta.dirname, '../../shared/facts/recorded')
 const present = existsSync(folder)
-const runs = readRuns(folder)
 
 test.skipIf(present)('the recorded runs are not here: ../shared/facts/recorded is missing', () => {})
 
@@ -18,8 +17,26 @@ function agreeing({ recorded, model }: PlayedStep): number {
   return same
 }
 
-describe.skipIf(!present)('a recorded run of Cilium 1.19', () => {
-  const played = runs.map((run) => ({ run, steps: replay(run, 'v1.19') }))
+/** Steps that agree whole, and lines. */
+function summary(steps: readonly PlayedStep[]): { readonly whole: number; readonly text: string } {
+  const whole = steps.filter(
+    (step) => agreeing(step) === step.recorded.length && step.model.length === step.recorded.length,
+  )
+  const lines = steps.reduce((sum, { recorded }) => sum + recorded.length, 0)
+  const agreed = steps.reduce((sum, step) => sum + agreeing(step), 0)
+  return {
+    whole: whole.length,
+    text: `${whole.length} of ${steps.length} steps, ${agreed} of ${lines} lines agree`,
+  }
+}
+
+const versions = [
+  { version: 'v1.19', runs: readRuns(folder) },
+  { version: 'v1.10', runs: readRuns(join(folder, 'v1.10')) },
+] as const
+
+describe.skipIf(!present).each(versions)('a recorded run of Cilium $version', ({ version, runs }) => {
+  const played = runs.map((run) => ({ run, steps: replay(run, version) }))
   for (const { run, steps } of played) {
     for (const [at, step] of steps.entries()) {
       test(`${run.name} / ${at + 1} ${step.title}`, () => {
@@ -30,12 +47,9 @@ describe.skipIf(!present)('a recorded run of Cilium 1.19', () => {
 
   test.each(['plain', 'service'])('how many %s steps agree', (kind) => {
     const steps = played.flatMap((run) => run.steps).filter((step) => step.kind === kind)
-    const whole = steps.filter(
-      (step) => agreeing(step) === step.recorded.length && step.model.length === step.recorded.length,
-    )
-    const lines = steps.reduce((sum, { recorded }) => sum + recorded.length, 0)
-    const agreed = steps.reduce((sum, step) => sum + agreeing(step), 0)
-    console.log(`${kind}: ${whole.length} of ${steps.length} steps, ${agreed} of ${lines} lines agree`)
-    expect(whole.length).toBe(steps.length)
+    const { whole, text } = summary(steps)
+    console.log(`${version} ${kind}: ${text}`)
+    expect(steps.length).toBeGreaterThan(0)
+    expect(whole).toBe(steps.length)
   })
 })

@@ -54,6 +54,12 @@ function keysOf(skb: Skb): Keys | undefined {
 
 /** The flow's hash, computed once and kept in `skb.hash`; never 0 for IP packets, 0 for anything else. */
 export function flowHash(skb: Skb): number {
+  skb.hash = peekFlowHash(skb)
+  return skb.hash
+}
+
+/** The same number, without the packet keeping it: what it is asked for must not change how the packet is sent. */
+export function peekFlowHash(skb: Skb): number {
   if (skb.hash !== 0) return skb.hash
   const keys = keysOf(skb)
   if (keys === undefined) return 0
@@ -64,6 +70,5 @@ export function flowHash(skb: Skb): number {
   const ends = forward
     ? mix(mix(keys.protocol, keys.source), keys.destination)
     : mix(mix(keys.protocol, keys.destination), keys.source)
-  skb.hash = skb.dev.ns.machine.random('flow hash', mix(ends, ports) >>> 0) || 1
-  return skb.hash
+  return skb.dev.ns.machine.random('flow hash', mix(ends, ports) >>> 0) || 1
 }

@@ -4,7 +4,7 @@ import { type IpAddress, ipv4From } from '../net/address.ts'
 import { ipProtocol } from '../net/protocol.ts'
 import { monotonic } from './clock.ts'
 import type { NetDevice } from './device/device.ts'
-import { flowHash } from './flow-hash.ts'
+import { flowHash, peekFlowHash } from './flow-hash.ts'
 import { bpfFibLookup } from './ip/bpf-fib.ts'
 import { cloneRedirect } from './redirect.ts'
 import type { Skb } from './skb.ts'
@@ -17,6 +17,8 @@ class Services implements KernelServices {
   private readonly skb: Skb
   /** How many random numbers this run has drawn: each is another one. */
   private draws = 0
+  /** The flow that the draws of this run belong to, as it was at the first one. */
+  private drawFor: number | undefined
 
   constructor(dev: NetDevice, skb: Skb) {
     this.dev = dev
@@ -29,7 +31,8 @@ class Services implements KernelServices {
 
   random32(): number {
     this.draws += 1
-    return this.dev.ns.machine.random('bpf_get_prandom_u32', this.flowHash() * 64 + this.draws)
+    this.drawFor ??= peekFlowHash(this.skb)
+    return this.dev.ns.machine.random('bpf_get_prandom_u32', this.drawFor * 64 + this.draws)
   }
 
   fibLookup(request: FibLookup, flags: number): FibAnswer {

@@ -9,22 +9,13 @@ import {
   type ObjectConfig,
   type ObjectKind,
 } from '../../src/cilium/datapath/config.ts'
-import {
-  createNodeMaps,
-  createPolicyMap,
-  type LoadedObject,
-  loadObject,
-  programOf,
-} from '../../src/cilium/datapath/object.ts'
-import { bpfHost } from '../../src/cilium/host/bpf-host.ts'
-import { bpfLxc } from '../../src/cilium/lxc/bpf-lxc.ts'
-import { bpfOverlay } from '../../src/cilium/overlay/bpf-overlay.ts'
-import { bpfXdp } from '../../src/cilium/xdp/bpf-xdp.ts'
+import { type LoadedObject, loadObject, programOf } from '../../src/cilium/datapath/object.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
 import type { RecordedConfig, RecordedSetup } from './case.ts'
+import { eraOf, legacyValues, symbolOf, type Version, versionOf } from './era.ts'
 import { addressBytes, applyMap, applyPolicy, type FilledNode, fillNode, putPolicy } from './fill.ts'
 import { putServices } from './services.ts'
 import { ifindex, mac, macs, must, type Pod, pods } from './topology.ts'
@@ -65,11 +56,12 @@ function definesFor(config: RecordedConfig): Defines {
   return defines.ENABLE_EGRESS_GATEWAY ? { ...defines, HAVE_ENCAP: true } : defines
 }
 
-function nodeConfig(number: 1 | 2, config: RecordedConfig): NodeConfig {
+function nodeConfig(number: 1 | 2, config: RecordedConfig, version: Version): NodeConfig {
   const six = config.v6 === true
   return {
     ...definesFor(config),
     ...defaultValues,
+    ...(version === 'v1.10' ? legacyValues : {}),
     ENCAP_IFINDEX: ifindex.cilium_vxlan,
     CILIUM_HOST_IFINDEX: ifindex.cilium_host,
     CILIUM_NET_IFINDEX: ifindex.cilium_net,
@@ -126,17 +118,23 @@ function objectConfig(
 /** One node with Cilium on it. */
 export type CiliumNode = FilledNode
 
+/** Takes a program of an object by its name in 1.19. */
+function programNamed(node: CiliumNode, object: LoadedObject, symbol: string): Program {
+  return programOf(object, symbolOf(versionOf(node.maps), symbol))
+}
+
 const cpus = 1
 const maglevSlots = 251
 
 function hook(
-  dev: NetDevice,
-  way: 'ingress' | 'egress',
+  node: CiliumNode,
+  at: readonly [dev: NetDevice, way: 'ingress' | 'egress'],
   object: LoadedObject,
   symbol: string,
   watch: Watch,
 ): void {
-  const program = watch(programOf(object, symbol), dev, way)
+  const [dev, way] = at
+  const program = watch(programNamed(node, object, symbol), dev, way)
   const done = attachTc(dev, way, { kind: 'tcx', program })
   if (!done.ok) throw new Error(`${symbol} on ${dev.name}`)
 }
@@ -156,7 +154,7 @@ function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDev
     },
     six,
   )
-  const loaded = loadObject(bpfLxc(config), {
+  const loaded = loadObject(eraOf(versionOf(node.maps)).bpfLxc(config), {
     node: config,
     object,
     maps: node.maps,
@@ -164,8 +162,8 @@ function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDev
     suffix: String(each.endpointId).padStart(5, '0'),
     cpus,
   })
-  node.maps.cilium_call_policy.set(each.endpointId, programOf(loaded, 'cil_lxc_policy'), 0)
-  hook(dev, 'ingress', loaded, 'cil_from_container', watch)
+  node.maps.cilium_call_policy.set(each.endpointId, programNamed(node, loaded, 'cil_lxc_policy'), 0)
+  hook(node, [dev, 'ingress'], loaded, 'cil_from_container', watch)
 }
 
 function installHost(
@@ -176,11 +174,12 @@ function installHost(
 ): void {
   const device = (name: string): NetDevice => must(devices.get(name), name)
   const policy = must(node.policies.get(100 + node.number), 'host policy')
+  const version = versionOf(node.maps)
   const load = (name: string) => {
     const dev = device(name)
     const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
     const object = objectConfig(node.number, 'bpf_host', extra, config.ENABLE_IPV6)
-    return loadObject(bpfHost(config), {
+    return loadObject(eraOf(version).bpfHost(config), {
       node: config,
       object,
       maps: node.maps,
@@ -190,24 +189,33 @@ function installHost(
     })
   }
   const host = load('cilium_host')
-  hook(device('cilium_host'), 'ingress', host, 'cil_to_host', watch)
-  hook(device('cilium_host'), 'egress', host, 'cil_from_host', watch)
-  hook(device('cilium_net'), 'ingress', load('cilium_net'), 'cil_to_host', watch)
+  hook(node, [device('cilium_host'), 'ingress'], host, 'cil_to_host', watch)
+  hook(node, [device('cilium_host'), 'egress'], host, 'cil_from_host', watch)
+  hook(node, [device('cilium_net'), 'ingress'], load('cilium_net'), 'cil_to_host', watch)
   const netdev = load('eth0')
-  hook(device('eth0'), 'ingress', netdev, 'cil_from_netdev', watch)
-  hook(device('eth0'), 'egress', netdev, 'cil_to_netdev', watch)
+  hook(node, [device('eth0'), 'ingress'], netdev, 'cil_from_netdev', watch)
+  hook(node, [device('eth0'), 'egress'], netdev, 'cil_to_netdev', watch)
+  // 1.10 has that program only with the host firewall and a route for each endpoint
+  if (version === 'v1.10') return
   node.maps.cilium_call_policy.set(100 + node.number, programOf(host, 'cil_host_policy'), 0)
 }
 
-function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, watch: Watch): CiliumNode {
+function installNode(
+  machine: Machine,
+  number: 1 | 2,
+  recorded: RecordedConfig,
+  watch: Watch,
+  version: Version,
+): CiliumNode {
   const ns = must(machine.namespaces.get(`n${number}`), 'node')
-  const config = nodeConfig(number, recorded)
-  const maps = createNodeMaps(cpus, maglevSlots)
+  const config = nodeConfig(number, recorded, version)
+  const era = eraOf(version)
+  const maps = era.createNodeMaps(cpus, maglevSlots)
   const ids = [
     ...pods.filter(({ node }) => node === number).map(({ endpointId }) => endpointId),
     100 + number,
   ]
-  const policies = new Map(ids.map((id) => [id, createPolicyMap(id, cpus)]))
+  const policies = new Map(ids.map((id) => [id, era.createPolicyMap(id, cpus)]))
   const node: CiliumNode = { number, maps, policies }
   fillNode(maps, number, recorded)
   // pods allow everything until a case says otherwise; a host endpoint has only the rules that are given
@@ -220,16 +228,18 @@ function installNode(machine: Machine, number: 1 | 2, recorded: RecordedConfig, 
   installHost(node, config, ns.devicesByName, watch)
   if (recorded.tunnel === true) {
     const dev = must(ns.devicesByName.get('cilium_vxlan'), 'cilium_vxlan')
-    const object = objectConfig(number, 'bpf_overlay', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
-    const loaded = loadObject(bpfOverlay(config), { node: config, object, maps, suffix: 'overlay', cpus })
-    hook(dev, 'ingress', loaded, 'cil_from_overlay', watch)
-    hook(dev, 'egress', loaded, 'cil_to_overlay', watch)
+    const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
+    const object = objectConfig(number, 'bpf_overlay', extra, config.ENABLE_IPV6)
+    const source = era.bpfOverlay(config)
+    const loaded = loadObject(source, { node: config, object, maps, suffix: 'overlay', cpus })
+    hook(node, [dev, 'ingress'], loaded, 'cil_from_overlay', watch)
+    hook(node, [dev, 'egress'], loaded, 'cil_to_overlay', watch)
   }
   if (hasXdp(recorded)) {
     const dev = must(ns.devicesByName.get('eth0'), 'eth0')
     const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
-    const loaded = loadObject(bpfXdp(config), { node: config, object, maps, suffix: 'xdp', cpus })
-    const done = attachXdp(dev, watch(programOf(loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
+    const loaded = loadObject(era.bpfXdp(config), { node: config, object, maps, suffix: 'xdp', cpus })
+    const done = attachXdp(dev, watch(programNamed(node, loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
     if (!done.ok) throw new Error('xdp')
     // a frame that XDP sends back reaches the far end of a veth only if that runs native XDP too
     const port = must(dev.peer, 'port of the switch')
@@ -244,8 +254,9 @@ export function installCilium(
   config: RecordedConfig,
   setup: RecordedSetup | undefined,
   watch: Watch,
+  version: Version,
 ): CiliumNode[] {
-  const nodes = ([1, 2] as const).map((number) => installNode(machine, number, config, watch))
+  const nodes = ([1, 2] as const).map((number) => installNode(machine, number, config, watch, version))
   putServices(nodes, config, setup?.services, maglevSlots)
   for (const rule of setup?.policy ?? []) applyPolicy(nodes, rule)
   for (const entry of setup?.maps ?? []) applyMap(nodes, entry)

@@ -2,7 +2,6 @@
 import { readLe16, readLe32 } from '../../src/bpf/context/byte-order.ts'
 import { sourceFileName } from '../../src/cilium/datapath/drop-reason.ts'
 import { formatIpv4, formatIpv6, readIpv4, readIpv6 } from '../../src/net/address.ts'
-import { readU16 } from '../../src/net/bytes.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -76,7 +75,7 @@ function drop(record: Uint8Array, version: keyof typeof recordBytes): Fields {
     dst_ep: readLe32(record, 24),
     where: old || file === undefined ? '' : `${file}:${readLe16(record, 28)}`,
     ...(old
-      ? {}
+      ? { ext_error: 0, ifindex: 0, flags: 0 }
       : {
           ext_error: ((record[31] ?? 0) << 24) >> 24,
           ifindex: readLe32(record, 32),
@@ -94,7 +93,7 @@ function verdict(record: Uint8Array, version: keyof typeof recordBytes): Fields 
     source_ep: readLe16(record, 2),
     remote_identity: readLe32(record, 16),
     verdict: readLe32(record, 20) | 0,
-    dport: version === 'v1.10' ? readU16(record, 24) : readLe16(record, 24),
+    dport: readLe16(record, 24),
     proto: record[26],
     dir: directions[bits & 3],
     match: matches[(bits >> 3) & 7],

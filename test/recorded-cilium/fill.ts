@@ -49,6 +49,7 @@ function putEndpoint(maps: NodeMaps, address: string, value: EndpointValue): voi
 
 const hasTunnelEndpoint = 2
 const ipcacheStaticBits = 32
+const legacyIpcacheBytes = 12
 
 function putIpcache(
   maps: NodeMaps,
@@ -68,7 +69,21 @@ function putIpcache(
     entry.set(addressBytes(tunnel), 4)
     entry[23] = hasTunnelEndpoint
   }
-  put(maps.cilium_ipcache_v2, key, entry)
+  if (maps.cilium_ipcache === undefined) put(maps.cilium_ipcache_v2, key, entry)
+  else put(maps.cilium_ipcache, key, entry.slice(0, legacyIpcacheBytes))
+}
+
+/** cilium_tunnel_map of 1.10: the node behind a prefix of pods. */
+function putTunnel(maps: NodeMaps, prefix: string, node: string): void {
+  const map = maps.cilium_tunnel_map
+  if (map === undefined) return
+  const key = new Uint8Array(20)
+  key.set(addressBytes(prefix), 0)
+  key[16] = 1
+  const value = new Uint8Array(20)
+  value.set(addressBytes(node), 0)
+  value[16] = 1
+  put(map, key, value)
 }
 
 /** The reserved identities of what is outside; a dual-stack cluster tells the families apart. */
@@ -80,6 +95,7 @@ export function fillNode(maps: NodeMaps, number: 1 | 2, config: RecordedConfig):
   putIpcache(maps, '0.0.0.0', 0, six ? world.ipv4 : world.any)
   if (six) putIpcache(maps, '::', 0, world.ipv6)
   const tunnel = config.tunnel === true ? `192.168.0.${other}` : undefined
+  if (tunnel !== undefined) putTunnel(maps, `10.0.${other}.0`, tunnel)
   for (const each of pods) {
     const addresses = six ? [each.address4, each.address6] : [each.address4]
     for (const address of addresses) {
@@ -108,19 +124,37 @@ export function fillNode(maps: NodeMaps, number: 1 | 2, config: RecordedConfig):
 const egressBit = 1
 const denyBit = 1
 
+const legacyPolicyKeyBytes = 8
+
+interface PolicyRule {
+  readonly egress: boolean
+  readonly identity?: number
+  readonly protocol?: number
+  readonly port?: number
+  readonly deny?: boolean
+  readonly proxyPort?: number
+}
+
+/** An entry as 1.10 has it: all fields are exact, 0 is a wildcard. */
+function putLegacyPolicy(map: BpfMap, rule: PolicyRule): void {
+  const key = new Uint8Array(legacyPolicyKeyBytes)
+  writeLe32(key, 0, rule.identity ?? 0)
+  writeU16(key, 4, rule.port ?? 0)
+  key[6] = rule.protocol ?? 0
+  key[7] = rule.egress ? egressBit : 0
+  const entry = new Uint8Array(24)
+  writeU16(entry, 0, rule.proxyPort ?? 0)
+  entry[2] = rule.deny === true ? denyBit : 0
+  put(map, key, entry)
+}
+
 /** One entry of a policy map: absent fields are wildcards. */
-export function putPolicy(
-  map: BpfMap,
-  rule: {
-    readonly egress: boolean
-    readonly identity?: number
-    readonly protocol?: number
-    readonly port?: number
-    readonly deny?: boolean
-    readonly proxyPort?: number
-  },
-): void {
+export function putPolicy(map: BpfMap, rule: PolicyRule): void {
   const exact = rule.port !== undefined ? 24 : rule.protocol !== undefined ? 8 : 0
+  if (map.spec.keySize === legacyPolicyKeyBytes) {
+    putLegacyPolicy(map, rule)
+    return
+  }
   const key = new Uint8Array(12)
   writeLe32(key, 0, 40 + exact)
   writeLe32(key, 4, rule.identity ?? 0)
@@ -139,7 +173,8 @@ export function putPolicy(
 export function clearPolicy(map: BpfMap, egress: boolean): void {
   const keys: Uint8Array[] = []
   for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) keys.push(key)
-  for (const key of keys) if ((key[8] === egressBit) === egress) map.delete(key)
+  const at = map.spec.keySize === legacyPolicyKeyBytes ? 7 : 8
+  for (const key of keys) if ((key[at] === egressBit) === egress) map.delete(key)
 }
 
 /** What a scenario may change: the maps of one node. */

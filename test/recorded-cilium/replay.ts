@@ -1,12 +1,14 @@
 // Plays the steps of a recorded run on the model, and sets beside each other what was recorded and what the model did.
+import type { Program } from '../../src/bpf/contract.ts'
 import { born } from '../../src/kernel/birth.ts'
-import { millisecond, second } from '../../src/kernel/clock.ts'
+import { millisecond } from '../../src/kernel/clock.ts'
+import type { NetDevice } from '../../src/kernel/device/device.ts'
 import { skbFromFrame } from '../../src/kernel/skb.ts'
 import { sendFrame } from '../../src/kernel/transmit.ts'
-import { applyChanges } from './apply.ts'
 import type { RecordedEvent, RecordedRun, RecordedStep } from './case.ts'
 import { type CiliumNode, installCilium } from './datapath.ts'
 import { changes, recordedEntry, snapshot, withoutLives } from './entries.ts'
+import type { Version } from './era.ts'
 import { clearPolicy, putPolicy } from './fill.ts'
 import { buildTopology, must } from './topology.ts'
 import { eventLine, packetLine, programLine, type Watch, watched, watchMachine } from './watch.ts'
@@ -19,7 +21,7 @@ export interface PlayedStep {
   readonly model: readonly string[]
 }
 
-/** Injections of the fixed list that meet a service; in 1.10 their recorded map changes are applied instead. */
+/** Injections of the fixed list that meet a service. */
 const serviceTitles = /^(c\d|d\d|e\d|g1|h6)\b/
 
 function isService(run: RecordedRun, step: RecordedStep): boolean {
@@ -66,7 +68,7 @@ function recordedLine(event: RecordedEvent, proxied: boolean): string | undefine
 function recordedLines(step: RecordedStep, proxied: boolean): string[] {
   const lines = step.timeline.map((event) => recordedLine(event, proxied))
   const maps = step.maps
-    .filter(({ map }) => /_ct|snat/.test(map))
+    .filter(({ map }) => /_ct|snat|neigh/.test(map))
     .map(({ op, map, entry }) => `${op} ${map} ${recordedEntry(entry)}`)
   return [...lines.filter((line) => line !== undefined), ...maps.sort()]
 }
@@ -86,22 +88,17 @@ function changePolicy(nodes: readonly CiliumNode[], title: string): void {
 }
 
 /** Replays a run from its topology to its last step. */
-export function replay(run: RecordedRun, version: 'v1.10' | 'v1.19'): PlayedStep[] {
+export function replay(run: RecordedRun, version: Version): PlayedStep[] {
   const machine = buildTopology(run.config, version)
   const watch: Watch = { lines: [], proxied: run.config.tproxy !== undefined, version }
-  const nodes = installCilium(machine, run.config, run.setup, (program, dev, dir) =>
-    watched(watch, program, dev, dir),
-  )
+  const watching = (program: Program, dev: NetDevice, dir: string) => watched(watch, program, dev, dir)
+  const nodes = installCilium(machine, run.config, run.setup, watching, version)
   watchMachine(watch, machine, nodes)
   return run.steps.map((step) => {
     if (run.setup === undefined) changePolicy(nodes, step.title)
     machine.clock.advance(machine.clock.now + settle)
     const recorded = recordedLines(step, watch.proxied)
     const kind = isService(run, step) ? 'service' : 'plain'
-    if (kind === 'service' && version === 'v1.10') {
-      applyChanges(nodes, step.maps, Math.floor(machine.clock.now / second))
-      return { title: step.title, kind: 'service', recorded, model: recorded }
-    }
     watch.lines = []
     const before = snapshot(nodes)
     const ns = must(machine.namespaces.get(step.at), step.at)

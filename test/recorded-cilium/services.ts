@@ -6,6 +6,7 @@ import { ipv4, ipv6 } from '../../src/cilium/datapath/family.ts'
 import { ServiceKey, serviceFlag } from '../../src/cilium/maps/service.ts'
 import { writeU16 } from '../../src/net/bytes.ts'
 import type { RecordedConfig, ScenarioService } from './case.ts'
+import { versionOf } from './era.ts'
 import { addressBytes, type FilledNode } from './fill.ts'
 import { must } from './topology.ts'
 
@@ -63,7 +64,8 @@ function putSlot(
   const key = new ServiceKey(vip.length === 4 ? ipv4 : ipv6)
   key.address = vip
   key.dport = service.port
-  key.protocol = service.proto ?? tcp
+  // keys of 1.10 say no protocol
+  key.protocol = versionOf(maps) === 'v1.10' ? 0 : (service.proto ?? tcp)
   key.backendSlot = slot
   const bytes = new Uint8Array(12)
   writeLe32(bytes, 0, value.backendId ?? 0)
@@ -90,6 +92,17 @@ function putMaglev(maps: NodeMaps, service: Filled, slots: number): void {
   map.update(numberKey(service.revnat, 2), inner, 0)
 }
 
+function putBackend(maps: NodeMaps, id: number, address: Uint8Array, port: number): void {
+  const four = address.length === 4
+  const { cilium_lb4_backends, cilium_lb6_backends, cilium_lb4_backends_v3, cilium_lb6_backends_v3 } = maps
+  const legacy = four ? cilium_lb4_backends : cilium_lb6_backends
+  const map = legacy ?? (four ? cilium_lb4_backends_v3 : cilium_lb6_backends_v3)
+  const backend = new Uint8Array(map.spec.valueSize)
+  backend.set(address)
+  writeU16(backend, address.length, port)
+  map.update(numberKey(id, legacy === undefined ? 4 : 2), backend, 0, 0)
+}
+
 function putService(maps: NodeMaps, service: Filled, maglevSlots: number | undefined): void {
   const { backends, firstBackend, revnat } = service
   const vip = addressBytes(service.vip)
@@ -98,11 +111,7 @@ function putService(maps: NodeMaps, service: Filled, maglevSlots: number | undef
   for (const [at, [address, port]] of backends.entries()) {
     const id = firstBackend + at
     putSlot(maps, service, at + 1, { backendId: id })
-    const backend = new Uint8Array(four ? 12 : 24)
-    backend.set(addressBytes(address))
-    writeU16(backend, vip.length, port)
-    const map = four ? maps.cilium_lb4_backends_v3 : maps.cilium_lb6_backends_v3
-    map.update(numberKey(id, 4), backend, 0, 0)
+    putBackend(maps, id, addressBytes(address), port)
   }
   const reverse = new Uint8Array(vip.length + 2)
   reverse.set(vip)

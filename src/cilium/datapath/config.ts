@@ -112,6 +112,15 @@ export interface NodeValues {
   /** Router address (IPV4_GATEWAY), 4 bytes; undefined without IPv4. */
   readonly IPV4_GATEWAY: Uint8Array | undefined
   readonly router_ipv6: Uint8Array | undefined
+  /** Mask of the node's pod CIDR, 4 bytes: Cilium 1.10 finds tunnels by it. */
+  readonly IPV4_MASK: Uint8Array
+  /** Cilium 1.10: the node's own IPv6 address. */
+  readonly HOST_IP: Uint8Array | undefined
+  /** Cilium 1.10: replies of services, and in XDP requests, take their neighbour from the map of neighbours. */
+  readonly ENABLE_FIB_LOOKUP_BYPASS: boolean
+  readonly ENABLE_NODEPORT_HAIRPIN: boolean
+  /** Cilium 1.10: one native device, redirects to it ask for no route. */
+  readonly ENABLE_SKIP_FIB: boolean
   readonly IPV4_DIRECT_ROUTING: Uint8Array | undefined
   readonly IPV6_DIRECT_ROUTING: Uint8Array | undefined
   readonly direct_routing_dev_ifindex: number
@@ -190,6 +199,11 @@ export const defaultValues: NodeValues = {
   l3Devices: new Set(),
   IPV4_GATEWAY: undefined,
   router_ipv6: undefined,
+  IPV4_MASK: Uint8Array.of(255, 255, 255, 0),
+  HOST_IP: undefined,
+  ENABLE_FIB_LOOKUP_BYPASS: true,
+  ENABLE_NODEPORT_HAIRPIN: false,
+  ENABLE_SKIP_FIB: false,
   IPV4_DIRECT_ROUTING: undefined,
   IPV6_DIRECT_ROUTING: undefined,
   direct_routing_dev_ifindex: 0,

@@ -26,8 +26,14 @@ const mtuError6 = where('conntrack.h', 620)
 const fragment4 = where('conntrack.h', 939)
 const fragment6 = where('conntrack.h', 679)
 
-const icmp4 = { echoReply: 0, unreachable: 3, echo: 8, timeExceeded: 11, parameterProblem: 12 } as const
-const icmp6 = {
+export const icmp4 = {
+  echoReply: 0,
+  unreachable: 3,
+  echo: 8,
+  timeExceeded: 11,
+  parameterProblem: 12,
+} as const
+export const icmp6 = {
   unreachable: 1,
   tooBig: 2,
   timeExceeded: 3,
@@ -36,7 +42,7 @@ const icmp6 = {
   echoReply: 129,
 } as const
 const fragmentationNeeded = 4
-const echoIdAt = 4
+export const echoIdAt = 4
 const tcpFlagsAt = 12
 
 /** get_ct_map4(), get_ct_map6(): TCP has a map of its own. */

@@ -5,16 +5,12 @@ import { CtEntry } from '../maps/ct-entry.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { type CtDirection, type CtState, ctDirection, ctEntryType, ctStatus } from './ct-state.ts'
 import type { Ctx } from './ctx.ts'
+import { monoNow } from './time.ts'
 
 export const tcpFlag = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const
 
 /** enum ct_action */
-const ctAction = { UNSPEC: 0, CREATE: 1, CLOSE: 2 } as const
-
-/** bpf_mono_now() in seconds. */
-function monoNow(ctx: Ctx): number {
-  return Math.floor(ctx.nowNs() / 1e9)
-}
+export const ctAction = { UNSPEC: 0, CREATE: 1, CLOSE: 2 } as const
 
 /** ct_tcp_select_action() */
 function selectAction(flags: number): number {
@@ -24,7 +20,13 @@ function selectAction(flags: number): number {
 }
 
 /** __ct_update_timeout(): `lifetime` in seconds from now. Bytes to report, 0 for nothing new. */
-function refresh(ctx: Ctx, entry: CtEntry, lifetime: number, direction: CtDirection, flags: number): number {
+export function refresh(
+  ctx: Ctx,
+  entry: CtEntry,
+  lifetime: number,
+  direction: CtDirection,
+  flags: number,
+): number {
   const now = monoNow(ctx)
   const { CT_REPORT_INTERVAL, CT_REPORT_FLAGS, trace_payload_len } = ctx.node
   const ingress = direction === ctDirection.INGRESS
@@ -62,11 +64,13 @@ export function updateTimeout(
   return refresh(ctx, entry, lifetime, direction, flags)
 }
 
-function isClosing(entry: CtEntry): boolean {
+/** Whether a FIN or RST was seen in either direction. */
+export function isClosing(entry: CtEntry): boolean {
   return entry.is('tx_closing') || entry.is('rx_closing')
 }
 
-function isAlive(entry: CtEntry): boolean {
+/** ct_entry_alive() */
+export function isAlive(entry: CtEntry): boolean {
   return !entry.is('rx_closing') || !entry.is('tx_closing')
 }
 

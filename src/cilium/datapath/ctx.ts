@@ -3,17 +3,20 @@
 // (include/bpf/ctx/skb.h, xdp.h, lib/overloadable_*.h); here two classes stand behind one interface.
 import type { Packet } from '../../bpf/context/packet.ts'
 import type { AnyMap, MapOf } from '../../bpf/maps/create.ts'
+import type { LegacyNodeMaps } from '../legacy/specs.ts'
 import type { NodeMapName, nodeMapSpecs } from '../maps/specs.ts'
 import type { NodeConfig, ObjectConfig } from './config.ts'
 
-/** The pinned maps of a node, alive. */
-export type NodeMaps = { readonly [Name in NodeMapName]: MapOf<(typeof nodeMapSpecs)[Name]['type']> }
+/** The pinned maps of a node, alive; those of Cilium 1.10 where that runs on it. */
+export type NodeMaps = {
+  readonly [Name in NodeMapName]: MapOf<(typeof nodeMapSpecs)[Name]['type']>
+} & Partial<LegacyNodeMaps>
 
 /** The maps of one object: those of the node and its private ones. */
-export interface ObjectMaps extends NodeMaps {
+export type ObjectMaps = NodeMaps & {
   readonly calls: MapOf<'prog_array'>
   /** The endpoint's policy; for bpf_host the host endpoint's. Undefined where no policy can be asked. */
-  readonly policy: MapOf<'lpm_trie'> | undefined
+  readonly policy: MapOf<'lpm_trie' | 'hash'> | undefined
   readonly tailCallBuffer4: MapOf<'percpu_array'>
   readonly tailCallBuffer6: MapOf<'percpu_array'>
   readonly dsrNatBuffer: MapOf<'percpu_array'>

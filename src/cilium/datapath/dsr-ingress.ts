@@ -52,7 +52,7 @@ export function looksForDsr(ctx: Ctx): boolean {
 }
 
 /** The IPv4 option: port and address lie in the byte order of a little-endian machine. */
-function readOption4(ctx: Ctx, l3Offset: number): DsrInfo | number | undefined {
+export function readOption4(ctx: Ctx, l3Offset: number): DsrInfo | number | undefined {
   if ((ctx.packet.u8(l3Offset) & 0xf) < wordsWithOption) return undefined
   const option = ctx.load(l3Offset + 20, dsrOption4.length)
   if (option === undefined) return drop.INVALID

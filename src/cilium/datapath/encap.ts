@@ -43,6 +43,11 @@ export function setIpipTunnel(ctx: Ctx, remote: Uint8Array): number {
   return setTunnelKey(ctx, remote, tunnelIdOf(ctx.node, 0), BPF_F_ZERO_CSUM_TX | six)
 }
 
+/** ctx_set_encap_info4() with an IPv4 far end: below 0 it could not. `tunnelId` is a VNI. */
+export function setTunnelKey4(ctx: Ctx, remote: Uint8Array, tunnelId: number): number {
+  return setTunnelKey(ctx, remote, tunnelId, BPF_F_ZERO_CSUM_TX)
+}
+
 /** ctx_set_encap_info4(), ctx_set_encap_info6(): CTX_ACT_REDIRECT or DROP_WRITE_ERROR. */
 function setEncapInfo(
   ctx: Ctx,
@@ -53,7 +58,7 @@ function setEncapInfo(
   const { ipv6TunnelEndpoint, tunnelEndpoint } = remote
   const set = ipv6TunnelEndpoint
     ? setTunnelKey(ctx, tunnelEndpoint, tunnelId, BPF_F_TUNINFO_IPV6)
-    : setTunnelKey(ctx, tunnelEndpoint.subarray(0, 4), tunnelId, BPF_F_ZERO_CSUM_TX)
+    : setTunnelKey4(ctx, tunnelEndpoint.subarray(0, 4), tunnelId)
   if (set < 0) return drop.WRITE_ERROR
   if (options !== undefined && ctx.setTunnelOptions(options) < 0) return drop.WRITE_ERROR
   return ctx.act.REDIRECT

@@ -35,12 +35,17 @@ function parse(value: Uint8Array): EndpointInfo {
   }
 }
 
-/** lookup_ip4_endpoint(), lookup_ip6_endpoint() */
-export function lookupEndpoint(ctx: Ctx, family: Family, address: Address): EndpointInfo | undefined {
+/** struct endpoint_key: address and family. */
+export function endpointKey(family: Family, address: Address): Uint8Array {
   const key = new Uint8Array(keyBytes)
   key.set(address, 0)
   key[familyAt] = family.endpointKey
-  const value = ctx.lookup(ctx.maps.cilium_lxc, key)
+  return key
+}
+
+/** lookup_ip4_endpoint(), lookup_ip6_endpoint() */
+export function lookupEndpoint(ctx: Ctx, family: Family, address: Address): EndpointInfo | undefined {
+  const value = ctx.lookup(ctx.maps.cilium_lxc, endpointKey(family, address))
   return value === undefined ? undefined : parse(value)
 }
 

@@ -15,7 +15,7 @@ import { neighLookup } from './neigh.ts'
 const noNeighbourInMap = 100
 
 /** struct bpf_fib_lookup */
-const at = { ifindex: 8, source: 16, destination: 32, smac: 52, dmac: 58 } as const
+export const fibAt = { ifindex: 8, source: 16, destination: 32, smac: 52, dmac: 58 } as const
 const ethernetBytes = 14
 const macBytes = 6
 const nextHopBytes = 16
@@ -24,15 +24,15 @@ const nextHopBytes = 16
 export function fibParams(ctx: Ctx, family: Family, source: Address, destination: Address): Uint8Array {
   const params = new Uint8Array(fibBytes)
   params[0] = family.version === 4 ? addressFamily.AF_INET : addressFamily.AF_INET6
-  writeLe32(params, at.ifindex, ctx.ifindex)
-  params.set(source, at.source)
-  params.set(destination, at.destination)
+  writeLe32(params, fibAt.ifindex, ctx.ifindex)
+  params.set(source, fibAt.source)
+  params.set(destination, fibAt.destination)
   return params
 }
 
 /** The device that a lookup found. */
 export function fibDevice(params: Uint8Array): number {
-  return readLe32(params, at.ifindex)
+  return readLe32(params, fibAt.ifindex)
 }
 
 function familyOf(params: Uint8Array): Family {
@@ -90,11 +90,11 @@ export function maybeAddL2Header(ctx: Ctx): number {
 /** Writes both MAC addresses from a lookup, or from the neighbour map. 0 or a drop reason. */
 function resolveMacs(ctx: Ctx, params: Uint8Array, result: number, oif: number, useMap: boolean): number {
   if (result === fibResult.success) {
-    if (ctx.store(0, params.slice(at.dmac, at.dmac + macBytes)) < 0) return drop.WRITE_ERROR
-    return ctx.store(macBytes, params.slice(at.smac, at.smac + macBytes)) < 0 ? drop.WRITE_ERROR : 0
+    if (ctx.store(0, params.slice(fibAt.dmac, fibAt.dmac + macBytes)) < 0) return drop.WRITE_ERROR
+    return ctx.store(macBytes, params.slice(fibAt.smac, fibAt.smac + macBytes)) < 0 ? drop.WRITE_ERROR : 0
   }
   const family = familyOf(params)
-  const nextHop = params.slice(at.destination, at.destination + family.addressBytes)
+  const nextHop = params.slice(fibAt.destination, fibAt.destination + family.addressBytes)
   const destination = useMap ? neighLookup(ctx, family, nextHop) : undefined
   if (destination === undefined) {
     ctx.extErr = noNeighbourInMap
@@ -125,7 +125,7 @@ export function fibDoRedirect(
   if (!ctx.isXdp) {
     const next = new Uint8Array(redirNeighBytes)
     writeLe32(next, redirNeighAt.nh_family, params[0] as number)
-    next.set(params.subarray(at.destination, at.destination + nextHopBytes), redirNeighAt.nh)
+    next.set(params.subarray(fibAt.destination, fibAt.destination + nextHopBytes), redirNeighAt.nh)
     return ctx.redirectNeigh(oif, next)
   }
   const resolved = resolveMacs(ctx, params, result, oif, options.useMap)

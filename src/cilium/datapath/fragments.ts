@@ -48,7 +48,7 @@ export function fragmentInfo6(header: Uint8Array): FragmentInfo {
 }
 
 /** struct ipv4_frag_id, struct ipv6_frag_id, for the addresses of the header at `l3Offset`. */
-function fragmentKey(ctx: Ctx, family: Family, fragment: FragmentInfo, l3Offset: number): Uint8Array {
+export function fragmentKey(ctx: Ctx, family: Family, fragment: FragmentInfo, l3Offset: number): Uint8Array {
   const { packet } = ctx
   const { addressBytes, sourceAt, destinationAt } = family
   const source = packet.copy(l3Offset + sourceAt, addressBytes)

@@ -14,13 +14,13 @@ const failed = where('icmp6.h', 407)
 
 export const ndpType = { NEIGHBOUR_SOLICITATION: 135, NEIGHBOUR_ADVERTISEMENT: 136 } as const
 
-const icmpAt = ipv6.headerBytes
-const icmpBytes = 8
-const targetAt = icmpAt + icmpBytes
-const optionAt = targetAt + ipv6.addressBytes
-const optionBytes = 8
+export const icmpAt = ipv6.headerBytes
+export const icmpBytes = 8
+export const targetAt = icmpAt + icmpBytes
+export const optionAt = targetAt + ipv6.addressBytes
+export const optionBytes = 8
 const payloadLengthAt = 4
-const targetLinkLayer = 2
+export const targetLinkLayer = 2
 /** Flags of an advertisement, as the first byte after the checksum has them. */
 const advertisementFlag = { ROUTER: 0x80, SOLICITED: 0x40, OVERRIDE: 0x20 } as const
 
@@ -49,7 +49,7 @@ function appendOption(ctx: Ctx, l3Offset: number): number {
 }
 
 /** The ICMPv6 header of the answer to one with this header: the checksum is repaired later. */
-function advertisementHeader(old: Uint8Array, toRouter: boolean): Uint8Array {
+export function advertisementHeader(old: Uint8Array, toRouter: boolean): Uint8Array {
   const { ROUTER, SOLICITED, OVERRIDE } = advertisementFlag
   const header = new Uint8Array(icmpBytes)
   header[0] = ndpType.NEIGHBOUR_ADVERTISEMENT
@@ -97,7 +97,7 @@ function handleSolicitation(ctx: Ctx, l3Offset: number): number {
 }
 
 /** ACTION_UNKNOWN_ICMP6_NS: bpf_host passes what it does not know, others drop it. */
-function unknownTarget(ctx: Ctx): number {
+export function unknownTarget(ctx: Ctx): number {
   return ctx.object.kind === 'bpf_host' ? ctx.act.OK : drop.UNKNOWN_TARGET
 }
 

@@ -35,7 +35,7 @@ function messageChecksum(ctx: Ctx, message: Uint8Array, quoted: Uint8Array): num
 }
 
 /** __icmp6_send_time_exceeded() */
-function buildTimeExceeded(ctx: Ctx, l3Offset: number): number {
+export function buildTimeExceeded(ctx: Ctx, l3Offset: number): number {
   const { headerBytes } = ipv6
   const quoted = ctx.load(l3Offset, headerBytes)
   if (quoted === undefined) return drop.INVALID

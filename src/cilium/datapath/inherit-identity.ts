@@ -10,7 +10,7 @@ function world(ctx: Ctx): number {
   return ctx.protocol === ipv6.etherType ? worldId(ctx.node, ipv6) : identity.WORLD_ID
 }
 
-function identityBy(ctx: Ctx, magic: number): number {
+function identityBy(ctx: Ctx, magic: number, outside: number | undefined): number {
   if (magic === mark.PROXY_INGRESS) {
     ctx.tcIndex |= tcIndexFlag.FROM_INGRESS_PROXY
     return identityOfMark(ctx.mark)
@@ -20,13 +20,19 @@ function identityBy(ctx: Ctx, magic: number): number {
     return identityOfMark(ctx.mark)
   }
   if (magic === mark.IDENTITY) return identityOfMark(ctx.mark)
-  return magic === mark.HOST ? identity.HOST_ID : world(ctx)
+  return magic === mark.HOST ? identity.HOST_ID : (outside ?? world(ctx))
 }
 
-/** Reads identity and magic from the mark, notes in tc_index which proxy the packet is from, and clears the mark. */
-export function inheritIdentity(ctx: Ctx): { readonly identity: number; readonly magic: number } {
+/**
+ * Reads identity and magic from the mark, notes in tc_index which proxy the packet is from, and clears the mark. `outside` is
+ * the identity of a packet without a mark, by default the world of its family.
+ */
+export function inheritIdentity(
+  ctx: Ctx,
+  outside?: number,
+): { readonly identity: number; readonly magic: number } {
   const magic = magicOf(ctx.mark)
-  const found = identityBy(ctx, magic)
+  const found = identityBy(ctx, magic, outside)
   ctx.mark = 0
   return { identity: found, magic }
 }

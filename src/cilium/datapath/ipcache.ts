@@ -36,6 +36,15 @@ function parse(value: Uint8Array): RemoteEndpoint {
   }
 }
 
+/** struct ipcache_key for one address of the own cluster. */
+export function ipcacheKey(family: Family, address: Address): Uint8Array {
+  const key = new Uint8Array(keyBytes)
+  writeLe32(key, 0, staticPrefix + family.addressBytes * 8)
+  key[familyAt] = family.endpointKey
+  key.set(address, addressAt)
+  return key
+}
+
 /** lookup_ip4_remote_endpoint(), lookup_ip6_remote_endpoint(): by the longest prefix. */
 export function lookupRemoteEndpoint(
   ctx: Ctx,
@@ -44,11 +53,8 @@ export function lookupRemoteEndpoint(
   clusterId = 0,
 ): RemoteEndpoint | undefined {
   if (clusterId > clusterLimit) return undefined
-  const key = new Uint8Array(keyBytes)
-  writeLe32(key, 0, staticPrefix + family.addressBytes * 8)
+  const key = ipcacheKey(family, address)
   writeLe16(key, clusterAt, clusterId)
-  key[familyAt] = family.endpointKey
-  key.set(address, addressAt)
   const value = ctx.lookup(ctx.maps.cilium_ipcache_v2, key)
   return value === undefined ? undefined : parse(value)
 }

@@ -39,7 +39,7 @@ function lookupBackend(ctx: Ctx, family: Family, id: number): Backend | undefine
 }
 
 /** lb4_lookup_backend_slot(): the id of the backend in a slot; 0 for an empty one. */
-function backendOfSlot(ctx: Ctx, key: ServiceKey, slot: number): number {
+export function backendOfSlot(ctx: Ctx, key: ServiceKey, slot: number): number {
   const { maps } = ctx
   key.backendSlot = slot
   const map = key.family.version === 4 ? maps.cilium_lb4_services_v2 : maps.cilium_lb6_services_v2
@@ -96,7 +96,7 @@ function affinityMapOf(ctx: Ctx, family: Family) {
 }
 
 /** __lb4_affinity_backend_id(): the backend that the client had, as long as it lasts and the backend exists; else 0. */
-function affinityBackendId(ctx: Ctx, family: Family, service: Service, client: Address): number {
+export function affinityBackendId(ctx: Ctx, family: Family, service: Service, client: Address): number {
   const map = affinityMapOf(ctx, family)
   const key = affinityKey(family, service, client)
   const value = ctx.lookup(map, key)
@@ -116,7 +116,7 @@ function affinityBackendId(ctx: Ctx, family: Family, service: Service, client: A
 }
 
 /** lb4_update_affinity_by_addr() */
-function updateAffinity(
+export function updateAffinity(
   ctx: Ctx,
   family: Family,
   service: Service,

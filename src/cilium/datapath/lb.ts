@@ -57,7 +57,7 @@ export function lbFillKey(tuple: Tuple): ServiceKey {
 }
 
 /** __lb4_lookup_service(), __lb6_lookup_service() */
-function lookupExactly(ctx: Ctx, key: ServiceKey): Service | undefined {
+export function lookupExactly(ctx: Ctx, key: ServiceKey): Service | undefined {
   const { maps } = ctx
   const map = key.family.version === 4 ? maps.cilium_lb4_services_v2 : maps.cilium_lb6_services_v2
   const value = ctx.lookup(map, key.bytes)

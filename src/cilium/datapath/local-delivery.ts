@@ -10,7 +10,7 @@ import { acceptIngress } from './throttle.ts'
 
 const forwarded = where('local_delivery.h', 130)
 
-const PACKET_HOST = 0
+export const PACKET_HOST = 0
 
 /** tail_call_egress_policy(): the program that acts for an endpoint's proxy. Comes back only where it is missing. */
 export function tailCallEgressPolicy(ctx: Ctx, endpointId: number): number {

@@ -55,7 +55,7 @@ function isReply(ctx: Ctx, tuple: Tuple, place: PacketPlace): boolean | number {
 }
 
 /** cilium_ipmasq_v4, cilium_ipmasq_v6: destinations that the ip-masq-agent leaves alone. */
-function isIpMasqAgentExcluded(ctx: Ctx, family: Family, destination: Address): boolean {
+export function isIpMasqAgentExcluded(ctx: Ctx, family: Family, destination: Address): boolean {
   const { node, maps } = ctx
   const on = family.version === 4 ? node.ENABLE_IP_MASQ_AGENT_IPV4 : node.ENABLE_IP_MASQ_AGENT_IPV6
   if (!on) return false

@@ -65,11 +65,16 @@ export function natLookup(ctx: Ctx, tuple: Tuple): NatEntry | undefined {
   return found === undefined ? undefined : new NatEntry(tuple.family, found)
 }
 
-function natCreate(ctx: Ctx, tuple: Tuple, entry: NatEntry, flags: number = updateFlag.BPF_ANY): number {
+export function natCreate(
+  ctx: Ctx,
+  tuple: Tuple,
+  entry: NatEntry,
+  flags: number = updateFlag.BPF_ANY,
+): number {
   return ctx.update(natMapOf(ctx, tuple.family), tuple.bytes, entry.raw, flags)
 }
 
-function natDelete(ctx: Ctx, tuple: Tuple): number {
+export function natDelete(ctx: Ctx, tuple: Tuple): number {
   return ctx.remove(natMapOf(ctx, tuple.family), tuple.bytes)
 }
 
@@ -84,7 +89,7 @@ function tryKeepPort(ctx: Ctx, min: number, max: number, port: number): number {
 }
 
 /** set_v4_rtuple(), set_v6_rtuple(): how replies to a translated connection look. */
-function replyTuple(original: Tuple, address: Address, port: number): Tuple {
+export function replyTuple(original: Tuple, address: Address, port: number): Tuple {
   const reply = new Tuple(original.family)
   reply.flags = tupleFlag.IN
   reply.nexthdr = original.nexthdr

@@ -31,6 +31,13 @@ export function neighRecord(ctx: Ctx, family: Family): number {
   return Math.min(ctx.update(map, source, mac), 0)
 }
 
+/** Notes the MAC of an address, six bytes. */
+export function neighStore(ctx: Ctx, family: Family, address: Address, mac: Uint8Array): void {
+  const value = new Uint8Array(valueBytes)
+  value.set(mac)
+  ctx.update(mapOf(ctx, family), address, value)
+}
+
 /** neigh_lookup_ip4(), neigh_lookup_ip6(): the MAC of an address, 6 bytes. */
 export function neighLookup(ctx: Ctx, family: Family, address: Address): Uint8Array | undefined {
   return ctx.lookup(mapOf(ctx, family), address)?.slice(0, macBytes)

@@ -39,10 +39,16 @@ function setOption4(ctx: Ctx, address: Address, port: number): number | TooBig {
   const needed = saysService(ctx, packet.u8(l3Offset + ipv4.protocolAt), l3Offset + headerBytes)
   if (typeof needed === 'number') return needed
   if (!needed) return 0
-  const { length, type } = dsrOption4
+  const { length } = dsrOption4
   if (headerBytes + length > maxHeaderBytes) return drop.CT_INVALID_HDR
-  const large = tooBig(ctx, packet.u16(l3Offset + 2) + length, length)
-  if (large !== undefined) return large
+  return tooBig(ctx, packet.u16(l3Offset + 2) + length, length) ?? writeDsrOption4(ctx, address, port)
+}
+
+/** The option itself, right behind the fixed header. 0 or a drop reason. */
+export function writeDsrOption4(ctx: Ctx, address: Address, port: number): number {
+  const { packet } = ctx
+  const l3Offset = ethernetLength(ctx)
+  const { length, type } = dsrOption4
   const before = packet.copy(l3Offset, 4)
   const after = before.slice()
   after[0] = (after[0] as number) + length / 4
@@ -68,9 +74,16 @@ function setExtension6(ctx: Ctx, address: Address, port: number): number | TooBi
   const needed = saysService(ctx, walk.nexthdr, l3Offset + walk.length)
   if (typeof needed === 'number') return needed
   if (!needed) return 0
+  const { headerBytes } = dsrOption6
+  const grown = packet.u16(l3Offset + 4) + ipv6.headerBytes + headerBytes
+  return tooBig(ctx, grown, headerBytes) ?? writeDsrExtension6(ctx, address, port)
+}
+
+/** The extension header itself, right behind the fixed one. 0 or a drop reason. */
+export function writeDsrExtension6(ctx: Ctx, address: Address, port: number): number {
+  const { packet } = ctx
+  const l3Offset = ethernetLength(ctx)
   const { headerBytes, type, length } = dsrOption6
-  const large = tooBig(ctx, packet.u16(l3Offset + 4) + ipv6.headerBytes + headerBytes, headerBytes)
-  if (large !== undefined) return large
   const option = new Uint8Array(headerBytes)
   option[0] = packet.u8(l3Offset + ipv6.protocolAt)
   option[1] = headerBytes / 8 - 1
@@ -85,7 +98,7 @@ function setExtension6(ctx: Ctx, address: Address, port: number): number | TooBi
 }
 
 /** The service's address that nodeport_svc_lb4() left in the metadata. */
-function storedAddress(ctx: Ctx, family: Family): Address {
+export function storedAddress(ctx: Ctx, family: Family): Address {
   const address = new Uint8Array(family.addressBytes)
   for (let word = 0; word < family.addressBytes / 4; word += 1) {
     writeLe32(address, word * 4, ctx.meta(cb.ADDR_V4 + word))

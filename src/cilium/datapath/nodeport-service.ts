@@ -81,7 +81,7 @@ function skipsTranslation(ctx: Ctx, service: Service): boolean {
 }
 
 /** lb4_src_range_ok(), lb6_src_range_ok(): whether the service takes packets from this address. */
-function isSourceAllowed(ctx: Ctx, family: Family, service: Service, source: Address): boolean {
+export function isSourceAllowed(ctx: Ctx, family: Family, service: Service, source: Address): boolean {
   if ((service.flags & serviceFlag.SOURCE_RANGE) === 0) return true
   const key = new Uint8Array(8 + family.addressBytes)
   writeLe32(key, 0, 32 + family.addressBytes * 8)

@@ -27,7 +27,8 @@ export interface TraceContext {
   monitor: number
 }
 
-function header(
+/** NOTIFY_CAPTURE_HDR: what all records begin with. */
+export function notifyHeader(
   ctx: Ctx,
   record: Uint8Array,
   type: number,
@@ -44,7 +45,8 @@ function header(
   record[14] = version
 }
 
-const plain: ReadonlySet<number> = new Set([
+/** Points behind which a packet leaves the node or its programs. */
+export const leavingPoints: ReadonlySet<number> = new Set([
   tracePoint.TO_HOST,
   tracePoint.TO_STACK,
   tracePoint.TO_OVERLAY,
@@ -67,7 +69,7 @@ const hiddenOnReceive: ReadonlySet<number> = new Set([
 function traceMetrics(ctx: Ctx, point: number, reason: number, where: Where): void {
   const { INGRESS, EGRESS } = metricDirection
   if (point === tracePoint.TO_LXC) updateMetrics(ctx, ctx.length, INGRESS, metricReason.FORWARDED, where)
-  else if (plain.has(point)) updateMetrics(ctx, ctx.length, EGRESS, metricReason.FORWARDED, where)
+  else if (leavingPoints.has(point)) updateMetrics(ctx, ctx.length, EGRESS, metricReason.FORWARDED, where)
   else if (received.has(point)) {
     const encrypted = (reason & traceReason.ENCRYPTED) !== 0
     updateMetrics(ctx, ctx.length, INGRESS, encrypted ? metricReason.DECRYPT : metricReason.PLAINTEXT, where)
@@ -81,7 +83,7 @@ const aggregateReceive = 1
 const aggregateActive = 3
 
 /** emit_trace_notify(): what monitor aggregation lets through. */
-function isEmitted(ctx: Ctx, point: number, monitor: number): boolean {
+export function isEmitted(ctx: Ctx, point: number, monitor: number): boolean {
   const { MONITOR_AGGREGATION } = ctx.node
   if (MONITOR_AGGREGATION >= aggregateReceive && hiddenOnReceive.has(point)) return false
   return MONITOR_AGGREGATION < aggregateActive || monitor !== 0
@@ -113,7 +115,7 @@ export function sendTrace(ctx: Ctx, event: TraceEvent, where: Where): void {
   const flags = classify(ctx, etherType, point)
   const captured = captureLength(ctx, monitor, flags, point)
   const record = new Uint8Array(traceNotifyBytes)
-  header(ctx, record, notifyType.TRACE, point, captured, traceVersion)
+  notifyHeader(ctx, record, notifyType.TRACE, point, captured, traceVersion)
   writeLe32(record, 16, event.source)
   writeLe32(record, 20, event.destination)
   writeLe16(record, 24, event.endpoint)
@@ -169,7 +171,7 @@ export function tailDropNotify(ctx: Ctx): number {
   const flags = classify(ctx, 0, tracePoint.UNKNOWN)
   const captured = captureLength(ctx, 0, flags, tracePoint.UNKNOWN)
   const record = new Uint8Array(dropNotifyBytes)
-  header(ctx, record, notifyType.DROP, error & 0xff, captured, dropVersion)
+  notifyHeader(ctx, record, notifyType.DROP, error & 0xff, captured, dropVersion)
   writeLe32(record, 16, ctx.meta(0))
   writeLe32(record, 20, ctx.meta(1))
   writeLe32(record, 24, ctx.meta(3))
@@ -222,7 +224,7 @@ export function sendPolicyVerdict(ctx: Ctx, event: VerdictEvent): void {
   // the port is a __be16 that the program does not convert
   const verdict = event.verdict === 0 ? swap16(event.proxyPort) : event.verdict
   const record = new Uint8Array(verdictNotifyBytes)
-  header(ctx, record, notifyType.POLICY_VERDICT, 0, captured, verdictVersion)
+  notifyHeader(ctx, record, notifyType.POLICY_VERDICT, 0, captured, verdictVersion)
   writeLe32(record, 16, event.remote)
   writeLe32(record, 20, verdict >>> 0)
   writeLe16(record, 24, event.port)

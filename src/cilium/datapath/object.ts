@@ -29,6 +29,8 @@ export interface ObjectSource {
   readonly entries: readonly ObjectProgram[]
   /** What the tail-call map holds, by slot. */
   readonly tails: ReadonlyMap<number, ObjectProgram>
+  /** Slots of that map where they are not those of 1.19. */
+  readonly callsMax?: number
 }
 
 /** A loaded object. */
@@ -46,7 +48,8 @@ function bufferSpec<const Name extends string>(name: Name, valueSize: number) {
   return { name, type: 'percpu_array', keySize: 4, valueSize, maxEntries: 1 } as const satisfies MapSpec
 }
 
-function made<Spec extends MapSpec>(spec: Spec, cpus: number) {
+/** A map of this spec, which must be one that the kernel accepts. */
+export function madeMap<Spec extends MapSpec>(spec: Spec, cpus: number) {
   const result = createMap(spec, { cpus })
   assert(result.kind === 'made', `map ${spec.name} can be created`)
   return result.map
@@ -63,7 +66,7 @@ export function createNodeMaps(
   maglevSlots: number = defaultValues.LB_MAGLEV_LUT_SIZE,
 ): NodeMaps {
   const maps = Object.entries(nodeMapSpecs).map(
-    ([name, spec]) => [name, made(withMaglevSlots(spec, maglevSlots), cpus)] as const,
+    ([name, spec]) => [name, madeMap(withMaglevSlots(spec, maglevSlots), cpus)] as const,
   )
   // one map of the right type for each name of the table
   return Object.fromEntries(maps) as unknown as NodeMaps
@@ -71,16 +74,16 @@ export function createNodeMaps(
 
 /** The policy map of an endpoint, empty. */
 export function createPolicyMap(endpointId: number, cpus: number) {
-  return made(policySpec(endpointId), cpus)
+  return madeMap(policySpec(endpointId), cpus)
 }
 
-function privateMaps(suffix: string, cpus: number) {
+function privateMaps(suffix: string, cpus: number, callsMax: number | undefined) {
   return {
-    calls: made(callsSpec(suffix), cpus),
-    tailCallBuffer4: made(bufferSpec('cilium_tail_call_buffer4', ctBuffer4Bytes), cpus),
-    tailCallBuffer6: made(bufferSpec('cilium_tail_call_buffer6', ctBuffer6Bytes), cpus),
-    dsrNatBuffer: made(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
-    xdpScratch: made(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
+    calls: madeMap(callsSpec(suffix, callsMax), cpus),
+    tailCallBuffer4: madeMap(bufferSpec('cilium_tail_call_buffer4', ctBuffer4Bytes), cpus),
+    tailCallBuffer6: madeMap(bufferSpec('cilium_tail_call_buffer6', ctBuffer6Bytes), cpus),
+    dsrNatBuffer: madeMap(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
+    xdpScratch: madeMap(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
   }
 }
 
@@ -122,7 +125,11 @@ export function loadObject(
   },
 ): LoadedObject {
   const { node, object, cpus } = options
-  const maps: ObjectMaps = { ...options.maps, ...privateMaps(options.suffix, cpus), policy: options.policy }
+  const maps: ObjectMaps = {
+    ...options.maps,
+    ...privateMaps(options.suffix, cpus, source.callsMax),
+    policy: options.policy,
+  }
   const shared: Shared = { node, object, maps }
   const load = (program: ObjectProgram): LoadedProgram => {
     const loaded = loadProgram(definitionOf(source.type, program, shared), { cpus })

@@ -25,7 +25,7 @@ function proxyMark(proxyPort: number): number {
 }
 
 /** struct bpf_sock_tuple: addresses and ports in the order of the packet. Ports in host order. */
-function socketTuple(
+export function socketTuple(
   source: Uint8Array,
   destination: Uint8Array,
   sourcePort: number,
@@ -42,7 +42,7 @@ function socketTuple(
 }
 
 /** assign_socket(): CTX_ACT_OK or a drop reason. An established connection is looked for in TCP only. */
-function assignSocket(ctx: Ctx, protocol: number, tuple: Uint8Array, established: boolean): number {
+export function assignSocket(ctx: Ctx, protocol: number, tuple: Uint8Array, established: boolean): number {
   const { TCP, UDP } = protocolNumber
   if (protocol !== TCP && protocol !== UDP) return drop.PROXY_UNKNOWN_PROTO
   if (protocol === UDP && established) return drop.PROXY_LOOKUP_FAILED
@@ -113,6 +113,11 @@ function firstSocket(ctx: Ctx, proxyPort: number): number {
   if (chosen === undefined) return drop.UNKNOWN_L3
   const tuple = extractTuple(ctx, chosen)
   return typeof tuple === 'number' ? tuple : redirectToSocket(ctx, tuple, proxyPort)
+}
+
+/** The proxy's port in the upper half of a mark: a __be16 as a C program has it. */
+export function proxyPortOf(magic: number): number {
+  return ((magic >>> 24) & 0xff) | ((magic >>> 8) & 0xff00)
 }
 
 /**

@@ -31,3 +31,8 @@ export function signalNatFillUp(ctx: Ctx, family: Family): void {
 export function signalAuthRequired(ctx: Ctx, key: Uint8Array): void {
   sendSignal(ctx, signal.AUTH_REQUIRED, key)
 }
+
+/** send_signal_ct_fill_up(): conntrack is full, the agent shall collect old entries. */
+export function signalCtFillUp(ctx: Ctx, family: Family): void {
+  sendSignal(ctx, signal.CT_FILL_UP, protocolMessage(family))
+}

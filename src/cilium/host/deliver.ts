@@ -14,7 +14,7 @@ import { handleNatFwd } from '../datapath/nodeport-egress.ts'
 import { sendDrop, sendTrace, type TraceContext } from '../datapath/notify.ts'
 import type { ObjectProgram } from '../datapath/object.ts'
 import { isEncrypt } from '../datapath/overloadable.ts'
-import { redirectToProxyFirst } from '../datapath/proxy.ts'
+import { proxyPortOf, redirectToProxyFirst } from '../datapath/proxy.ts'
 import { call } from '../datapath/tail-calls.ts'
 import { tracePoint, traceReason } from '../datapath/trace-point.ts'
 
@@ -154,11 +154,6 @@ export function toHost(ctx: Ctx): number {
     false,
     etherType,
   )
-}
-
-/** The proxy's port in the upper half of a mark: a __be16 as a C program has it. */
-function proxyPortOf(magic: number): number {
-  return ((magic >>> 24) & 0xff) | ((magic >>> 8) & 0xff00)
 }
 
 /** from_host_to_lxc(): the host's egress policy for a packet to a pod of this node. CTX_ACT_OK or a drop reason. */

@@ -44,7 +44,7 @@ export function tailCtEgress(family: Family): ObjectProgram {
 const ctEgress = { 4: tailCtEgress(ipv4), 6: tailCtEgress(ipv6) } as const
 
 /** is_valid_lxc_src_ipv4(), is_valid_lxc_src_ip() */
-function hasOwnSource(ctx: Ctx, family: Family, l3Offset: number): boolean {
+export function hasOwnSource(ctx: Ctx, family: Family, l3Offset: number): boolean {
   if (!ctx.node.ENABLE_SIP_VERIFICATION) return true
   const { endpoint_ipv4, endpoint_ipv6 } = ctx.object
   const own = family.version === 4 ? endpoint_ipv4 : endpoint_ipv6

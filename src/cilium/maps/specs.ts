@@ -224,8 +224,8 @@ export type NodeMapName = keyof typeof nodeMapSpecs
 export const callsMax = 49
 
 /** `cilium_calls_01001`: where one object's tail calls go. */
-export function callsSpec(suffix: string) {
-  return progArray(`cilium_calls_${suffix}`, callsMax)
+export function callsSpec(suffix: string, slots: number = callsMax) {
+  return progArray(`cilium_calls_${suffix}`, slots)
 }
 
 /** `cilium_policy_v2_01001`: one endpoint's policy. */

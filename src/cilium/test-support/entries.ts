@@ -41,6 +41,30 @@ export function putEndpoint(
   put(maps.cilium_lxc, key, value)
 }
 
+/** struct ipcache_key of `address/length`. */
+function ipcacheKey(prefix: string): Uint8Array {
+  const [address = '', length] = prefix.split('/')
+  const bytes = addressBytes(address)
+  const key = new Uint8Array(24)
+  writeLe32(key, 0, 32 + Number(length ?? bytes.length * 8))
+  key[7] = bytes.length === 4 ? 1 : 2
+  key.set(bytes, 8)
+  return key
+}
+
+/** `address/length` has an identity, and perhaps a tunnel endpoint, in 1.10's cilium_ipcache. */
+export function putLegacyIpcache(
+  maps: NodeMaps,
+  prefix: string,
+  entry: { readonly identity: number; readonly tunnel?: string },
+): void {
+  const key = ipcacheKey(prefix)
+  const value = new Uint8Array(12)
+  writeLe32(value, 0, entry.identity)
+  if (entry.tunnel !== undefined) value.set(addressBytes(entry.tunnel), 4)
+  if (maps.cilium_ipcache?.update(key, value, 0, 0) !== 0) throw new Error('cilium_ipcache')
+}
+
 /** `address/length` has an identity, and perhaps a tunnel endpoint or the flag skip_tunnel. */
 export function putIpcache(
   maps: NodeMaps,
@@ -52,12 +76,7 @@ export function putIpcache(
     readonly key?: number
   },
 ): void {
-  const [address = '', length] = prefix.split('/')
-  const bytes = addressBytes(address)
-  const key = new Uint8Array(24)
-  writeLe32(key, 0, 32 + Number(length ?? bytes.length * 8))
-  key[7] = bytes.length === 4 ? 1 : 2
-  key.set(bytes, 8)
+  const key = ipcacheKey(prefix)
   const value = new Uint8Array(24)
   writeLe32(value, 0, entry.identity)
   if (entry.tunnel !== undefined) value.set(addressBytes(entry.tunnel), 4)

@@ -28,6 +28,7 @@ import {
   type ObjectSource,
   programOf,
 } from '../datapath/object.ts'
+import { createLegacyNodeMaps, createLegacyPolicyMap } from '../legacy/object.ts'
 import { Tuple } from '../maps/tuple.ts'
 
 /** What a cluster of the usual kind has on. */
@@ -79,7 +80,7 @@ export interface Run<Result> {
 export interface DatapathLab {
   readonly node: NodeConfig
   readonly maps: NodeMaps
-  readonly policy: MapOf<'lpm_trie'>
+  readonly policy: MapOf<'lpm_trie' | 'hash'>
   seconds: number
   /** Runs a function as a tc program on a frame. */
   run<Result>(frame: Uint8Array, inside: (ctx: Ctx) => Result): Run<Result>
@@ -110,6 +111,8 @@ export function datapathLab(
     readonly defines?: readonly Define[]
     readonly values?: Partial<NodeValues>
     readonly object?: Partial<ObjectConfig>
+    /** The maps are those of 1.10. */
+    readonly legacy?: boolean
     /** What the kernel answers to helpers. */
     readonly kernel?: Partial<KernelServices>
   } = {},
@@ -120,8 +123,9 @@ export function datapathLab(
     ...options.values,
   }
   const object = { ...lxcObject, ...options.object }
-  const maps = createNodeMaps(1)
-  const policy = createPolicyMap(object.endpoint_id, 1)
+  const maps = options.legacy === true ? createLegacyNodeMaps(1) : createNodeMaps(1)
+  const make = options.legacy === true ? createLegacyPolicyMap : createPolicyMap
+  const policy = make(object.endpoint_id, 1)
   const kernel: Partial<KernelServices> = { ...options.kernel, nowNs: () => lab.seconds * 1e9 }
   const lab: DatapathLab = {
     node,

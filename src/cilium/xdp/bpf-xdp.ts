@@ -32,7 +32,7 @@ const transparentEthernet = 0x6558
 const fromNetdev = { 4: call.IPV4_FROM_NETDEV, 6: call.IPV6_FROM_NETDEV } as const
 
 /** bpf_xdp_exit(): what passes takes its flags along. */
-function exit(ctx: Ctx, verdict: number): number {
+export function exitXdp(ctx: Ctx, verdict: number): number {
   if (verdict === ctx.act.OK) moveXfer(ctx)
   return verdict
 }
@@ -74,7 +74,7 @@ function lookForService(ctx: Ctx, family: Family): number {
 /** tail_lb_ipv4(), tail_lb_ipv6() */
 function tailLb(ctx: Ctx, family: Family): number {
   const result = skipNodeport(ctx) ? ctx.act.OK : lookForService(ctx, family)
-  return isError(ctx, result) ? dropped(ctx, result, places[family.version].tail) : exit(ctx, result)
+  return isError(ctx, result) ? dropped(ctx, result, places[family.version].tail) : exitXdp(ctx, result)
 }
 
 /** check_v4(), check_v6(): whether the prefilter forbids the source. */
@@ -89,11 +89,15 @@ function isFiltered(ctx: Ctx, family: Family): boolean {
   return ctx.lookup(four ? maps.cilium_cidr_v4_fix : maps.cilium_cidr_v6_fix, key) !== undefined
 }
 
+/** The prefilter, where it is on: a packet without a whole header does not pass either. */
+export function passesPrefilter(ctx: Ctx, family: Family): boolean {
+  if (!ctx.node.ENABLE_PREFILTER) return true
+  return hasHeader(ctx, family, ethernetLength(ctx)) && !isFiltered(ctx, family)
+}
+
 /** check_v4(), check_v4_lb() and their IPv6 siblings. */
 function check(ctx: Ctx, family: Family): number {
-  if (ctx.node.ENABLE_PREFILTER) {
-    if (!hasHeader(ctx, family, ethernetLength(ctx)) || isFiltered(ctx, family)) return ctx.act.DROP
-  }
+  if (!passesPrefilter(ctx, family)) return ctx.act.DROP
   if (!ctx.node.ENABLE_NODEPORT_ACCELERATION) return ctx.act.OK
   const missed = ctx.tailCall(fromNetdev[family.version])
   return dropped(ctx, missed, places[family.version].entry)
@@ -106,7 +110,7 @@ function entry(ctx: Ctx): number {
   ctx.setMeta(scratchSlot.XFER_MARKER, 0)
   skipNodeportClear(ctx)
   const family = enabledFamily(ctx, etherType)
-  return exit(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
+  return exitXdp(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
 }
 
 /** bpf_xdp as it is compiled for a node. */

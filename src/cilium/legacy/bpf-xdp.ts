@@ -1,0 +1,63 @@
+// bpf_xdp of 1.10: the prefilter, and services before a packet has cost anything. bpf_xdp.c
+import type { Defines } from '../datapath/config.ts'
+import { type Ctx, isError } from '../datapath/ctx.ts'
+import { validEtherType } from '../datapath/ethernet.ts'
+import { enabledFamily, type Family } from '../datapath/family.ts'
+import { metricDirection } from '../datapath/metrics.ts'
+import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
+import { skipNodeport, skipNodeportClear } from '../datapath/overloadable.ts'
+import { scratchSlot } from '../datapath/xdp-ctx.ts'
+import { familiesOf } from '../host/bpf-host.ts'
+import { exitXdp, passesPrefilter } from '../xdp/bpf-xdp.ts'
+import { nodeportLb, nodeportTails } from './nodeport.ts'
+import { dropNotifyTail, sendDrop } from './notify.ts'
+import { call, callsMax } from './slots.ts'
+
+const fromLxc = { 4: call.IPV4_FROM_LXC, 6: call.IPV6_FROM_LXC } as const
+
+function dropped(ctx: Ctx, reason: number): number {
+  return sendDrop(ctx, reason, { source: 0, direction: metricDirection.INGRESS })
+}
+
+/** tail_lb_ipv4(), tail_lb_ipv6() */
+function tailLb(ctx: Ctx, family: Family): number {
+  const result = skipNodeport(ctx) ? ctx.act.OK : nodeportLb(ctx, family, 0)
+  return isError(ctx, result) ? dropped(ctx, result) : exitXdp(ctx, result)
+}
+
+/** Whether services of a family are looked for: IPv6 does not ask for acceleration. */
+function looksForServices(node: Defines, family: Family): boolean {
+  return family.version === 4 ? node.ENABLE_NODEPORT_ACCELERATION : node.ENABLE_NODEPORT
+}
+
+/** check_v4(), check_v6() */
+function check(ctx: Ctx, family: Family): number {
+  if (!passesPrefilter(ctx, family)) return ctx.act.DROP
+  if (!looksForServices(ctx.node, family)) return ctx.act.OK
+  return dropped(ctx, ctx.tailCall(fromLxc[family.version]))
+}
+
+/** from-netdev of XDP: check_filters() */
+function entry(ctx: Ctx): number {
+  const etherType = validEtherType(ctx)
+  if (etherType === undefined) return ctx.act.OK
+  ctx.setMeta(scratchSlot.XFER_MARKER, 0)
+  skipNodeportClear(ctx)
+  const family = enabledFamily(ctx, etherType)
+  return exitXdp(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
+}
+
+/** bpf_xdp as it is compiled for a node. */
+export function bpfXdp(node: Defines): ObjectSource {
+  const services = familiesOf(node).filter((family) => looksForServices(node, family))
+  const tails = services.flatMap((family): [number, ObjectProgram][] => [
+    [fromLxc[family.version], { symbol: `tail_lb_ipv${family.version}`, run: (ctx) => tailLb(ctx, family) }],
+    ...nodeportTails(family),
+  ])
+  return {
+    type: 'xdp',
+    callsMax,
+    entries: [{ symbol: 'from-netdev', run: entry }],
+    tails: new Map([...(node.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
+  }
+}
