@@ -7,7 +7,6 @@ import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { planAgent } from '../cilium/agent/plan/node.ts'
 import type { HostPlan } from '../cilium/agent/plan/plan.ts'
-import { createPolicyMap } from '../cilium/datapath/object.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { staleEntries } from '../cilium/maps/scrub.ts'
 import { emptyNamespace as endNamespace } from '../kernel/device/remove.ts'
@@ -30,14 +29,8 @@ import {
 } from './cilium.ts'
 import { identitiesOf, verdictFilter } from './cilium-config.ts'
 import { deployHost, emptyNamespace } from './cilium-deploy.ts'
-import {
-  egressEntries,
-  endpointEntries,
-  ipcacheEntries,
-  type MapEntry,
-  policyEntries,
-  throttleEntries,
-} from './cilium-maps.ts'
+import { syncTables } from './cilium-era.ts'
+import type { MapEntry } from './cilium-maps.ts'
 import { decideAgain, startProxies } from './cilium-proxy.ts'
 import { toldCluster } from './cilium-told.ts'
 import { type Listener, startListener } from './listeners.ts'
@@ -102,7 +95,7 @@ function rememberIdentities({ installed: { identities } }: RunningCilium, state:
 
 function turnNode(turn: Turn): readonly Listener[] {
   const { node, before, after, writer, running } = turn
-  const { maps, devices } = node
+  const { maps, devices, era } = node
   node.onHook = (act) => {
     writer.acts.push(act)
   }
@@ -113,18 +106,13 @@ function turnNode(turn: Turn): readonly Listener[] {
   const fresh = after.endpoints.filter(({ name }) => !old.has(name))
   const listeners = fresh.length === 0 ? [] : devicesCome(turn, fresh)
   takeSysctls(turn)
-  writer.sync(maps.cilium_ipcache_v2, ipcacheEntries(before.ipcache), ipcacheEntries(after.ipcache))
+  syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
   for (const endpoint of after.endpoints) {
     if (old.has(endpoint.name)) endpointStays(turn, endpoint)
     else endpointComes(turn, endpoint)
   }
-  for (const version of [4, 6] as const) {
-    const map = version === 4 ? maps.cilium_egress_gw_policy_v4 : maps.cilium_egress_gw_policy_v6
-    const entries = (agent: AgentState): readonly MapEntry[] =>
-      egressEntries(agent.egress.rules, version, devices.ifindexOf)
-    writer.sync(map, entries(before), entries(after))
-  }
-  writer.sync(maps.cilium_throttle, throttleEntries(before), throttleEntries(after))
+  const features = (agent: AgentState) => era.featureTables(maps, agent, devices.ifindexOf)
+  syncTables(writer, features(before), features(after))
   takeTables(turn)
   startProxies(running, node)
   node.onHook = undefined
@@ -163,7 +151,7 @@ function endpointGoes(turn: Turn, endpoint: Endpoint): void {
   const { machine, node, before, writer } = turn
   const { id, device, pod } = endpoint
   if (device !== undefined) unhookEndpoint(node, device.name)
-  for (const { key } of endpointEntries([endpoint], node.devices.ifindexOf))
+  for (const { key } of node.era.endpointEntries([endpoint], node.devices.ifindexOf))
     writer.delete(node.maps.cilium_lxc, key)
   node.maps.cilium_call_policy.remove(id)
   node.maps.cilium_egresscall_policy.remove(id)
@@ -223,20 +211,20 @@ function devicesCome(turn: Turn, fresh: readonly Endpoint[]): readonly Listener[
   })
 }
 
-function policyOf(agent: AgentState, { id }: Endpoint): readonly MapEntry[] {
-  return policyEntries(agent.policies.get(id)?.entries ?? [])
+function policyOf({ node }: Turn, agent: AgentState, { id }: Endpoint): readonly MapEntry[] {
+  return node.era.policyEntries(agent.policies.get(id)?.entries ?? [])
 }
 
 /** A new endpoint: connections of whoever had its addresses go, its policy is there before its programs are. */
 function endpointComes(turn: Turn, endpoint: Endpoint): void {
   const { node, after, writer } = turn
   scrub(turn, endpoint)
-  const policy = createPolicyMap(endpoint.id, cpus)
+  const policy = node.era.createPolicyMap(endpoint.id, cpus)
   node.policies.set(endpoint.id, policy)
-  writer.sync(policy, [], policyOf(after, endpoint))
+  writer.sync(policy, [], policyOf(turn, after, endpoint))
   if (endpoint.device !== undefined) node.names.set(endpoint.id, endpoint.device.name)
   installEndpoint(node, endpoint)
-  writer.sync(node.maps.cilium_lxc, [], endpointEntries([endpoint], node.devices.ifindexOf))
+  writer.sync(node.maps.cilium_lxc, [], node.era.endpointEntries([endpoint], node.devices.ifindexOf))
 }
 
 /** An endpoint that was there: its policy map, and its programs where what they are compiled with has changed. */
@@ -244,11 +232,12 @@ function endpointStays(turn: Turn, endpoint: Endpoint): void {
   const { node, before, after, writer } = turn
   const old = before.endpoints.find(({ name }) => name === endpoint.name) ?? endpoint
   const policy = node.policies.get(endpoint.id)
-  if (policy !== undefined) writer.sync(policy, policyOf(before, old), policyOf(after, endpoint))
+  if (policy !== undefined) writer.sync(policy, policyOf(turn, before, old), policyOf(turn, after, endpoint))
   const isNew =
     old.identity.id !== endpoint.identity.id || verdictFilter(before, old) !== verdictFilter(after, endpoint)
   if (isNew && endpoint.kind === 'host') installHost(node, endpoint)
   else if (isNew) installEndpoint(node, endpoint)
-  const entries = (each: Endpoint): readonly MapEntry[] => endpointEntries([each], node.devices.ifindexOf)
+  const entries = (each: Endpoint): readonly MapEntry[] =>
+    node.era.endpointEntries([each], node.devices.ifindexOf)
   writer.sync(node.maps.cilium_lxc, entries(old), entries(endpoint))
 }

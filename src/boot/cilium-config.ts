@@ -5,6 +5,7 @@ import { endpointDefines, nodeDefines } from '../cilium/agent/defines.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { mtusOf } from '../cilium/agent/plan/mtu.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import { atLeast } from '../cilium/agent/verdict.ts'
 import {
   type Cidr,
   defaultValues,
@@ -16,8 +17,8 @@ import {
   tunnelProtocol,
 } from '../cilium/datapath/config.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
-import { isIpv4 } from '../net/address.ts'
-import { networkOf, parsePrefix } from '../net/prefix.ts'
+import { type Ipv4, isIpv4 } from '../net/address.ts'
+import { maskBits, networkOf, parsePrefix } from '../net/prefix.ts'
 
 /** The numbers of the devices of a node. */
 export interface Interfaces {
@@ -54,6 +55,22 @@ function addressesOf(agent: AgentState): Partial<NodeValues> {
 
 type EndpointKind = Pick<Endpoint, 'kind' | 'requiresEgressProgram'>
 
+/** Kernels since 5.2 verify programs that are long enough for more attempts. */
+const manyInstructions = '5.2'
+
+/** What 1.10 compiles in otherwise (cilium v1.10 bpf/lib/nat.h, pkg/option, pkg/datapath/linux/config). */
+function legacyValues({ node }: AgentState): Partial<NodeValues> {
+  const { config, podCidrs, devices } = node
+  const own = podCidrs.find(({ address }) => isIpv4(address))
+  return {
+    CT_CONNECTION_LIFETIME_TCP: 21_600,
+    CT_SERVICE_LIFETIME_TCP: 21_600,
+    SNAT_COLLISION_RETRIES: atLeast(config.kernel, manyInstructions) ? 128 : 32,
+    ENABLE_SKIP_FIB: devices.length === 1,
+    ...(own === undefined ? {} : { IPV4_MASK: addressBytes(maskBits(own.length) as Ipv4) }),
+  }
+}
+
 function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Interfaces): NodeConfig {
   const { node } = agent
   const { config } = node
@@ -80,6 +97,7 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
     policy_deny_response_enabled: config.policyDenyResponse === 'icmp',
     enable_remote_node_masquerade: config.remoteNodeMasquerade,
     allow_icmp_frag_needed: config.allowIcmpFragNeeded,
+    ...(config.version === '1.10' ? legacyValues(agent) : {}),
   }
 }
 

@@ -38,17 +38,25 @@ const endpointValueBytes = 48
 /** ENDPOINT_F_HOST. */
 const hostFlag = 1
 
-function endpointKey(address: IpAddress): Uint8Array {
+/** struct endpoint_key: an address with its family. */
+export function endpointKey(address: IpAddress): Uint8Array {
   const key = new Uint8Array(endpointKeyBytes)
   key.set(addressBytes(address), 0)
   key[16] = familyOf(address)
   return key
 }
 
-/** cilium_lxc: every address of the node with the host's flag, every endpoint with its device (pkg/maps/lxcmap). */
+/** The numbers of devices by name. */
+export type IfindexOf = (device: string) => number
+
+/**
+ * cilium_lxc: every address of the node with the host's flag, every endpoint with its device (pkg/maps/lxcmap). An endpoint has
+ * its identity there since 1.14.
+ */
 export function endpointEntries(
   endpoints: readonly Endpoint[],
-  ifindexOf: (device: string) => number,
+  ifindexOf: IfindexOf,
+  hasIdentity = true,
 ): readonly MapEntry[] {
   return endpoints.flatMap(({ kind, addresses, device, mac, id, identity }) =>
     addresses.map((address): MapEntry => {
@@ -59,7 +67,7 @@ export function endpointEntries(
         writeLe16(value, 6, id)
         if (mac !== undefined) writeU48(value, 16, mac)
         if (device !== undefined) writeU48(value, 24, device.mac)
-        writeLe32(value, 32, identity.id)
+        if (hasIdentity) writeLe32(value, 32, identity.id)
       }
       return { key: endpointKey(address), value }
     }),
@@ -73,13 +81,19 @@ const flagSkipTunnel = 1
 const flagHasTunnelEndpoint = 2
 const flagIpv6TunnelEndpoint = 4
 
+/** struct ipcache_key */
+export function ipcacheKey({ address, length }: Prefix): Uint8Array {
+  const key = new Uint8Array(ipcacheBytes)
+  writeLe32(key, 0, ipcacheStaticBits + length)
+  key[7] = familyOf(address)
+  key.set(addressBytes(address), 8)
+  return key
+}
+
 /** cilium_ipcache_v2 (pkg/maps/ipcache). */
 export function ipcacheEntries(entries: readonly IpcacheEntry[]): readonly MapEntry[] {
   return entries.map(({ prefix, identity, tunnelEndpoint, encryptKey, skipTunnel }) => {
-    const key = new Uint8Array(ipcacheBytes)
-    writeLe32(key, 0, ipcacheStaticBits + prefix.length)
-    key[7] = familyOf(prefix.address)
-    key.set(addressBytes(prefix.address), 8)
+    const key = ipcacheKey(prefix)
     const value = new Uint8Array(ipcacheBytes)
     writeLe32(value, 0, identity)
     if (tunnelEndpoint !== undefined) value.set(addressBytes(tunnelEndpoint), 4)
@@ -116,7 +130,7 @@ export function fillIpcache({ cilium_ipcache_v2: map }: NodeMaps, { ipcacheParts
 const throttleValueBytes = 56
 
 /** cilium_throttle (pkg/maps/bwmap Edt.BinaryValue()): the bucket of a pod that receives starts empty. */
-export function throttleEntries({ throttles }: AgentState): readonly MapEntry[] {
+export function throttleEntries({ throttles }: Pick<AgentState, 'throttles'>): readonly MapEntry[] {
   return throttles.map(({ endpoint, direction, bytesPerSecond, priority }) => {
     const key = new Uint8Array(8)
     writeLe32(key, 0, endpoint)

@@ -7,7 +7,7 @@ import { startEnvoy } from '../cilium/proxy/envoy.ts'
 import type { ProxyNode } from '../cilium/proxy/proxy-node.ts'
 import type { Fact } from '../trace/event.ts'
 import { installedNode, type RunningCilium, type RunningNode } from './cilium.ts'
-import { ipcacheEntries, policyEntries } from './cilium-maps.ts'
+import { syncTables } from './cilium-era.ts'
 import { toldCluster } from './cilium-told.ts'
 import { MapWriter } from './map-writer.ts'
 
@@ -25,17 +25,17 @@ export function decideAgain({ state: before, learnt }: RunningCilium, cluster: A
 
 /** A node learns what a name stands for (pkg/fqdn/namemanager, pkg/policy/selectorcache); answers what its agent wrote. */
 function learn(running: RunningCilium, node: RunningNode, answer: DnsAnswer): readonly Fact[] {
-  const { agent: before, maps, policies } = node
+  const { agent: before, maps, policies, era } = node
   const { name } = before.node
   running.learnt.set(name, [...(running.learnt.get(name) ?? []), answer])
   running.state = decideAgain(running, toldCluster(running.model).cluster)
   const after = running.state.agents.find((each) => each.node.name === name) ?? before
   node.agent = after
   const writer = new MapWriter()
-  writer.sync(maps.cilium_ipcache_v2, ipcacheEntries(before.ipcache), ipcacheEntries(after.ipcache))
+  syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
   for (const [id, map] of policies) {
     const [old, now] = [before.policies.get(id), after.policies.get(id)]
-    writer.sync(map, policyEntries(old?.entries ?? []), policyEntries(now?.entries ?? []))
+    writer.sync(map, era.policyEntries(old?.entries ?? []), era.policyEntries(now?.entries ?? []))
   }
   running.installed.nodes.set(name, installedNode(node))
   return writer.acts.filter((act) => act.kind === 'map')

@@ -279,6 +279,7 @@ function makeTold(model: CiliumModel): {
         name: node.name,
         labels: { 'kubernetes.io/hostname': node.name, ...labels.get(node.name) },
         config,
+        log: settled.notices.flatMap(({ kind, message }) => (kind === 'fallback' ? [message] : [])),
         devices: node.devices,
         defaultRoutes: node.defaultRoutes,
         podCidrs: node.podCidrs.filter(({ address }) =>

@@ -6,20 +6,10 @@ import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
 import type { DnsAnswer } from '../cilium/agent/told.ts'
-import type { NodeMaps } from '../cilium/datapath/ctx.ts'
-import {
-  createNodeMaps,
-  createPolicyMap,
-  type LoadedObject,
-  loadObject,
-  programOf,
-} from '../cilium/datapath/object.ts'
-import { bpfHost } from '../cilium/host/bpf-host.ts'
+import type { NodeMaps, ObjectMaps } from '../cilium/datapath/ctx.ts'
+import { type LoadedObject, loadObject, programOf } from '../cilium/datapath/object.ts'
 import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
-import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
-import { bpfOverlay } from '../cilium/overlay/bpf-overlay.ts'
-import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
 import type { AdminResult } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { attachNetkit, detachNetkit, replaceNetkit } from '../kernel/device/netkit.ts'
@@ -38,16 +28,8 @@ import {
   verdictFilter,
 } from './cilium-config.ts'
 import { decisionsOf } from './cilium-deploy.ts'
-import {
-  egressEntries,
-  endpointEntries,
-  fill,
-  fillIpcache,
-  fillMasqAgent,
-  nodeEntries,
-  policyEntries,
-  throttleEntries,
-} from './cilium-maps.ts'
+import { type CiliumEra, ciliumEras } from './cilium-era.ts'
+import { fill, fillMasqAgent } from './cilium-maps.ts'
 import { deviceOf, mustDo, namespaceOf } from './resolved.ts'
 
 const cpus = 1
@@ -58,10 +40,12 @@ export interface RunningNode {
   agent: AgentState
   readonly ns: Namespace
   readonly maps: NodeMaps
-  readonly policies: Map<number, ReturnType<typeof createPolicyMap>>
+  readonly policies: Map<number, NonNullable<ObjectMaps['policy']>>
   readonly devices: Interfaces
   /** Ports on which its proxies listen. */
   readonly proxyPorts: Set<number>
+  /** The version of Cilium. */
+  readonly era: CiliumEra
   /** Programs at hooks of devices, by `device way`. */
   readonly hooked: Map<string, Program>
   /** Devices of endpoints by id, for traces. */
@@ -94,10 +78,18 @@ function detach(dev: NetDevice, way: Way, program: Program): AdminResult {
   return detachTc(dev, way, program)
 }
 
+/** Where a program of an object is attached. */
+type AttachedHook = Exclude<keyof CiliumEra['symbols'], 'xdp' | 'policy' | 'egressPolicy' | 'hostPolicy'>
+
+function symbolOf({ era }: RunningNode, name: keyof CiliumEra['symbols']): string {
+  return present(era.symbols[name], `this version has a program for ${name}`)
+}
+
 /** Puts a program at a hook of a device; in place of the one that the agent has there. */
-function hook(node: RunningNode, device: string, way: Way, object: LoadedObject, symbol: string): void {
+function hook(node: RunningNode, device: string, way: Way, object: LoadedObject, name: AttachedHook): void {
   const { agent, ns, hooked } = node
   const dev = deviceOf(ns, device)
+  const symbol = symbolOf(node, name)
   const program = programOf(object, symbol)
   const old = hooked.get(`${device} ${way}`)
   const done =
@@ -132,7 +124,7 @@ function numbersOf(dev: NetDevice): { readonly interface_ifindex: number; readon
 
 /** bpf_lxc on the host's end of an endpoint's pair; in place of what is there. */
 export function installEndpoint(node: RunningNode, endpoint: Endpoint): void {
-  const { agent, ns, maps, policies, devices } = node
+  const { agent, ns, maps, policies, devices, era } = node
   const { device, id, identity, addresses } = endpoint
   if (device === undefined) return
   const config = nodeConfigOf(agent, endpoint, devices)
@@ -146,7 +138,7 @@ export function installEndpoint(node: RunningNode, endpoint: Endpoint): void {
     endpoint_ipv6: six === undefined ? undefined : addressBytes(six),
     policy_verdict_log_filter: verdictFilter(agent, endpoint),
   })
-  const loaded = loadObject(bpfLxc(config), {
+  const loaded = loadObject(era.lxc(config), {
     node: config,
     object,
     maps,
@@ -154,21 +146,16 @@ export function installEndpoint(node: RunningNode, endpoint: Endpoint): void {
     suffix: String(id).padStart(5, '0'),
     cpus,
   })
-  maps.cilium_call_policy.set(id, programOf(loaded, 'cil_lxc_policy'), 0)
-  maps.cilium_egresscall_policy.set(id, programOf(loaded, 'cil_lxc_policy_egress'), 0)
-  if (endpoint.requiresEgressProgram) hook(node, device.name, 'egress', loaded, 'cil_to_container')
-  hook(node, device.name, 'ingress', loaded, 'cil_from_container')
-}
-
-/** Whether the agent attaches to native devices at all. */
-function selectsDevices({ node }: AgentState): boolean {
-  const { kubeProxyReplacement, bpfMasquerade, hostFirewall, encryption } = node.config
-  return kubeProxyReplacement || bpfMasquerade || hostFirewall || encryption !== 'off'
+  maps.cilium_call_policy.set(id, programOf(loaded, symbolOf(node, 'policy')), 0)
+  const { egressPolicy } = era.symbols
+  if (egressPolicy !== undefined) maps.cilium_egresscall_policy.set(id, programOf(loaded, egressPolicy), 0)
+  if (endpoint.requiresEgressProgram) hook(node, device.name, 'egress', loaded, 'toContainer')
+  hook(node, device.name, 'ingress', loaded, 'fromContainer')
 }
 
 /** bpf_host on cilium_host, cilium_net and the native devices, each with a copy of its own; in place of what is there. */
 export function installHost(node: RunningNode, host: Endpoint): void {
-  const { agent, ns, maps, policies, devices } = node
+  const { agent, ns, maps, policies, devices, era } = node
   const config = nodeConfigOf(agent, host, devices)
   const load = (device: string, suffix: string): LoadedObject => {
     const own = agent.node.devices
@@ -180,7 +167,7 @@ export function installHost(node: RunningNode, host: Endpoint): void {
       policy_verdict_log_filter: verdictFilter(agent, host),
       ...(masquerade === undefined ? {} : { nat_ipv4_masquerade: addressBytes(masquerade) }),
     })
-    return loadObject(bpfHost(config), {
+    return loadObject(era.host(config), {
       node: config,
       object,
       maps,
@@ -190,72 +177,69 @@ export function installHost(node: RunningNode, host: Endpoint): void {
     })
   }
   const own = load('cilium_host', 'hostns')
-  maps.cilium_call_policy.set(host.id, programOf(own, 'cil_host_policy'), 0)
-  hook(node, 'cilium_host', 'ingress', own, 'cil_to_host')
-  hook(node, 'cilium_host', 'egress', own, 'cil_from_host')
-  hook(node, 'cilium_net', 'ingress', load('cilium_net', 'net'), 'cil_to_host')
-  if (!selectsDevices(agent)) return
+  const hostPolicy = own.programs.get(symbolOf(node, 'hostPolicy'))
+  if (hostPolicy !== undefined) maps.cilium_call_policy.set(host.id, hostPolicy, 0)
+  hook(node, 'cilium_host', 'ingress', own, 'toHost')
+  hook(node, 'cilium_host', 'egress', own, 'fromHost')
+  hook(node, 'cilium_net', 'ingress', load('cilium_net', 'net'), 'toHost')
+  if (!era.selectsDevices(agent.node.config)) return
   for (const { name } of agent.node.devices) {
     const loaded = load(name, `netdev_${devices.ifindexOf(name)}`)
-    hook(node, name, 'egress', loaded, 'cil_to_netdev')
-    hook(node, name, 'ingress', loaded, 'cil_from_netdev')
+    hook(node, name, 'egress', loaded, 'toNetdev')
+    hook(node, name, 'ingress', loaded, 'fromNetdev')
   }
 }
 
 function installOverlay(node: RunningNode, host: Endpoint): void {
-  const { agent, ns, maps, devices } = node
+  const { agent, ns, maps, devices, era } = node
   const { config: own } = agent.node
   if (own.routing !== 'tunnel' && !own.egressGateway) return
   const name = tunnelDevice[own.tunnelProtocol]
   const config = nodeConfigOf(agent, host, devices)
-  const object = objectConfigOf(agent, 'bpf_overlay', { interface_ifindex: deviceOf(ns, name).ifindex })
-  const loaded = loadObject(bpfOverlay(config), { node: config, object, maps, suffix: 'overlay', cpus })
-  hook(node, name, 'ingress', loaded, 'cil_from_overlay')
-  hook(node, name, 'egress', loaded, 'cil_to_overlay')
+  const object = objectConfigOf(agent, 'bpf_overlay', numbersOf(deviceOf(ns, name)))
+  const loaded = loadObject(era.overlay(config), { node: config, object, maps, suffix: 'overlay', cpus })
+  hook(node, name, 'ingress', loaded, 'fromOverlay')
+  hook(node, name, 'egress', loaded, 'toOverlay')
 }
 
 function installXdp(node: RunningNode, host: Endpoint): void {
-  const { agent, ns, maps, devices } = node
+  const { agent, ns, maps, devices, era } = node
   const { kubeProxyReplacement, lbAcceleration } = agent.node.config
   if (!kubeProxyReplacement || lbAcceleration === 'disabled') return
   const config = nodeConfigOf(agent, host, devices)
   for (const { name } of agent.node.devices) {
     const dev = deviceOf(ns, name)
     const object = objectConfigOf(agent, 'bpf_xdp', { interface_ifindex: dev.ifindex })
-    const loaded = loadObject(bpfXdp(config), {
+    const loaded = loadObject(era.xdp(config), {
       node: config,
       object,
       maps,
       suffix: `xdp_${dev.ifindex}`,
       cpus,
     })
-    mustDo(
-      attachXdp(dev, programOf(loaded, 'cil_xdp_entry'), 'native'),
-      `${ns.name}/${name} takes cil_xdp_entry`,
-    )
+    const symbol = symbolOf(node, 'xdp')
+    mustDo(attachXdp(dev, programOf(loaded, symbol), 'native'), `${ns.name}/${name} takes ${symbol}`)
   }
 }
 
 function installNode(machine: Machine, agent: AgentState): RunningNode {
   const { node, endpoints } = agent
   const ns = namespaceOf(machine, node.name)
-  const maps = createNodeMaps(cpus)
+  const era = ciliumEras[node.config.version]
+  const maps = era.createNodeMaps(cpus)
   const devices: Interfaces = {
     ifindexOf: (name) => deviceOf(ns, name).ifindex,
     macOf: (name) => deviceOf(ns, name).mac,
   }
-  const policies = new Map(endpoints.map(({ id }) => [id, createPolicyMap(id, cpus)]))
+  const policies = new Map(endpoints.map(({ id }) => [id, era.createPolicyMap(id, cpus)]))
   for (const { id } of endpoints) {
     const entries = agent.policies.get(id)?.entries ?? []
-    fill(present(policies.get(id), 'an endpoint has a policy map'), policyEntries(entries))
+    fill(present(policies.get(id), 'an endpoint has a policy map'), era.policyEntries(entries))
   }
-  fill(maps.cilium_lxc, endpointEntries(endpoints, devices.ifindexOf))
-  fillIpcache(maps, agent)
+  fill(maps.cilium_lxc, era.endpointEntries(endpoints, devices.ifindexOf))
+  era.fillAddresses(maps, agent)
   fillMasqAgent(maps, agent)
-  fill(maps.cilium_node_map_v2, nodeEntries(agent.nodeIds))
-  fill(maps.cilium_throttle, throttleEntries(agent))
-  fill(maps.cilium_egress_gw_policy_v4, egressEntries(agent.egress.rules, 4, devices.ifindexOf))
-  fill(maps.cilium_egress_gw_policy_v6, egressEntries(agent.egress.rules, 6, devices.ifindexOf))
+  for (const { map, entries } of era.featureTables(maps, agent, devices.ifindexOf)) fill(map, entries)
   const names = new Map(
     endpoints.flatMap(({ id, device }) => (device === undefined ? [] : [[id, device.name] as const])),
   )
@@ -263,7 +247,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   maps.cilium_egresscall_policy.deviceOf = (index) => names.get(index)
   const hooked = new Map<string, Program>()
   const installing: RunningNode = {
-    ...{ agent, ns, maps, policies, devices, hooked, names },
+    ...{ agent, ns, maps, policies, devices, era, hooked, names },
     proxyPorts: new Set(),
     onHook: undefined,
   }

@@ -51,7 +51,6 @@ function examine(model: CiliumModel): readonly Diagnostic[] {
       warning('S150', model.span, `Cilium ${model.version ?? ''} is not followed exactly`, { hint }),
     )
   }
-  if (version === '1.10') notYet(model.span, 'the datapath of Cilium 1.10', (each) => diagnostics.push(each))
   for (const { index, part, severity, message, hint } of problems) {
     const option = model.options[index]
     const span = (part === 'key' ? option?.keySpan : option?.valueSpan) ?? model.span

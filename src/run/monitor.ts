@@ -1,6 +1,7 @@
 // A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
 // leaves: text. Both read the notifications in the trace and nothing else of the datapath.
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
+import { legacyFlow } from '../cilium/decode/hubble-era.ts'
 import { accessLogFlow, type RequestTimes } from '../cilium/decode/hubble-l7.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
 import { accessLogLine } from '../cilium/decode/monitor-l7.ts'
@@ -102,6 +103,6 @@ export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: De
         ? accessLogFlow(told.record, context, times)
         : hubbleFlow(told, context)
     })
-    .map((flow) => `${JSON.stringify(flow)}\n`)
+    .map((flow) => `${JSON.stringify(cilium.era === '1.10' ? legacyFlow(flow) : flow)}\n`)
     .join('')
 }

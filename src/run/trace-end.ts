@@ -37,7 +37,9 @@ export function finishTrace(run: Run, scenario: string): Trace {
 
 function datapathState(ns: Namespace, cilium: InstalledCilium | undefined): readonly StateLine[] {
   const node = cilium?.nodes.get(ns.name)
-  return node === undefined ? [] : ciliumState(node.maps)
+  if (node === undefined) return []
+  const log = node.agent.node.log.map((text): StateLine => ({ word: 'agent', text }))
+  return [...log, ...ciliumState(node.maps)]
 }
 
 /** `where client 10.0.1.10 identity 4521`; `then 9912` where a step gave it another one. */

@@ -50,6 +50,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
       name,
       labels: options.nodeLabels?.[name] ?? {},
       config,
+      log: [],
       devices: [
         {
           name: 'eth0',

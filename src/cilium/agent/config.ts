@@ -14,6 +14,8 @@ export interface AgentConfig {
   readonly ipv4: boolean
   readonly ipv6: boolean
   readonly kubeProxyReplacement: boolean
+  /** 1.10 with `probe`: what the kernel cannot do is left out, instead of a refusal. */
+  readonly kubeProxyProbe: boolean
   readonly masquerade4: boolean
   readonly masquerade6: boolean
   readonly bpfMasquerade: boolean

@@ -1,51 +1,14 @@
 // What the agent refuses or does in another way, one rule after the other in the order in which it looks (`facts` 8.1, 8.2).
-import type { AgentConfig } from './config.ts'
-
-export type Verdict =
-  | {
-      readonly kind: 'refused'
-      readonly flags: readonly string[]
-      readonly message: string
-      readonly hint?: string
-    }
-  | {
-      readonly kind: 'fallback'
-      readonly flags: readonly string[]
-      readonly message: string
-      readonly hint?: string
-      readonly change: Partial<AgentConfig>
-    }
-  /** The agent says nothing. */
-  | { readonly kind: 'silent'; readonly change: Partial<AgentConfig> }
-
-export type Gate = (config: AgentConfig) => Verdict | undefined
-
-/** Whether a kernel version is at least another: `5.10` against `4.19.57`. */
-export function atLeast(kernel: string, minimum: string): boolean {
-  const parts = (text: string): readonly number[] => text.split('.').map(Number)
-  const own = parts(kernel)
-  for (const [index, wanted] of parts(minimum).entries()) {
-    const part = own[index] ?? 0
-    if (part !== wanted) return part > wanted
-  }
-  return true
-}
-
-function refuse(flags: readonly string[], message: string, hint?: string): Verdict {
-  return { kind: 'refused', flags, message, ...(hint === undefined ? {} : { hint }) }
-}
-
-function fall(flags: readonly string[], message: string, change: Partial<AgentConfig>): Verdict {
-  return { kind: 'fallback', flags, message, change }
-}
-
-const isOld = ({ version }: AgentConfig): boolean => version === '1.10'
-
-/** Kernels whose cgroup hooks carry kube-proxy replacement: 4.19.57, 5.1.16, 5.2. */
-function hasSocketHooks({ kernel }: AgentConfig): boolean {
-  if (atLeast(kernel, '5.2')) return true
-  return atLeast(kernel, '5.1') ? atLeast(kernel, '5.1.16') : atLeast(kernel, '4.19.57')
-}
+import {
+  affinityOnOldKernel,
+  isOld,
+  legacyRoutingReason,
+  masqueradeOnOldKernel,
+  nodePortOnOldKernel,
+  tcpServicesOnOldKernel,
+  udpServicesOnOldKernel,
+} from './legacy-gates.ts'
+import { atLeast, fall, type Gate, refuse } from './verdict.ts'
 
 const tunnelAndDsr: Gate = (config) => {
   const { routing, tunnelProtocol, lbMode, dsrDispatch, kubeProxyReplacement } = config
@@ -84,33 +47,6 @@ const remoteMasquerade: Gate = ({ remoteNodeMasquerade, bpfMasquerade }) =>
         '`bpf-masquerade on`',
       )
     : undefined
-
-const replacementOnOldKernel: Gate = (config) =>
-  isOld(config) && config.kubeProxyReplacement && !hasSocketHooks(config)
-    ? refuse(
-        ['kube-proxy-replacement'],
-        `kube-proxy replacement needs kernel 4.19.57, 5.1.16, 5.2.0 or newer, this is ${config.kernel}`,
-      )
-    : undefined
-
-const masqueradeOnOldKernel: Gate = (config) => {
-  const flags = ['enable-bpf-masquerade'] as const
-  if (!isOld(config) || !config.bpfMasquerade) return undefined
-  const change = { bpfMasquerade: false }
-  if (!atLeast(config.kernel, '4.19')) {
-    return fall(
-      flags,
-      'BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
-      change,
-    )
-  }
-  if (config.kubeProxyReplacement) return undefined
-  return fall(
-    flags,
-    'BPF masquerade requires NodePort (--enable-node-port="true"). Falling back to iptables-based masquerading.',
-    change,
-  )
-}
 
 const masqueradeOff: Gate = ({ bpfMasquerade, masquerade4, masquerade6, ipv6 }) =>
   bpfMasquerade && !masquerade4 && !(ipv6 && masquerade6)
@@ -214,22 +150,18 @@ const affinity: Gate = (config) =>
 const hostRouting: Gate = (config) => {
   if (!config.bpfHostRouting) return undefined
   const change = { bpfHostRouting: false }
-  const flags = ['enable-host-legacy-routing']
-  const line = (why: string): Verdict =>
-    fall(
-      flags,
-      `BPF host routing requires ${why}. Falling back to legacy host routing (enable-host-legacy-routing=true).`,
-      change,
-    )
-  const { kubeProxyReplacement, bpfMasquerade, masquerade4, masquerade6, ipv6, kernel } = config
-  const iptables = !bpfMasquerade && (masquerade4 || (ipv6 && masquerade6))
-  if (isOld(config)) {
-    if (!atLeast(kernel, '5.10')) return line('kernel 5.10 or newer')
-    if (iptables) return line('enable-bpf-masquerade')
-    return kubeProxyReplacement ? undefined : line('kube-proxy-replacement')
-  }
+  const { kubeProxyReplacement, bpfMasquerade, masquerade4, masquerade6, ipv6 } = config
   if (!kubeProxyReplacement) return { kind: 'silent', change }
-  return iptables ? line('enable-bpf-masquerade') : undefined
+  const iptables = !bpfMasquerade && (masquerade4 || (ipv6 && masquerade6))
+  const current = iptables ? 'BPF host routing requires enable-bpf-masquerade.' : undefined
+  const reason = isOld(config) ? legacyRoutingReason(config, iptables) : current
+  if (reason === undefined) return undefined
+  const flags = ['enable-host-legacy-routing']
+  return fall(
+    flags,
+    `${reason} Falling back to legacy host routing (enable-host-legacy-routing=true).`,
+    change,
+  )
 }
 
 /** daemon_main.go: the agent starts without host routing, too; its documentation asks for Linux 6.8. */
@@ -285,7 +217,8 @@ const family: Gate = ({ ipv4, ipv6 }) =>
 
 /** In the order in which the agent decides. */
 export const gates: readonly Gate[] = [
-  ...[family, replacementOnOldKernel, tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade],
+  ...[family, nodePortOnOldKernel, tcpServicesOnOldKernel, udpServicesOnOldKernel, affinityOnOldKernel],
+  ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade],
   ...[
     masqueradeOff,
     masqueradeOnOldKernel,

@@ -43,7 +43,7 @@ const replacement: Values = {
     false: 'false',
     strict: 'true',
     partial: 'true',
-    probe: 'true',
+    probe: 'probe',
     disabled: 'false',
   },
 }

@@ -134,12 +134,40 @@ describe('fallbacks, in the agent’s words', () => {
     expect(said(fullHost, '1.10', '5.4')).toContain(
       'fallback: BPF host routing requires kernel 5.10 or newer. Falling back to legacy host routing (enable-host-legacy-routing=true).',
     )
-    expect(said(fullHost, '1.10', '4.19')[0]).toContain('refused: kube-proxy replacement needs kernel')
+    // a version without its last number is the newest of its series
+    expect(of(fullHost, '1.10', '4.19').config.kubeProxyReplacement).toBe(true)
+    expect(said(fullHost, '1.10', '4.19.56')[0]).toContain(
+      'refused: BPF host reachable services for UDP needs kernel 4.19.57, 5.1.16, 5.2.0 or newer.',
+    )
+    expect(said(fullHost, '1.10', '4.9')[0]).toBe(
+      'refused: BPF NodePort services needs kernel 4.17.0 or newer.',
+    )
     expect(said('bpf-masquerade on', '1.10', '4.9.17')).toEqual(
       expect.arrayContaining([
         'fallback: BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
       ]),
     )
+  })
+  test('with `probe` 1.10 does what the kernel can', () => {
+    const probe = 'kube-proxy-replacement probe; bpf-masquerade on'
+    const on = (kernel: string) => of(probe, '1.10', kernel).config
+    expect(on('4.9')).toMatchObject({ kubeProxyReplacement: false, bpfMasquerade: false, socketLb: 'off' })
+    expect(on('4.19.56')).toMatchObject({ kubeProxyReplacement: true, bpfMasquerade: true, socketLb: 'off' })
+    expect(on('5.10')).toMatchObject({ kubeProxyReplacement: true, bpfHostRouting: true, socketLb: 'on' })
+    expect(said(probe, '1.10', '4.9')).toEqual(
+      expect.arrayContaining([
+        'fallback: BPF NodePort services needs kernel 4.17.0 or newer. Disabling BPF NodePort.',
+        'fallback: BPF host reachable services for TCP needs kernel 4.17.0 or newer. Disabling the feature.',
+        'fallback: SessionAffinity feature requires BPF LRU maps. Disabling the feature.',
+      ]),
+    )
+  })
+  test('1.10 asks for what stands against routing in BPF one after the other', () => {
+    const against = (settings: string) =>
+      said(settings, '1.10', '5.4').find((line) => line.includes('host routing'))
+    expect(against(`kube-proxy-replacement on`)).toContain('requires enable-bpf-masquerade')
+    expect(against(`${fullHost}; endpoint-routes on`)).toContain('not supported with enable-endpoint-routes')
+    expect(against('kube-proxy-replacement off; bpf-masquerade on')).toBeUndefined()
   })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)

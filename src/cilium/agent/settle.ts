@@ -1,8 +1,9 @@
 // What the agent makes of its settings on one kernel: defaults, refusals, fallbacks and what it logs about them (`facts`
 // 8.1 to 8.3; cilium daemon/cmd/kube_proxy_replacement.go, daemon_main.go).
 import type { AgentConfig, CiliumVersion } from './config.ts'
-import { atLeast, gates, type Verdict } from './gates.ts'
+import { gates } from './gates.ts'
 import type { Setting } from './options.ts'
+import { atLeast, type Verdict } from './verdict.ts'
 
 /** `refused`: the agent does not start. `fallback`: it logs this and works in another way. */
 export interface Notice {
@@ -99,7 +100,9 @@ function tunnelOf(
 
 /** Settings with the version's defaults, before the kernel is looked at. */
 function requested(settings: Settings, version: CiliumVersion, kernel: string): AgentConfig {
-  const kubeProxyReplacement = settings.on('kube-proxy-replacement', false)
+  const mode = settings.text('kube-proxy-replacement') ?? (version === '1.10' ? 'probe' : 'false')
+  const kubeProxyProbe = mode === 'probe'
+  const kubeProxyReplacement = kubeProxyProbe || mode === 'true'
   return {
     version,
     kernel,
@@ -107,6 +110,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
     ipv4: settings.on('enable-ipv4', true),
     ipv6: settings.on('enable-ipv6', false),
     kubeProxyReplacement,
+    kubeProxyProbe,
     masquerade4: settings.on('enable-ipv4-masquerade', true),
     masquerade6: settings.on('enable-ipv6-masquerade', true),
     bpfMasquerade: settings.on('enable-bpf-masquerade', false),

@@ -17,6 +17,8 @@ export interface AgentNode {
   readonly labels: Readonly<Record<string, string>>
   /** What the agent on this node settled on, after it looked at the kernel. */
   readonly config: AgentConfig
+  /** What the agent logs about features that it does in another way here. */
+  readonly log: readonly string[]
   /** Devices of the machine that have addresses, in order; the first is what other nodes reach it by. */
   readonly devices: readonly {
     readonly name: string

@@ -47,6 +47,10 @@ function sourceOf({ bytes, start }: Snapshot): Address {
 
 const closing = ctBit.rx_closing | ctBit.tx_closing
 
+function isClosing(entry: Uint8Array): boolean {
+  return (readLe16(entry, bitsAt) & closing) !== 0
+}
+
 function closedNow(before: Uint8Array, after: Uint8Array): boolean {
   const whole = (entry: Uint8Array): boolean => (readLe16(entry, bitsAt) & closing) === closing
   return whole(after) && !whole(before)
@@ -70,7 +74,9 @@ export function conntrackDecoder(era: Era): MapDecoder {
     const forward = [event.before, event.after].some((snapshot) =>
       sameAddress(sourceOf(snapshot), tuple.daddr),
     )
-    const state = packets(after, era) < packets(before, era) ? 'new' : forward ? 'established' : 'reply'
+    const again = isClosing(before) && !isClosing(after)
+    const begun = packets(after, era) < packets(before, era) ? 'new' : again ? 'reopened' : undefined
+    const state = begun ?? (forward ? 'established' : 'reply')
     const end = closedNow(before, after) ? ' closing' : ''
     return [{ order: 'lookup', text: `ct ${state} ${way(tuple.flags)}${end}` }]
   }

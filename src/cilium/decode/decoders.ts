@@ -3,6 +3,7 @@
 import type { Decoders, EffectLine, MapDecoder, RecordDecoder } from '../../trace/effects/decoders.ts'
 import type { Names } from '../../trace/names.ts'
 import { tracePoint } from '../datapath/trace-point.ts'
+import { legacyMapSpecs } from '../legacy/specs.ts'
 import { nodeMapSpecs } from '../maps/specs.ts'
 import { accessLogMap } from '../proxy/access-log.ts'
 import { accessLogEffect } from './access-log-effect.ts'
@@ -65,7 +66,7 @@ const silent: MapDecoder = () => []
 export function ciliumDecoders(era: Era): Decoders {
   const conntrack = conntrackDecoder(era)
   const maps = new Map<string, MapDecoder>()
-  for (const name of Object.keys(nodeMapSpecs)) maps.set(name, silent)
+  for (const name of [...Object.keys(nodeMapSpecs), ...Object.keys(legacyMapSpecs)]) maps.set(name, silent)
   for (const name of [
     'cilium_ct4_global',
     'cilium_ct_any4_global',
@@ -82,6 +83,9 @@ export function ciliumDecoders(era: Era): Decoders {
   ]) {
     maps.set(name, silent)
   }
+  // an endpoint has a policy map of its own, in which 1.10 counts packets
+  const named = (name: string): MapDecoder | undefined =>
+    maps.get(name) ?? (name.startsWith('cilium_policy_') ? silent : undefined)
   const events: RecordDecoder = (fact, { names }) => {
     const event = readNotification(fact.bytes, era)
     return event === undefined ? [] : linesOf(event, names)
@@ -94,7 +98,7 @@ export function ciliumDecoders(era: Era): Decoders {
     return event?.kind === 'drop' ? dropText(event.reason, 0) : undefined
   }
   return {
-    maps,
+    maps: { get: named },
     records: new Map([
       ['cilium_events', events],
       ['cilium_signals', signals],

@@ -3,6 +3,15 @@ import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
 import {
+  legacyConntrackList,
+  legacyEndpointList,
+  legacyIpcacheCache,
+  legacyIpcacheList,
+  legacyNatList,
+  legacyPolicyList,
+  tunnelList,
+} from './legacy-lists.ts'
+import {
   bandwidthList,
   conntrackList,
   egressList,
@@ -26,7 +35,8 @@ export const ciliumCommands: readonly string[] = [
   'cilium bpf egress list',
   'cilium bpf metrics list',
   'cilium bpf policy get [-n] ENDPOINT',
-  'cilium map get cilium_ipcache_v2',
+  'cilium bpf tunnel list (1.10)',
+  'cilium map get cilium_ipcache_v2 (1.10: cilium_ipcache)',
 ]
 
 /** Names of the tool: `cilium-dbg` since 1.15, `cilium` before. */
@@ -40,6 +50,10 @@ function labelsOf({ agent }: InstalledNode, identity: number): readonly string[]
   return printedLabels(agent.identities.find(({ id }) => id === identity)?.labels ?? [])
 }
 
+function isLegacy({ agent }: InstalledNode): boolean {
+  return agent.node.config.version === '1.10'
+}
+
 function policyGet(words: readonly string[], node: InstalledNode): Shown {
   const isNumeric = words[0] === '-n'
   const [name, stray] = isNumeric ? words.slice(1) : words
@@ -47,15 +61,18 @@ function policyGet(words: readonly string[], node: InstalledNode): Shown {
   if (stray !== undefined) return unknown(stray)
   const policy = node.policies.get(Number(name))
   const labels = (identity: number): readonly string[] => labelsOf(node, identity)
-  if (policy !== undefined) return shown(policyList(policy, isNumeric ? undefined : labels))
+  const list = isLegacy(node) ? legacyPolicyList : policyList
+  if (policy !== undefined) return shown(list(policy, isNumeric ? undefined : labels))
   return { kind: 'missing', message: `endpoint ${name} has no policy map here` }
 }
+
+type Lists = Readonly<Record<string, (node: InstalledNode, now: number) => string>>
 
 /** CPUs of a simulated node. */
 const cpus = 1
 const noEntries = 'No entries found.\n'
 
-const lists: Readonly<Record<string, (node: InstalledNode, now: number) => string>> = {
+const currentLists: Lists = {
   'ct list': ({ maps }) => conntrackList(maps),
   'ct list global': ({ maps }) => conntrackList(maps),
   'nat list': ({ maps }, now) => natList(maps, now),
@@ -66,13 +83,29 @@ const lists: Readonly<Record<string, (node: InstalledNode, now: number) => strin
   'metrics list': ({ maps }) => metricsList(maps, cpus) ?? noEntries,
 }
 
+const legacyLists: Lists = {
+  'ct list': ({ maps }) => legacyConntrackList(maps),
+  'ct list global': ({ maps }) => legacyConntrackList(maps),
+  'nat list': ({ maps }, now) => legacyNatList(maps, now),
+  'ipcache list': ({ maps }) => legacyIpcacheList(maps) ?? noEntries,
+  'endpoint list': ({ maps }) => legacyEndpointList(maps),
+  'tunnel list': ({ maps }) => tunnelList(maps),
+}
+
+/** `cilium map get NAME`: 1.10 has the ipcache under its old name, 1.19 understands both. */
+function mapGet(name: string | undefined, node: InstalledNode): Shown {
+  const legacy = isLegacy(node)
+  const known = name === 'cilium_ipcache' || (!legacy && name === 'cilium_ipcache_v2')
+  if (!known) return unknown(name ?? 'get')
+  return shown(legacy ? legacyIpcacheCache(node.maps) : ipcacheCache(node.maps))
+}
+
 /** Answers the words behind `cilium`; `now` is the node's clock (seconds since boot). */
 export function ciliumCommand(words: readonly string[], node: InstalledNode, now: number): Shown {
   const [group, ...rest] = words
   if (group === 'map') {
     if (rest[0] !== 'get') return unknown(rest[0] ?? 'map')
-    const known = rest[1] === 'cilium_ipcache_v2' || rest[1] === 'cilium_ipcache'
-    return known && rest.length === 2 ? shown(ipcacheCache(node.maps)) : unknown(rest[1] ?? 'get')
+    return rest.length > 2 ? unknown(rest[2] ?? 'get') : mapGet(rest[1], node)
   }
   if (group === 'endpoint' || group === 'identity') {
     if (rest[0] !== 'list' || rest.length > 1) return unknown(rest[rest[0] === 'list' ? 1 : 0] ?? group)
@@ -80,6 +113,7 @@ export function ciliumCommand(words: readonly string[], node: InstalledNode, now
   }
   if (group !== 'bpf') return unknown(group ?? 'cilium')
   if (rest[0] === 'policy' && rest[1] === 'get') return policyGet(rest.slice(2), node)
+  const lists = isLegacy(node) ? legacyLists : currentLists
   const list = lists[rest.join(' ')]
   if (list !== undefined) return shown(list(node, now))
   const isGroup = Object.keys(lists).some((name) => name.split(' ')[0] === rest[0])

@@ -16,19 +16,22 @@ import { NatEntry } from '../maps/nat-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 import { tabTable } from './tab-table.ts'
 
-interface Entry {
+/** One entry of a map. */
+export interface Entry {
   readonly key: Uint8Array
   readonly value: Uint8Array
 }
 
-function entriesOf(map: BpfMap): Entry[] {
+/** All entries, in the map's own order. */
+export function entriesOf(map: BpfMap): Entry[] {
   return [...mapKeys(map)].flatMap((key) => {
     const value = map.peek(key, 0)
     return value === undefined ? [] : [{ key, value }]
   })
 }
 
-function sortedLines(map: BpfMap, line: (entry: Entry) => string): string {
+/** One line for each entry, sorted as text. */
+export function sortedLines(map: BpfMap, line: (entry: Entry) => string): string {
   return entriesOf(map).map(line).sort().join('')
 }
 
@@ -43,11 +46,13 @@ const protocolNames: Readonly<Record<number, string>> = {
   132: 'SCTP',
 }
 
-function protocolName(protocol: number): string {
+/** The name of a protocol as u8proto prints it. */
+export function protocolName(protocol: number): string {
   return protocolNames[protocol] ?? String(protocol)
 }
 
-function hex(value: number, digits: number): string {
+/** `0x001b` */
+export function hex(value: number, digits: number): string {
   return `0x${value.toString(16).padStart(digits, '0')}`
 }
 
@@ -63,8 +68,12 @@ const flagNames = [
   ['from_tunnel', 'FromTunnel'],
 ] as const
 
-function flagsText(bits: number): string {
-  const names = flagNames.filter(([bit]) => (bits & ctBit[bit]) !== 0).map(([, name]) => `${name} `)
+/** The bits of a conntrack entry in the tool's words. */
+export function flagsText(
+  bits: number,
+  words: readonly (readonly [keyof typeof ctBit, string])[] = flagNames,
+): string {
+  const names = words.filter(([bit]) => (bits & ctBit[bit]) !== 0).map(([, name]) => `${name} `)
   return `Flags=${hex(bits, 4)} [ ${names.join('')}]`
 }
 
@@ -99,15 +108,22 @@ function conntrackLine({ key, value }: Entry): string {
   return `${flowText(tuple, tuple.daddr, tuple.saddr)}${fields.join(' ')} \n`
 }
 
+/** The conntrack maps in the order in which the tool goes through them. */
+export function conntrackMaps(maps: NodeMaps): readonly BpfMap[] {
+  const { cilium_ct4_global, cilium_ct_any4_global, cilium_ct6_global, cilium_ct_any6_global } = maps
+  return [cilium_ct4_global, cilium_ct_any4_global, cilium_ct6_global, cilium_ct_any6_global]
+}
+
 /** `cilium bpf ct list global` */
 export function conntrackList(maps: NodeMaps): string {
-  const names = [
-    'cilium_ct4_global',
-    'cilium_ct_any4_global',
-    'cilium_ct6_global',
-    'cilium_ct_any6_global',
-  ] as const
-  return names.map((name) => sortedLines(maps[name], conntrackLine)).join('')
+  return conntrackMaps(maps)
+    .map((map) => sortedLines(map, conntrackLine))
+    .join('')
+}
+
+/** The maps of translations in the order in which the tool goes through them. */
+export function natMaps(maps: NodeMaps): readonly BpfMap[] {
+  return [maps.cilium_snat_v4_external, maps.cilium_snat_v6_external]
 }
 
 /** `cilium bpf nat list`: `now` is the node's clock (seconds since boot). */
@@ -119,7 +135,7 @@ export function natList(maps: NodeMaps, now: number): string {
     const target = endText(entry.toAddress, entry.toPort)
     return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${now - entry.created}sec ago NeedsCT=${entry.needsCt ? 1 : 0}\n`
   }
-  return [maps.cilium_snat_v4_external, maps.cilium_snat_v6_external]
+  return natMaps(maps)
     .map((map) => sortedLines(map, line))
     .join('')
 }
@@ -133,19 +149,24 @@ const ipcacheFlags = [
   [8, 'remotecluster'],
 ] as const
 
+/** The prefix of a struct ipcache_key: `10.0.1.0/24`. */
+export function ipcachePrefix(key: Uint8Array): string {
+  const address = key.subarray(8, key[7] === familyIpv4 ? 12 : 24)
+  return `${addressText(address)}/${readLe32(key, 0) - ipcacheStaticBits}`
+}
+
 function ipcacheRow({ key, value }: Entry): readonly [string, string] {
-  const four = key[7] === familyIpv4
-  const prefix = `${addressText(key.subarray(8, four ? 12 : 24))}/${readLe32(key, 0) - ipcacheStaticBits}`
   const bits = value[23] as number
   const flags = ipcacheFlags.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name)
   const tunnel = addressText(value.subarray(4, (bits & 4) === 0 ? 8 : 20))
   return [
-    prefix,
+    ipcachePrefix(key),
     `identity=${readLe32(value, 0)} encryptkey=${value[22]} tunnelendpoint=${tunnel} flags=${flags.length === 0 ? '<none>' : flags.join(',')}`,
   ]
 }
 
-function rowsOf(map: BpfMap, row: (entry: Entry) => readonly [string, string]) {
+/** Rows sorted by their first cell. */
+export function rowsOf(map: BpfMap, row: (entry: Entry) => readonly [string, string]) {
   return entriesOf(map)
     .map(row)
     .sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0))
@@ -286,10 +307,34 @@ function portText(key: Uint8Array): string {
   return `${port}-${port + (0xffff >> (prefix - protocolBits))}/${protocol}`
 }
 
+/** One entry of a policy map, with what its version prints behind the identity. */
+export interface PolicyRow {
+  readonly deny: boolean
+  readonly egress: boolean
+  readonly identity: number
+  readonly cells: readonly string[]
+}
+
+/** The table of `cilium bpf policy get`: a line for each further label of an identity. */
+export function policyRows(
+  entries: readonly PolicyRow[],
+  columns: readonly string[],
+  labels?: (identity: number) => readonly string[],
+): string {
+  const subject = labels === undefined ? 'IDENTITY' : 'LABELS (source:key[=value])'
+  const rows = entries.flatMap(({ deny, egress, identity, cells }) => {
+    const [first = String(identity), ...others] = labels?.(identity) ?? []
+    const row = [deny ? 'Deny' : 'Allow', egress ? 'Egress' : 'Ingress', first, ...cells]
+    return [row, ...others.map((label) => ['', '', label, ...cells.map(() => '')])]
+  })
+  const complaint = 'Policy stats empty. Perhaps the policy enforcement is disabled?\n'
+  const titles = ['POLICY', 'DIRECTION', subject, ...columns]
+  return `${tabTable([titles, ...rows])}${entries.length === 0 ? complaint : ''}`
+}
+
 /** `cilium bpf policy get ENDPOINT`; `labels` gives those of an identity where they are to be printed. */
 export function policyList(policy: BpfMap, labels?: (identity: number) => readonly string[]): string {
-  const titles = ['POLICY', 'DIRECTION', labels === undefined ? 'IDENTITY' : 'LABELS (source:key[=value])']
-  titles.push('PORT/PROTO', 'PROXY PORT', 'AUTH TYPE', 'BYTES', 'PACKETS', 'PREFIX', 'COOKIE')
+  const columns = ['PORT/PROTO', 'PROXY PORT', 'AUTH TYPE', 'BYTES', 'PACKETS', 'PREFIX', 'COOKIE']
   const deny = ({ value }: Entry): number => ((value[2] as number) & 1) ^ 1
   const entries = entriesOf(policy).sort(
     (left, right) =>
@@ -297,24 +342,12 @@ export function policyList(policy: BpfMap, labels?: (identity: number) => readon
       (left.key[8] as number) - (right.key[8] as number) ||
       readLe32(left.key, 4) - readLe32(right.key, 4),
   )
-  const rows = entries.flatMap(({ key, value }) => {
-    const identity = readLe32(key, 4)
-    const [first = String(identity), ...others] = labels?.(identity) ?? []
+  const rows = entries.map((entry) => {
+    const { key, value } = entry
     const proxy = readU16(value, 0)
-    const row = [
-      ((value[2] as number) & 1) === 0 ? 'Allow' : 'Deny',
-      key[8] === 0 ? 'Ingress' : 'Egress',
-      first,
-      portText(key),
-      proxy === 0 ? 'NONE' : String(proxy),
-      'disabled',
-      '-',
-      '-',
-      String(readLe32(key, 0) - policyStaticBits),
-      String(readLe32(value, 8)),
-    ]
-    return [row, ...others.map((label) => ['', '', label, '', '', '', '', '', '', ''])]
+    const cells = [portText(key), proxy === 0 ? 'NONE' : String(proxy), 'disabled', '-', '-']
+    cells.push(String(readLe32(key, 0) - policyStaticBits), String(readLe32(value, 8)))
+    return { deny: deny(entry) === 0, egress: key[8] !== 0, identity: readLe32(key, 4), cells }
   })
-  const complaint = 'Policy stats empty. Perhaps the policy enforcement is disabled?\n'
-  return `${tabTable([titles, ...rows])}${entries.length === 0 ? complaint : ''}`
+  return policyRows(rows, columns, labels)
 }

@@ -44,7 +44,7 @@ export type RecordDecoder = (fact: RecordFact, context: DecodeContext) => readon
 
 /** Decoders by the name of the map. */
 export interface Decoders {
-  readonly maps: ReadonlyMap<string, MapDecoder>
+  readonly maps: Pick<ReadonlyMap<string, MapDecoder>, 'get'>
   readonly records: ReadonlyMap<string, RecordDecoder>
   /** A line for an entry that an agent wrote; undefined where the declared layout says enough. */
   readonly written?: (fact: MapFact, names: Names) => string | undefined

@@ -1,0 +1,94 @@
+// What the agent of 1.10 refuses or leaves out on old kernels, rule by rule (cilium v1.10 daemon/cmd/kube_proxy_replacement.go).
+// With `probe`, its default, what is not possible is left out; otherwise it does not start.
+import type { AgentConfig } from './config.ts'
+import { atLeast, fall, type Gate, refuse } from './verdict.ts'
+
+/** The rules of 1.10. */
+export const isOld = ({ version }: AgentConfig): boolean => version === '1.10'
+
+/** Kernels whose cgroup hooks carry kube-proxy replacement: 4.19.57, 5.1.16, 5.2. */
+function hasSocketHooks({ kernel }: AgentConfig): boolean {
+  if (atLeast(kernel, '5.2')) return true
+  return atLeast(kernel, '5.1') ? atLeast(kernel, '5.1.16') : atLeast(kernel, '4.19.57')
+}
+
+/** NodePort in BPF asks for bpf_fib_lookup(). */
+const nodePortKernel = '4.17'
+const nodePortNeeds = 'BPF NodePort services needs kernel 4.17.0 or newer.'
+const udpNeeds =
+  'BPF host reachable services for UDP needs kernel 4.19.57, 5.1.16, 5.2.0 or newer. If you run an older kernel and only need TCP, then specify: --host-reachable-services-protos=tcp and --kube-proxy-replacement=partial'
+
+/** Without NodePort in BPF the rest of the datapath is as before, but routing stays in the stack. */
+export const nodePortOnOldKernel: Gate = (config) => {
+  if (!isOld(config) || !config.kubeProxyReplacement || atLeast(config.kernel, nodePortKernel))
+    return undefined
+  const flags = ['kube-proxy-replacement']
+  if (!config.kubeProxyProbe) return refuse(flags, nodePortNeeds, '`kubeProxyReplacement = probe`')
+  return fall(flags, `${nodePortNeeds} Disabling BPF NodePort.`, {
+    kubeProxyReplacement: false,
+    bpfHostRouting: false,
+  })
+}
+
+const tcpNeeds = 'BPF host reachable services for TCP needs kernel 4.17.0 or newer.'
+
+/** A feature that a strict agent insists on. */
+function probed(config: AgentConfig, flags: readonly string[], needs: string, change: Partial<AgentConfig>) {
+  return config.kubeProxyProbe
+    ? fall(flags, `${needs} Disabling the feature.`, change)
+    : refuse(flags, needs, '`kubeProxyReplacement = probe`')
+}
+
+const socketFlags = ['kube-proxy-replacement', 'bpf-lb-sock']
+
+/** Services for connections of the host's own sockets, whether NodePort is on or not. */
+export const tcpServicesOnOldKernel: Gate = (config) => {
+  if (!isOld(config) || config.socketLb === 'off' || atLeast(config.kernel, nodePortKernel)) return undefined
+  return probed(config, socketFlags, tcpNeeds, {})
+}
+
+/** The same for datagrams: without both, services are left to packets. */
+export const udpServicesOnOldKernel: Gate = (config) => {
+  if (!isOld(config) || config.socketLb === 'off' || hasSocketHooks(config)) return undefined
+  return probed(config, socketFlags, udpNeeds, { socketLb: 'off' })
+}
+
+/** LRU maps came with 4.10. */
+export const affinityOnOldKernel: Gate = (config) => {
+  if (!isOld(config) || !config.sessionAffinity || atLeast(config.kernel, '4.10')) return undefined
+  const needs = 'SessionAffinity feature requires BPF LRU maps.'
+  return probed(config, ['enable-session-affinity'], needs, { sessionAffinity: false })
+}
+
+/** BPF masquerade: its kernel, and NodePort, whose code it is. */
+export const masqueradeOnOldKernel: Gate = (config) => {
+  const flags = ['enable-bpf-masquerade'] as const
+  if (!isOld(config) || !config.bpfMasquerade) return undefined
+  const change = { bpfMasquerade: false }
+  if (!atLeast(config.kernel, '4.19')) {
+    return fall(
+      flags,
+      'BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
+      change,
+    )
+  }
+  if (config.kubeProxyReplacement) return undefined
+  return fall(
+    flags,
+    'BPF masquerade requires NodePort (--enable-node-port="true"). Falling back to iptables-based masquerading.',
+    change,
+  )
+}
+
+/** Why 1.10 leaves routing to the host's stack, in the order in which its agent asks. */
+export function legacyRoutingReason(config: AgentConfig, iptables: boolean): string | undefined {
+  const { encryption, endpointRoutes, kernel } = config
+  const needs = (what: string): string => `BPF host routing requires ${what}.`
+  if (encryption === 'ipsec') return 'BPF host routing is incompatible with enable-ipsec.'
+  if (iptables) return needs('enable-bpf-masquerade')
+  if (endpointRoutes) return 'BPF host routing is currently not supported with enable-endpoint-routes.'
+  if (encryption === 'wireguard') {
+    return 'BPF host routing is currently not compatible with Wireguard (--enable-wireguard).'
+  }
+  return atLeast(kernel, '5.10') ? undefined : needs('kernel 5.10 or newer')
+}
