@@ -100,7 +100,14 @@ export function replyTuple(original: Tuple, address: Address, port: number): Tup
   return reply
 }
 
-function newEntry(ctx: Ctx, family: Family, address: Address, port: number, needsCt: boolean): NatEntry {
+/** An entry made now. */
+export function newEntry(
+  ctx: Ctx,
+  family: Family,
+  address: Address,
+  port: number,
+  needsCt: boolean,
+): NatEntry {
   const entry = new NatEntry(family)
   entry.created = monoNow(ctx)
   entry.needsCt = needsCt

@@ -141,7 +141,7 @@ export function snatByMapping(
 }
 
 /** snat_v4_rewrite_headers() and its kin: one side of the packet gets the address of a mapping, and a port. */
-function rewriteSide(
+export function rewriteSide(
   ctx: Ctx,
   tuple: Tuple,
   place: PacketPlace,

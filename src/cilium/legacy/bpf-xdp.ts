@@ -1,14 +1,12 @@
 // bpf_xdp of 1.10: the prefilter, and services before a packet has cost anything. bpf_xdp.c
 import type { Defines } from '../datapath/config.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
-import { validEtherType } from '../datapath/ethernet.ts'
-import { enabledFamily, type Family } from '../datapath/family.ts'
+import type { Family } from '../datapath/family.ts'
 import { metricDirection } from '../datapath/metrics.ts'
 import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'
-import { skipNodeport, skipNodeportClear } from '../datapath/overloadable.ts'
-import { scratchSlot } from '../datapath/xdp-ctx.ts'
+import { skipNodeport } from '../datapath/overloadable.ts'
 import { familiesOf } from '../host/bpf-host.ts'
-import { exitXdp, passesPrefilter } from '../xdp/bpf-xdp.ts'
+import { exitXdp, passesPrefilter, xdpEntry } from '../xdp/bpf-xdp.ts'
 import { nodeportLb, nodeportTails } from './nodeport.ts'
 import { dropNotifyTail, sendDrop } from './notify.ts'
 import { call, callsMax } from './slots.ts'
@@ -37,16 +35,6 @@ function check(ctx: Ctx, family: Family): number {
   return dropped(ctx, ctx.tailCall(fromLxc[family.version]))
 }
 
-/** from-netdev of XDP: check_filters() */
-function entry(ctx: Ctx): number {
-  const etherType = validEtherType(ctx)
-  if (etherType === undefined) return ctx.act.OK
-  ctx.setMeta(scratchSlot.XFER_MARKER, 0)
-  skipNodeportClear(ctx)
-  const family = enabledFamily(ctx, etherType)
-  return exitXdp(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
-}
-
 /** bpf_xdp as it is compiled for a node. */
 export function bpfXdp(node: Defines): ObjectSource {
   const services = familiesOf(node).filter((family) => looksForServices(node, family))
@@ -57,7 +45,7 @@ export function bpfXdp(node: Defines): ObjectSource {
   return {
     type: 'xdp',
     callsMax,
-    entries: [{ symbol: 'from-netdev', run: entry }],
+    entries: [{ symbol: 'from-netdev', run: xdpEntry(check) }],
     tails: new Map([...(node.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
   }
 }

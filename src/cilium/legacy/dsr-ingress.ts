@@ -8,13 +8,11 @@ import { type DsrInfo, dsrOption6, readOption4 } from '../datapath/dsr-ingress.t
 import { type Family, ipv6, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, hasHeader, nextHeader } from '../datapath/headers.ts'
 import { portAt } from '../datapath/l4.ts'
-import { natTuple } from '../datapath/nat.ts'
-import { natCreate, natLookup, type PacketPlace } from '../datapath/nat-mapping.ts'
-import { monoNow } from '../datapath/time.ts'
-import { NatEntry } from '../maps/nat-entry.ts'
+import { natTuple, rewriteSide } from '../datapath/nat.ts'
+import { natCreate, natLookup, newEntry, type PacketPlace } from '../datapath/nat-mapping.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { extensionHeader, maxExtensionHeaders, walkHeaders } from './headers.ts'
-import { natDirection, rewriteSource } from './nat.ts'
+import { natDirection } from './nat.ts'
 
 const wordsWithOption = 7
 
@@ -60,11 +58,7 @@ function createDsr(ctx: Ctx, family: Family, { address, port }: DsrInfo): number
   tuple.swapAddresses()
   tuple.dport = readU16(ports, portAt.source)
   tuple.sport = readU16(ports, portAt.destination)
-  const entry = new NatEntry(family)
-  entry.created = monoNow(ctx)
-  entry.toAddress = address
-  entry.toPort = port
-  return natCreate(ctx, tuple, entry, 0)
+  return natCreate(ctx, tuple, newEntry(ctx, family, address, port, false), 0)
 }
 
 /** handle_dsr_v4(), handle_dsr_v6(): whether a packet for a pod came by DSR, which is noted for the replies; or a drop reason. */
@@ -84,5 +78,10 @@ export function xlateDsr(ctx: Ctx, tuple: Tuple, place: PacketPlace): number {
   asked.swapPorts()
   const entry = natLookup(ctx, asked)
   if (entry === undefined) return 0
-  return rewriteSource(ctx, asked, entry, place)
+  return rewriteSide(ctx, asked, place, {
+    side: 'source',
+    entry,
+    portAt: portAt.source,
+    newPort: entry.toPort,
+  })
 }

@@ -5,12 +5,11 @@ import { updateFlag } from '../../bpf/maps/map.ts'
 import { ctDirection } from '../datapath/ct-state.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
-import { type Address, type Family, sameAddress } from '../datapath/family.ts'
+import { type Address, sameAddress } from '../datapath/family.ts'
 import { NAT_PUNT_TO_STACK } from '../datapath/nat-embedded.ts'
-import { natCreate, natDelete, natLookup, replyTuple } from '../datapath/nat-mapping.ts'
+import { natCreate, natDelete, natLookup, newEntry, replyTuple } from '../datapath/nat-mapping.ts'
 import { signalNatFillUp } from '../datapath/signal.ts'
-import { monoNow } from '../datapath/time.ts'
-import { NatEntry } from '../maps/nat-entry.ts'
+import type { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { ctCreate, ctLookup } from './conntrack.ts'
 import { ctStatus, newCtState } from './ct-state.ts'
@@ -33,15 +32,6 @@ export function natTarget(ctx: Ctx, address: Address, fromWorld: boolean): NatTa
 /** __snat_clamp_port_range(): by the remainder, so that the last port of the range is never chosen. */
 export function clampPort(min: number, max: number, value: number): number {
   return ((value & 0xffff) % (max - min)) + min
-}
-
-function newEntry(ctx: Ctx, family: Family, address: Address, port: number, hostLocal: boolean): NatEntry {
-  const entry = new NatEntry(family)
-  entry.created = monoNow(ctx)
-  entry.needsCt = hostLocal
-  entry.toAddress = address
-  entry.toPort = port
-  return entry
 }
 
 /** __snat_update(): the entry of replies, then that of requests; both or none. */

@@ -4,13 +4,12 @@ import { readU16 } from '../../net/bytes.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { type Family, ipv6, protocolNumber } from '../datapath/family.ts'
+import { wholePacket } from '../datapath/fragments.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { echoIdentifierAt, icmpHeaderBytes, portAt } from '../datapath/l4.ts'
-import { natTuple } from '../datapath/nat.ts'
+import { natTuple, rewriteSide } from '../datapath/nat.ts'
 import { NAT_PUNT_TO_STACK } from '../datapath/nat-embedded.ts'
 import type { PacketPlace } from '../datapath/nat-mapping.ts'
-import { rewriteHeaders } from '../datapath/nat-rewrite.ts'
-import type { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { walkHeaders } from './headers.ts'
 import { handleMapping, type NatTarget } from './nat-mapping.ts'
@@ -74,48 +73,6 @@ function canSkip(tuple: Tuple, target: NatTarget, fromEndpoint: boolean, isEchoR
   return (!isEndpoint && !target.fromWorld && sport < target.minPort) || isEchoReply
 }
 
-/** snat_v4_rewrite_egress(), snat_v6_rewrite_egress(): 0 or a drop reason. */
-export function rewriteSource(
-  ctx: Ctx,
-  tuple: Tuple,
-  entry: NatEntry,
-  place: PacketPlace,
-  at: number = portAt.source,
-): number {
-  const { family } = tuple
-  return rewriteHeaders(ctx, {
-    family,
-    protocol: tuple.nexthdr,
-    l3Offset: place.l3Offset,
-    hasL4Header: place.fragment.hasL4Header,
-    l4Offset: place.l4Offset,
-    addressAt: family.sourceAt,
-    oldAddress: tuple.saddr,
-    newAddress: entry.toAddress,
-    portAt: at,
-    oldPort: tuple.sport,
-    newPort: entry.toPort,
-  })
-}
-
-/** snat_v4_rewrite_ingress(), snat_v6_rewrite_ingress(): every packet is taken to have a whole L4 header. */
-function rewriteDestination(ctx: Ctx, tuple: Tuple, entry: NatEntry, place: PacketPlace, at: number): number {
-  const { family } = tuple
-  return rewriteHeaders(ctx, {
-    family,
-    protocol: tuple.nexthdr,
-    l3Offset: place.l3Offset,
-    hasL4Header: true,
-    l4Offset: place.l4Offset,
-    addressAt: family.destinationAt,
-    oldAddress: tuple.daddr,
-    newAddress: entry.toAddress,
-    portAt: at,
-    oldPort: tuple.dport,
-    newPort: entry.toPort,
-  })
-}
-
 /**
  * snat_v4_process(), snat_v6_process(): translates the source of a packet (EGRESS) or gives a reply its destination back
  * (INGRESS). 0 where the packet is translated, CTX_ACT_OK for neighbour discovery, NAT_PUNT_TO_STACK, or a drop reason.
@@ -138,7 +95,16 @@ export function snatProcess(
   if (canSkip(tuple, target, fromEndpoint, readable.isEchoReply)) return NAT_PUNT_TO_STACK
   const entry = handleMapping(ctx, tuple, place.l4Offset, target)
   if (typeof entry === 'number') return entry
-  return direction === natDirection.EGRESS
-    ? rewriteSource(ctx, tuple, entry, place, readable.sourcePortAt)
-    : rewriteDestination(ctx, tuple, entry, place, readable.destinationPortAt)
+  const { toPort: newPort } = entry
+  if (direction === natDirection.EGRESS) {
+    return rewriteSide(ctx, tuple, place, { side: 'source', entry, portAt: readable.sourcePortAt, newPort })
+  }
+  // of a packet that arrives no fragment is thought of
+  const whole = { ...place, fragment: wholePacket }
+  return rewriteSide(ctx, tuple, whole, {
+    side: 'destination',
+    entry,
+    portAt: readable.destinationPortAt,
+    newPort,
+  })
 }

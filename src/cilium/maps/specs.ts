@@ -221,7 +221,7 @@ export const nodeMapSpecs = {
 export type NodeMapName = keyof typeof nodeMapSpecs
 
 /** CILIUM_CALL_SIZE */
-export const callsMax = 49
+const callsMax = 49
 
 /** `cilium_calls_01001`: where one object's tail calls go. */
 export function callsSpec(suffix: string, slots: number = callsMax) {

@@ -8,10 +8,11 @@ import type { NodeMaps } from '../datapath/ctx.ts'
 import type { Address } from '../datapath/family.ts'
 import { LegacyCtEntry } from '../legacy/ct-entry.ts'
 import { addressText, endText } from '../maps/address-text.ts'
-import { type ctBit, readLe64 } from '../maps/ct-entry.ts'
+import { readLe64 } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 import {
+  commonFlagNames,
   conntrackMaps,
   type Entry,
   entriesOf,
@@ -26,15 +27,7 @@ import {
 } from './map-lists.ts'
 import { tabTable } from './tab-table.ts'
 
-const flagNames = [
-  ['rx_closing', 'RxClosing'],
-  ['tx_closing', 'TxClosing'],
-  ['lb_loopback', 'LBLoopback'],
-  ['seen_non_syn', 'SeenNonSyn'],
-  ['node_port', 'NodePort'],
-  ['proxy_redirect', 'ProxyRedirect'],
-  ['dsr_internal', 'DSR'],
-] as const satisfies readonly (readonly [keyof typeof ctBit, string])[]
+const flagNames = [...commonFlagNames, ['dsr_internal', 'DSR']] as const
 
 /** The tuple of an entry: CtKey4Global.Dump(), which does not put IPv6 addresses into brackets. */
 function flowText(tuple: Tuple, from: Address, to: Address): string {

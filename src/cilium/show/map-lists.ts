@@ -56,13 +56,18 @@ export function hex(value: number, digits: number): string {
   return `0x${value.toString(16).padStart(digits, '0')}`
 }
 
-const flagNames = [
+/** The bits of a conntrack entry that every version names alike. */
+export const commonFlagNames = [
   ['rx_closing', 'RxClosing'],
   ['tx_closing', 'TxClosing'],
   ['lb_loopback', 'LBLoopback'],
   ['seen_non_syn', 'SeenNonSyn'],
   ['node_port', 'NodePort'],
   ['proxy_redirect', 'ProxyRedirect'],
+] as const
+
+const flagNames = [
+  ...commonFlagNames,
   ['dsr_internal', 'DSRInternal'],
   ['from_l7lb', 'FromL7LB'],
   ['from_tunnel', 'FromTunnel'],

@@ -103,14 +103,16 @@ function check(ctx: Ctx, family: Family): number {
   return dropped(ctx, missed, places[family.version].entry)
 }
 
-/** cil_xdp_entry() */
-function entry(ctx: Ctx): number {
-  const etherType = validEtherType(ctx)
-  if (etherType === undefined) return ctx.act.OK
-  ctx.setMeta(scratchSlot.XFER_MARKER, 0)
-  skipNodeportClear(ctx)
-  const family = enabledFamily(ctx, etherType)
-  return exitXdp(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
+/** The entry of either version: `check` is given IP packets of families that the node knows. */
+export function xdpEntry(check: (ctx: Ctx, family: Family) => number): (ctx: Ctx) => number {
+  return (ctx) => {
+    const etherType = validEtherType(ctx)
+    if (etherType === undefined) return ctx.act.OK
+    ctx.setMeta(scratchSlot.XFER_MARKER, 0)
+    skipNodeportClear(ctx)
+    const family = enabledFamily(ctx, etherType)
+    return exitXdp(ctx, family === undefined ? ctx.act.OK : check(ctx, family))
+  }
 }
 
 /** bpf_xdp as it is compiled for a node. */
@@ -125,7 +127,7 @@ export function bpfXdp(node: Defines): ObjectSource {
   const tails = node.ENABLE_NODEPORT_ACCELERATION ? familiesOf(node).flatMap(lb) : []
   return {
     type: 'xdp',
-    entries: [{ symbol: 'cil_xdp_entry', run: entry }],
+    entries: [{ symbol: 'cil_xdp_entry', run: xdpEntry(check) }],
     tails: new Map([...(node.DROP_NOTIFY ? [dropNotifyTail] : []), ...tails]),
   }
 }
