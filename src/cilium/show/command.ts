@@ -2,6 +2,7 @@
 import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
+import { bandwidthList, egressList, metricsList } from './feature-lists.ts'
 import {
   legacyConntrackList,
   legacyEndpointList,
@@ -11,17 +12,7 @@ import {
   legacyPolicyList,
   tunnelList,
 } from './legacy-lists.ts'
-import {
-  bandwidthList,
-  conntrackList,
-  egressList,
-  endpointList,
-  ipcacheCache,
-  ipcacheList,
-  metricsList,
-  natList,
-  policyList,
-} from './map-lists.ts'
+import { conntrackList, endpointList, ipcacheCache, ipcacheList, natList, policyList } from './map-lists.ts'
 
 /** Every form that is understood, for people: one line each. */
 export const ciliumCommands: readonly string[] = [
