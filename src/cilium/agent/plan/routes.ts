@@ -1,6 +1,6 @@
 // Routes and rules of a node and of what runs on it (`facts` 1.3, 1.4; cilium pkg/datapath/linux/node.go,
 // pkg/datapath/linux/route, pkg/datapath/loader).
-import { anyIpv4, anyIpv6, type IpAddress, isIpv4 } from '../../../net/address.ts'
+import { anyIpv4, anyIpv6, type IpAddress, isIpv4, linkLocalOf } from '../../../net/address.ts'
 import { covers, hostPrefix, isIpv4Prefix, networkOf, type Prefix, prefixOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Endpoint } from '../endpoint.ts'
@@ -86,16 +86,22 @@ export function proxyRoutes(own: NodeAddresses): {
     routes.push({ prefix: anyPrefix(family), type: 'local', device: 'lo', table: toProxy.table })
     rules.push({ family, ...toProxy })
     if (!routesFromProxy(config)) continue
-    const router = own.router.find((address) => versionOf(address) === family)
-    if (router === undefined) continue
+    const via = proxyGateway(own, family)
+    if (via === undefined) continue
     const { table } = fromIngressProxy
     routes.push(
-      { prefix: hostPrefix(router), type: 'unicast', device: hostDevice, scopeLink: true, table },
-      { prefix: anyPrefix(family), type: 'unicast', device: hostDevice, via: router, table },
+      { prefix: hostPrefix(via), type: 'unicast', device: hostDevice, scopeLink: true, table },
+      { prefix: anyPrefix(family), type: 'unicast', device: hostDevice, via, table },
     )
     rules.push({ family, ...fromIngressProxy })
   }
   return { routes, rules }
+}
+
+/** Where table 2005 leads: to the router, in IPv6 of 1.10 to the other end of cilium_host (cilium v1.10 bpf/init.sh). */
+function proxyGateway({ node, router }: NodeAddresses, family: 4 | 6): IpAddress | undefined {
+  if (family === 6 && node.config.version === '1.10') return linkLocalOf(node.macOf(netDevice))
+  return router.find((address) => versionOf(address) === family)
 }
 
 /** Whether the proxy's upstream traffic is sent to cilium_host by a rule (table 2005). */
