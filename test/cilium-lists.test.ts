@@ -54,3 +54,20 @@ test('every flow of Hubble has an identifier of its own, the same in every run',
   expect(new Set(first).size).toBe(first.length)
   expect(await flows()).toEqual(first)
 })
+
+test('a flow says who had its addresses then: a pod that is deleted later, an identity that changed', async () => {
+  const { out } = await scnIn('.', [
+    'trace',
+    'specs/cilium/changes/pods-come-and-go.scn::goes[tunnel]',
+    '--as',
+    'hubble',
+  ])
+  const flows = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).flow)
+  const first = flows.find(({ IP }) => IP.source === '10.0.1.10' && IP.destination === '10.0.2.20')
+  expect(first.source).toMatchObject({ pod_name: 'first', namespace: 'default' })
+  const dropped = flows.find(({ verdict }) => verdict === 'DROPPED')
+  expect(dropped.destination.pod_name).toBeUndefined()
+})

@@ -77,6 +77,8 @@ export function changeCilium(machine: Machine, running: RunningCilium, change: C
       writer: new MapWriter(),
     }
   })
+  const { installed } = running
+  installed.past.push({ packets: machine.trace?.packets.length ?? 0, nodes: new Map(installed.nodes) })
   running.model = model
   running.state = after
   const listeners = turns.flatMap(turnNode)

@@ -272,6 +272,7 @@ export interface RunningCilium {
   /** What traces, claims and views read; its tables change with the agents. */
   readonly installed: InstalledCilium & {
     readonly nodes: Map<string, InstalledNode>
+    readonly past: { readonly packets: number; readonly nodes: ReadonlyMap<string, InstalledNode> }[]
     readonly identities: Map<string, readonly number[]>
   }
 }
@@ -289,6 +290,7 @@ export function installCilium(machine: Machine, model: CiliumModel): RunningCili
     clusterName: state.clusterName,
     era: state.registry.legacy ? ('1.10' as const) : ('1.19' as const),
     nodes: new Map([...nodes].map(([name, node]) => [name, installedNode(node)])),
+    past: [],
     identities: new Map([...identitiesOf(state)].map(([name, identity]) => [name, [identity]])),
   }
   return { model, state, nodes, installed, learnt: new Map() }

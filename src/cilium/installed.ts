@@ -19,6 +19,8 @@ export interface InstalledCilium {
   readonly clusterName: string
   readonly era: Era
   readonly nodes: ReadonlyMap<string, InstalledNode>
+  /** What agents knew until a step told them something else: how many packets had been born then, and the nodes. */
+  readonly past: readonly { readonly packets: number; readonly nodes: ReadonlyMap<string, InstalledNode> }[]
   /** The identities that each endpoint has had, by the pod's name; the first is that of the start. */
   readonly identities: ReadonlyMap<string, readonly number[]>
 }

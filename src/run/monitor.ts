@@ -22,6 +22,8 @@ export interface Observed {
   /** Nanoseconds since the scenario began. */
   readonly time: number
   readonly packet: PacketTrace
+  /** How many packets were born before this one. */
+  readonly born: number
   readonly told: Notification | Logged
 }
 
@@ -38,11 +40,12 @@ function loggedIn(packet: PacketTrace): readonly { readonly event: HookEvent; re
 /** Every notification of a run in the order of time. */
 export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): readonly Observed[] {
   return trace.packets
-    .flatMap((packet) =>
+    .flatMap((packet, born) =>
       [...notificationsOf(packet, cilium), ...loggedIn(packet)].map(({ event, told }) => ({
         node: event.node,
         time: event.time,
         packet,
+        born,
         told,
       })),
     )
@@ -58,9 +61,9 @@ export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: D
       const device = (ifindex: number): string => deviceName(name, ifindex)
       const lines = observed
         .filter(({ node }) => node === name)
-        .map(({ told }) =>
+        .map(({ told, born }) =>
           told.kind === 'access-log'
-            ? `${accessLogLine(told.record, (end) => labelsOf(endpointOf, name, end))}\n`
+            ? `${accessLogLine(told.record, (end) => labelsOf(endpointOf, name, end, born))}\n`
             : `${monitorLine(told, { era: cilium.era, device })}\n`,
         )
       return lines.length === 0 ? '' : `== ${name} ==\n${lines.join('')}`
@@ -73,9 +76,10 @@ function labelsOf(
   endpointOf: ReturnType<typeof flowEndpoints>,
   node: string,
   { address, identity }: LogEndpoint,
+  born: number,
 ): readonly string[] {
   const parsed = parseIp(address)
-  return (parsed === undefined ? undefined : endpointOf(node, parsed, identity).labels) ?? []
+  return (parsed === undefined ? undefined : endpointOf(node, parsed, identity, born).labels) ?? []
 }
 
 /** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
@@ -91,9 +95,9 @@ export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: De
   }
   const times: RequestTimes = new Map()
   return observedIn(trace, cilium)
-    .map(({ node, time, told }) => {
+    .map(({ node, time, told, born }) => {
       const context = {
-        endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity),
+        endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity, born),
         device: (ifindex: number) => deviceName(node, ifindex),
         nodeName: `${cilium.clusterName}/${node}`,
         uuid: uuidOf(node),

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { parseIp } from '../../net/address.ts'
 import { decide } from './agent.ts'
 import { clusterOf, podYaml } from './cluster.test-helper.ts'
+import { allocatePodIdentities } from './identity.ts'
 import { addressIdentity } from './identity-of.test-helper.ts'
-import { formatLabel, podLabels } from './labels.ts'
+import { formatLabel, type Label, podLabels } from './labels.ts'
 
 const at = (text: string) => parseIp(text) ?? (0 as never)
 
@@ -72,4 +73,12 @@ test('in dual stack the world is two', () => {
   expect(addressIdentity(one, at('8.8.8.8'))).toBe(9)
   expect(addressIdentity(one, at('2001:db8::1'))).toBe(10)
   expect(addressIdentity(one, at('fd00:1::10'))).toBe(addressIdentity(one, at('10.0.1.10')))
+})
+
+test('identities that were allocated keep their numbers and stay, also when no pod has them any more', () => {
+  const label = (value: string): Label => ({ source: 'k8s', key: 'app', value })
+  const first = allocatePodIdentities([[label('a')], [label('b')]])
+  const second = allocatePodIdentities([[label('b')], [label('c')]], first)
+  for (const [key, { id }] of first) expect(second.get(key)?.id).toBe(id)
+  expect(new Set([...second.values()].map(({ id }) => id)).size).toBe(3)
 })

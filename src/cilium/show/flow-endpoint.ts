@@ -31,28 +31,44 @@ function podFields(endpoint: Endpoint | undefined): FlowEndpoint {
   return { namespace, pod_name: name }
 }
 
-/** ResolveEndpoint() of every node. What the datapath says of an identity goes before what the agent knows. */
+/** The endpoints of all nodes at one time, by address. */
+type Known = ReadonlyMap<string, { readonly agent: AgentState; readonly own: ReadonlyMap<string, Endpoint> }>
+
+function knownBy(nodes: InstalledCilium['nodes']): Known {
+  return new Map([...nodes].map(([name, { agent }]) => [name, { agent, own: byAddress(agent) }]))
+}
+
+function endpointFields(known: Known, node: string, address: IpAddress, identity: number): FlowEndpoint {
+  const here = known.get(node)
+  if (here === undefined) return {}
+  const { agent, own } = here
+  const text = formatIp(address)
+  const local = own.get(text)
+  const anywhere =
+    local ?? [...known.values()].map((each) => each.own.get(text)).find((each) => each !== undefined)
+  const told = identity !== 0 ? identity : (local?.identity.id ?? ipcacheIdentity(agent, address))
+  const labels = (local?.identity ?? agent.identities.find(({ id }) => id === told))?.labels ?? []
+  const cluster = labels.find(({ key }) => key === clusterKey)?.value
+  return {
+    ...(local === undefined ? {} : { ID: local.id }),
+    ...(told === 0 ? {} : { identity: told }),
+    ...(cluster === undefined ? {} : { cluster_name: cluster }),
+    ...podFields(anywhere),
+    ...(labels.length === 0 ? {} : { labels: printedLabels(labels) }),
+  }
+}
+
+/**
+ * ResolveEndpoint() of every node, as the agents knew them when a packet was born (its number in the run). What the datapath
+ * says of an identity goes before what the agent knows.
+ */
 export function flowEndpoints(
   cilium: InstalledCilium,
-): (node: string, address: IpAddress, identity: number) => FlowEndpoint {
-  const nodes = new Map([...cilium.nodes].map(([name, { agent }]) => [name, byAddress(agent)]))
-  return (node, address, identity) => {
-    const agent = cilium.nodes.get(node)?.agent
-    if (agent === undefined) return {}
-    const text = formatIp(address)
-    const local = nodes.get(node)?.get(text)
-    const anywhere =
-      local ?? [...nodes.values()].map((each) => each.get(text)).find((each) => each !== undefined)
-    const told = identity !== 0 ? identity : (local?.identity.id ?? ipcacheIdentity(agent, address))
-    const known = local?.identity ?? agent.identities.find(({ id }) => id === told)
-    const labels = known?.labels ?? []
-    const cluster = labels.find(({ key }) => key === clusterKey)?.value
-    return {
-      ...(local === undefined ? {} : { ID: local.id }),
-      ...(told === 0 ? {} : { identity: told }),
-      ...(cluster === undefined ? {} : { cluster_name: cluster }),
-      ...podFields(anywhere),
-      ...(labels.length === 0 ? {} : { labels: printedLabels(labels) }),
-    }
+): (node: string, address: IpAddress, identity: number, born: number) => FlowEndpoint {
+  const past = cilium.past.map(({ packets, nodes }) => ({ packets, known: knownBy(nodes) }))
+  const now = knownBy(cilium.nodes)
+  return (node, address, identity, born) => {
+    const known = past.find(({ packets }) => born < packets)?.known ?? now
+    return endpointFields(known, node, address, identity)
   }
 }
