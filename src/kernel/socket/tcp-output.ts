@@ -99,8 +99,10 @@ function waitsForNeighbour(socket: TcpSocket, sequence: number): boolean {
   return waits
 }
 
+const noCause: { readonly cause?: string } = {}
+
 function causeOf({ cause }: { readonly cause: string }): { readonly cause?: string } {
-  return cause === '' ? {} : { cause }
+  return cause === '' ? noCause : { cause }
 }
 
 function sendPiece(socket: TcpSocket, piece: SendPiece): number {
