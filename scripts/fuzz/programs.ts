@@ -169,8 +169,11 @@ function body(dice: Dice, type: ProgramType, each: DraftHost): string[] {
 function attachment(dice: Dice, hook: string, program: string): string {
   if (hook.startsWith('tcx')) return `${hook} ${program}${dice.pick(['', '', ' first', ' last'])}`
   if (!hook.startsWith('tc-')) return `${hook} ${program}`
-  const pref = dice.once(2) ? ` pref ${dice.number(1, 3)}` : ''
-  const protocol = dice.once(4) ? ` protocol ${dice.pick(['ip', 'arp', 'ipv6', 'all'])}` : ''
+  const word = dice.once(4) ? dice.pick(['ip', 'arp', 'ipv6', 'all']) : undefined
+  const protocol = word === undefined ? '' : ` protocol ${word}`
+  // filters of one preference are for one protocol
+  const own = ['all', 'ip', 'arp', 'ipv6'].indexOf(word ?? 'all')
+  const pref = dice.once(2) ? ` pref ${dice.number(0, 2) * 4 + own + 1}` : ''
   const kind = dice.once(8) ? dice.pick([' classic', ' classic classid 1:10']) : ''
   return `${hook} ${program}${pref}${protocol}${kind}`
 }
