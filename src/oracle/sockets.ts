@@ -42,7 +42,7 @@ export function socketAddress(family: 4 | 6, { address, port }: Endpoint): Uint8
   writeU16(bytes, 2, port)
   if (family === 4 && isIpv4(address)) writeIpv4(bytes, 4, address)
   else if (!isIpv4(address)) writeIpv6(bytes, 8, address)
-  else if (address !== 0) {
+  else {
     bytes.set([0xff, 0xff], 18)
     writeIpv4(bytes, 20, address)
   }
