@@ -39,8 +39,12 @@ function errorOf(route: FibRoute): Errno | undefined {
   }
 }
 
+/** IPv6 routes that lead nowhere have lo as their device (ip6_route_info_create_nh); IPv4 ones have none and always match. */
+const loopbackIfindex = 1
+
 function usable(nextHop: NextHop, flow: Flow): boolean {
-  if (nextHop.device === undefined) return true
+  if (nextHop.device === undefined)
+    return flow.family === 4 || flow.oif === 0 || flow.oif === loopbackIfindex || flow.anyDevice === true
   if (nextHop.dead) return false
   return flow.oif === 0 || nextHop.device.ifindex === flow.oif || flow.anyDevice === true
 }
