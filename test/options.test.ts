@@ -115,6 +115,7 @@ const values: Readonly<Record<string, string>> = {
   recv: '12',
   wait: '3s',
   bind: '10.1.0.1:9',
+  answer: 'web.example 10.1.0.7',
   request: 'GET /',
   value: 'u64',
   key: '3',

@@ -15,31 +15,8 @@ export function listensFit({ entities, world }: WorldDraft, report: Report): voi
   }
 }
 
-/** Apps that speak over one transport only. */
-const transportOf: Readonly<Record<string, string | undefined>> = { http: 'tcp', dns: 'udp' }
-/** Options of one app. */
-const appOf = { status: 'http', reply: 'http', answer: 'dns' } as const
-
-/** The app has this transport, and these options. */
-function appFits({ app, options, protocol, span }: Listen, report: Report): void {
-  const transport = app === null ? undefined : transportOf[app]
-  if (transport !== undefined && transport !== protocol)
-    report(
-      mistake('S125', span, `a ${protocol} socket has no \`${app}\``, {
-        hint: `\`${app}\` is for ${transport}`,
-      }),
-    )
-  for (const name of ['status', 'reply', 'answer'] as const) {
-    const option = optionOf(options, name)
-    if (option === undefined || app === appOf[name]) continue
-    const hint = `it is for \`${appOf[name]}\``
-    report(mistake('S125', option.span, `this socket has no \`${name}\``, { hint }))
-  }
-}
-
 function optionsFit(item: Listen, host: NamespaceModel, report: Report): void {
   const { options, protocol } = item
-  appFits(item, report)
   const on = optionValue(options, 'on')
   const address = host.listens.find((each) => each.span === item.span)?.address
   const backlog = optionOf(options, 'backlog')

@@ -136,6 +136,28 @@ function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] 
   }
 }
 
+/** Apps that speak over one transport only. */
+const transportOf: Readonly<Record<string, string | undefined>> = { http: 'tcp', dns: 'udp' }
+/** Options of one app. */
+const appOf = { status: 'http', reply: 'http', answer: 'dns' } as const
+
+/** The app has this transport, and these options. */
+function appFits({ app, options, protocol, span }: Listen, { report }: Scope): void {
+  const transport = app === null ? undefined : transportOf[app]
+  if (transport !== undefined && transport !== protocol)
+    report(
+      mistake('S125', span, `a ${protocol} socket has no \`${app}\``, {
+        hint: `\`${app}\` is for ${transport}`,
+      }),
+    )
+  for (const name of ['status', 'reply', 'answer'] as const) {
+    const option = optionOf(options, name)
+    if (option === undefined || app === appOf[name]) continue
+    const hint = `it is for \`${appOf[name]}\``
+    report(mistake('S125', option.span, `this socket has no \`${name}\``, { hint }))
+  }
+}
+
 /** `answer www.example.com 192.0.2.1 192.0.2.2`, as often as there are names. */
 function zoneOf({ options }: Listen, { report }: Scope): NonNullable<ListenModel['answers']> {
   return options.flatMap(({ name, values: [domain, ...addresses] }) => {
@@ -152,6 +174,7 @@ export function readListen(item: Listen, scope: Scope): ListenModel | undefined 
     const word = optionValue(options, name)
     return word === undefined ? undefined : numberIn(word, range, scope.report)
   }
+  appFits(item, scope)
   const port = numberIn(item.port, ranges.port, scope.report)
   const on = optionValue(options, 'on')
   const address = on === undefined ? undefined : addressIn(on, scope.report)
