@@ -4,6 +4,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { DeviceOptionName, Option, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import { isPrimary, netkitModes, netkitPolicies, netkitScrubs } from '../resolve/netkit.ts'
+import type { Scope } from '../resolve/scope.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 import { optionOf, optionValue } from '../words/options.ts'
 import type { DeviceDraft, DraftKind, HostDraft } from '../world/entities.ts'
@@ -64,6 +65,7 @@ export function devicesAreWhole({ entities }: WorldDraft, report: Report): void 
     for (const device of host.devices.values()) {
       if (device.syntax === undefined) continue
       shape(device, report)
+      if (device.kind === 'netkit') netkitShape(device, { entities, report })
       options(device, report)
       others(device, host, report)
     }
@@ -90,7 +92,6 @@ function shape(device: DeviceDraft, report: Report): void {
       }),
     )
   }
-  if (kind === 'netkit') netkitShape(device, report)
   if ((kind === 'veth' || kind === 'netkit') && device.peer === undefined) {
     report(mistake('S125', span, `\`${name}\` has no other end`, { hint: 'add `peer HOST/DEV`' }))
   }
@@ -115,7 +116,8 @@ function shape(device: DeviceDraft, report: Report): void {
 }
 
 /** Words of a netkit pair; mode is the primary device's. */
-function netkitShape(device: DeviceDraft, report: Report): void {
+function netkitShape(device: DeviceDraft, scope: Pick<Scope, 'entities' | 'report'>): void {
+  const { report } = scope
   const check = (name: 'mode' | 'policy' | 'scrub', words: readonly string[]): void => {
     const word = optionValue(device.options, name)
     if (word === undefined || words.includes(word.text)) return
@@ -126,10 +128,10 @@ function netkitShape(device: DeviceDraft, report: Report): void {
   check('policy', Object.keys(netkitPolicies))
   check('scrub', netkitScrubs)
   const mode = optionOf(device.options, 'mode')
-  if (mode !== undefined && !isPrimary(device))
+  if (mode !== undefined && !isPrimary(device, scope))
     report(wrong(mode, 'the mode is said at the primary device', 'the one that says `netkit`'))
   const mac = optionOf(device.options, 'mac')
-  if (mac !== undefined && isPrimary(device) && optionValue(device.options, 'mode')?.text !== 'l2')
+  if (mac !== undefined && isPrimary(device, scope) && optionValue(device.options, 'mode')?.text !== 'l2')
     report(wrong(mac, 'a netkit device of mode l3 has no MAC address', '`mode l2`, or leave `mac` out'))
 }
 

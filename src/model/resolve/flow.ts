@@ -131,7 +131,7 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
   for (const option of flow.options) {
     const whose = owners[option.name]
     if (whose === undefined || whose.includes(protocol)) continue
-    const hint = `it is for flows of ${whose.join(' and ')}`
+    const hint = `it is for flows of ${whose.join(', ')}`
     scope.report(mistake('S136', option.span, `a flow of ${protocol} has no \`${option.name}\``, { hint }))
   }
   return defined({

@@ -1,4 +1,5 @@
-// A netkit pair as the file says it. The end that says `netkit` first is the primary one: it has the mode and the programs;
+// A netkit pair as the file says it. The end that says `netkit` is the primary one, of two the one that says the mode, or
+// else the first in the file: it has the mode and the programs;
 // policy and scrub belong to the end that says them.
 import type { Word } from '../../syntax/ast.ts'
 import type { NetkitModel } from '../model.ts'
@@ -20,9 +21,18 @@ function endOf({ peer }: DeviceDraft, { entities }: Pick<Scope, 'entities'>): De
   return peer === undefined ? undefined : entities.hosts.get(peer.host)?.devices.get(peer.device)
 }
 
+function saysNetkit(draft: DeviceDraft | undefined): draft is DeviceDraft {
+  return draft?.kind === 'netkit' && draft.syntax?.type === 'netkit'
+}
+
 /** Whether this is the end from which the pair is managed. */
-export function isPrimary(draft: DeviceDraft): boolean {
-  return draft.kind === 'netkit' && draft.syntax?.type === 'netkit'
+export function isPrimary(draft: DeviceDraft, scope: Pick<Scope, 'entities'>): boolean {
+  if (!saysNetkit(draft)) return false
+  const other = endOf(draft, scope)
+  if (!saysNetkit(other)) return true
+  const saysMode = ({ options }: DeviceDraft): boolean => optionValue(options, 'mode') !== undefined
+  if (saysMode(draft) !== saysMode(other)) return saysMode(draft)
+  return draft.span.start < other.span.start
 }
 
 function policyOf(word: Word | undefined): NetkitModel['policy'] {
@@ -37,7 +47,7 @@ function scrubOf(word: Word | undefined): NetkitModel['scrub'] {
 /** The pair that a device belongs to; undefined for other devices. */
 export function netkitOf(device: DeviceDraft, scope: Pick<Scope, 'entities'>): NetkitModel | undefined {
   if (device.kind !== 'netkit') return undefined
-  const primary = isPrimary(device)
+  const primary = isPrimary(device, scope)
   const other = endOf(device, scope)
   const [draft, peer] = primary ? [device, other] : [other, device]
   const of = (device: DeviceDraft | undefined, name: 'mode' | 'policy' | 'scrub'): Word | undefined =>
@@ -55,6 +65,6 @@ export function netkitOf(device: DeviceDraft, scope: Pick<Scope, 'entities'>): N
 /** A pair of mode l3 has no MAC addresses. */
 export function hasMac(draft: DeviceDraft, scope: Pick<Scope, 'entities'>): boolean {
   if (draft.kind !== 'netkit') return true
-  const primary = isPrimary(draft) ? draft : endOf(draft, scope)
+  const primary = isPrimary(draft, scope) ? draft : endOf(draft, scope)
   return primary !== undefined && optionValue(primary.options, 'mode')?.text === 'l2'
 }
