@@ -132,7 +132,10 @@ export const shown: Readonly<Record<number, Shown>> = {
   192: clusterAware,
   193: nowhere('services: DSR'),
   194: spec('what-an-egress-gateway-lacks.scn::lacking'),
-  195: none('strict mode of encryption: encryption in a cluster is to come'),
+  195: spec(
+    'encryption/strict-mode-lets-nothing-plain-through.scn::egress',
+    'encryption/strict-mode-lets-nothing-plain-through.scn::ingress',
+  ),
   196: spec('what-a-pod-may-not-send.scn::ttl', 'what-a-node-refuses.scn::ttl'),
   197: unit(
     'ESP and encryption in a cluster are to come; every node of a cluster has an id',

@@ -12,6 +12,7 @@ import { addPhys } from '../kernel/device/phys.ts'
 import { addSegment } from '../kernel/device/segment.ts'
 import { addVethPair } from '../kernel/device/veth.ts'
 import { addVlan } from '../kernel/device/vlan.ts'
+import { addWireguard } from '../kernel/device/wireguard.ts'
 import { addAddress } from '../kernel/ip/admin-address.ts'
 import { addRule, removeRule } from '../kernel/ip/admin-rule.ts'
 import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
@@ -107,6 +108,9 @@ function bootDevices(machine: Machine, model: NamespaceModel): void {
   for (const device of model.devices) bootDevice(machine, ns, { model, device, done })
 }
 
+/** Kinds whose MAC address nobody sets. */
+const unaddressed: ReadonlySet<DeviceModel['kind']> = new Set(['lo', 'ipip', 'wireguard'])
+
 /** A device that is listed in front of its lower device is made after it. */
 function bootDevice(
   machine: Machine,
@@ -120,7 +124,7 @@ function bootDevice(
   if (lower !== undefined) bootDevice(machine, ns, { model, device: lower, done })
   if (!ns.devicesByName.has(device.name)) createDevice(machine, ns, device)
   const made = deviceOf(ns, device.name)
-  if (made.mac !== device.mac && device.kind !== 'lo' && device.kind !== 'ipip')
+  if (made.mac !== device.mac && !unaddressed.has(device.kind))
     mustDo(setMac(made, device.mac), `${ns.name}/${device.name} takes its MAC address`)
   if (made.mtu !== device.mtu) mustDo(setMtu(made, device.mtu), `${ns.name}/${device.name} takes its MTU`)
   if (device.noarp === true) setArp(made, false)
@@ -166,12 +170,26 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
     case 'macvlan':
       addMacvlan(ns, { ...options, lower: lower(), mode: model.macvlanMode ?? 'vepa' })
       return
+    case 'wireguard':
+      createWireguard(ns, model)
+      return
     case 'vxlan':
     case 'geneve':
     case 'ipip':
       createTunnel(ns, model)
       return
   }
+}
+
+/** `ip link add NAME type wireguard`, `wg set NAME ...`. */
+function createWireguard(ns: Namespace, { name, mtu, wireguard }: DeviceModel): void {
+  const { publicKey, port, fwmark, peers } = present(wireguard, `${name} has its peers`)
+  const known = peers.map(({ publicKey: key, endpoint, allowedIps }) => ({
+    publicKey: key,
+    endpoint,
+    allowedIps,
+  }))
+  addWireguard(ns, { name, mtu, publicKey, port, fwmark, peers: known })
 }
 
 /** A netkit pair, from whichever of its ends is listed first. */

@@ -5,6 +5,7 @@ import { endpointDefines, nodeDefines } from '../cilium/agent/defines.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { mtusOf } from '../cilium/agent/plan/mtu.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import { atLeast } from '../cilium/agent/verdict.ts'
 import {
   type Cidr,
@@ -18,7 +19,7 @@ import {
 } from '../cilium/datapath/config.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { type Ipv4, isIpv4 } from '../net/address.ts'
-import { maskBits, networkOf, parsePrefix } from '../net/prefix.ts'
+import { covers, maskBits, networkOf, parsePrefix } from '../net/prefix.ts'
 
 /** The numbers of the devices of a node. */
 export interface Interfaces {
@@ -53,6 +54,22 @@ function addressesOf(agent: AgentState): Partial<NodeValues> {
   }
 }
 
+/** Whether strict mode's range has the node itself in it. */
+function strictOverlaps({ node, addresses }: AgentState): boolean {
+  const prefix = parsePrefix(node.config.strictEgress?.cidr ?? '')
+  return prefix !== undefined && addresses.ip4 !== undefined && covers(networkOf(prefix), addresses.ip4)
+}
+
+/** STRICT_IPV4_NET and the node's own address, which may send what it likes. */
+function strictOf({ node, addresses }: AgentState): Partial<NodeValues> {
+  const prefix = parsePrefix(node.config.strictEgress?.cidr ?? '')
+  if (prefix === undefined) return {}
+  return {
+    STRICT_IPV4_NET: { address: addressBytes(prefix.address), length: prefix.length },
+    IPV4_ENCRYPT_IFACE: addresses.ip4 === undefined ? undefined : addressBytes(addresses.ip4),
+  }
+}
+
 type EndpointKind = Pick<Endpoint, 'kind' | 'requiresEgressProgram'>
 
 /** Kernels since 5.2 verify programs that are long enough for more attempts. */
@@ -77,7 +94,11 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
   const [first] = node.devices
   const tunnels = config.routing === 'tunnel' || config.egressGateway
   return {
-    ...definesOf([...nodeDefines(config), ...endpointDefines(config, endpoint)]),
+    ...definesOf([
+      ...nodeDefines(config),
+      ...endpointDefines(config, endpoint),
+      ...(strictOverlaps(agent) ? (['STRICT_IPV4_OVERLAPPING_CIDR'] as const) : []),
+    ]),
     ...defaultValues,
     ...addressesOf(agent),
     TUNNEL_PROTOCOL: tunnels ? tunnelProtocol[config.tunnelProtocol] : tunnelProtocol.none,
@@ -90,6 +111,8 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
     nativeDeviceMacs: new Map(node.devices.map(({ name, mac }) => [devices.ifindexOf(name), mac])),
     direct_routing_dev_ifindex: first === undefined ? 0 : devices.ifindexOf(first.name),
     MONITOR_AGGREGATION: aggregation[config.monitorAggregation],
+    ...strictOf(agent),
+    wg_ifindex: config.encryption === 'wireguard' ? devices.ifindexOf(wireguardDevice) : 0,
     enable_netkit: config.datapathMode !== 'veth',
     MTU: mtusOf(config, first?.mtu ?? 1500, 4).device,
     LB_SELECTION: selection[config.lbAlgorithm],
@@ -138,7 +161,7 @@ export function objectConfigOf(
     device_mtu: node.config.mtu ?? node.devices[0]?.mtu ?? 1500,
     eth_header_length: 14,
     proxy_redirect_via_cilium_net: false,
-    encryption_strict_ingress: false,
+    encryption_strict_ingress: node.config.strictIngress,
     ...extra,
   }
 }

@@ -121,6 +121,10 @@ function deviceModel(device: DevicePlan, span: Span): DeviceModel {
     ...(noarp === true ? { noarp } : {}),
     ...(answers === undefined ? {} : { answers }),
   }
+  if (kind.type === 'wireguard') {
+    const { type, ...wireguard } = kind
+    return { ...base, addresses: [], kind: type, wireguard }
+  }
   if (kind.type === 'netkit') {
     const peer = { namespace: kind.peer.host, device: kind.peer.device }
     return { ...base, kind: 'netkit', peer, netkit: { ...podNetkit, mode: kind.mode, primary: kind.primary } }

@@ -43,6 +43,8 @@ type Hook =
   | 'toHost'
   | 'fromOverlay'
   | 'toOverlay'
+  | 'fromWireguard'
+  | 'toWireguard'
   | 'xdp'
   | 'policy'
   | 'egressPolicy'
@@ -110,6 +112,8 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       toHost: 'cil_to_host',
       fromOverlay: 'cil_from_overlay',
       toOverlay: 'cil_to_overlay',
+      fromWireguard: 'cil_from_wireguard',
+      toWireguard: 'cil_to_wireguard',
       xdp: 'cil_xdp_entry',
       policy: 'cil_lxc_policy',
       egressPolicy: 'cil_lxc_policy_egress',
@@ -144,6 +148,8 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       toHost: 'to-host',
       fromOverlay: 'from-overlay',
       toOverlay: 'to-overlay',
+      fromWireguard: undefined,
+      toWireguard: undefined,
       xdp: 'from-netdev',
       policy: 'handle_policy',
       egressPolicy: undefined,

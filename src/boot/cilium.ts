@@ -5,11 +5,13 @@ import type { Program } from '../bpf/contract.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
+import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import type { DnsAnswer } from '../cilium/agent/told.ts'
 import type { NodeMaps, ObjectMaps } from '../cilium/datapath/ctx.ts'
 import { type LoadedObject, loadObject, programOf } from '../cilium/datapath/object.ts'
 import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
+import { bpfWireguard } from '../cilium/wireguard/bpf-wireguard.ts'
 import type { AdminResult } from '../kernel/device/change.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { attachNetkit, detachNetkit, replaceNetkit } from '../kernel/device/netkit.ts'
@@ -202,6 +204,24 @@ function installOverlay(node: RunningNode, host: Endpoint): void {
   hook(node, name, 'egress', loaded, 'toOverlay')
 }
 
+/** bpf_wireguard on cilium_wg0: towards it only where replies of services are translated back on the way. */
+function installWireguard(node: RunningNode, host: Endpoint): void {
+  const { agent, ns, maps, devices } = node
+  const { encryption, routing, l7Proxy, kubeProxyReplacement, version } = agent.node.config
+  if (encryption !== 'wireguard' || version !== '1.19') return
+  const config = nodeConfigOf(agent, host, devices)
+  const dev = deviceOf(ns, wireguardDevice)
+  const object = objectConfigOf(agent, 'bpf_wireguard', {
+    interface_ifindex: dev.ifindex,
+    eth_header_length: 0,
+  })
+  const suffix = `wireguard_${dev.ifindex}`
+  const loaded = loadObject(bpfWireguard(config), { node: config, object, maps, suffix, cpus })
+  if (routing !== 'tunnel' && l7Proxy && kubeProxyReplacement)
+    hook(node, wireguardDevice, 'egress', loaded, 'toWireguard')
+  hook(node, wireguardDevice, 'ingress', loaded, 'fromWireguard')
+}
+
 function installXdp(node: RunningNode, host: Endpoint): void {
   const { agent, ns, maps, devices, era } = node
   const { kubeProxyReplacement, lbAcceleration } = agent.node.config
@@ -257,6 +277,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   )
   installHost(installing, host)
   installOverlay(installing, host)
+  installWireguard(installing, host)
   installXdp(installing, host)
   for (const endpoint of endpoints) installEndpoint(installing, endpoint)
   return installing

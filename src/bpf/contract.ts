@@ -105,6 +105,8 @@ export interface SkbView {
    * `offset` moves. New bytes are zero. `bytes`, `start` and `end` may all change.
    */
   resizeAt(offset: number, delta: number): void
+  /** Room for a link-layer header in front of the packet (bpf_skb_change_head): zeros; the network header stays where it is. */
+  pushHead(bytes: number): void
   /** Sets the packet's length (bpf_skb_change_tail); new bytes are zero. */
   resizeTail(length: number): void
 }

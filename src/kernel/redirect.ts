@@ -75,12 +75,26 @@ function addressOf(family: 4 | 6, words: readonly number[]): IpAddress {
   return family === 4 ? ipv4From(a) : [a, b, c, d]
 }
 
+/** __bpf_redirect_no_mac(): a device without link-layer header gets packets without one. False where nothing is behind it. */
+function takeMacOff(skb: Skb): boolean {
+  if (skb.macHeader >= 0 && skb.networkHeader > skb.data) {
+    if (skb.networkHeader >= skb.tail) return false
+    skb.data = skb.networkHeader
+  }
+  skb.macHeader = -1
+  return true
+}
+
 /** __bpf_tx_skb(): the target's tc egress, taps and driver. Bounded by the depth of transmissions on a CPU. */
 function sendFrom(target: NetDevice, skb: Skb): number {
   const { machine } = target.ns
   if (machine.transmitDepth > recursionMax) {
     drop(skb, { device: skb.dev.name, stage: 'tc-out', reason: 'SKB_DROP_REASON_RECURSION_LIMIT' })
     return transmitDown
+  }
+  if (target.headerBytes === 0 && !takeMacOff(skb)) {
+    failed(skb, 'egress')
+    return transmitted
   }
   skb.dev = target
   clearTstamp(skb)

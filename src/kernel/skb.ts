@@ -190,6 +190,15 @@ export class Skb implements SkbView, Recordable {
     if (this.networkHeader >= 0) this.networkHeader -= delta
   }
 
+  pushHead(bytes: number): void {
+    this.reserve(bytes + this.metaBytes)
+    const from = this.start
+    const moved = from - bytes
+    this.bytes.fill(0, moved, from)
+    if (this.data === from) this.data = moved
+    this.macHeader = moved
+  }
+
   resizeTail(length: number): void {
     const wanted = this.start + length
     if (wanted > this.bytes.length) this.regrow(0, wanted - this.bytes.length + headroomBytes)

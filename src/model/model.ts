@@ -123,6 +123,7 @@ export type DeviceModelKind =
   | 'geneve'
   | 'ipip'
   | 'netkit'
+  | 'wireguard'
 
 /** vxlan, geneve, ipip: what `ip -d link` says. */
 export interface TunnelModel {
@@ -171,6 +172,18 @@ export interface NetkitModel {
   readonly peerScrub: 'default' | 'none'
 }
 
+/** What `wg` says of a device: only agents make one. */
+export interface WireguardModel {
+  readonly publicKey: string
+  readonly port: number
+  readonly fwmark: number
+  readonly peers: readonly {
+    readonly publicKey: string
+    readonly endpoint: { readonly address: IpAddress; readonly port: number }
+    readonly allowedIps: readonly Prefix[]
+  }[]
+}
+
 export interface DeviceModel {
   readonly name: string
   readonly kind: DeviceModelKind
@@ -184,6 +197,7 @@ export interface DeviceModel {
   /** veth: the other end. Both ends are listed in their namespaces; the first in order of namespaces makes the pair. */
   readonly peer?: { readonly namespace: string; readonly device: string }
   readonly netkit?: NetkitModel
+  readonly wireguard?: WireguardModel
   /** A port of this bridge. */
   readonly master?: string
   /** Addresses for which a program on this device answers with the device's MAC address: what the other end knows when warm. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeArp, encodeArp } from './arp.ts'
 import { concatBytes } from './bytes.ts'
 import { dissect } from './dissect.ts'
+import { decodeEsp, espAt, writeEsp } from './esp.ts'
 import { decodeEthernet, encodeEthernet } from './ethernet.ts'
 import { formatFieldValue } from './field-spec.ts'
 import { fieldNamed } from './fields.ts'
@@ -26,6 +27,7 @@ import { decodeTcp, encodeTcp } from './tcp.ts'
 import { decodeUdp, encodeUdp } from './udp.ts'
 import { decodeVlan, encodeVlan } from './vlan.ts'
 import { decodeVxlan, encodeVxlan } from './vxlan.ts'
+import { decodeWireguard, wireguardAt, writeWireguard } from './wireguard.ts'
 
 interface Case {
   readonly name: string
@@ -68,6 +70,18 @@ const codecs: Readonly<Record<Layer['kind'], (bytes: Uint8Array, layer: Layer) =
   icmp6: (bytes, { start, end }) => through(decodeIcmpv6(bytes, start, end), encodeIcmpv6),
   vxlan: (bytes, { start, end }) => through(decodeVxlan(bytes, start, end), encodeVxlan),
   geneve: (bytes, { start, end }) => through(decodeGeneve(bytes, start, end), encodeGeneve),
+  wireguard: (bytes, { start, end }) =>
+    through(decodeWireguard(bytes, start, end), (header) => {
+      const out = new Uint8Array(wireguardAt.payload)
+      writeWireguard(out, 0, header)
+      return out
+    }),
+  esp: (bytes, { start, end }) =>
+    through(decodeEsp(bytes, start, end), (header) => {
+      const out = new Uint8Array(espAt.payload)
+      writeEsp(out, 0, header)
+      return out
+    }),
 }
 
 function through<T extends object>(

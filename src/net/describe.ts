@@ -6,6 +6,7 @@
 //   payload 5 bytes
 import { decodeArp, describeArp } from './arp.ts'
 import { readU8 } from './bytes.ts'
+import { decodeEsp, describeEsp } from './esp.ts'
 import { decodeEthernet, describeEthernet } from './ethernet.ts'
 import { decodeGeneve, describeGeneve } from './geneve.ts'
 import { decodeIcmp, describeIcmp } from './icmp.ts'
@@ -22,6 +23,7 @@ import { decodeTcp, describeTcp } from './tcp.ts'
 import { decodeUdp, describeUdp } from './udp.ts'
 import { decodeVlan, describeVlan } from './vlan.ts'
 import { decodeVxlan, describeVxlan } from './vxlan.ts'
+import { decodeWireguard, describeWireguard } from './wireguard.ts'
 
 type Describe = (bytes: Uint8Array, layer: Layer, naming: Naming) => string
 
@@ -59,6 +61,8 @@ const describers: Readonly<Record<LayerKind, Describe>> = {
   },
   vxlan: describing(decodeVxlan, describeVxlan),
   geneve: describing(decodeGeneve, describeGeneve),
+  wireguard: describing(decodeWireguard, describeWireguard),
+  esp: describing(decodeEsp, describeEsp),
 }
 
 /** One line per header, then the payload's length, then what is malformed. */

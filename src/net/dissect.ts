@@ -4,6 +4,7 @@
 //   eth vlan* ( arp | ip | ip6 ext* ) ( tcp | udp | sctp | icmp | icmp6 )      depth 0
 //        udp vxlan eth ..., udp geneve eth|ip|ip6 ..., ip ip, ip ip6, ip6 ip   depth 1 and more
 import { readU8, readU16 } from './bytes.ts'
+import { espAt } from './esp.ts'
 import { ethernetAt } from './ethernet.ts'
 import { checkGeneve, geneveAt, geneveHeaderLength } from './geneve.ts'
 import { checkIpv4, ipv4At, ipv4FragmentOffset, ipv4HeaderLength, ipv4IsFragment } from './ipv4.ts'
@@ -15,6 +16,7 @@ import { etherType, ipProtocol, isVlanType, tunnelPort } from './protocol.ts'
 import { checkTcp, tcpHeaderLength } from './tcp.ts'
 import { udpAt } from './udp.ts'
 import { vxlanAt, vxlanFlag } from './vxlan.ts'
+import { isWireguardData, wireguardAt } from './wireguard.ts'
 
 export type { Dissection } from './layer.ts'
 export { ipLayerAt, transportLayerAt } from './layer.ts'
@@ -83,6 +85,8 @@ const steps: Readonly<Record<LayerKind, (walk: Walk) => LayerKind | undefined>> 
   icmp6: (walk) => fixed(walk, 'icmp6', 8),
   vxlan: stepVxlan,
   geneve: stepGeneve,
+  wireguard: (walk) => fixed(walk, 'wireguard', wireguardAt.payload),
+  esp: (walk) => fixed(walk, 'esp', espAt.payload),
 }
 
 function note(walk: Walk, kind: LayerKind, headerBytes: number): void {
@@ -183,6 +187,8 @@ function byIpProtocol(walk: Walk, protocol: number, fragmentOffset: number): Lay
       return 'icmp6'
     case ipProtocol.sctp:
       return 'sctp'
+    case ipProtocol.esp:
+      return 'esp'
     case ipProtocol.ipip:
       return inside(walk, 'ip')
     case ipProtocol.ipv6:
@@ -221,6 +227,7 @@ function tunnelBehind(walk: Walk, port: number): LayerKind | undefined {
     const whole = end - at >= vxlanAt.payload
     return whole && (readU8(bytes, at) & vxlanFlag.vniPresent) !== 0 ? 'vxlan' : undefined
   }
+  if (port === tunnelPort.wireguard && isWireguardData(bytes, at, end)) return 'wireguard'
   return port === tunnelPort.geneve && checkGeneve(bytes, at, end) === undefined ? 'geneve' : undefined
 }
 

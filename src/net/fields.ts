@@ -2,6 +2,7 @@
 // grammar, the checks, expectations, small programs and trace differences all use it.
 import { arpAt } from './arp.ts'
 import { readU8, readU16, writeU16 } from './bytes.ts'
+import { espAt } from './esp.ts'
 import { ethernetAt } from './ethernet.ts'
 import {
   bit16,
@@ -43,6 +44,7 @@ import { tcpAt, tcpFlags } from './tcp.ts'
 import { udpAt } from './udp.ts'
 import { vlanAt } from './vlan.ts'
 import { vxlanAt } from './vxlan.ts'
+import { wireguardAt } from './wireguard.ts'
 
 const readOnly = ({ type, maximum, read }: FieldSpec): FieldSpec => ({ type, maximum, read })
 const inPseudoHeader = (spec: FieldSpec): FieldSpec => ({ ...spec, pseudo: true })
@@ -204,6 +206,8 @@ export const fields = {
     flags: u8(geneveAt.flags),
     'opt.dsr': geneveDsr,
   },
+  wireguard: { type: readOnly(u8(wireguardAt.type)) },
+  esp: { spi: readOnly(u32(espAt.spi)), seq: readOnly(u32(espAt.sequence)) },
 } as const satisfies Readonly<Record<FieldLayer, Readonly<Record<string, FieldSpec>>>>
 
 /** The fields of every layer, for a name that is not known when this is compiled. */
@@ -226,6 +230,8 @@ export const layerFields: Readonly<Record<FieldLayer, readonly string[]>> = {
   icmp6: Object.keys(fields.icmp6),
   vxlan: Object.keys(fields.vxlan),
   geneve: Object.keys(fields.geneve),
+  wireguard: Object.keys(fields.wireguard),
+  esp: Object.keys(fields.esp),
 }
 
 /** A field by its layer and name, if there is one. */

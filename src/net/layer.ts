@@ -14,8 +14,10 @@ export type FieldLayer =
   | 'icmp6'
   | 'vxlan'
   | 'geneve'
+  | 'wireguard'
+  | 'esp'
 
-/** A header; `ext` is one IPv6 extension header. */
+/** A header; `ext` is one IPv6 extension header. Behind `wireguard` and `esp` everything is encrypted. */
 export type LayerKind = FieldLayer | 'ext'
 
 /** One header and what it carries: `[start, payload)` is the header, `[payload, end)` its content. */
@@ -39,6 +41,11 @@ export interface Dissection {
   readonly depth: number
   /** where and why the bytes stop making sense */
   readonly malformed?: { readonly offset: number; readonly reason: string }
+}
+
+/** The header behind which nobody can read. */
+export function sealedLayer({ layers }: Dissection): Layer | undefined {
+  return layers.find(({ kind }) => kind === 'wireguard' || kind === 'esp')
 }
 
 /** The first layer of a kind at a depth. */

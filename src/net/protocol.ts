@@ -32,7 +32,7 @@ export const ipProtocol = {
 } as const
 
 /** UDP ports that make `dissect` look inside; 8472 is the port of Linux's vxlan module and of Cilium. */
-export const tunnelPort = { vxlan: 4789, vxlanLinux: 8472, geneve: 6081 } as const
+export const tunnelPort = { vxlan: 4789, vxlanLinux: 8472, geneve: 6081, wireguard: 51_871 } as const
 
 const etherTypeNames = new Map<number, string>([
   [etherType.ipv4, 'ipv4'],

@@ -13,7 +13,7 @@ import { decodeIcmp, icmpDetails, icmpName } from './icmp.ts'
 import { decodeIcmpv6, icmpv6Details, icmpv6Name, isNeighbourDiscovery } from './icmpv6.ts'
 import { ipv4At, ipv4Flag, ipv4FragmentOffset } from './ipv4.ts'
 import { ipv6At } from './ipv6.ts'
-import { type Dissection, ipLayerAt, type Layer, transportLayerAt } from './layer.ts'
+import { type Dissection, ipLayerAt, type Layer, sealedLayer, transportLayerAt } from './layer.ts'
 import { isMalformed } from './malformed.ts'
 import { endpointText, type Naming, plainNaming } from './naming.ts'
 import { decodeNd, describeNd } from './nd.ts'
@@ -83,7 +83,9 @@ function ipText(dissection: Dissection, ip: Layer, naming: Naming): string {
   const { bytes } = dissection
   const hops = readU8(bytes, ip.start + (ip.kind === 'ip' ? ipv4At.ttl : ipv6At.hopLimit))
   const transport = transportLayerAt(dissection, ip.depth)
-  const text = transport === undefined ? undefined : transportText(dissection, ip, transport, naming)
+  const sealed = sealedLayer(dissection)
+  const plain = transport === undefined ? undefined : transportText(dissection, ip, transport, naming)
+  const text = sealed?.depth === ip.depth ? `${sealed.kind} ${endsText(dissection, ip, naming)}` : plain
   const fragment = fragmentText(dissection, ip)
   return `${text ?? `${upperName(dissection, ip)} ${endsText(dissection, ip, naming)}`}${fragment} ttl ${hops}`
 }

@@ -66,6 +66,7 @@ export function linkLine(
   switch (device.kind) {
     case 'lo':
     case 'netkit':
+    case 'wireguard':
       return undefined
     case 'phys':
       return `${head} type veth peer name ${portName(around.world, namespace, device.name)} netns ${around.path(switchName)}`

@@ -137,7 +137,7 @@ export interface Dsr {
 export interface Encapsulated {
   readonly kind: 'encap'
   readonly span: Span
-  readonly protocol: 'vxlan' | 'geneve' | 'ipip' | 'gre' | 'wireguard' | null
+  readonly protocol: 'vxlan' | 'geneve' | 'ipip' | 'gre' | 'wireguard' | 'esp' | null
   readonly from: Endpoint | null
   readonly to: Endpoint | null
   readonly vni: Word | null

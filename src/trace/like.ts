@@ -35,7 +35,7 @@ const wordOrder = new Map<string, number>(
     ['ttl', 'payload', 'packet'],
     ['vlan', 'meta', 'eth.dst', 'eth.src', 'mark'],
     ['fib'],
-    ['tunnel', 'vxlan', 'geneve', 'ipip'],
+    ['tunnel', 'vxlan', 'geneve', 'ipip', 'wireguard', 'esp'],
     ['monitor', 'record', 'event', 'drop'],
     ['tail'],
   ].flatMap((words, rank) => words.map((word) => [word, rank] as const)),

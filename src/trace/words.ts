@@ -153,6 +153,16 @@ const effects: Readonly<Record<string, WordPage>> = {
     text: "Cilium carries the dialled service address to the backend's node in the option `dsr`.",
     example: '    ip-opt add dsr n1:30080',
   },
+  wireguard: {
+    title: 'a packet inside WireGuard',
+    text: 'Computed from the bytes: the outer ends, `end` where it was opened.',
+    example: '    wireguard n1 > n2',
+  },
+  esp: {
+    title: 'a packet inside ESP',
+    text: 'Computed from the bytes: the security parameter index and the outer ends.',
+    example: '    esp spi 3 n1 > n2',
+  },
   vxlan: {
     title: 'a VXLAN header was put on or taken off',
     text: 'With the VNI, as a name where an identity has one, and with the outer addresses when put on.',
@@ -228,6 +238,14 @@ const decisions: Readonly<Record<string, WordPage>> = {
     text: "To the egress of a device; `neigh` lets the kernel fill in the MAC addresses (bpf_redirect_neigh), `peer` crosses into the namespace of the device's peer (bpf_redirect_peer), `ingress` enters a device as if received there.",
   },
   ENCAP: { title: 'a tunnel device wrapped the packet', text: 'The tunnel header stands below.' },
+  ENCRYPT: {
+    title: 'a packet was encrypted',
+    text: 'By a WireGuard device or by xfrm (ESP). Nobody on the way can read it; the record goes on with the outer packet, and what is inside stands at level full.',
+  },
+  DECRYPT: {
+    title: 'an encrypted packet was opened',
+    text: 'By a WireGuard device or by xfrm (ESP). What follows happens to the packet inside.',
+  },
   DECAP: { title: 'a tunnel packet was opened', text: 'The tunnel header stands below.' },
 }
 

@@ -14,7 +14,7 @@ const ipv6ExtraBytes = 20
 export function skbChangeHead(context: RunContext, bytes: number, flags = 0): number {
   const skb = skbOf(context)
   if (flags !== 0 || bytes < 0 || skbLength(skb) + bytes > skbBytesMax) return -errno.EINVAL
-  skb.resizeAt(0, bytes)
+  skb.pushHead(bytes)
   return 0
 }
 

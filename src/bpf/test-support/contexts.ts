@@ -91,6 +91,10 @@ export class TestSkb implements SkbView {
     this.place([frame.subarray(0, offset), added, kept])
   }
 
+  pushHead(bytes: number): void {
+    this.resizeAt(0, bytes)
+  }
+
   resizeTail(length: number): void {
     const grown = new Uint8Array(length)
     grown.set(this.frame.subarray(0, length))

@@ -42,6 +42,12 @@ export interface AgentConfig {
   readonly bbr: boolean
   readonly encryption: 'off' | 'wireguard' | 'ipsec'
   readonly nodeEncryption: boolean
+  /** Both ways of encryption are asked for, which no agent does. */
+  readonly bothEncryptions: boolean
+  /** Strict mode for egress: what lies between addresses of this range does not leave unencrypted. */
+  readonly strictEgress: { readonly cidr: string; readonly allowRemoteNodes: boolean } | undefined
+  /** Strict mode for ingress: what comes through the tunnel must have been encrypted. */
+  readonly strictIngress: boolean
   readonly monitorAggregation: 'none' | 'low' | 'medium' | 'maximum'
   readonly policyEnforcement: 'default' | 'always' | 'never'
   readonly policyAuditMode: boolean

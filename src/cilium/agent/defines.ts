@@ -3,6 +3,11 @@
 import type { Define } from '../datapath/config.ts'
 import type { AgentConfig } from './config.ts'
 
+/** In 1.19 WireGuard alone encrypts the nodes' own traffic. */
+function encryptsNodes({ version, encryption, nodeEncryption }: AgentConfig): boolean {
+  return nodeEncryption && (encryption === 'wireguard' || (version === '1.10' && encryption === 'ipsec'))
+}
+
 /** Defines of node_config.h, which all objects of the node share. */
 export function nodeDefines(config: AgentConfig): readonly Define[] {
   const { ipv4, ipv6, kubeProxyReplacement: kpr, bpfMasquerade, version } = config
@@ -33,7 +38,8 @@ export function nodeDefines(config: AgentConfig): readonly Define[] {
     ['ENABLE_BANDWIDTH_MANAGER', config.bandwidthManager],
     ['ENABLE_WIREGUARD', config.encryption === 'wireguard'],
     ['ENABLE_IPSEC', config.encryption === 'ipsec'],
-    ['ENABLE_NODE_ENCRYPTION', config.encryption !== 'off' && config.nodeEncryption],
+    ['ENABLE_NODE_ENCRYPTION', encryptsNodes(config)],
+    ['ENCRYPTION_STRICT_MODE_EGRESS', config.strictEgress !== undefined],
     ['ENABLE_TPROXY', config.bpfTproxy],
     ['ENABLE_SIP_VERIFICATION', config.sourceIpVerification],
     ['ENABLE_IDENTITY_MARK', true],

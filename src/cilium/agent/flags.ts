@@ -29,8 +29,8 @@ egress-masquerade-interfaces enable-active-connection-tracking enable-auto-prote
 enable-bbr-hostns-only enable-bgp-control-plane enable-bgp-control-plane-status-report
 enable-bgp-legacy-origin-attribute enable-bpf-clock-probe enable-cilium-api-server-access
 enable-cilium-endpoint-slice enable-cilium-health-api-server-access enable-drift-checker
-enable-dynamic-config enable-dynamic-lifecycle-manager enable-encryption-strict-mode-egress
-enable-encryption-strict-mode-ingress enable-endpoint-lockdown-on-policy-overflow enable-envoy-config
+enable-dynamic-config enable-dynamic-lifecycle-manager 
+enable-endpoint-lockdown-on-policy-overflow enable-envoy-config
 enable-extended-ip-protocols enable-gateway-api enable-gops enable-health-check-loadbalancer-ip
 enable-health-check-nodeport enable-hubble enable-hubble-open-metrics enable-identity-mark
 enable-ingress-controller enable-ipip-termination enable-ipsec-key-watcher enable-ipv6-fragment-tracking
@@ -41,7 +41,7 @@ enable-node-ipam enable-node-selector-labels enable-pmtu-discovery enable-policy
 enable-route-mtu-for-cni-chaining enable-service-topology enable-standalone-dns-proxy enable-tracing
 enable-unreachable-routes enable-vtep enable-well-known-identities enable-xdp-prefilter
 enable-xt-socket-fallback enable-ztunnel encrypt-interface
-encryption-strict-egress-allow-remote-node-identities encryption-strict-egress-cidr
+
 endpoint-bpf-prog-watchdog-interval endpoint-policy-update-timeout endpoint-queue-size
 endpoint-regen-interval eni-delete-on-termination eni-disable-prefix-delegation
 eni-exclude-interface-tags eni-first-interface-index eni-security-group-tags eni-security-groups

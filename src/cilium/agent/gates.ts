@@ -1,4 +1,5 @@
 // What the agent refuses or does in another way, one rule after the other in the order in which it looks (`facts` 8.1, 8.2).
+import { isIpv4Prefix, parsePrefix } from '../../net/prefix.ts'
 import {
   affinityOnOldKernel,
   isOld,
@@ -95,13 +96,43 @@ const noConntrackRules: Gate = ({
       )
     : undefined
 
-const encryption: Gate = (config) =>
-  isOld(config) && config.encryption === 'wireguard' && !atLeast(config.kernel, '5.6')
-    ? refuse(
-        ['encryption', 'enable-wireguard'],
-        `WireGuard needs kernel 5.6 or newer, this is ${config.kernel}`,
-      )
+const encryption: Gate = (config) => {
+  const { encryption: way, routing, hostFirewall, strictIngress, bothEncryptions, kernel } = config
+  if (bothEncryptions)
+    return refuse(
+      ['enable-ipsec', 'enable-wireguard'],
+      'WireGuard (--enable-wireguard) cannot be used with IPsec (--enable-ipsec)',
+    )
+  if (isOld(config))
+    return way === 'wireguard' && !atLeast(kernel, '5.6')
+      ? refuse(['encryption', 'enable-wireguard'], `WireGuard needs kernel 5.6 or newer, this is ${kernel}`)
+      : undefined
+  if (way === 'ipsec' && strictIngress)
+    return refuse(
+      ['enable-encryption-strict-mode-ingress'],
+      'IPSec doesnt support strict ingress encryption.',
+    )
+  if (strictIngress && routing !== 'tunnel')
+    return refuse(
+      ['enable-encryption-strict-mode-ingress'],
+      'Strict ingress encryption requires tunneling to be enabled.',
+    )
+  return way === 'ipsec' && hostFirewall
+    ? refuse(['enable-host-firewall'], 'IPSec cannot be used with the host firewall.')
     : undefined
+}
+
+/** Strict mode for egress wants a range of IPv4 addresses. */
+const strictEgress: Gate = ({ strictEgress: strict }) => {
+  if (strict === undefined) return undefined
+  const flags = ['encryption-strict-egress-cidr', 'enable-encryption-strict-mode-egress']
+  const prefix = parsePrefix(strict.cidr)
+  if (prefix === undefined)
+    return refuse(flags, `Cannot parse CIDR ${strict.cidr} from --encryption-strict-egress-cidr option`)
+  return isIpv4Prefix(prefix)
+    ? undefined
+    : refuse(flags, 'encryption-strict-egress-cidr must be an IPv4 CIDR')
+}
 
 const bandwidth: Gate = (config) => {
   const { bandwidthManager, kernel, encryption: encrypted } = config
@@ -226,6 +257,7 @@ export const gates: readonly Gate[] = [
     gateway,
     noConntrackRules,
     encryption,
+    strictEgress,
     bandwidth,
   ],
   ...[tproxy, fragments, affinity, hostRouting, netkit, tcx, bbr, bigTcp],

@@ -22,10 +22,17 @@ export interface IpcacheEntry {
 const wireguardKey = 255
 const ipsecKey = 3
 
+const optOutLabel = 'node-role.kubernetes.io/control-plane'
+
 /** The index of the key that a node encrypts with. */
 export function keyOf({ config }: NodeAddresses['node']): number {
   if (config.encryption === 'wireguard') return wireguardKey
   return config.encryption === 'ipsec' ? ipsecKey : 0
+}
+
+/** node-encryption-opt-out-labels: nodes of the control plane encrypt no traffic of their own. */
+function optsOut({ config, labels }: NodeAddresses['node']): boolean {
+  return config.encryption === 'wireguard' && optOutLabel in labels
 }
 
 class Ipcache {
@@ -68,7 +75,8 @@ function addNode(cache: Ipcache, own: NodeAddresses, other: NodeAddresses): void
     other.isApiServer && !isLegacy ? reservedIdentity['kube-apiserver'] : reservedIdentity['remote-node']
   const tunnelEndpoint = other.ip4 ?? other.ip6
   const keepsIdentity = config.hostFirewall || (config.nodeEncryption && config.encryption !== 'off')
-  const encryptKey = config.nodeEncryption ? keyOf(own.node) : 0
+  // a node that opts out has no key, and does not look at those of others
+  const encryptKey = config.nodeEncryption && !optsOut(own.node) && !optsOut(other.node) ? keyOf(own.node) : 0
   cache.addHosts(other.own, identity, keepsIdentity ? { tunnelEndpoint, encryptKey } : {})
   cache.addHosts(other.router, identity, { tunnelEndpoint, encryptKey })
   if (other.node.config.healthChecking) {

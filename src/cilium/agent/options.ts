@@ -108,6 +108,33 @@ export const options: readonly Option[] = [
   option('enable-wireguard', switches, undefined),
   option('enable-ipsec', switches, undefined),
   option('encrypt-node', switches, 'node-encryption', 'encryption.nodeEncryption'),
+  option(
+    'enable-encryption-strict-mode-egress',
+    switches,
+    undefined,
+    'encryption.strictMode.egress.enabled',
+    'encryption.strictMode.enabled',
+  ),
+  option(
+    'encryption-strict-egress-cidr',
+    text,
+    undefined,
+    'encryption.strictMode.egress.cidr',
+    'encryption.strictMode.cidr',
+  ),
+  option(
+    'encryption-strict-egress-allow-remote-node-identities',
+    switches,
+    undefined,
+    'encryption.strictMode.egress.allowRemoteNodeIdentities',
+    'encryption.strictMode.allowRemoteNodeIdentities',
+  ),
+  option(
+    'enable-encryption-strict-mode-ingress',
+    switches,
+    undefined,
+    'encryption.strictMode.ingress.enabled',
+  ),
   option('enable-ipv4', switches, 'ipv4', 'ipv4.enabled'),
   option('enable-ipv6', switches, 'ipv6', 'ipv6.enabled'),
   option(

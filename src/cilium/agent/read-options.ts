@@ -50,13 +50,16 @@ function unknownKey({ form, key }: WrittenSetting, index: number): OptionProblem
 }
 
 /** Settings whose devices the simulated kernel does not have yet. */
-const enginesToCome: Readonly<Record<string, (value: string) => string | undefined>> = {
-  'mesh-auth-mutual-enabled': (value) => (value === 'true' ? 'mutual authentication by SPIRE' : undefined),
-  encryption: (value) => (value === 'off' ? undefined : `encryption by ${value}`),
-  'enable-wireguard': (value) => (value === 'true' ? 'encryption by wireguard' : undefined),
-  'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
-  'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
-}
+const enginesToCome: Readonly<Record<string, (value: string, version: CiliumVersion) => string | undefined>> =
+  {
+    'mesh-auth-mutual-enabled': (value) => (value === 'true' ? 'mutual authentication by SPIRE' : undefined),
+    encryption: (value, version) =>
+      value === 'off' || (value === 'wireguard' && version === '1.19') ? undefined : `encryption by ${value}`,
+    'enable-wireguard': (value, version) =>
+      value === 'true' && version === '1.10' ? 'encryption by wireguard' : undefined,
+    'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
+    'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
+  }
 
 /** What a value would have to be. */
 function expectedOf(option: Option): string {
@@ -105,7 +108,7 @@ export function readOptions(
       })
       return
     }
-    const engine = enginesToCome[option.flag]?.(value)
+    const engine = enginesToCome[option.flag]?.(value, version)
     if (engine !== undefined) problems.push({ index, part: 'key', severity: 'later', message: engine })
     const own = settingValue(option, value)
     if (own === undefined) {

@@ -64,6 +64,14 @@ class Settings {
   }
 }
 
+function strictEgressOf(settings: Settings): AgentConfig['strictEgress'] {
+  if (!settings.on('enable-encryption-strict-mode-egress', false)) return undefined
+  return {
+    cidr: settings.text('encryption-strict-egress-cidr') ?? '',
+    allowRemoteNodes: settings.on('encryption-strict-egress-allow-remote-node-identities', false),
+  }
+}
+
 function encryptionOf(settings: Settings): AgentConfig['encryption'] {
   if (settings.on('enable-wireguard', false)) return 'wireguard'
   if (settings.on('enable-ipsec', false)) return 'ipsec'
@@ -136,6 +144,9 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
     bbr: settings.on('enable-bbr', false),
     encryption: encryptionOf(settings),
     nodeEncryption: settings.on('encrypt-node', false),
+    bothEncryptions: settings.on('enable-wireguard', false) && settings.on('enable-ipsec', false),
+    strictEgress: strictEgressOf(settings),
+    strictIngress: settings.on('enable-encryption-strict-mode-ingress', false),
     monitorAggregation: settings.one('monitor-aggregation', 'none', ['none', 'low', 'medium', 'maximum']),
     policyEnforcement: settings.one('enable-policy', 'default', ['default', 'always', 'never']),
     policyAuditMode: settings.on('policy-audit-mode', false),

@@ -18,6 +18,7 @@ export type DeviceKind =
   | 'geneve'
   | 'ipip'
   | 'netkit'
+  | 'wireguard'
 
 /** Counters as `ip -s link` and `ethtool -S` print them. */
 export interface DeviceCounters {

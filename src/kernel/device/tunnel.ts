@@ -16,6 +16,7 @@ import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
+import type { Fact } from '../../trace/event.ts'
 import { countSent } from '../counters.ts'
 import { drop } from '../drop.ts'
 import { nextIdent } from '../ip/ident.ts'
@@ -125,12 +126,18 @@ export function pushOuterIp(dev: NetDevice, skb: Skb, outer: OuterHeader): void 
  * iptunnel_xmit(), ip6tunnel_xmit(): the finished outer packet leaves as if built here; the device counts it when it was
  * taken. Over IPv6 it is never cut (tried on 6.18; the ICMPv6 error to the host itself is left out).
  */
-export function sendOuter(dev: NetDevice, skb: Skb, route: Route, innerBytes: number): void {
+export function sendOuter(
+  dev: NetDevice,
+  skb: Skb,
+  route: Route,
+  innerBytes: number,
+  how: { readonly code?: string; readonly facts?: readonly Fact[]; readonly mayBeCut?: boolean } = {},
+): void {
   const { trace } = dev.ns.machine
   trace?.note(
     skb,
     { node: dev.ns.name, device: dev.name, stage: 'xmit' },
-    { actor: 'kernel', decision: { code: 'ENCAP' } },
+    { actor: 'kernel', decision: { code: how.code ?? 'ENCAP' }, facts: how.facts ?? [] },
   )
   scrub(skb)
   skb.fragmentMax = 0
@@ -139,7 +146,7 @@ export function sendOuter(dev: NetDevice, skb: Skb, route: Route, innerBytes: nu
   const four = skb.protocol === etherType.ipv4
   const result = four
     ? ipLocalOut(dev.ns, skb, { encapsulated: true })
-    : ip6LocalOut(dev.ns, skb, { whole: true })
+    : ip6LocalOut(dev.ns, skb, { whole: how.mayBeCut !== true })
   if (result === 0 || result === 2) countSent(dev, innerBytes)
   else if (four) dev.counters.tx_dropped += 1 // over IPv6 it counts an error instead (iptunnel_xmit_stats)
 }

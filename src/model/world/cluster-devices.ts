@@ -62,9 +62,14 @@ function settingOf({ items }: Cluster, word: string, ...keys: readonly string[])
   return undefined
 }
 
+function hasWireguard(cluster: Cluster): boolean {
+  const type = settingOf(cluster, 'encryption', 'encryption.type')
+  return type === 'wireguard' || settingOf(cluster, '', 'enable-wireguard') === 'true'
+}
+
 /** The devices that Cilium's agents will make on a node; the tunnel's by what the options say of it. */
 function ciliumDevices(cluster: Cluster): readonly string[] {
-  const own = ['cilium_net', 'cilium_host', ciliumHealth]
+  const own = ['cilium_net', 'cilium_host', ciliumHealth, ...(hasWireguard(cluster) ? ['cilium_wg0'] : [])]
   const routing = settingOf(cluster, 'routing', 'tunnelProtocol', 'tunnel-protocol', 'tunnel')
   const isNative =
     routing === 'native' ||

@@ -6,6 +6,7 @@ import type { Given } from '../../model/model.ts'
 import { formatIp, type IpAddress, sameIp } from '../../net/address.ts'
 import { type Dissection, dissect, ipLayerAt, transportLayerAt } from '../../net/dissect.ts'
 import { sameFieldValue } from '../../net/field-spec.ts'
+import { sealedLayer } from '../../net/layer.ts'
 import type { HookEvent, PacketTrace, Snapshot } from '../../trace/event.ts'
 import { type Answer, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
@@ -150,9 +151,33 @@ function differs(event: HookEvent, field: string, packet: PacketTrace): boolean 
 /** Whether an event put the packet into a tunnel (its depth of encapsulation grew) or took it out. */
 export function changesDepth(event: HookEvent, direction: 'encap' | 'decap'): boolean {
   if (event.before === event.after) return false
-  const before = dissect(event.before.bytes, event.before.start).depth
-  const after = dissect(event.after.bytes, event.after.start).depth
+  const before = depthOf(event.before)
+  const after = depthOf(event.after)
+  if (before.sealed !== after.sealed) return (direction === 'encap') === after.sealed
+  return depthsDiffer(before.depth, after.depth, direction)
+}
+
+/** How many packets are in one another, and whether the outermost of them is encrypted. */
+function depthOf({ bytes, start }: Snapshot): { readonly depth: number; readonly sealed: boolean } {
+  const dissection = dissect(bytes, start)
+  return { depth: dissection.depth, sealed: sealedLayer(dissection) !== undefined }
+}
+
+function depthsDiffer(before: number, after: number, direction: 'encap' | 'decap'): boolean {
   return direction === 'encap' ? after > before : after < before
+}
+
+const tunnelKinds = ['wireguard', 'esp', 'vxlan', 'geneve'] as const
+type TunnelProtocol = (typeof tunnelKinds)[number] | 'ipip'
+
+/** The outermost tunnel of a packet: behind an encrypted header nothing else is seen. */
+function tunnelOf({ bytes, start }: Snapshot): TunnelProtocol {
+  const kinds = dissect(bytes, start).layers.map(({ kind }) => kind)
+  return tunnelKinds.find((each) => kinds.includes(each)) ?? 'ipip'
+}
+
+function isSealed(protocol: TunnelProtocol): boolean {
+  return protocol === 'wireguard' || protocol === 'esp'
 }
 
 /** `encap vxlan n1 > n2 vni 7`. */
@@ -165,17 +190,16 @@ export function encapsulated(
   const events =
     body.place === undefined ? [...everyEvent(packet.events)] : eventsAt(packet, body.place.value)
   const tunnels = events.filter((event) => changesDepth(event, 'encap'))
-  const first = tunnels[0]
+  const { protocol: asked } = body
+  const first = tunnels.find((event) => tunnelOf(event.after) === asked) ?? tunnels[0]
   if (first === undefined) return missHere(span, 'the packet was not encapsulated')
   const evidence = { packet: packet.name, place: placeText(first), actor: first.actor }
-  const outer = dissect(first.after.bytes, first.after.start)
-  const kinds = outer.layers.map((layer) => layer.kind)
-  const protocol = kinds.includes('vxlan') ? 'vxlan' : kinds.includes('geneve') ? 'geneve' : 'ipip'
+  const protocol = tunnelOf(first.after)
   if (body.protocol !== undefined && body.protocol !== protocol)
     return missHere(span, `the tunnel was ${protocol}`, evidence)
   const checks: readonly (readonly [Given<Value> | undefined, string])[] = [
-    [body.from, 'outer.src'],
-    [body.to, 'outer.dst'],
+    [body.from, isSealed(protocol) ? 'ip.src' : 'outer.src'],
+    [body.to, isSealed(protocol) ? 'ip.dst' : 'outer.dst'],
     [body.vni, `${protocol}.vni`],
   ]
   const sight: Sight = { packet, snapshot: first.after, place: placeText(first), actor: first.actor }

@@ -33,6 +33,7 @@ export type Change =
       readonly kind: 'tunnel'
       readonly action: 'push' | 'pop'
       readonly tunnel: TunnelKind
+      /** -1 where there is none; of ESP the SPI. */
       readonly vni: number
       readonly source: IpAddress
       readonly destination: IpAddress

@@ -25,7 +25,7 @@ export function changesBetween(before: Snapshot, after: Snapshot): readonly Chan
     const now = sameBytes ? old : layersIn(newDissection)
     if (!sameBytes) {
       compareLayers(old, now, changes)
-      compareFields(oldDissection, newDissection, changes)
+      if (old.sealed?.kind === now.sealed?.kind) compareFields(oldDissection, newDissection, changes)
     }
     // only comparable inside one encapsulation: a tunnel hides the inner tags
     if (tunnelDepth(old) === tunnelDepth(now)) compareTags(allTags(before, old), allTags(after, now), changes)
@@ -60,7 +60,24 @@ function compareTags(old: readonly number[], now: readonly number[], changes: Ch
     changes.push({ kind: 'vlan', action, tci })
 }
 
+/** Encrypted or decrypted: nothing else of both packets can be compared. */
+function compareSealed(before: Layers, after: Layers, changes: Change[]): boolean {
+  if (before.sealed?.kind === after.sealed?.kind) return false
+  const outer = after.sealed === undefined ? before : after
+  if (outer.sealed === undefined) return false
+  changes.push({
+    kind: 'tunnel',
+    action: after.sealed === undefined ? 'pop' : 'push',
+    tunnel: outer.sealed.kind,
+    vni: outer.sealed.spi,
+    source: sourceOf(outer),
+    destination: destinationOf(outer),
+  })
+  return true
+}
+
 function compareLayers(before: Layers, after: Layers, changes: Change[]): void {
+  if (compareSealed(before, after, changes)) return
   const deeper = tunnelDepth(after) - tunnelDepth(before)
   if (deeper > 0 && after.tunnel !== undefined) {
     compareLayers(before, after.tunnel.inner, changes)

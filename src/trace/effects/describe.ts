@@ -142,7 +142,8 @@ function vlanText(tci: number): string {
 }
 
 function tunnelText(change: Extract<Change, { kind: 'tunnel' }>, names: Names): string {
-  const vni = change.vni < 0 ? '' : ` vni ${names.identity(change.vni)}`
+  const isEsp = change.tunnel === 'esp'
+  const vni = change.vni < 0 ? '' : isEsp ? ` spi ${change.vni}` : ` vni ${names.identity(change.vni)}`
   if (change.action === 'pop') return change.vni < 0 ? `${change.tunnel} end` : `${change.tunnel}${vni}`
   return `${change.tunnel}${vni} ${names.ip(change.source)} > ${names.ip(change.destination)}`
 }

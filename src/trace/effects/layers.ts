@@ -1,7 +1,7 @@
 // Where the headers of a packet lie, one record per encapsulation: the form in which two snapshots are compared.
 // Enters: a snapshot; leaves: offsets, never copies. What `dissect` cannot make sense of counts as payload.
 import { arpAt } from '../../net/arp.ts'
-import { readU8, readU16, readU24 } from '../../net/bytes.ts'
+import { readU8, readU16, readU24, readU32 } from '../../net/bytes.ts'
 import { dissect } from '../../net/dissect.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import { ipv4At } from '../../net/ipv4.ts'
@@ -12,7 +12,7 @@ import { vlanAt } from '../../net/vlan.ts'
 import { vxlanAt } from '../../net/vxlan.ts'
 import type { Snapshot } from '../event.ts'
 
-export type TunnelKind = 'vxlan' | 'geneve' | 'ipip'
+export type TunnelKind = 'vxlan' | 'geneve' | 'ipip' | 'wireguard' | 'esp'
 
 /** A packet inside a packet. */
 interface Tunnel {
@@ -43,6 +43,8 @@ export interface Layers {
   /** One past the last byte that belongs to the packet by the length field of IP. */
   readonly end: number
   readonly malformed: boolean
+  /** What is behind the headers is encrypted; the SPI of ESP. */
+  readonly sealed?: { readonly kind: 'wireguard' | 'esp'; readonly spi: number }
   readonly tunnel?: Tunnel
 }
 
@@ -152,6 +154,12 @@ function place(draft: Draft, tags: number[], layer: Layer): void {
       return
     case 'vxlan':
     case 'geneve':
+      return
+    case 'wireguard':
+      draft.sealed = { kind: 'wireguard', spi: -1 }
+      return
+    case 'esp':
+      draft.sealed = { kind: 'esp', spi: readU32(bytes, layer.start) }
       return
     default:
       layer.kind satisfies never

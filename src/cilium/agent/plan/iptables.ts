@@ -226,6 +226,37 @@ function masqueradeRules(own: NodeAddresses, family: 4 | 6): readonly Rule[] {
   ]
 }
 
+/** What is encrypted or was just decrypted is neither tracked nor filtered (addCiliumNoTrackEncryptionRules()). */
+function encryptionNoTrackRules({ encryption, version }: AgentConfig): readonly Rule[] {
+  if (encryption === 'off' || (version === '1.10' && encryption !== 'ipsec')) return []
+  return ['CILIUM_PRE_raw', 'CILIUM_OUTPUT_raw'].flatMap((chain) =>
+    [mark.decrypt, mark.encrypt].map(
+      (own): Rule => [
+        'raw',
+        `-I ${chain} -m mark --mark ${marked(own)} ${comment('cilium-encryption-notrack:')} ${notrack}`,
+      ],
+    ),
+  )
+}
+
+/** addCiliumAcceptEncryptionRules(): in every chain of filter and nat, before what masquerades. */
+function encryptionAcceptRules(
+  { encryption, version }: AgentConfig,
+  made: readonly (typeof chains)[number][],
+): readonly Rule[] {
+  if (encryption === 'off' || (version === '1.10' && encryption !== 'ipsec')) return []
+  return made.flatMap(({ name, table }) =>
+    table !== 'filter' && table !== 'nat'
+      ? []
+      : [mark.encrypt, mark.decrypt].map(
+          (own): Rule => [
+            table,
+            `-A ${name} -m mark --mark ${marked(own)} ${comment(`exclude encrypt/decrypt marks from ${table} ${name} chain`)} -j ACCEPT`,
+          ],
+        ),
+  )
+}
+
 /** install-no-conntrack-iptables-rules: pods' traffic is not tracked at all. */
 function noConntrackRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
   const range = config.nativeRoutingCidr4
@@ -257,9 +288,11 @@ export function iptablesPlan(own: NodeAddresses, listeners: readonly ProxyListen
     const rules: readonly Rule[] = [
       ...tunnelRules(config),
       ...(config.l7Proxy ? staticProxyRules(config, family) : []),
+      ...encryptionAcceptRules(config, made),
       ...forwardRules(config),
       hostMarkRule(config),
       ...masqueradeRules(own, family),
+      ...encryptionNoTrackRules(config),
       ...noConntrackRules(config, family),
       ...(config.bpfTproxy ? [] : listenerRules(listeners, family)),
       ...made.map(

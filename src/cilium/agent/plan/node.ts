@@ -9,6 +9,7 @@ import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptab
 import { mtusOf } from './mtu.ts'
 import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
 import { hostDevice, localRulePriority, netDevice, nodeRoutes, podRoutes, proxyRoutes } from './routes.ts'
+import { wireguardDevice, wireguardPlan } from './wireguard.ts'
 
 /** The device that encapsulates, by its protocol. */
 export const tunnelDevice = { vxlan: 'cilium_vxlan', geneve: 'cilium_geneve' } as const
@@ -79,7 +80,7 @@ function insideOf(endpoint: Endpoint, node: string): { readonly host: string; re
 }
 
 function nodeSysctls({ node, endpoints, egress }: AgentState): HostPlan['sysctls'] {
-  const { ipv4, ipv6 } = node.config
+  const { ipv4, ipv6, encryption } = node.config
   const on = (key: string, value: number): HostPlan['sysctls'][number] => ({ key, value })
   const both = [hostDevice, netDevice]
   return [
@@ -92,6 +93,7 @@ function nodeSysctls({ node, endpoints, egress }: AgentState): HostPlan['sysctls
       on(`net.ipv4.conf.${device}.accept_local`, 1),
       on(`net.ipv4.conf.${device}.send_redirects`, 0),
     ]),
+    ...(ipv4 && encryption === 'wireguard' ? [on(`net.ipv4.conf.${wireguardDevice}.rp_filter`, 0)] : []),
     ...endpoints.flatMap(({ device }) =>
       device === undefined ? [] : [on(`net.ipv4.conf.${device.name}.rp_filter`, 0)],
     ),
@@ -161,7 +163,7 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
   const proxy = proxyRoutes(addresses)
   const own: HostPlan = {
     ...emptyPlan(node.name),
-    devices: nodeDevices(agent, mtus.device),
+    devices: [...nodeDevices(agent, mtus.device), ...wireguardPlan(agent, others, mtus.device)],
     routes: [
       ...nodeRoutes(
         addresses,

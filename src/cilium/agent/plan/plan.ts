@@ -21,6 +21,17 @@ export interface DevicePlan {
         readonly primary: boolean
         readonly peer: { readonly host: string; readonly device: string }
       }
+    | {
+        readonly type: 'wireguard'
+        readonly publicKey: string
+        readonly port: number
+        readonly fwmark: number
+        readonly peers: readonly {
+          readonly publicKey: string
+          readonly endpoint: { readonly address: IpAddress; readonly port: number }
+          readonly allowedIps: readonly Prefix[]
+        }[]
+      }
     /** Collects its metadata from packets (`external`). */
     | { readonly type: 'vxlan' | 'geneve'; readonly port: number }
 }
