@@ -7,9 +7,11 @@ import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { planAgent } from '../cilium/agent/plan/node.ts'
 import type { HostPlan } from '../cilium/agent/plan/plan.ts'
+import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { staleEntries } from '../cilium/maps/scrub.ts'
 import { emptyNamespace as endNamespace } from '../kernel/device/remove.ts'
+import { setWireguardPeers } from '../kernel/device/wireguard.ts'
 import type { Machine } from '../kernel/machine.ts'
 import { addNamespace } from '../kernel/namespace.ts'
 import { failed } from '../kernel/socket/errno.ts'
@@ -36,7 +38,7 @@ import { toldCluster } from './cilium-told.ts'
 import { type Listener, startListener } from './listeners.ts'
 import { MapWriter } from './map-writer.ts'
 import { difference, takeRulesets } from './pods.ts'
-import { namespaceOf } from './resolved.ts'
+import { deviceOf as deviceNamed, namespaceOf } from './resolved.ts'
 import { mergeTables } from './tables.ts'
 
 const cpus = 1
@@ -115,6 +117,7 @@ function turnNode(turn: Turn): readonly Listener[] {
   }
   const features = (agent: AgentState) => era.featureTables(maps, agent, devices.ifindexOf)
   syncTables(writer, features(before), features(after))
+  takePeers(turn)
   takeTables(turn)
   startProxies(running, node)
   node.onHook = undefined
@@ -127,6 +130,15 @@ function takeSysctls({ node, plans }: Turn): void {
   const old = new Set(plans.before[0]?.sysctls.map(({ key, value }) => `${key}=${value}`))
   for (const { key, value } of plans.after[0]?.sysctls ?? [])
     if (!old.has(`${key}=${value}`)) node.ns.sysctls.set(key, value)
+}
+
+/** The peers of cilium_wg0: what is behind the other nodes now (pkg/wireguard Agent.OnIPIdentityCacheChange()). */
+function takePeers({ node, plans }: Turn): void {
+  const kindOf = (all: readonly HostPlan[]) =>
+    all[0]?.devices.find(({ kind }) => kind.type === 'wireguard')?.kind
+  const after = kindOf(plans.after)
+  if (after?.type !== 'wireguard' || JSON.stringify(kindOf(plans.before)) === JSON.stringify(after)) return
+  setWireguardPeers(deviceNamed(node.ns, wireguardDevice), after.peers)
 }
 
 /** The chains of the agent, where what listens for them has changed. */

@@ -64,7 +64,7 @@ interface WireguardState {
   readonly publicKey: string
   readonly port: number
   readonly fwmark: number
-  readonly peers: readonly Peer[]
+  peers: readonly Peer[]
 }
 
 /** MESSAGE_PADDING_MULTIPLE */
@@ -310,6 +310,19 @@ function changed(dev: NetDevice, what: DeviceChange): void {
 
 const ops: DeviceOps = { transmit, changed }
 
+/** A peer as it is known from now on; its numbers go on. */
+function peerFrom({ publicKey, endpoint, allowedIps }: WireguardPeer, known: readonly Peer[]): Peer {
+  const old = known.find((each) => each.publicKey === publicKey)
+  const { counter = 0, seen = new Set<number>() } = old ?? {}
+  return { publicKey, allowedIps, endpoint: endpoint ?? old?.endpoint, counter, seen }
+}
+
+/** `wg set DEV peer ...` for all peers: those that are not named are gone. */
+export function setWireguardPeers(dev: NetDevice, peers: readonly WireguardPeer[]): void {
+  const state = stateOf(dev)
+  state.peers = peers.map((peer) => peerFrom(peer, state.peers))
+}
+
 /** `ip link add DEV type wireguard` with what `wg` says of it, down: no MAC addresses, no neighbours. */
 export function addWireguard(ns: Namespace, options: DeviceOptions & WireguardConfig): NetDevice {
   const { name, mtu, publicKey, port, fwmark, peers } = options
@@ -317,13 +330,7 @@ export function addWireguard(ns: Namespace, options: DeviceOptions & WireguardCo
     publicKey,
     port,
     fwmark,
-    peers: peers.map((peer) => ({
-      publicKey: peer.publicKey,
-      allowedIps: peer.allowedIps,
-      endpoint: peer.endpoint,
-      counter: 0,
-      seen: new Set(),
-    })),
+    peers: peers.map((peer) => peerFrom(peer, [])),
   }
   return createDevice(ns, {
     name,
