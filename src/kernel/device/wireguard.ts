@@ -78,13 +78,6 @@ function stateOf(dev: NetDevice): WireguardState {
   return dev.private as WireguardState
 }
 
-/** What the device was told, for `wg show`. */
-export function wireguardState(dev: NetDevice): Omit<WireguardState, 'peers'> & {
-  readonly peers: readonly Pick<Peer, 'publicKey' | 'allowedIps' | 'endpoint'>[]
-} {
-  return stateOf(dev)
-}
-
 /** wg_allowedips_lookup_dst(), wg_allowedips_lookup_src(): the longest prefix that covers an address. */
 function peerOf({ peers }: WireguardState, address: IpAddress): Peer | undefined {
   let best: Peer | undefined

@@ -48,6 +48,7 @@ export function netnsWords(dev: NetDevice): string {
 export function addressLine(dev: NetDevice): string {
   if (dev.kind === 'loopback') return '    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00'
   if (dev.kind === 'ipip') return `    link/ipip 0.0.0.0 brd 0.0.0.0`
+  if (dev.kind === 'wireguard') return '    link/none '
   return `    link/ether ${formatMac(macFrom(dev.mac))} brd ff:ff:ff:ff:ff:ff${netnsWords(dev)}`
 }
 

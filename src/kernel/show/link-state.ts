@@ -15,10 +15,14 @@ function hasCarrier(dev: NetDevice): boolean {
 export function flagsText(dev: NetDevice): string {
   const link = linkedTo(dev)
   const isLoopback = dev.kind === 'loopback'
-  const tunnel = dev.kind === 'ipip'
+  const tunnel = dev.kind === 'ipip' || dev.kind === 'wireguard'
   const words = [
     ...(dev.up && !hasCarrier(dev) ? ['NO-CARRIER'] : []),
-    ...(isLoopback ? ['LOOPBACK'] : tunnel ? ['NOARP'] : ['BROADCAST', 'MULTICAST']),
+    ...(isLoopback
+      ? ['LOOPBACK']
+      : tunnel
+        ? [...(dev.kind === 'wireguard' ? ['POINTOPOINT'] : []), 'NOARP']
+        : ['BROADCAST', 'MULTICAST']),
     ...(!isLoopback && !tunnel && !dev.arp ? ['NOARP'] : []),
     ...(dev.up ? ['UP'] : []),
     ...(hasCarrier(dev) ? ['LOWER_UP'] : []),
@@ -28,7 +32,14 @@ export function flagsText(dev: NetDevice): string {
 }
 
 /** Kinds without a carrier of their own: the kernel never learns more than "unknown". */
-const carrierless: ReadonlySet<DeviceKind> = new Set(['loopback', 'vxlan', 'geneve', 'ipip', 'dummy'])
+const carrierless: ReadonlySet<DeviceKind> = new Set([
+  'loopback',
+  'vxlan',
+  'geneve',
+  'ipip',
+  'dummy',
+  'wireguard',
+])
 
 /**
  * `UP`, `DOWN`, `UNKNOWN`, `LOWERLAYERDOWN`. The kernel looks the linked index up among the devices of the device's own
