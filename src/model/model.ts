@@ -3,6 +3,7 @@
 //
 // A file without a table has one case per scenario, without an id. A world that does not depend on the table's columns
 // is one object shared by all cases.
+
 import type { Diagnostic } from '../base/diagnostic.ts'
 import type { Source, Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
@@ -12,6 +13,7 @@ import type { NeighbourState } from '../syntax/ast.ts'
 import type { Level } from '../trace/event.ts'
 import type { Claim } from './claim.ts'
 import type { CiliumModel, ClusterModel } from './cluster.ts'
+import type { NetkitModel, WireguardModel } from './device-model.ts'
 import type { CgroupSkbHook, ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import type { Step } from './step.ts'
@@ -158,30 +160,6 @@ export interface QdiscModel {
   readonly horizon?: number
   readonly horizonDrop?: boolean
   readonly pacing?: boolean
-}
-
-/** `ip link add type netkit`: the pair, as both ends have it. */
-export interface NetkitModel {
-  /** Whether this end is the primary one. */
-  readonly primary: boolean
-  readonly mode: 'l2' | 'l3'
-  /** What an end does with what it sends while it has no program. */
-  readonly policy: 'forward' | 'blackhole'
-  readonly peerPolicy: 'forward' | 'blackhole'
-  readonly scrub: 'default' | 'none'
-  readonly peerScrub: 'default' | 'none'
-}
-
-/** What `wg` says of a device: only agents make one. */
-export interface WireguardModel {
-  readonly publicKey: string
-  readonly port: number
-  readonly fwmark: number
-  readonly peers: readonly {
-    readonly publicKey: string
-    readonly endpoint: { readonly address: IpAddress; readonly port: number }
-    readonly allowedIps: readonly Prefix[]
-  }[]
 }
 
 export interface DeviceModel {

@@ -188,7 +188,7 @@ function byIpProtocol(walk: Walk, protocol: number, fragmentOffset: number): Lay
     case ipProtocol.sctp:
       return 'sctp'
     case ipProtocol.esp:
-      return 'esp'
+      return walk.end - walk.at >= espAt.payload ? 'esp' : undefined
     case ipProtocol.ipip:
       return inside(walk, 'ip')
     case ipProtocol.ipv6:

@@ -2,7 +2,7 @@
 // else the first in the file: it has the mode and the programs;
 // policy and scrub belong to the end that says them.
 import type { Word } from '../../syntax/ast.ts'
-import type { NetkitModel } from '../model.ts'
+import type { NetkitModel } from '../device-model.ts'
 import { optionValue } from '../words/options.ts'
 import type { DeviceDraft } from '../world/entities.ts'
 import type { Scope } from './scope.ts'
