@@ -53,7 +53,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
         ? [`# dev ${device.name}   ifindex ${index + 2}, mtu ${device.mtu}`]
         : deviceLines(device, index + 2),
     ),
-    ...host.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
+    ...host.sysctls.map(({ key, value }) => `${ofAgents(host, key)}sysctl ${key} = ${value}`),
     ...host.devices.flatMap((device) => device.addresses.flatMap((prefix) => kernelRoutes(prefix, device))),
     ...host.routes.map(routeLine),
     ...(host.localRulePriority === undefined
@@ -78,7 +78,17 @@ function externalHead(device: DeviceModel | undefined): string {
   return ` on ${device.segment} ${device.addresses.map(formatPrefix).join(' ')} mac ${formatMac(device.mac)}`
 }
 
+/** In front of what no file can say: a WireGuard device, which only the agents of a cluster make, and its sysctls. */
+const agentRemark = '#   '
+
+function ofAgents({ devices }: NamespaceModel, sysctl: string): string {
+  const own = devices.some(({ kind, name }) => kind === 'wireguard' && sysctl.split('.')[3] === name)
+  return own ? agentRemark : ''
+}
+
 function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
+  if (device.kind === 'wireguard')
+    return [`${agentRemark}dev ${device.name} wireguard mtu ${device.mtu}   ifindex ${ifindex}`]
   const words = [
     'dev',
     device.name,
