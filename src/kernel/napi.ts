@@ -18,9 +18,12 @@ function merges(dev: NetDevice): boolean {
   return dev.offloads.gro && dev.xdp?.mode !== 'generic'
 }
 
-/** Whether packets are taken in batches: with GRO, and on a veth whose native program gives it a ring and a poll function. */
+/**
+ * Whether packets are taken in batches: with GRO, and where a native program has a ring and a poll function (a veth gets
+ * them with it; what a card without one hands up in its poll is the same packet by packet).
+ */
 function polls(dev: NetDevice): boolean {
-  return merges(dev) || (dev.kind === 'veth' && dev.xdp?.mode === 'native')
+  return merges(dev) || ((dev.kind === 'veth' || dev.kind === 'phys') && dev.xdp?.mode === 'native')
 }
 
 /** A frame lies in the ring of a device; `skb.data` stands at its MAC header. */
@@ -38,7 +41,7 @@ export function arriveFromTunnel(dev: NetDevice, skb: Skb): void {
 function enqueue(dev: NetDevice, skb: Skb, fresh: boolean): void {
   if (dev.pollQueue === undefined) {
     dev.pollQueue = { packets: [] }
-    dev.ns.machine.clock.soon(() => poll(dev))
+    dev.ns.machine.clock.poll(() => poll(dev))
   }
   dev.pollQueue.packets.push({ skb, fresh })
 }
@@ -51,7 +54,7 @@ function poll(dev: NetDevice): void {
   for (const { skb, fresh } of queue.packets.splice(0, budget)) {
     if (!fresh || throughDriver(dev, skb)) gro.receive(skb)
   }
-  if (queue.packets.length > 0) dev.ns.machine.clock.soon(() => poll(dev))
+  if (queue.packets.length > 0) dev.ns.machine.clock.poll(() => poll(dev))
   else dev.pollQueue = undefined
   gro.finish()
 }

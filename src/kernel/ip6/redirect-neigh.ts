@@ -1,6 +1,6 @@
 // bpf_redirect_neigh() for IPv6 packets: net/core/filter.c __bpf_redirect_neigh_v6(). Fills in the MAC addresses by the
 // tables of the device's namespace; hop limit and netfilter are left alone.
-import { type IpAddress, type Ipv6, isIpv4, readIpv6 } from '../../net/address.ts'
+import { type IpAddress, type Ipv6, isIpv4, isLinkLocal, isUnspecified, readIpv6 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
 import { clearTstamp } from '../device/crossing.ts'
@@ -10,14 +10,20 @@ import { routeScope } from '../ip/route.ts'
 import type { Skb } from '../skb.ts'
 import { route6Output } from './output-route.ts'
 
+/**
+ * The next hop by the packet's own addresses. A flow with a source asks without RT6_LOOKUP_F_IFACE: a route over another
+ * device serves too, and its next hop is then looked for on `dev`.
+ */
 function nextHopOf(skb: Skb, dev: NetDevice): Ipv6 | undefined {
   const { bytes, networkHeader: l3 } = skb
+  const source = readIpv6(bytes, l3 + ipv6At.source)
   const destination = readIpv6(bytes, l3 + ipv6At.destination)
   const answer = route6Output(dev.ns, {
     family: 6,
     destination,
-    source: readIpv6(bytes, l3 + ipv6At.source),
+    source,
     oif: dev.ifindex,
+    anyDevice: !isUnspecified(source) && !isLinkLocal(destination), // rt6_need_strict()
     iif: 1,
     mark: skb.mark,
     tos: ipv6TrafficClass(bytes, l3) & 0xfc,
