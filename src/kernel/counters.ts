@@ -12,9 +12,11 @@ export function createCounters(): DeviceCounters {
   return {
     rx_packets: 0,
     rx_bytes: 0,
+    rx_errors: 0,
     rx_dropped: 0,
     tx_packets: 0,
     tx_bytes: 0,
+    tx_errors: 0,
     tx_dropped: 0,
     ethtool: new Map(),
   }

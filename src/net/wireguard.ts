@@ -16,9 +16,9 @@ export interface WireguardHeader {
   readonly counter: number
 }
 
-/** Whether these bytes may be a data message: the type and the length say so, nothing else can. */
+/** Whether these bytes may be a data message: the type says so, nothing else can. No multiple of 16: the MTU limits padding. */
 export function isWireguardData(bytes: Uint8Array, offset: number, end: number): boolean {
-  if (end - offset < wireguardMinimum || (end - offset) % 16 !== 0) return false
+  if (end - offset < wireguardMinimum) return false
   return bytes[offset] === wireguardData && bytes.subarray(offset + 1, offset + 4).every((byte) => byte === 0)
 }
 

@@ -23,9 +23,11 @@ import type { Run } from './run-state.ts'
 const plainCounters = [
   'rx_packets',
   'rx_bytes',
+  'rx_errors',
   'rx_dropped',
   'tx_packets',
   'tx_bytes',
+  'tx_errors',
   'tx_dropped',
 ] as const
 

@@ -24,9 +24,11 @@ export type DeviceKind =
 export interface DeviceCounters {
   rx_packets: number
   rx_bytes: number
+  rx_errors: number
   rx_dropped: number
   tx_packets: number
   tx_bytes: number
+  tx_errors: number
   tx_dropped: number
   /** ethtool -S: xdp_packets, xdp_drops, xdp_tx, xdp_tx_errors, xdp_redirect, tx_queue_0_xdp_xmit, rx_queue_0_drops ... */
   readonly ethtool: Map<string, number>

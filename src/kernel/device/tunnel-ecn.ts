@@ -8,6 +8,7 @@ import { etherType } from '../../net/protocol.ts'
 import type { Skb } from '../skb.ts'
 
 const ecnMask = 3
+const ecnEct1 = 1
 const ecnEct0 = 2
 const ecnCe = 3
 
@@ -37,16 +38,23 @@ export function ecnEncap(tos: number, skb: Skb): number {
 }
 
 /**
- * INET_ECN_decapsulate(): congestion met on the way is written into the packet (`skb.networkHeader` at its IP header).
+ * INET_ECN_decapsulate(): congestion met on the way, CE or that ECT(0) became ECT(1), is written into the packet
+ * (`skb.networkHeader` at its IP header).
  * False when it says CE outside and knows no ECN inside: such a packet must be dropped.
  */
 export function ecnDecap(skb: Skb, outerTos: number): boolean {
-  if ((outerTos & ecnMask) !== ecnCe) return true
+  const outer = outerTos & ecnMask
+  if (outer !== ecnCe && outer !== ecnEct1) return true
   if (skb.protocol !== etherType.ipv4 && skb.protocol !== etherType.ipv6) return true
-  if ((innerTos(skb) & ecnMask) === 0) return false
-  const at = skb.networkHeader
-  if (skb.protocol === etherType.ipv4) {
-    replaceU16(skb.bytes, at, readU16(skb.bytes, at) | ecnCe, at + ipv4At.checksum)
-  } else writeU16(skb.bytes, at, readU16(skb.bytes, at) | (ecnCe << 4))
+  const inner = innerTos(skb) & ecnMask
+  if (inner === 0) return outer !== ecnCe
+  if (outer === ecnCe || inner === ecnEct0) writeEcn(skb, outer)
   return true
+}
+
+function writeEcn(skb: Skb, ecn: number): void {
+  const { bytes, networkHeader: at } = skb
+  const word = readU16(bytes, at)
+  if (skb.protocol === etherType.ipv4) replaceU16(bytes, at, (word & ~ecnMask) | ecn, at + ipv4At.checksum)
+  else writeU16(bytes, at, (word & ~(ecnMask << 4)) | (ecn << 4))
 }

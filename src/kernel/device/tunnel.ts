@@ -148,7 +148,9 @@ export function sendOuter(
     ? ipLocalOut(dev.ns, skb, { encapsulated: true })
     : ip6LocalOut(dev.ns, skb, { whole: how.mayBeCut !== true })
   if (result === 0 || result === 2) countSent(dev, innerBytes)
-  else if (four) dev.counters.tx_dropped += 1 // over IPv6 it counts an error instead (iptunnel_xmit_stats)
+  // iptunnel_xmit_stats()
+  else if (four) dev.counters.tx_dropped += 1
+  else dev.counters.tx_errors += 1
 }
 
 /** A packet that a tunnel device does not send. */

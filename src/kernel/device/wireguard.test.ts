@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { sendThrough, type TunnelLab, tunnelLab } from '../../../test/tunnel-lab.ts'
+import { at, sendThrough, socketOn, type TunnelLab, tunnelLab } from '../../../test/tunnel-lab.ts'
 import type { Ipv4 } from '../../net/address.ts'
 import { readU16 } from '../../net/bytes.ts'
-import { parsePrefix } from '../../net/prefix.ts'
+import { type Prefix, parsePrefix } from '../../net/prefix.ts'
 import { decodeWireguard } from '../../net/wireguard.ts'
 import { open, seal } from '../cipher.ts'
-import { addWireguard, paddingFor } from './wireguard.ts'
+import { addAddress, removeAddress } from '../ip/admin-address.ts'
+import { addNeighbour } from '../ip/admin-neighbour.ts'
+import { failed } from '../socket/errno.ts'
+import { udpSend } from '../socket/udp.ts'
+import { addTap } from './change.ts'
+import { addWireguard, paddingFor, setWireguardPeers } from './wireguard.ts'
+import { counterIsNew, peerFrom, peerOf, type WireguardConfig } from './wireguard-peers.ts'
 
 /** Both hosts know each other as `192.168.7.1` and `.2`; each may have what `allowed` says. */
 function wireguardLab(allowed: readonly [string, string] = ['10.7.0.2/32', '10.7.0.1/32']): TunnelLab {
@@ -62,6 +68,67 @@ describe('a device', () => {
     ])
   })
 
+  test('both sides count messages: header, padding and tag', () => {
+    const lab = wireguardLab()
+    sendThrough(lab)
+    expect(lab.ta.counters).toMatchObject({ tx_packets: 1, tx_bytes: 48 + 32, tx_errors: 0 })
+    expect(lab.tb.counters).toMatchObject({ rx_packets: 1, rx_bytes: 48 + 32, rx_errors: 0 })
+  })
+
+  test('a message that the MTU keeps from a multiple of 16 arrives', () => {
+    const lab = wireguardLab()
+    // 1415 bytes of IP become 1420
+    expect(sendThrough(lab, { bytes: 1415 - 28 })).toBe(1)
+    expect((lab.wire[0] ?? new Uint8Array(0)).length).toBe(14 + 20 + 8 + 16 + 1420 + 16)
+  })
+
+  test('a sender without a peer hears ENOKEY, without its endpoint EDESTADDRREQ', () => {
+    const refusedWith = (peers: WireguardConfig['peers']): string => {
+      const lab = wireguardLab()
+      setWireguardPeers(lab.ta, peers)
+      const client = socketOn(lab.a, '10.7.0.1', 5000)
+      const sent = udpSend(client, new Uint8Array(5), { to: { address: at('10.7.0.2'), port: 7000 } })
+      return failed(sent) ? sent.errno : 'sent'
+    }
+    const allowedIps = [parsePrefix('10.7.0.2/32') as Prefix]
+    expect(refusedWith([])).toBe('ENOKEY')
+    expect(refusedWith([{ publicKey: 'C', allowedIps }])).toBe('EDESTADDRREQ')
+  })
+
+  test('an answer comes from the address at which the peer was asked, while there is one', () => {
+    const lab = wireguardLab()
+    addAddress(lab.b0, parsePrefix('192.168.7.9/24') as Prefix)
+    lab.machine.clock.drain()
+    const allowedIps = [parsePrefix('10.7.0.2/32') as Prefix]
+    setWireguardPeers(lab.ta, [
+      { publicKey: 'B', endpoint: { address: at('192.168.7.9') as Ipv4, port: 51_871 }, allowedIps },
+    ])
+    addNeighbour(lab.a0, at('192.168.7.9'), { mac: lab.b0.mac })
+    sendThrough(lab)
+    const answered: string[] = []
+    addTap(lab.b0, (_dev, skb, direction) => {
+      if (direction === 'out')
+        answered.push([...skb.bytes.subarray(skb.start + 26, skb.start + 30)].join('.'))
+    })
+    const answer = (): void => {
+      const server = socketOn(lab.b, '10.7.0.2', 7001, { reuseAddr: true })
+      udpSend(server, new Uint8Array(1), { to: { address: at('10.7.0.1'), port: 5000 } })
+      lab.machine.clock.drain()
+    }
+    answer()
+    expect(answered).toEqual(['192.168.7.9'])
+    removeAddress(lab.b0, parsePrefix('192.168.7.9/24') as Prefix)
+    answer()
+    expect(answered).toEqual(['192.168.7.9', '192.168.7.2'])
+  })
+
+  test('up, it switches redirects off, on the whole host', () => {
+    const { a } = wireguardLab()
+    expect(a.sysctls.get('net.ipv4.conf.t0.send_redirects')).toBe(0)
+    expect(a.sysctls.get('net.ipv4.conf.all.send_redirects')).toBe(0)
+    expect(a.sysctls.get('net.ipv4.conf.u0.send_redirects')).toBe(1)
+  })
+
   test('numbers count up', () => {
     const lab = wireguardLab()
     sendThrough(lab, { port: 1 })
@@ -76,14 +143,50 @@ describe('a device', () => {
     const lab = wireguardLab(['10.8.0.0/16', '10.7.0.1/32'])
     expect(sendThrough(lab)).toBe(0)
     expect(lab.wire).toEqual([])
-    expect(lab.ta.counters.tx_dropped).toBe(1)
+    expect(lab.ta.counters).toMatchObject({ tx_errors: 1, tx_dropped: 0, tx_packets: 0 })
+    // host unreachable
+    expect(lab.a.counters.get('IcmpOutDestUnreachs')).toBe(1)
   })
 
   test('the peer may not have the source: it is lost behind the decryption', () => {
     const lab = wireguardLab(['10.7.0.0/24', '10.7.0.9/32'])
     expect(sendThrough(lab)).toBe(0)
     expect(lab.wire).toHaveLength(1)
-    expect(lab.tb.counters.rx_dropped).toBe(1)
+    expect(lab.tb.counters).toMatchObject({ rx_errors: 1, rx_dropped: 0, rx_packets: 0 })
+  })
+})
+
+describe('numbers', () => {
+  const peer = (): ReturnType<typeof peerFrom> => peerFrom('A', { publicKey: 'B', allowedIps: [] }, [])
+  // drivers/net/wireguard/selftest/counter.c: a window of 8128
+  test.each([
+    ['each once', [0, 1, 1, 9, 8, 7, 7, 0], [true, true, false, true, true, true, false, false]],
+    ['the oldest of the window', [8128, 0, 0], [true, true, false]],
+    ['older than the window', [8129, 0, 1], [true, false, true]],
+    ['far ahead', [0, 100_000, 0, 100_000, 91_871, 91_872], [true, true, false, false, false, true]],
+  ])('%s', (_, numbers, fresh) => {
+    const one = peer()
+    expect(numbers.map((number) => counterIsNew(one, number))).toEqual(fresh)
+  })
+})
+
+describe('allowed IPs', () => {
+  test('the longest prefix wins; of two the same the later peer has it', () => {
+    const peerWith = (publicKey: string, prefixes: readonly string[]) =>
+      peerFrom('A', { publicKey, allowedIps: prefixes.map((text) => parsePrefix(text) as Prefix) }, [])
+    const state = {
+      publicKey: 'A',
+      port: 1,
+      fwmark: 0,
+      peers: [peerWith('B', ['10.0.0.0/8', '10.1.0.0/16']), peerWith('C', ['10.0.0.0/8', '::/0'])],
+    }
+    const found = (text: string) => peerOf(state, at(text))?.publicKey
+    expect([found('10.1.0.1'), found('10.2.0.1'), found('fd00::1'), found('11.0.0.1')]).toEqual([
+      'B',
+      'C',
+      'C',
+      undefined,
+    ])
   })
 })
 

@@ -8,8 +8,8 @@ const columnsMin = ['*X errors:', 'packets', 'errors', 'dropped', 'heartbt', 'co
 
 /** `    RX:  bytes packets errors ...` and what follows it. */
 export function statisticsLines({ counters }: NetDevice): readonly string[] {
-  const received = [counters.rx_bytes, counters.rx_packets, 0, counters.rx_dropped, 0, 0]
-  const sent = [counters.tx_bytes, counters.tx_packets, 0, counters.tx_dropped, 0, 0]
+  const received = [counters.rx_bytes, counters.rx_packets, counters.rx_errors, counters.rx_dropped, 0, 0]
+  const sent = [counters.tx_bytes, counters.tx_packets, counters.tx_errors, counters.tx_dropped, 0, 0]
   const widths = columnsMin.map((least, column) =>
     Math.max(least, `${received[column] ?? 0}`.length, `${sent[column] ?? 0}`.length),
   )

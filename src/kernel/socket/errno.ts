@@ -30,6 +30,7 @@ export const errnoNumber = {
   EHOSTUNREACH: 113,
   EALREADY: 114,
   EINPROGRESS: 115,
+  ENOKEY: 126,
 } as const
 
 export type Errno = keyof typeof errnoNumber

@@ -111,6 +111,7 @@ export const errnos = [
   'EHOSTUNREACH',
   'EALREADY',
   'EINPROGRESS',
+  'ENOKEY',
   'EDESTADDRREQ',
   'ENODEV',
   'ENXIO',
