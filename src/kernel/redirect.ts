@@ -2,6 +2,7 @@
 // skips, are in facts/linux section 3. Failures are silent: the sender sees success and no counter moves.
 import type { Redirect } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
+import { isMulticastMac, readMac } from '../net/mac.ts'
 import { etherType } from '../net/protocol.ts'
 import type { Site } from '../trace/recorder.ts'
 import { countReceived } from './counters.ts'
@@ -54,7 +55,15 @@ export function redirect(
   }
 }
 
-/** __bpf_redirect_neigh(): addresses filled in by the tables of the target's namespace. No route is a silent drop. */
+/** Whether a frame has an Ethernet header for one receiver: no other frame gets new addresses (ENOTSUPP). */
+function isForOne({ bytes, macHeader, networkHeader }: Skb): boolean {
+  return macHeader >= 0 && macHeader < networkHeader && !isMulticastMac(readMac(bytes, macHeader))
+}
+
+/**
+ * __bpf_redirect_neigh(): addresses filled in by the tables of the target's namespace. Silent drops: no route, and frames
+ * to a group or to all.
+ */
 function redirectToNeighbour(
   skb: Skb,
   target: NetDevice,
@@ -62,6 +71,10 @@ function redirectToNeighbour(
   from: TcDirection,
 ): 'gone' {
   const { nextHop } = to
+  if (!isForOne(skb)) {
+    failed(skb, from)
+    return 'gone'
+  }
   const address = nextHop === undefined ? undefined : addressOf(nextHop.family, nextHop.address)
   const four = skb.protocol === etherType.ipv4
   const six = skb.protocol === etherType.ipv6

@@ -160,7 +160,8 @@ export class Canonical {
       const kind = bytes[option] as number
       if (kind === 0) break
       const length = kind === 1 ? 1 : Math.max(2, bytes[option + 1] as number)
-      if (kind === timestampsOption && option + 10 <= end) bytes.fill(0, option + 2, option + 10)
+      // a program may have cut it: what is left of it is a time all the same
+      if (kind === timestampsOption && option + 2 < end) bytes.fill(0, option + 2, Math.min(end, option + 10))
       if (kind === sackOption) {
         for (let edge = option + 2; edge + 4 <= Math.min(end, option + length); edge += 4)
           writeU32(bytes, edge, this.number(readU32(bytes, edge)))
