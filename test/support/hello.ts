@@ -38,7 +38,7 @@ export const helloCases = ['hello.scn::hello[one]', 'hello.scn::hello[two]', 'he
 export const clusterSpec = `scn 1
 
 topology {
-  cluster cilium 1.19 { routing native; encryption wireguard }
+  cluster cilium 1.19 { routing native; encryption ipsec }
   node n1
 }
 
