@@ -11,11 +11,13 @@ import { tcpAt, tcpFlag } from '../../../net/tcp.ts'
 import { udpAt } from '../../../net/udp.ts'
 import { bornFrom } from '../../birth.ts'
 import { attachFlow } from '../../conntrack/attach.ts'
-import type { Connection } from '../../conntrack/connection.ts'
+import { type Connection, isConfirmed } from '../../conntrack/connection.ts'
 import { tcpState } from '../../conntrack/tcp-track.ts'
+import { refresh, timeoutSeconds } from '../../conntrack/timeouts.ts'
 import { readFrameHeader, writeFrameHeader } from '../../device/bridge-netfilter-header.ts'
 import { addressType } from '../../ip/source.ts'
 import { icmp6Send } from '../../ip6/icmp-send.ts'
+import type { Namespace } from '../../namespace.ts'
 import { pktType, type Skb } from '../../skb.ts'
 import { buildPacket, localOut } from '../../socket/departure.ts'
 import { writeSegment } from '../../socket/tcp-segment.ts'
@@ -68,9 +70,12 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ['reject-route', 'icmp6-reject-route'],
 ])
 
-/** nf_ct_set_closing(). */
-function close(connection: Connection | undefined): void {
-  if (connection?.tcp !== undefined) connection.tcp.state = tcpState.close
+/** nf_ct_set_closing(): a flow of the table is over, and kept for ten seconds more. */
+function close(ns: Namespace, connection: Connection | undefined): void {
+  if (connection?.tcp === undefined || !isConfirmed(connection)) return
+  if (connection.tcp.state === tcpState.close) return
+  connection.tcp.state = tcpState.close
+  refresh(ns, connection, timeoutSeconds.tcpClose)
 }
 
 /** nf_reject_ip_tcphdr_get(): not for resets, fragments, or segments with a wrong checksum. */
@@ -128,7 +133,7 @@ function sendReset(packet: ChainPacket): void {
     segment: resetSegment(packet),
   })
   attachFlow(reply, skb)
-  close(skb.nfct)
+  close(ns, skb.nfct)
   bornFrom(skb, reply, 'rst')
   if (!sendThroughPort(skb, reply)) localOut(ns, reply)
 }
