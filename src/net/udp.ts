@@ -36,6 +36,16 @@ export function encodeUdp(header: UdpHeader): Uint8Array {
   return bytes
 }
 
+/** A header without its checksum (0), and the data behind it. */
+export function udpSegment(source: number, destination: number, data: Uint8Array): Uint8Array {
+  const segment = new Uint8Array(udpAt.payload + data.length)
+  writeU16(segment, udpAt.source, source)
+  writeU16(segment, udpAt.destination, destination)
+  writeU16(segment, udpAt.length, segment.length)
+  segment.set(data, udpAt.payload)
+  return segment
+}
+
 /** `udp 4000 > 53 len 20` */
 export function describeUdp(header: UdpHeader): string {
   return `udp ${header.source} > ${header.destination} len ${header.length - udpAt.payload}`

@@ -59,6 +59,17 @@ abstract class Flow implements RealFlow {
     return false
   }
 
+  /** Waits for a datagram, or for what recv(2) says instead. */
+  protected receive(client: RealSocket, patience: number): void {
+    let got: Answer<{ readonly data: Uint8Array }> = { errno: 'EAGAIN' }
+    this.world.waitFor(() => {
+      got = this.world.receiveAt(client)
+      return 'ok' in got || got.errno !== 'EAGAIN'
+    }, patience)
+    if (this.note('recv', got) && 'ok' in got)
+      this.received += (got as { ok: { data: Uint8Array } }).ok.data.length
+  }
+
   protected get to(): Endpoint {
     return { address: this.step.to.address, port: this.step.to.port }
   }
@@ -111,13 +122,7 @@ export class UdpFlow extends Flow {
       },
       Math.min(patience, 200),
     )
-    let got: Answer<{ readonly data: Uint8Array }> = { errno: 'EAGAIN' }
-    this.world.waitFor(() => {
-      got = this.world.receiveAt(client)
-      return 'ok' in got || got.errno !== 'EAGAIN'
-    }, patience)
-    if (this.note('recv', got) && 'ok' in got)
-      this.received += (got as { ok: { data: Uint8Array } }).ok.data.length
+    this.receive(client, patience)
   }
 }
 
@@ -261,13 +266,7 @@ export class DnsFlow extends Flow {
     this.asked += 1
     const { label } = this.step
     this.note('send', client.send(queryBytes(label, this.asked, operation)))
-    let got: Answer<{ readonly data: Uint8Array }> = { errno: 'EAGAIN' }
-    this.world.waitFor(() => {
-      got = this.world.receiveAt(client)
-      return 'ok' in got || got.errno !== 'EAGAIN'
-    }, patience)
-    if (this.note('recv', got) && 'ok' in got)
-      this.received += (got as { ok: { data: Uint8Array } }).ok.data.length
+    this.receive(client, patience)
   }
 
   private socket(): RealSocket | undefined {

@@ -8,6 +8,7 @@ import { loadSourceMac, macBytesOf } from './ethernet.ts'
 import { type Address, ipv6, protocolNumber, sameAddress } from './family.ts'
 import { callReply, icmp6ChecksumOffset, pseudoHeader, replyTail, sendReply6 } from './icmp6-reply.ts'
 import type { MetricDirection } from './metrics.ts'
+import { sendDrop } from './notify.ts'
 import { call } from './tail-calls.ts'
 
 const failed = where('icmp6.h', 407)
@@ -102,7 +103,11 @@ export function unknownTarget(ctx: Ctx): number {
 }
 
 /** tail_icmp6_handle_ns(): slot HANDLE_ICMP6_NS. */
-export const tailHandleSolicitation = replyTail('tail_icmp6_handle_ns', handleSolicitation, failed)
+export const tailHandleSolicitation = replyTail(
+  'tail_icmp6_handle_ns',
+  handleSolicitation,
+  (ctx, reason, event) => sendDrop(ctx, reason, event, failed, false),
+)
 
 /** icmp6_handle_ns(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 export function callHandleSolicitation(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {

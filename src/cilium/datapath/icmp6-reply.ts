@@ -1,14 +1,19 @@
 // Answers in ICMPv6 that are made from the packet they answer. lib/icmp6.h icmp6_send_reply()
 import { type Ctx, isError } from './ctx.ts'
-import { drop, type where } from './drop-reason.ts'
+import { drop } from './drop-reason.ts'
 import { loadSourceMac, macBytesOf, storeDestinationMac, storeSourceMac } from './ethernet.ts'
 import { type Address, ipv6 } from './family.ts'
 import { identity } from './identity.ts'
 import type { MetricDirection } from './metrics.ts'
-import { sendDrop } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
 
 const checksumAt = 2
+
+/** What a drop event says where nobody knows any more who sent the packet. */
+interface UnknownSender {
+  readonly source: number
+  readonly direction: MetricDirection
+}
 
 /** BPF_F_PSEUDO_HDR */
 export const pseudoHeader = 0x10
@@ -43,11 +48,14 @@ export function sendReply6(ctx: Ctx, l3Offset: number, source: Address): number 
   return redirectSelf(ctx)
 }
 
-/** A tail that makes an answer of the packet; callReply() leaves it where the IPv6 header is and the direction. */
+/**
+ * A tail that makes an answer of the packet; callReply() leaves it where the IPv6 header is and the direction. `refuse` sends
+ * the drop event of the version.
+ */
 export function replyTail(
   symbol: string,
   reply: (ctx: Ctx, l3Offset: number) => number,
-  failed: ReturnType<typeof where>,
+  refuse: (ctx: Ctx, reason: number, event: UnknownSender) => number,
 ): ObjectProgram {
   return {
     symbol,
@@ -56,7 +64,7 @@ export function replyTail(
       const direction = ctx.meta(1) as MetricDirection
       const result = reply(ctx, l3Offset)
       if (!isError(ctx, result)) return result
-      return sendDrop(ctx, result, { source: identity.UNKNOWN_ID, direction }, failed, false)
+      return refuse(ctx, result, { source: identity.UNKNOWN_ID, direction })
     },
   }
 }

@@ -6,6 +6,7 @@ import { drop, where } from './drop-reason.ts'
 import { ipv6, protocolNumber } from './family.ts'
 import { callReply, icmp6ChecksumOffset, pseudoHeader, replyTail, sendReply6 } from './icmp6-reply.ts'
 import type { MetricDirection } from './metrics.ts'
+import { sendDrop } from './notify.ts'
 import { call } from './tail-calls.ts'
 
 const failed = where('icmp6.h', 323)
@@ -60,7 +61,11 @@ export function buildTimeExceeded(ctx: Ctx, l3Offset: number): number {
 }
 
 /** tail_icmp6_send_time_exceeded(): slot SEND_ICMP6_TIME_EXCEEDED. */
-export const tailSendTimeExceeded = replyTail('tail_icmp6_send_time_exceeded', buildTimeExceeded, failed)
+export const tailSendTimeExceeded = replyTail(
+  'tail_icmp6_send_time_exceeded',
+  buildTimeExceeded,
+  (ctx, reason, event) => sendDrop(ctx, reason, event, failed, false),
+)
 
 /** icmp6_send_time_exceeded(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 export function sendTimeExceeded(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {

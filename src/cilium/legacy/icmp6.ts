@@ -1,7 +1,7 @@
 // ICMPv6 that programs of Cilium 1.10 answer: neighbour solicitations, echo requests to the router, packets at their end.
 // All answers come from the router's address. bpf/lib/icmp6.h
 import { routerAddress } from '../datapath/config.ts'
-import { type Ctx, isError } from '../datapath/ctx.ts'
+import type { Ctx } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { lookupEndpoint } from '../datapath/endpoints.ts'
 import { macBytesOf } from '../datapath/ethernet.ts'
@@ -18,11 +18,15 @@ import {
   targetLinkLayer,
   unknownTarget,
 } from '../datapath/icmp6-ndp.ts'
-import { icmp6ChecksumOffset, pseudoHeader, sendReply6 } from '../datapath/icmp6-reply.ts'
+import {
+  callReply,
+  icmp6ChecksumOffset,
+  pseudoHeader,
+  replyTail,
+  sendReply6,
+} from '../datapath/icmp6-reply.ts'
 import { buildTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
-import { identity } from '../datapath/identity.ts'
 import type { MetricDirection } from '../datapath/metrics.ts'
-import type { ObjectProgram } from '../datapath/object.ts'
 import { sendDrop } from './notify.ts'
 import { call } from './slots.ts'
 
@@ -74,32 +78,16 @@ function sendEchoReply(ctx: Ctx, l3Offset: number): number {
   return written < 0 ? written : reply(ctx, l3Offset)
 }
 
-/** A program that answers; where it cannot, it drops without telling who sent the packet. */
-function tail(symbol: string, answer: (ctx: Ctx, l3Offset: number) => number): ObjectProgram {
-  return {
-    symbol,
-    run: (ctx) => {
-      const l3Offset = ctx.takeMeta(0)
-      const direction = ctx.meta(1) as MetricDirection
-      const result = answer(ctx, l3Offset)
-      if (!isError(ctx, result)) return result
-      return sendDrop(ctx, result, { source: identity.UNKNOWN_ID, direction })
-    },
-  }
-}
-
 /** Slot SEND_ICMP6_ECHO_REPLY. */
-export const tailSendEchoReply = tail('tail_icmp6_send_echo_reply', sendEchoReply)
+export const tailSendEchoReply = replyTail('tail_icmp6_send_echo_reply', sendEchoReply, sendDrop)
 /** Slot SEND_ICMP6_TIME_EXCEEDED. */
-export const tailSendTimeExceeded = tail('tail_icmp6_send_time_exceeded', buildTimeExceeded)
+export const tailSendTimeExceeded = replyTail('tail_icmp6_send_time_exceeded', buildTimeExceeded, sendDrop)
 /** Slot HANDLE_ICMP6_NS. */
-export const tailHandleSolicitation = tail('tail_icmp6_handle_ns', handleSolicitation)
+export const tailHandleSolicitation = replyTail('tail_icmp6_handle_ns', handleSolicitation, sendDrop)
 
 /** icmp6_send_echo_reply(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 function callSendEchoReply(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {
-  ctx.setMeta(0, l3Offset)
-  ctx.setMeta(1, direction)
-  return ctx.tailCall(call.SEND_ICMP6_ECHO_REPLY)
+  return callReply(ctx, call.SEND_ICMP6_ECHO_REPLY, l3Offset, direction)
 }
 
 /** icmp6_handle(): of an ICMPv6 packet whose header lies in the packet. 0: not for a program to answer. */

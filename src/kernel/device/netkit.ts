@@ -10,10 +10,11 @@ import type { Skb } from '../skb.ts'
 import { attachMulti, detachFrom, type MultiPosition, replaceIn } from '../tc/attach.ts'
 import type { TcProgram } from '../tc/hook.ts'
 import { runNetkit } from '../tc/run.ts'
-import { type AdminResult, refused, setCarrier } from './change.ts'
+import { type AdminResult, refused } from './change.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { clearTstamp, scrub } from './crossing.ts'
-import { type DeviceChange, type DeviceOps, type NetDevice, transmitDropped, transmitted } from './device.ts'
+import { type DeviceOps, type NetDevice, transmitDropped, transmitted } from './device.ts'
+import { pairChanged } from './pair.ts'
 
 export type NetkitMode = 'l2' | 'l3'
 
@@ -115,16 +116,7 @@ function transmit(dev: NetDevice, skb: Skb): number {
   return transmitted
 }
 
-/** netkit_open(), netkit_close() */
-function changed(dev: NetDevice, what: DeviceChange): void {
-  const { peer } = dev
-  if (peer === undefined || (what !== 'up' && what !== 'down')) return
-  const carrier = dev.up && peer.up
-  setCarrier(dev, carrier)
-  setCarrier(peer, carrier)
-}
-
-const ops: DeviceOps = { transmit, changed }
+const ops: DeviceOps = { transmit, changed: pairChanged }
 
 function createEnd(
   end: DeviceOptions & NetkitEnd & { readonly ns: Namespace },

@@ -4,10 +4,10 @@ import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import { arrive } from '../napi.ts'
 import type { Skb } from '../skb.ts'
-import { setCarrier } from './change.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { leaveNamespace, scrub } from './crossing.ts'
-import { type DeviceChange, type DeviceOps, type NetDevice, transmitDropped, transmitted } from './device.ts'
+import { type DeviceOps, type NetDevice, transmitDropped, transmitted } from './device.ts'
+import { pairChanged } from './pair.ts'
 
 /** is_skb_forwardable(): MTU, Ethernet header and room for one VLAN tag. */
 const frameSlack = 14 + 4
@@ -61,16 +61,7 @@ function xdpTransmit(dev: NetDevice, skb: Skb): boolean {
   return true
 }
 
-/** Carrier of both ends: on while both are up (veth_open, veth_close). */
-function changed(dev: NetDevice, what: DeviceChange): void {
-  const { peer } = dev
-  if (peer === undefined || (what !== 'up' && what !== 'down')) return
-  const carrier = dev.up && peer.up
-  setCarrier(dev, carrier)
-  setCarrier(peer, carrier)
-}
-
-const ops: DeviceOps = { transmit, xdpTarget, xdpTransmit, changed }
+const ops: DeviceOps = { transmit, xdpTarget, xdpTransmit, changed: pairChanged }
 
 function createEnd({ ns, name, mac, mtu }: DeviceOptions & { readonly ns: Namespace }): NetDevice {
   return createDevice(ns, { name, mac, mtu, kind: 'veth', ops, carrier: false })

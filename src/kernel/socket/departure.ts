@@ -15,6 +15,9 @@ import { ip6LocalOut } from '../ip6/output.ts'
 import { route6Output } from '../ip6/output-route.ts'
 import type { Namespace } from '../namespace.ts'
 import { type Skb, skbFromPacket } from '../skb.ts'
+import { anyAddress, type BaseSocket, familyOf } from './base.ts'
+import type { SocketAddress } from './hooks.ts'
+import { reachable } from './names.ts'
 import type { Socket } from './socket.ts'
 
 /** A segment that is ready to leave. Its checksum field may hold anything. */
@@ -48,6 +51,21 @@ export interface RouteQuestion {
   readonly tos: number
   /** FLOWI_FLAG_ANYSRC: the source need not be ours (transparent sockets). */
   readonly anySource?: boolean
+}
+
+/** What a UDP or TCP socket asks on its way to `to`. */
+export function questionOf(socket: BaseSocket, to: SocketAddress, protocol: number): RouteQuestion {
+  return {
+    destination: reachable(to.address),
+    source: isUnspecified(socket.localAddress) ? anyAddress(familyOf(to.address)) : socket.localAddress,
+    protocol,
+    sport: socket.localPort,
+    dport: to.port,
+    oif: socket.options.device,
+    mark: socket.options.mark,
+    tos: socket.options.tos,
+    anySource: socket.transparent,
+  }
 }
 
 /** ip_route_output_flow(), ip6_dst_lookup_flow(). Answers the errno that the system call returns. */

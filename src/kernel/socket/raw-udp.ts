@@ -1,9 +1,8 @@
 // A raw socket of UDP (SOCK_RAW, IPPROTO_UDP) with IP_TRANSPARENT: a program writes the UDP header itself and says in
 // IP_PKTINFO which source address the packet shall have. Linux: net/ipv4/raw.c raw_sendmsg(), net/ipv6/raw.c.
 import { type IpAddress, isIpv4 } from '../../net/address.ts'
-import { writeU16 } from '../../net/bytes.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { udpAt } from '../../net/udp.ts'
+import { udpSegment } from '../../net/udp.ts'
 import { born } from '../birth.ts'
 import { selectIdent } from '../ip/ident.ts'
 import type { Namespace } from '../namespace.ts'
@@ -25,16 +24,6 @@ export interface RawDatagram {
   readonly flow: string
 }
 
-/** The UDP header and the data. Over IPv4 the checksum is left out (0), as programs do; IPv6 demands one. */
-function segmentOf({ from, to, data }: RawDatagram): Uint8Array {
-  const segment = new Uint8Array(udpAt.payload + data.length)
-  writeU16(segment, udpAt.source, from.port)
-  writeU16(segment, udpAt.destination, to.port)
-  writeU16(segment, udpAt.length, segment.length)
-  segment.set(data, udpAt.payload)
-  return segment
-}
-
 function identificationOf(ns: Namespace, source: IpAddress, destination: IpAddress): number {
   if (!isIpv4(source) || !isIpv4(destination)) return 0
   return selectIdent(ns, {
@@ -48,7 +37,7 @@ function identificationOf(ns: Namespace, source: IpAddress, destination: IpAddre
 
 /** sendmsg(2) of such a socket. The route's errno, or what OUTPUT says (EPERM). */
 export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefined {
-  const { from, to, mark, name, cause, flow } = datagram
+  const { from, to, mark, data, name, cause, flow } = datagram
   const answer = routeFor(ns, {
     destination: to.address,
     source: from.address,
@@ -73,7 +62,8 @@ export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefi
     mark,
     dontFragment: isIpv4(to.address),
     identification: identificationOf(ns, from.address, to.address),
-    segment: segmentOf(datagram),
+    segment: udpSegment(from.port, to.port, data),
+    // over IPv4 the checksum is left out, as programs do; IPv6 demands one
     ...(isIpv4(to.address) ? { checksum: 'given' as const } : {}),
   })
   born(skb, name, cause, flow)

@@ -6,11 +6,11 @@ import { count } from '../counters.ts'
 import type { RouteAnswer } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
 import { anyAddress, familyOf, hookContext, type OpenOptions, runLifetimeHook, takeError } from './base.ts'
-import { routeForConnect } from './departure.ts'
+import { questionOf, routeForConnect } from './departure.ts'
 import { type Errno, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { insertSocket, lookupFlow } from './lookup.ts'
-import { familyProblem, needsDevice, reachable, unmapped } from './names.ts'
+import { familyProblem, needsDevice, unmapped } from './names.ts'
 import { ephemeralPort, isPrivileged, keepToFamily, portConflict } from './ports.ts'
 import { socketState } from './socket.ts'
 import { waitForFin } from './tcp-input.ts'
@@ -122,17 +122,7 @@ function connectTarget(socket: TcpSocket, wanted: SocketAddress): Result<SocketA
 
 function connectRoute(socket: TcpSocket, to: SocketAddress): RouteAnswer {
   const family = familyOf(to.address)
-  const answer = routeForConnect(socket.ns, {
-    destination: reachable(to.address),
-    source: isUnspecified(socket.localAddress) ? anyAddress(family) : socket.localAddress,
-    protocol: ipProtocol.tcp,
-    sport: socket.localPort,
-    dport: to.port,
-    oif: socket.options.device,
-    mark: socket.options.mark,
-    tos: socket.options.tos,
-    anySource: socket.transparent,
-  })
+  const answer = routeForConnect(socket.ns, questionOf(socket, to, ipProtocol.tcp))
   if (answer.kind === 'error') {
     if (answer.errno === 'ENETUNREACH' && family === 4) count(socket.ns, 'IpOutNoRoutes')
     return answer

@@ -1,28 +1,17 @@
 // The way of a UDP socket's datagrams, found for each one, or kept by a socket that is connected.
-import { isIpv4, isUnspecified } from '../../net/address.ts'
+import { isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import type { RouteAnswer } from '../ip/route.ts'
 import { familyState } from '../ip/state.ts'
-import { anyAddress, familyOf } from './base.ts'
-import { routeFor } from './departure.ts'
+import { familyOf } from './base.ts'
+import { questionOf, routeFor } from './departure.ts'
 import type { SocketAddress } from './hooks.ts'
-import { reachable } from './names.ts'
 import type { UdpSocket } from './udp-socket.ts'
 
 /** The way of a datagram; EACCES for a broadcast address without SO_BROADCAST (udp_sendmsg, ip4_datagram_connect). */
 export function findRoute(socket: UdpSocket, to: SocketAddress, ask = routeFor): RouteAnswer {
-  const answer = ask(socket.ns, {
-    destination: reachable(to.address),
-    source: isUnspecified(socket.localAddress) ? anyAddress(familyOf(to.address)) : socket.localAddress,
-    protocol: ipProtocol.udp,
-    sport: socket.localPort,
-    dport: to.port,
-    oif: socket.options.device,
-    mark: socket.options.mark,
-    tos: socket.options.tos,
-    anySource: socket.transparent,
-  })
+  const answer = ask(socket.ns, questionOf(socket, to, ipProtocol.udp))
   if (answer.kind === 'error' && answer.errno === 'ENETUNREACH' && isIpv4(to.address))
     count(socket.ns, 'IpOutNoRoutes')
   if (answer.kind === 'route' && answer.route.type === 'broadcast' && !socket.options.broadcast) {

@@ -1,9 +1,8 @@
 // The system calls of a UDP socket. What enters is a call; what leaves is a value or an errno, and packets.
 // Linux: net/ipv4/udp.c udp_sendmsg(), net/ipv4/datagram.c, net/ipv4/af_inet.c inet_bind_sk(); net/ipv6/udp.c.
 import { type IpAddress, isIpv4, isMulticast, isUnspecified } from '../../net/address.ts'
-import { writeU16 } from '../../net/bytes.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { udpAt } from '../../net/udp.ts'
+import { udpAt, udpSegment } from '../../net/udp.ts'
 import { born } from '../birth.ts'
 import { monotonic } from '../clock.ts'
 import { count } from '../counters.ts'
@@ -148,15 +147,6 @@ function target(socket: UdpSocket, to: SocketAddress | undefined): Result<Socket
   return { ok: { address: unmapped(context.address), port: context.port } }
 }
 
-function udpSegment(socket: UdpSocket, to: SocketAddress, data: Uint8Array): Uint8Array {
-  const segment = new Uint8Array(udpAt.payload + data.length)
-  writeU16(segment, udpAt.source, socket.localPort)
-  writeU16(segment, udpAt.destination, to.port)
-  writeU16(segment, udpAt.length, segment.length)
-  segment.set(data, udpAt.payload)
-  return segment
-}
-
 /** Whether the whole datagram fits the path; what does not is fragmented, or refused with IP_PMTUDISC_DO. */
 function dontFragment(socket: UdpSocket, packetBytes: number, mtu: number): boolean {
   const { mtuDiscover } = socket.options
@@ -258,7 +248,7 @@ export function udpSend(
       destination: answer.destination,
       dontFragment: whole,
     }),
-    segment: udpSegment(socket, to, data),
+    segment: udpSegment(socket.localPort, to.port, data),
   })
   if (socket.options.departAfter !== undefined) {
     skb.tstamp = monotonic(socket.ns.machine.clock.now) + socket.options.departAfter
