@@ -1,5 +1,8 @@
-// The built command against `node -e 0`: starting it, one small file, a thousand cases, a thousand failing cases.
-import { makeFixtures, scn } from './fixtures.ts'
+// The built command against `node -e 0`: starting it, one small file, a thousand cases, a thousand failing cases; and a
+// hundred files against what a test runner takes to run as many tests that do nothing.
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { makeFixtures, makeSuite, scn } from './fixtures.ts'
 import { type Command, measureProcesses } from './process-ratio.ts'
 import { ratio } from './statistics.ts'
 import type { Row } from './table.ts'
@@ -66,5 +69,33 @@ export function suiteRows(): Row[] {
     ]
   } finally {
     fixtures.remove()
+  }
+}
+
+const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
+
+/** A hundred files of ten cases, three packets each, against a hundred files of ten empty tests. */
+export function filesRows(): Row[] {
+  const { specs, tests, remove } = makeSuite(100, 10)
+  try {
+    const common = { exit: 0, times: 1 }
+    const runner = ['run', '--globals', '--no-isolate', '--pool=threads']
+    const times = measureProcesses(
+      [
+        { ...common, cwd: tests, name: 'runner', argv: [node, vitest, ...runner] },
+        { ...common, cwd: specs, name: 'specs', argv: [node, scn, 'run', '.'] },
+      ],
+      15,
+    )
+    return [
+      {
+        measure: 'suite: 100 files, 1,000 cases, 3,000 packets',
+        estimate: ratio(times.get('specs')!, times.get('runner')!),
+        unit: 'x Vitest, empty tests',
+        target: 1,
+      },
+    ]
+  } finally {
+    remove()
   }
 }

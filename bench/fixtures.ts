@@ -1,7 +1,7 @@
 // Specs that the benchmark measures with, written into a temporary folder: one small file, and a table of a thousand
-// cases of the same kind, both with accepted goldens.
+// cases of the same kind, both with accepted goldens; and a suite of many files.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { example3 } from '../src/model/example-3.test-helper.ts'
@@ -24,8 +24,8 @@ const kinds = [
   'friend   | tcp | 80   | 0   | XDP_ABORTED | -               | dropped   | host/eth0/xdp  ',
 ]
 
-/** A spec with so many cases: eight kinds, each again and again with another source port. */
-export function codesSpec(cases: number): string {
+/** A spec with so many cases: eight kinds, each again and again with another source port, after packets of `before`. */
+export function codesSpec(cases: number, before: readonly string[] = []): string {
   const rows = Array.from(
     { length: cases },
     (_, index) => `    | c${index} | ${4000 + index} | ${kinds[index % kinds.length]!} |`,
@@ -36,7 +36,7 @@ export function codesSpec(cases: number): string {
 ${rows.join('\n')}
   }
 
-  p1: packet $l4 $src:$sport > 10.2.0.2:$dport ttl $ttl on host/eth0
+${before.map((line) => `  ${line}\n`).join('')}  p1: packet $l4 $src:$sport > 10.2.0.2:$dport ttl $ttl on host/eth0
 
   expect p1 {
     verdict host/eth0/xdp   == $xdp
@@ -81,4 +81,28 @@ export function makeFixtures(): Fixtures {
   writeFileSync(join(folder, 'failing.scn'), codesSpec(1000))
   writeFileSync(join(folder, 'failing.trace'), spoilt(readFileSync(join(folder, 'thousand.trace'), 'utf8')))
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/** Two folders of as many files: specs with accepted goldens, whose cases send three packets, and tests that do nothing. */
+export interface Suite {
+  readonly specs: string
+  readonly tests: string
+  readonly remove: () => void
+}
+
+/** Writes `files` specs of `cases` cases and `files` test files of `cases` empty tests (global `test`). */
+export function makeSuite(files: number, cases: number): Suite {
+  const folder = mkdtempSync(join(tmpdir(), 'scn-bench-'))
+  const [specs, tests] = [join(folder, 'specs'), join(folder, 'tests')]
+  mkdirSync(specs)
+  mkdirSync(tests)
+  const echo = 'p2: packet udp friend:9 > 10.2.0.2:7 on host/eth0'
+  const stolen = 'p3: packet udp friend:10 > 10.2.0.2:53 on host/eth0'
+  const empty = Array.from({ length: cases }, (_, index) => `test('case ${index}', () => {})\n`).join('')
+  for (let file = 0; file < files; file += 1) {
+    writeFileSync(join(specs, `codes-${file}.scn`), codesSpec(cases, [echo, stolen]))
+    writeFileSync(join(tests, `empty-${file}.test.js`), empty)
+  }
+  run(specs, '--golden=new', '.')
+  return { specs, tests, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }

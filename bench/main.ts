@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { bundled, plainParser } from './bundle.ts'
 import type * as Cluster from './cluster.ts'
-import { startRows, suiteRows } from './commands.ts'
+import { filesRows, startRows, suiteRows } from './commands.ts'
 import type * as Golden from './golden.ts'
 import type * as Growth from './growth.ts'
 import type * as Parse from './parse.ts'
@@ -17,6 +17,7 @@ const root = join(import.meta.dirname, '..')
 const parts: Readonly<Record<string, () => readonly Row[] | Promise<readonly Row[]>>> = {
   start: startRows,
   suite: suiteRows,
+  files: filesRows,
   parse: async () => (await bundled<typeof Parse>('parse.ts')).parseRows(root, await plainParser()),
   growth: async () => (await bundled<typeof Growth>('growth.ts')).growthRows(),
   cluster: async () => (await bundled<typeof Cluster>('cluster.ts')).clusterRows(),

@@ -87,9 +87,20 @@ export function isConstant(node: object): boolean {
   if (isWord(node)) return node.parts.length === 0
   const known = constant.get(node)
   if (known !== undefined) return known
-  const answer = childrenOf(node).every(isConstant)
+  const answer = childrenAreConstant(node)
   constant.set(node, answer)
   return answer
+}
+
+/** Asked of every node of every file: without lists in between. */
+function childrenAreConstant(node: object): boolean {
+  const source = node as Readonly<Record<string, unknown>>
+  for (const key in source) {
+    if (key === 'span' || key === 'typeSpan') continue
+    const value = source[key]
+    if (typeof value === 'object' && value !== null && !isConstant(value)) return false
+  }
+  return true
 }
 
 function isWord(node: object): node is Word {
