@@ -110,3 +110,6 @@ export type Step =
       readonly span: Span
     }
   | { readonly kind: 'change'; readonly change: HostChange; readonly span: Span }
+
+/** Traffic through sockets. */
+export type FlowStep = Extract<Step, { readonly kind: 'flow' }>

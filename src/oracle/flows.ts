@@ -2,15 +2,13 @@
 // world go on until something holds, or until more time has passed than the model needed.
 
 import { HttpStream } from '../app/http-stream.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
+import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
 import { readU16, writeU16 } from '../net/bytes.ts'
 import { checksumOf } from '../net/checksum.ts'
 import { emptyResponse, queryBytes, requestBytes } from '../run/messages.ts'
 import type { Answer, Endpoint, RealSocket } from './sockets.ts'
 import type { RealWorld } from './world.ts'
-
-export type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 
 /** How a flow's calls ended, as in the model. */
 export interface RealResult {

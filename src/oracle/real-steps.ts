@@ -1,7 +1,7 @@
 // The steps of a case on the real kernel.
-import type { HostChange, Step } from '../model/step.ts'
+import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
-import { DnsFlow, type FlowStep, HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
+import { DnsFlow, HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
 import { changeRules } from './rulesets.ts'
 import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'

@@ -4,34 +4,24 @@ import { failed } from '../kernel/socket/errno.ts'
 import { udpClose, udpConnect, udpSend } from '../kernel/socket/udp.ts'
 import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
+import type { FlowOperation } from '../model/step.ts'
 import { readDns } from '../net/dns.ts'
-import type { Conversation } from './conversation.ts'
+import { Conversation, localNameOf, peerNameOf } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 import { queryBytes, queryId } from './messages.ts'
-import type { Run } from './run-state.ts'
 import { openUdpClient } from './udp-client.ts'
 
-type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 type Query = Extract<FlowOperation, { readonly kind: 'query' }>
 
 /** RES_TIMEOUT and RES_DFLRETRY of resolv.conf(5). */
 const timeout = 5_000_000_000
 const attempts = 2
 
-export class DnsConversation implements Conversation {
-  private readonly run: Run
-  private readonly step: FlowStep
+export class DnsConversation extends Conversation {
   private client: UdpSocket | undefined
-  private readonly errnos = new Map<string, string>()
   private received = 0
   private asked = 0
   private closed = false
-
-  constructor(run: Run, step: FlowStep) {
-    this.run = run
-    this.step = step
-  }
 
   operate(operation: FlowOperation): void {
     switch (operation.kind) {
@@ -56,15 +46,10 @@ export class DnsConversation implements Conversation {
       closed: this.closed,
       errnos: this.errnos,
       errorQueue: client?.errorQueue ?? [],
-      peerName: client === undefined ? undefined : { address: client.remoteAddress, port: client.remotePort },
-      localName: client === undefined ? undefined : { address: client.localAddress, port: client.localPort },
+      peerName: peerNameOf(client),
+      localName: localNameOf(client),
       bytesReceived: this.received,
     }
-  }
-
-  private note(call: string, answer: object): void {
-    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
-      this.errnos.set(call, answer.errno)
   }
 
   /** A connected socket, as resolvers have. */
@@ -75,7 +60,10 @@ export class DnsConversation implements Conversation {
     if (opened === undefined) return undefined
     const connected = udpConnect(opened, { address, port })
     this.note('connect', connected)
-    if (failed(connected)) return undefined
+    if (failed(connected)) {
+      udpClose(opened)
+      return undefined
+    }
     this.client = opened
     return opened
   }

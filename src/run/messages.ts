@@ -1,11 +1,10 @@
 // What clients of HTTP and DNS write: bytes that the file alone decides, so that a real client can write the same.
 import { textHash } from '../kernel/socket/ports.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
+import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { formatIp, isIpv4 } from '../net/address.ts'
 import { dnsType, writeDns } from '../net/dns.ts'
 import { reasonPhrase, writeHttp } from '../net/http.ts'
 
-type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 type Operation<Kind extends FlowOperation['kind']> = Extract<FlowOperation, { readonly kind: Kind }>
 
 const webPort = 80

@@ -4,29 +4,18 @@ import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import { pingOpen, pingReceive, pingSend } from '../kernel/socket/ping.ts'
 import type { PingSocket } from '../kernel/socket/ping-socket.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
+import type { FlowOperation } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, payload, receivePatience } from './conversation.ts'
+import { Conversation, ipOptions, payload, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
-import type { Run } from './run-state.ts'
-
-type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 
 /** ping(8) sends 56 bytes of data. */
 const defaultBytes = 56
 
-export class PingConversation implements Conversation {
-  private readonly run: Run
-  private readonly step: FlowStep
+export class PingConversation extends Conversation {
   private socket: PingSocket | undefined
-  private readonly errnos = new Map<string, string>()
   private sequence = 0
   private replies = 0
-
-  constructor(run: Run, step: FlowStep) {
-    this.run = run
-    this.step = step
-  }
 
   operate(operation: FlowOperation): void {
     if (operation.kind === 'wait') return this.run.pass(operation.duration)
@@ -49,23 +38,15 @@ export class PingConversation implements Conversation {
     }
   }
 
-  private note(call: string, answer: object): void {
-    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
-      this.errnos.set(call, answer.errno)
-  }
-
   private echo(bytes: number): void {
-    const { from, to, label, ttl, mark, tos, dontFragment } = this.step
+    const { from, to, label } = this.step
     this.socket ??= pingOpen(namespaceOf(this.run.machine, from.namespace), {
       family: isIpv4(to.address) ? 4 : 6,
       label,
       identifier: from.port ?? to.port,
       options: {
         recvErr: true, // as ping(8) asks for
-        ...(ttl === undefined ? {} : { ttl }),
-        ...(mark === undefined ? {} : { mark }),
-        ...(tos === undefined ? {} : { tos }),
-        ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
+        ...ipOptions(this.step),
       },
     })
     const socket = this.socket

@@ -24,7 +24,7 @@ import { addAddress, removeAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import type { HostChange, Step } from '../model/step.ts'
+import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import type { Conversation } from './conversation.ts'
 import { DnsConversation } from './dns-conversation.ts'
 import { HttpConversation } from './http-conversation.ts'
@@ -105,7 +105,7 @@ function takeDelete(run: Run, step: Extract<Step, { readonly kind: 'delete' }>):
   run.cluster = withoutPod(run.machine, run.cluster, step.namespace)
 }
 
-function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): void {
+function takeFlow(run: Run, step: FlowStep): void {
   const known = step.first ? undefined : run.conversations.get(step.label)
   const conversation = known ?? start(run, step)
   run.conversations.set(step.label, conversation)
@@ -115,7 +115,7 @@ function takeFlow(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): voi
   }
 }
 
-function start(run: Run, step: Extract<Step, { readonly kind: 'flow' }>): Conversation {
+function start(run: Run, step: FlowStep): Conversation {
   switch (step.protocol) {
     case 'tcp':
       return new TcpConversation(run, step)

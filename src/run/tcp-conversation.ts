@@ -16,29 +16,25 @@ import {
   tcpShutdown,
 } from '../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
-import { peerName } from '../kernel/socket/udp.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
+import type { FlowOperation } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { type Conversation, dataOf, patience, receivePatience, sendOptions } from './conversation.ts'
+import {
+  Conversation,
+  dataOf,
+  localNameOf,
+  patience,
+  peerNameOf,
+  receivePatience,
+  socketOptions,
+} from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
-import type { Run } from './run-state.ts'
 
-type FlowStep = Extract<Step, { readonly kind: 'flow' }>
-
-export class TcpConversation implements Conversation {
-  private readonly run: Run
-  private readonly step: FlowStep
+export class TcpConversation extends Conversation {
   private client: TcpSocket | undefined
   private server: TcpSocket | undefined
-  private readonly errnos = new Map<string, string>()
   private established = false
-  private received = 0
+  protected received = 0
   private peer: FlowResult['peerName']
-
-  constructor(run: Run, step: FlowStep) {
-    this.run = run
-    this.step = step
-  }
 
   operate(operation: FlowOperation): void {
     switch (operation.kind) {
@@ -68,22 +64,18 @@ export class TcpConversation implements Conversation {
   }
 
   /** The client's socket while the connection stands. */
-  connection(): TcpSocket | undefined {
+  protected connection(): TcpSocket | undefined {
     return this.established ? this.client : undefined
   }
 
   /** The server's socket, where no program of its own serves it. */
-  served(): TcpSocket | undefined {
+  protected served(): TcpSocket | undefined {
     this.accept()
     return this.server
   }
 
   result(): FlowResult {
     const state = this.client?.state
-    const local =
-      this.client === undefined
-        ? undefined
-        : { address: this.client.localAddress, port: this.client.localPort }
     return {
       label: this.step.label,
       established: this.established,
@@ -91,14 +83,9 @@ export class TcpConversation implements Conversation {
       errnos: this.errnos,
       errorQueue: this.client?.errorQueue ?? [],
       peerName: this.peer,
-      localName: local,
+      localName: localNameOf(this.client),
       bytesReceived: this.received,
     }
-  }
-
-  note(call: string, result: { readonly errno: string } | object): void {
-    if ('errno' in result && typeof result.errno === 'string' && !this.errnos.has(call))
-      this.errnos.set(call, result.errno)
   }
 
   private open(): void {
@@ -122,13 +109,9 @@ export class TcpConversation implements Conversation {
   }
 
   private options(): Partial<SocketOptions> {
-    const { ttl, tos, mark, dontFragment, mss } = this.step
+    const { mss } = this.step
     return {
-      ...(ttl === undefined ? {} : { ttl }),
-      ...(tos === undefined ? {} : { tos }),
-      ...(mark === undefined ? {} : { mark }),
-      ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
-      ...sendOptions(this.step),
+      ...socketOptions(this.step),
       ...(mss === undefined ? {} : { maxSegment: mss }),
     }
   }
@@ -198,8 +181,6 @@ export class TcpConversation implements Conversation {
   }
 
   private askPeer(): void {
-    if (this.client === undefined) return
-    const name = peerName(this.client)
-    if (!failed(name)) this.peer = name.ok
+    this.peer = peerNameOf(this.client) ?? this.peer
   }
 }

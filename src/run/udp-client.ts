@@ -4,30 +4,24 @@ import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import { udpBind, udpOpen } from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
-import type { Step } from '../model/step.ts'
+import type { FlowStep } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { sendOptions } from './conversation.ts'
+import { socketOptions } from './conversation.ts'
 import type { Run } from './run-state.ts'
 
 /** Opens it, and binds it where the step names an address or a port. `note` is told of a call that failed; then undefined. */
 export function openUdpClient(
   run: Run,
-  step: Extract<Step, { readonly kind: 'flow' }>,
+  step: FlowStep,
   note: (call: string, answer: object) => void,
 ): UdpSocket | undefined {
-  const { from, to, label, ttl, tos, mark, dontFragment } = step
+  const { from, to, label } = step
   const family = isIpv4(to.address) ? 4 : 6
   const opened = udpOpen({
     ns: namespaceOf(run.machine, from.namespace),
     family,
     label,
-    options: {
-      ...(ttl === undefined ? {} : { ttl }),
-      ...(tos === undefined ? {} : { tos }),
-      ...(mark === undefined ? {} : { mark }),
-      ...(dontFragment === undefined ? {} : { mtuDiscover: dontFragment }),
-      ...sendOptions(step),
-    },
+    options: socketOptions(step),
   })
   if (failed(opened)) {
     note('bind', opened)

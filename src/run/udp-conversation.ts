@@ -2,31 +2,20 @@
 
 import { answerName } from '../kernel/birth.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { hasSendSpace, peerName, udpClose, udpConnect, udpSend } from '../kernel/socket/udp.ts'
+import { hasSendSpace, udpClose, udpConnect, udpSend } from '../kernel/socket/udp.ts'
 import { udpReceive } from '../kernel/socket/udp-read.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
-import type { FlowOperation, Step } from '../model/step.ts'
-import { type Conversation, dataOf, receivePatience } from './conversation.ts'
+import type { FlowOperation } from '../model/step.ts'
+import { Conversation, dataOf, localNameOf, peerNameOf, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
-import type { Run } from './run-state.ts'
 import { openUdpClient } from './udp-client.ts'
 
-type FlowStep = Extract<Step, { readonly kind: 'flow' }>
-
 /** `open` connects the socket; without it every `send` names the destination (sendto). */
-export class UdpConversation implements Conversation {
-  private readonly run: Run
-  private readonly step: FlowStep
+export class UdpConversation extends Conversation {
   private client: UdpSocket | undefined
   private connected = false
-  private readonly errnos = new Map<string, string>()
   private received = 0
   private closed = false
-
-  constructor(run: Run, step: FlowStep) {
-    this.run = run
-    this.step = step
-  }
 
   operate(operation: FlowOperation): void {
     switch (operation.kind) {
@@ -56,18 +45,14 @@ export class UdpConversation implements Conversation {
   }
 
   result(): FlowResult {
-    const peer = this.client === undefined ? undefined : peerName(this.client)
     return {
       label: this.step.label,
       established: this.connected,
       closed: this.closed,
       errnos: this.errnos,
       errorQueue: this.client?.errorQueue ?? [],
-      peerName: peer === undefined || failed(peer) ? undefined : peer.ok,
-      localName:
-        this.client === undefined
-          ? undefined
-          : { address: this.client.localAddress, port: this.client.localPort },
+      peerName: peerNameOf(this.client),
+      localName: localNameOf(this.client),
       bytesReceived: this.received,
     }
   }
@@ -79,11 +64,6 @@ export class UdpConversation implements Conversation {
     const answer = udpConnect(socket, { address, port })
     this.note('connect', answer)
     this.connected = !failed(answer)
-  }
-
-  private note(call: string, answer: object): void {
-    if ('errno' in answer && typeof answer.errno === 'string' && !this.errnos.has(call))
-      this.errnos.set(call, answer.errno)
   }
 
   private socket(): UdpSocket | undefined {

@@ -2,7 +2,7 @@
 import { didYouMean } from '../../base/closest.ts'
 import type { Flow, FlowOptionName, Operation, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
-import type { FlowOperation, Step } from '../step.ts'
+import type { FlowOperation, FlowStep } from '../step.ts'
 import { defined } from '../words/defined.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { bytesIn, durationIn, numberIn, type Range, ranges, rateIn } from '../words/numbers.ts'
@@ -11,8 +11,6 @@ import { derivePort } from '../world/derive.ts'
 import { type End, pairOf, readEnd } from './ends.ts'
 import type { Scope } from './scope.ts'
 import { notYet, optionsNotYet } from './unavailable.ts'
-
-export type FlowStep = Extract<Step, { readonly kind: 'flow' }>
 
 const protocols: Readonly<Record<string, FlowStep['protocol'] | undefined>> = {
   tcp: 'tcp',
