@@ -16,9 +16,15 @@ export const dropNotifyBytes = 48
 export const traceNotifyBytes = 56
 export const verdictNotifyBytes = 40
 
-const dropVersion = 3
-const traceVersion = 2
-const verdictVersion = 1
+/** Length and version of a kind of record, as one release of Cilium has it. */
+export interface RecordForm {
+  readonly bytes: number
+  readonly version: number
+}
+
+const dropForm: RecordForm = { bytes: dropNotifyBytes, version: 3 }
+const traceForm: RecordForm = { bytes: traceNotifyBytes, version: 2 }
+const verdictForm: RecordForm = { bytes: verdictNotifyBytes, version: 1 }
 
 /** What the conntrack lookup said about how a packet is to be reported. struct trace_ctx */
 export interface TraceContext {
@@ -27,22 +33,17 @@ export interface TraceContext {
   monitor: number
 }
 
-/** NOTIFY_CAPTURE_HDR: what all records begin with. */
-export function notifyHeader(
-  ctx: Ctx,
-  record: Uint8Array,
-  type: number,
-  subtype: number,
-  captured: number,
-  version: number,
-): void {
+/** NOTIFY_CAPTURE_HDR: a record of zeros behind what all records begin with. */
+function newRecord(ctx: Ctx, type: number, subtype: number, captured: number, form: RecordForm): Uint8Array {
+  const record = new Uint8Array(form.bytes)
   record[0] = type
   record[1] = subtype
   writeLe16(record, 2, eventSourceOf(ctx.object))
   writeLe32(record, 4, ctx.hash)
   writeLe32(record, 8, ctx.length)
   writeLe16(record, 12, captured)
-  record[14] = version
+  record[14] = form.version
+  return record
 }
 
 /** Points behind which a packet leaves the node or its programs. */
@@ -105,6 +106,38 @@ export interface TraceEvent {
   readonly original?: Address
 }
 
+/** What stands in a trace record of every release; what is left out is 0. */
+export interface TraceFields {
+  readonly point: TracePoint
+  readonly source: number
+  readonly destination?: number
+  readonly endpoint?: number
+  readonly ifindex?: number
+  readonly reason?: number
+  /** The address before translation (send_trace_notify4, send_trace_notify6). */
+  readonly original?: Address
+}
+
+/** struct trace_notify, as far as the releases agree. */
+export function traceRecord(
+  ctx: Ctx,
+  fields: TraceFields,
+  captured: number,
+  flags: number,
+  form: RecordForm,
+): Uint8Array {
+  const { point, source, destination = 0, endpoint = 0, ifindex = 0, reason = 0, original } = fields
+  const record = newRecord(ctx, notifyType.TRACE, point, captured, form)
+  writeLe32(record, 16, source)
+  writeLe32(record, 20, destination)
+  writeLe16(record, 24, endpoint)
+  record[26] = reason
+  record[27] = flags
+  writeLe32(record, 28, ifindex)
+  if (original !== undefined) record.set(original, 32)
+  return record
+}
+
 /** send_trace_notify(): counts the packet and emits a trace event where aggregation lets it through. */
 export function sendTrace(ctx: Ctx, event: TraceEvent, where: Where): void {
   const { point, reason, monitor, original } = event
@@ -114,16 +147,7 @@ export function sendTrace(ctx: Ctx, event: TraceEvent, where: Where): void {
     original === undefined ? event.etherType : original.length === 4 ? ipv4.etherType : ipv6.etherType
   const flags = classify(ctx, etherType, point)
   const captured = captureLength(ctx, monitor, flags, point)
-  const record = new Uint8Array(traceNotifyBytes)
-  notifyHeader(ctx, record, notifyType.TRACE, point, captured, traceVersion)
-  writeLe32(record, 16, event.source)
-  writeLe32(record, 20, event.destination)
-  writeLe16(record, 24, event.endpoint)
-  record[26] = reason
-  record[27] = flags
-  writeLe32(record, 28, event.ifindex)
-  if (original !== undefined) record.set(original, 32)
-  ctx.emit(record, captured)
+  ctx.emit(traceRecord(ctx, event, captured, flags, traceForm), captured)
 }
 
 /** What a drop event says besides its reason. */
@@ -164,17 +188,22 @@ export function sendDrop(ctx: Ctx, reason: number, event: DropEvent, where: Wher
   return exitCode
 }
 
+/** struct drop_notify, as far as the releases agree: what send_drop_notify() left in the packet's metadata. */
+export function dropRecord(ctx: Ctx, reason: number, captured: number, form: RecordForm): Uint8Array {
+  const record = newRecord(ctx, notifyType.DROP, reason, captured, form)
+  writeLe32(record, 16, ctx.meta(0))
+  writeLe32(record, 20, ctx.meta(1))
+  writeLe32(record, 24, ctx.meta(3))
+  return record
+}
+
 /** tail_drop_notify(): slot DROP_NOTIFY of every object. */
 export function tailDropNotify(ctx: Ctx): number {
   const error = ctx.meta(2)
   const last = ctx.meta(4)
   const flags = classify(ctx, 0, tracePoint.UNKNOWN)
   const captured = captureLength(ctx, 0, flags, tracePoint.UNKNOWN)
-  const record = new Uint8Array(dropNotifyBytes)
-  notifyHeader(ctx, record, notifyType.DROP, error & 0xff, captured, dropVersion)
-  writeLe32(record, 16, ctx.meta(0))
-  writeLe32(record, 20, ctx.meta(1))
-  writeLe32(record, 24, ctx.meta(3))
+  const record = dropRecord(ctx, error & 0xff, captured, dropForm)
   writeLe16(record, 28, last >>> 16)
   record[30] = (last >>> 8) & 0xff
   record[31] = (error >>> 8) & 0xff
@@ -198,17 +227,41 @@ export const policyMatch = {
   PROTO_ONLY: 6,
 } as const
 
-export interface VerdictEvent {
+/** What stands in a policy verdict record of every release. */
+export interface VerdictFields {
   readonly remote: number
+  /** Host order. */
   readonly port: number
   readonly protocol: number
   readonly direction: 1 | 2
   readonly isIpv6: boolean
+  readonly match: number
+  readonly audited: boolean
+}
+
+/** struct policy_verdict_notify, as far as the releases agree. */
+export function verdictRecord(
+  ctx: Ctx,
+  fields: VerdictFields,
+  verdict: number,
+  captured: number,
+  form: RecordForm,
+): Uint8Array {
+  const { direction, isIpv6, match, audited } = fields
+  const record = newRecord(ctx, notifyType.POLICY_VERDICT, 0, captured, form)
+  writeLe32(record, 16, fields.remote)
+  writeLe32(record, 20, verdict >>> 0)
+  writeLe16(record, 24, fields.port)
+  record[26] = fields.protocol
+  record[27] = direction | (isIpv6 ? 4 : 0) | (match << 3) | (audited ? 1 << 6 : 0)
+  return record
+}
+
+/** What a policy verdict event says. */
+export interface VerdictEvent extends VerdictFields {
   /** A code or a drop reason; where it is 0 the event carries the proxy's port instead (host order here). */
   readonly verdict: number
   readonly proxyPort: number
-  readonly match: number
-  readonly audited: boolean
   readonly authType: number
   readonly cookie: number
 }
@@ -223,15 +276,8 @@ export function sendPolicyVerdict(ctx: Ctx, event: VerdictEvent): void {
   const captured = Math.min(ctx.node.trace_payload_len, ctx.length)
   // the port is a __be16 that the program does not convert
   const verdict = event.verdict === 0 ? swap16(event.proxyPort) : event.verdict
-  const record = new Uint8Array(verdictNotifyBytes)
-  notifyHeader(ctx, record, notifyType.POLICY_VERDICT, 0, captured, verdictVersion)
-  writeLe32(record, 16, event.remote)
-  writeLe32(record, 20, verdict >>> 0)
-  writeLe16(record, 24, event.port)
-  record[26] = event.protocol
-  const l3 = ctx.object.eth_header_length === 0 ? 1 : 0
-  record[27] =
-    event.direction | (event.isIpv6 ? 4 : 0) | (event.match << 3) | (event.audited ? 1 << 6 : 0) | (l3 << 7)
+  const record = verdictRecord(ctx, event, verdict, captured, verdictForm)
+  if (ctx.object.eth_header_length === 0) record[27] = (record[27] ?? 0) | (1 << 7)
   record[28] = event.authType
   writeLe32(record, 32, event.cookie)
   ctx.emit(record, captured)

@@ -1,21 +1,31 @@
 // Notifications of Cilium 1.10: shorter records, without source line, flags of the packet's kind or extended errors.
 // bpf/lib/trace.h, drop.h, policy_log.h
-import { writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 import type { Where } from '../datapath/drop-reason.ts'
-import type { Address } from '../datapath/family.ts'
-import { type MetricDirection, metricDirection, metricReason, updateMetrics } from '../datapath/metrics.ts'
-import { isEmitted, leavingPoints, notifyHeader, notifyType } from '../datapath/notify.ts'
+import { metricDirection, metricReason, updateMetrics } from '../datapath/metrics.ts'
+import {
+  type DropEvent,
+  dropRecord,
+  isEmitted,
+  leavingPoints,
+  type RecordForm,
+  type TraceFields,
+  traceRecord,
+  type VerdictFields,
+  verdictRecord,
+} from '../datapath/notify.ts'
 import type { ObjectProgram } from '../datapath/object.ts'
-import { type TracePoint, tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { tracePoint, traceReason } from '../datapath/trace-point.ts'
 import { call } from './slots.ts'
 
 export const traceNotifyBytes = 48
 export const dropNotifyBytes = 32
 export const verdictNotifyBytes = 32
 
-/** NOTIFY_CAPTURE_VER */
-const captureVersion = 1
+/** All with NOTIFY_CAPTURE_VER. */
+const traceForm: RecordForm = { bytes: traceNotifyBytes, version: 1 }
+const dropForm: RecordForm = { bytes: dropNotifyBytes, version: 1 }
+const verdictForm: RecordForm = { bytes: verdictNotifyBytes, version: 1 }
 
 /** 1.10 counts without file and line. */
 export const noWhere: Where = { file: 0, line: 0 }
@@ -39,17 +49,9 @@ function traceMetrics(ctx: Ctx, point: number, reason: number): void {
 }
 
 /** What a trace event of 1.10 says; what is left out is 0. */
-export interface TraceEvent {
-  readonly point: TracePoint
-  readonly source: number
-  readonly destination?: number
-  readonly endpoint?: number
-  readonly ifindex?: number
-  readonly reason?: number
+export interface TraceEvent extends TraceFields {
   /** Bytes to capture, 0 for the default. */
   readonly monitor: number
-  /** The address before translation (send_trace_notify4, send_trace_notify6). */
-  readonly original?: Address
 }
 
 /** send_trace_notify(), send_trace_notify4(), send_trace_notify6() */
@@ -58,26 +60,8 @@ export function sendTrace(ctx: Ctx, event: TraceEvent): void {
   traceMetrics(ctx, point, reason)
   if (!ctx.node.TRACE_NOTIFY || !isEmitted(ctx, point, monitor)) return
   const captured = Math.min(monitor === 0 ? ctx.node.trace_payload_len : monitor, ctx.length)
-  const record = new Uint8Array(traceNotifyBytes)
-  notifyHeader(ctx, record, notifyType.TRACE, point, captured, captureVersion)
-  writeLe32(record, 16, event.source)
-  writeLe32(record, 20, event.destination ?? 0)
-  writeLe16(record, 24, event.endpoint ?? 0)
-  record[26] = reason
-  record[27] = original?.length === 16 ? 1 : 0
-  writeLe32(record, 28, event.ifindex ?? 0)
-  if (original !== undefined) record.set(original, 32)
-  ctx.emit(record, captured)
-}
-
-/** What a drop event says besides its reason. */
-export interface DropEvent {
-  readonly source: number
-  readonly destination?: number
-  readonly endpoint?: number
-  readonly direction: MetricDirection
-  /** What the program returns afterwards; CTX_ACT_DROP by default. */
-  readonly exitCode?: number
+  const isIpv6 = original?.length === 16 ? 1 : 0
+  ctx.emit(traceRecord(ctx, event, captured, isIpv6, traceForm), captured)
 }
 
 /** send_drop_notify(): counts, then a tail call emits the event and returns the exit code. */
@@ -100,12 +84,7 @@ export function sendDrop(ctx: Ctx, reason: number, event: DropEvent): number {
 function tailDropNotify(ctx: Ctx): number {
   const error = ctx.meta(2) | 0
   const captured = Math.min(ctx.node.trace_payload_len, ctx.length)
-  const record = new Uint8Array(dropNotifyBytes)
-  notifyHeader(ctx, record, notifyType.DROP, Math.abs(error) & 0xff, captured, captureVersion)
-  writeLe32(record, 16, ctx.meta(0))
-  writeLe32(record, 20, ctx.meta(1))
-  writeLe32(record, 24, ctx.meta(3))
-  ctx.emit(record, captured)
+  ctx.emit(dropRecord(ctx, Math.abs(error) & 0xff, captured, dropForm), captured)
   return ctx.meta(4)
 }
 
@@ -116,17 +95,9 @@ export const dropNotifyTail: [number, ObjectProgram] = [
 ]
 
 /** What a policy verdict event says. */
-export interface VerdictEvent {
-  readonly remote: number
-  /** Host order. */
-  readonly port: number
-  readonly protocol: number
-  readonly direction: 1 | 2
-  readonly isIpv6: boolean
+export interface VerdictEvent extends VerdictFields {
   /** 0, a drop reason, or a proxy's port as a __be16 reads on a little-endian machine. */
   readonly verdict: number
-  readonly match: number
-  readonly audited: boolean
 }
 
 /** send_policy_verdict_notify() */
@@ -134,12 +105,5 @@ export function sendPolicyVerdict(ctx: Ctx, event: VerdictEvent): void {
   if (!ctx.node.POLICY_VERDICT_NOTIFY) return
   if ((ctx.object.policy_verdict_log_filter & event.direction) === 0) return
   const captured = Math.min(ctx.node.trace_payload_len, ctx.length)
-  const record = new Uint8Array(verdictNotifyBytes)
-  notifyHeader(ctx, record, notifyType.POLICY_VERDICT, 0, captured, captureVersion)
-  writeLe32(record, 16, event.remote)
-  writeLe32(record, 20, event.verdict >>> 0)
-  writeLe16(record, 24, event.port)
-  record[26] = event.protocol
-  record[27] = event.direction | (event.isIpv6 ? 4 : 0) | (event.match << 3) | (event.audited ? 1 << 6 : 0)
-  ctx.emit(record, captured)
+  ctx.emit(verdictRecord(ctx, event, event.verdict, captured, verdictForm), captured)
 }
