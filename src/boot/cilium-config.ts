@@ -9,6 +9,7 @@ import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import { atLeast } from '../cilium/agent/verdict.ts'
 import {
   type Cidr,
+  defaultObject,
   defaultValues,
   definesOf,
   type NodeConfig,
@@ -146,21 +147,13 @@ export function objectConfigOf(
   const { addresses, endpoints, node } = agent
   const host = endpoints.find((endpoint) => endpoint.kind === 'host')
   return {
+    ...defaultObject,
     kind,
-    interface_ifindex: 0,
-    interface_mac: 0,
     security_label: kind === 'bpf_host' ? 1 : 0,
-    endpoint_id: 0,
-    endpoint_ipv4: undefined,
-    endpoint_ipv6: undefined,
-    endpoint_netns_cookie: 0,
     host_ep_id: host?.id ?? 0,
-    policy_verdict_log_filter: 3,
     nat_ipv4_masquerade: addresses.ip4 === undefined ? undefined : addressBytes(addresses.ip4),
     nat_ipv6_masquerade: addresses.ip6 === undefined ? undefined : addressBytes(addresses.ip6),
     device_mtu: node.config.mtu ?? node.devices[0]?.mtu ?? 1500,
-    eth_header_length: 14,
-    proxy_redirect_via_cilium_net: false,
     encryption_strict_ingress: node.config.strictIngress,
     ...extra,
   }

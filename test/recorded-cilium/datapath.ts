@@ -3,6 +3,7 @@ import type { Program } from '../../src/bpf/contract.ts'
 import {
   type Define,
   type Defines,
+  defaultObject,
   defaultValues,
   definesOf,
   type NodeConfig,
@@ -95,22 +96,12 @@ function objectConfig(
   six: boolean,
 ): ObjectConfig {
   return {
+    ...defaultObject,
     kind,
-    interface_ifindex: 0,
-    interface_mac: 0,
     security_label: kind === 'bpf_host' ? 1 : 0,
-    endpoint_id: 0,
-    endpoint_ipv4: undefined,
-    endpoint_ipv6: undefined,
-    endpoint_netns_cookie: 0,
     host_ep_id: 100 + number,
-    policy_verdict_log_filter: 3,
     nat_ipv4_masquerade: addressBytes(`192.168.0.${number}`),
     nat_ipv6_masquerade: six ? addressBytes(`fd01::${number}`) : undefined,
-    device_mtu: 1500,
-    eth_header_length: 14,
-    proxy_redirect_via_cilium_net: false,
-    encryption_strict_ingress: false,
     ...extra,
   }
 }

@@ -291,6 +291,25 @@ export interface ObjectConfig {
   readonly encryption_strict_ingress: boolean
 }
 
+/** What an object has for which nothing else is said: no endpoint, all verdicts reported, an Ethernet device. */
+export const defaultObject: Omit<ObjectConfig, 'kind'> = {
+  interface_ifindex: 0,
+  interface_mac: 0,
+  security_label: 0,
+  endpoint_id: 0,
+  endpoint_ipv4: undefined,
+  endpoint_ipv6: undefined,
+  endpoint_netns_cookie: 0,
+  host_ep_id: 0,
+  policy_verdict_log_filter: 3,
+  nat_ipv4_masquerade: undefined,
+  nat_ipv6_masquerade: undefined,
+  device_mtu: 1500,
+  eth_header_length: 14,
+  proxy_redirect_via_cilium_net: false,
+  encryption_strict_ingress: false,
+}
+
 /** The EVENT_SOURCE of an object: the endpoint id of a pod, the host endpoint's id of bpf_host, else 0. */
 export function eventSourceOf(object: ObjectConfig): number {
   if (object.kind === 'bpf_lxc') return object.endpoint_id

@@ -13,6 +13,7 @@ import type { LayerSpec } from '../../net/layer-spec.ts'
 import { macFrom } from '../../net/mac.ts'
 import {
   type Define,
+  defaultObject,
   defaultValues,
   definesOf,
   type NodeConfig,
@@ -50,22 +51,14 @@ export const usualDefines: readonly Define[] = [
 
 /** The constants of a pod: endpoint 101, 10.0.1.10, identity 5001. */
 export const lxcObject: ObjectConfig = {
+  ...defaultObject,
   kind: 'bpf_lxc',
   interface_ifindex: 21,
   interface_mac: 0x0e00_0000_1001,
   security_label: 5001,
   endpoint_id: 101,
   endpoint_ipv4: Uint8Array.of(10, 0, 1, 10),
-  endpoint_ipv6: undefined,
-  endpoint_netns_cookie: 0,
   host_ep_id: 1,
-  policy_verdict_log_filter: 3,
-  nat_ipv4_masquerade: undefined,
-  nat_ipv6_masquerade: undefined,
-  device_mtu: 1500,
-  eth_header_length: 14,
-  proxy_redirect_via_cilium_net: false,
-  encryption_strict_ingress: false,
 }
 
 /** A run that a test looks at afterwards. */
