@@ -1,5 +1,4 @@
 // The real kernel as a second opinion. Needs Linux, root and koffi; without them everything here is skipped and says why.
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { createMap } from '../src/bpf/maps/create.ts'
 import type { MapSpec } from '../src/bpf/maps/map.ts'
@@ -11,10 +10,11 @@ import { tcContext, xdpContext } from '../src/bpf/test-support/contexts.ts'
 import { mapGet, mapKeys } from '../src/bpf/user.ts'
 import { verifyCommand } from '../src/cli/commands/verify.ts'
 import { parseIpv4, parseIpv6 } from '../src/net/address.ts'
-import { bytesToHex, hexToBytes } from '../src/net/hex.ts'
+import { bytesToHex } from '../src/net/hex.ts'
 import { type Bpf, loadSmall } from '../src/oracle/bpf.ts'
 import { NotPossible } from '../src/oracle/native.ts'
 import { openOracle } from '../src/oracle/verify.ts'
+import { captures } from './captured-packets.ts'
 
 const clock = (): number => performance.now()
 
@@ -75,16 +75,6 @@ describe.skipIf(typeof bpf === 'string')('scn verify agrees', () => {
   })
 })
 
-const fixture = JSON.parse(readFileSync('src/net/fixtures/scapy.json', 'utf8')) as {
-  readonly cases: readonly { readonly hex: string }[]
-}
-
-function bytesOf(text: string): Uint8Array {
-  const bytes = hexToBytes(text)
-  if (!(bytes instanceof Uint8Array)) throw new Error(text)
-  return bytes
-}
-
 /** Numbers that look random and are always the same: Mulberry32. */
 function chance(seed: number): () => number {
   let state = seed
@@ -98,9 +88,7 @@ function chance(seed: number): () => number {
 
 /** Packets of another implementation, and the same with a few bytes changed or the end cut off. */
 function packets(count: number): Uint8Array[] {
-  const captured = fixture.cases
-    .map(({ hex }) => bytesOf(hex))
-    .filter(({ length }) => length >= 18 && length < 1500)
+  const captured = captures.map(({ bytes }) => bytes).filter(({ length }) => length >= 18 && length < 1500)
   const next = chance(count)
   const made = [...captured]
   while (made.length < count) {

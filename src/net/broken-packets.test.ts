@@ -1,7 +1,8 @@
 // No bytes crash anything that looks at packets.
-import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { data, u8 } from '../../test/arbitrary-headers.ts'
+import { captures } from '../../test/captured-packets.ts'
 import { decodeArp } from './arp.ts'
 import { describeLayers } from './describe.ts'
 import { diffPackets } from './difference.ts'
@@ -9,11 +10,9 @@ import { dissect } from './dissect.ts'
 import { allFieldPaths, parseFieldPath, readField } from './field-path.ts'
 import { newFlow, parseFrame, parseIp } from './flow.ts'
 import { decodeGeneve } from './geneve.ts'
-import { hexToBytes } from './hex.ts'
 import { decodeIcmp } from './icmp.ts'
 import { decodeIpv4 } from './ipv4.ts'
 import { decodeIpv6 } from './ipv6.ts'
-import { isMalformed } from './malformed.ts'
 import { decodeNd } from './nd.ts'
 import { writeChecksums, wrongChecksums } from './rewrite.ts'
 import { decodeSctp } from './sctp.ts'
@@ -22,16 +21,7 @@ import { decodeTcp } from './tcp.ts'
 import { decodeUdp } from './udp.ts'
 import { decodeVxlan } from './vxlan.ts'
 
-const u8 = fc.nat(0xff)
-const data = (maxLength: number) => fc.uint8Array({ maxLength })
-
-const fixture = new URL('./fixtures/scapy.json', import.meta.url)
-const captures = (JSON.parse(readFileSync(fixture, 'utf8')) as { cases: { name: string; hex: string }[] })
-  .cases
-const captured = captures.map(({ hex }) => {
-  const bytes = hexToBytes(hex)
-  return isMalformed(bytes) ? expect.fail(bytes.malformed) : bytes
-})
+const captured = captures.map(({ bytes }) => bytes)
 const paths = allFieldPaths().map((text) => parseFieldPath(text) ?? expect.fail(text))
 
 /** Everything that looks at a packet, at once. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { bytesOfHex } from '../../test/bytes-of-hex.ts'
 import { parseIpv4, parseIpv6 } from './address.ts'
 import { buildPacket } from './build.ts'
 import { describeLayers } from './describe.ts'
@@ -7,10 +8,9 @@ import { dissect } from './dissect.ts'
 import { allFieldPaths, parseFieldPath, readField } from './field-path.ts'
 import { formatFieldValue } from './field-spec.ts'
 import { fieldNamed, layerFields } from './fields.ts'
-import { bytesToHex, hexToBytes } from './hex.ts'
+import { bytesToHex } from './hex.ts'
 import type { LayerSpec } from './layer-spec.ts'
 import { parseMac } from './mac.ts'
-import { isMalformed } from './malformed.ts'
 import { plainNaming } from './naming.ts'
 import { setField, wrongChecksums } from './rewrite.ts'
 import { summarise } from './summarise.ts'
@@ -120,16 +120,12 @@ describe('paths', () => {
     ...plain,
   ]
   const ipip = [frame, nodes, client6, syn]
-  const bytes = (text: string) => {
-    const made = hexToBytes(text)
-    return isMalformed(made) ? expect.fail(text) : made
-  }
-  const option = { class: 0x014b, type: 0x81, data: bytes('0a000a01 7580 0000') }
+  const option = { class: 0x014b, type: 0x81, data: bytesOfHex('0a000a01 7580 0000') }
   const geneveWithDsr = { kind: 'geneve', vni: 2, options: [option] } as const
   const dsr6 = {
     kind: 'option',
     type: 0x1b,
-    data: bytes('fd000009000000000000000000000001 7580 0000'),
+    data: bytesOfHex('fd000009000000000000000000000001 7580 0000'),
   } as const
   const destinationDsr = {
     kind: 'ext',

@@ -1,6 +1,7 @@
 // Our decoders against bytes that another implementation wrote, and against what it says about them.
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { bytesOfHex } from '../../test/bytes-of-hex.ts'
 import { decodeArp, encodeArp } from './arp.ts'
 import { concatBytes } from './bytes.ts'
 import { dissect } from './dissect.ts'
@@ -10,7 +11,7 @@ import { formatFieldValue } from './field-spec.ts'
 import { fieldNamed } from './fields.ts'
 import { newFlow, parseFrame } from './flow.ts'
 import { decodeGeneve, encodeGeneve } from './geneve.ts'
-import { bytesToHex, hexToBytes } from './hex.ts'
+import { bytesToHex } from './hex.ts'
 import { decodeIcmp, encodeIcmp } from './icmp.ts'
 import { decodeIcmpv6, encodeIcmpv6, isNeighbourDiscovery } from './icmpv6.ts'
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts'
@@ -41,14 +42,9 @@ interface Case {
 const fixture = new URL('./fixtures/scapy.json', import.meta.url)
 const { cases } = JSON.parse(readFileSync(fixture, 'utf8')) as { readonly cases: readonly Case[] }
 
-function bytesOf(hex: string): Uint8Array {
-  const bytes = hexToBytes(hex)
-  return isMalformed(bytes) ? expect.fail(bytes.malformed) : bytes
-}
-
 const named = (name: string): Dissection => {
   const found = cases.find((each) => each.name === name) ?? expect.fail(name)
-  return dissect(bytesOf(found.hex))
+  return dissect(bytesOfHex(found.hex))
 }
 
 /** One header as a value and back. */
@@ -92,7 +88,7 @@ function through<T extends object>(
 }
 
 describe.each(cases)('$name', ({ hex, layers, name }) => {
-  const bytes = bytesOf(hex)
+  const bytes = bytesOfHex(hex)
   const found = dissect(bytes)
   const headers = found.layers.filter((layer) => layer.kind !== 'ext')
 
@@ -155,7 +151,7 @@ test('neighbour discovery messages are written again byte by byte', () => {
   const messages = cases.filter(({ name }) => name.startsWith('nd '))
   expect(messages.length).toBe(5)
   for (const { hex } of messages) {
-    const bytes = bytesOf(hex)
+    const bytes = bytesOfHex(hex)
     const layer = dissect(bytes).layers.at(-1)!
     expect(isNeighbourDiscovery(bytes[layer.start]!)).toBe(true)
     const written = through(decodeNd(bytes, layer.start, layer.end), encodeNd)

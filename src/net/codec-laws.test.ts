@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Ipv6, ipv4From } from './address.ts'
+import { data, ip4, ip6, mac, u8, u16, u24, u32 } from '../../test/arbitrary-headers.ts'
 import { decodeArp, encodeArp } from './arp.ts'
 import { decodeEthernet, encodeEthernet } from './ethernet.ts'
 import { decodeGeneve, encodeGeneve } from './geneve.ts'
@@ -9,7 +9,6 @@ import { decodeIcmpv6, encodeIcmpv6 } from './icmpv6.ts'
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts'
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts'
 import { decodeExtension, encodeExtension, type Ipv6Extension } from './ipv6-extensions.ts'
-import { macFrom } from './mac.ts'
 import { decodeNd, encodeNd } from './nd.ts'
 import { decodeSctp, encodeSctp } from './sctp.ts'
 import { decodeTcp, encodeTcp } from './tcp.ts'
@@ -17,15 +16,7 @@ import { decodeUdp, encodeUdp } from './udp.ts'
 import { decodeVlan, encodeVlan } from './vlan.ts'
 import { decodeVxlan, encodeVxlan } from './vxlan.ts'
 
-const u8 = fc.nat(0xff)
-const u16 = fc.nat(0xffff)
-const u24 = fc.nat(0xff_ffff)
-const u32 = fc.nat(0xffff_ffff)
-const mac = fc.nat(2 ** 48 - 1).map(macFrom)
-const ip4 = u32.map(ipv4From)
-const ip6: fc.Arbitrary<Ipv6> = fc.tuple(u32, u32, u32, u32)
 const yes = fc.boolean()
-const data = (maxLength: number) => fc.uint8Array({ maxLength })
 const words = (maxLength: number) => data(maxLength).map((bytes) => bytes.slice(0, bytes.length & ~3))
 const kind = <T extends string>(name: T) => fc.constant(name)
 

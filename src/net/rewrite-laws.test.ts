@@ -1,32 +1,15 @@
 // A rewrite repairs what it must, and nothing else.
-import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Ipv6, ipv4From } from './address.ts'
+import { data, ip4, ip6, mac, u16 } from '../../test/arbitrary-headers.ts'
+import { capture, captures } from '../../test/captured-packets.ts'
+import { ipv4From } from './address.ts'
 import { dissect } from './dissect.ts'
 import type { FieldSpec, FieldValue } from './field-spec.ts'
 import { sameFieldValue } from './field-spec.ts'
 import { fieldNamed, layerFields } from './fields.ts'
-import { bytesToHex, hexToBytes } from './hex.ts'
-import { macFrom } from './mac.ts'
-import { isMalformed } from './malformed.ts'
+import { bytesToHex } from './hex.ts'
 import { setField, writeChecksums, wrongChecksums } from './rewrite.ts'
-
-const u16 = fc.nat(0xffff)
-const u32 = fc.nat(0xffff_ffff)
-const mac = fc.nat(2 ** 48 - 1).map(macFrom)
-const ip4 = u32.map(ipv4From)
-const ip6: fc.Arbitrary<Ipv6> = fc.tuple(u32, u32, u32, u32)
-const yes = fc.boolean()
-const data = (maxLength: number) => fc.uint8Array({ maxLength })
-
-const fixture = new URL('./fixtures/scapy.json', import.meta.url)
-const captures = (JSON.parse(readFileSync(fixture, 'utf8')) as { cases: { name: string; hex: string }[] })
-  .cases
-const captured = captures.map(({ hex }) => {
-  const bytes = hexToBytes(hex)
-  return isMalformed(bytes) ? expect.fail(bytes.malformed) : bytes
-})
 
 /** A value of a field's type. */
 function arbitraryOf(spec: FieldSpec): fc.Arbitrary<FieldValue> {
@@ -37,7 +20,7 @@ function arbitraryOf(spec: FieldSpec): fc.Arbitrary<FieldValue> {
       return fc.nat(spec.maximum).map((value) => ({ kind: type, value }))
     }
     case 'boolean':
-      return yes.map((value) => ({ kind: 'boolean', value }))
+      return fc.boolean().map((value) => ({ kind: 'boolean', value }))
     case 'ipv4':
       return ip4.map((value) => ({ kind: 'ipv4', value }))
     case 'ipv6':
@@ -51,9 +34,7 @@ function arbitraryOf(spec: FieldSpec): fc.Arbitrary<FieldValue> {
   }
 }
 
-describe.each(captures)('a rewrite of $name', ({ hex }) => {
-  const original = hexToBytes(hex)
-  if (isMalformed(original)) return
+describe.each(captures)('a rewrite of $name', ({ bytes: original }) => {
   const headers = dissect(original).layers.filter((layer) => layer.kind !== 'ext')
   test('leaves every checksum as it would be computed anew', () => {
     for (const [index, layer] of headers.entries()) {
@@ -85,7 +66,7 @@ describe.each(captures)('a rewrite of $name', ({ hex }) => {
 })
 
 test('a rewrite does not heal a wrong checksum', () => {
-  const bytes = captured[captures.findIndex(({ name }) => name === 'udp')]!.slice()
+  const bytes = capture('udp')
   bytes.set([0xde, 0xad], 40)
   bytes.set([0xbe, 0xef], 24)
   const found = dissect(bytes)
@@ -101,7 +82,7 @@ test.each([
   ['ip', 'ttl', { kind: 'number', value: 1.5 }, 'out-of-range'],
   ['ip', 'ttl', { kind: 'boolean', value: true }, 'wrong-type'],
 ] as const)('%s.%s refuses %o: %s', (layer, name, value, outcome) => {
-  const found = dissect(captured[captures.findIndex((each) => each.name === 'udp')]!.slice())
+  const found = dissect(capture('udp'))
   const place = found.layers.find((each) => each.kind === layer)!
   expect(setField(found, place, fieldNamed(layer, name)!, value)).toBe(outcome)
 })

@@ -1,6 +1,7 @@
 // What the canonical form forgets, and what it keeps.
 import { describe, expect, test } from 'vitest'
-import { bytesToHex, hexToBytes } from '../net/hex.ts'
+import { bytesOfHex } from '../../test/bytes-of-hex.ts'
+import { bytesToHex } from '../net/hex.ts'
 import { Canonical } from './canonical.ts'
 
 const ethernet = '0251 7e56 a242 0268 096f 53ae 0800'
@@ -10,14 +11,8 @@ const datagram = (identification: string, sum: string): string =>
 const one = datagram('2a23', 'fca4')
 const two = datagram('4808', 'debf')
 
-function frame(hex: string): Uint8Array {
-  const bytes = hexToBytes(hex.replaceAll(' ', ''))
-  if (!(bytes instanceof Uint8Array)) throw new Error(`these are no bytes: ${hex}`)
-  return bytes
-}
-
 function form(hex: string): string {
-  return bytesToHex(new Canonical().frame(frame(hex)))
+  return bytesToHex(new Canonical().frame(bytesOfHex(hex)))
 }
 
 describe('the IP header', () => {
@@ -47,8 +42,8 @@ test('edges of SACK blocks are told from the start of the stream', () => {
     `${head.replace('LL', '34')} 0000 0001 0000 0002 8010 ffff 0000 0000 0101 050a ${from} ${to}`
   const seen = (start: string, from: string, to: string): string => {
     const canonical = new Canonical()
-    canonical.frame(frame(syn(start)))
-    return bytesToHex(canonical.frame(frame(ack(from, to))))
+    canonical.frame(bytesOfHex(syn(start)))
+    return bytesToHex(canonical.frame(bytesOfHex(ack(from, to))))
   }
   expect(seen('1000 0000', '1000 0001', '1000 0005')).toBe(seen('2000 0000', '2000 0001', '2000 0005'))
   expect(seen('1000 0000', '1000 0001', '1000 0005')).not.toBe(seen('2000 0000', '2000 0001', '2000 0006'))

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { bytesOfHex } from '../../../test/bytes-of-hex.ts'
 import { readU16, writeU16, writeU32 } from '../../net/bytes.ts'
 import { checksumOf, writeSegmentChecksum } from '../../net/checksum.ts'
-import { hexToBytes } from '../../net/hex.ts'
 import { swap16, swap32 } from '../context/byte-order.ts'
 import { readFibResult, writeFib, writeTunnelKey } from '../context/structs.ts'
 import type { RunContext } from '../contract.ts'
@@ -151,7 +151,7 @@ describe('checksums', () => {
     ['01020304', '01020304', 0, 0xffff],
     ['0102030405060708', '0a0b0c0d', 0xffff, 0x0406],
   ])('csum_diff(%s, %s, %i)', (from, to, seed, expected) => {
-    const bytes = (text: string): Uint8Array | undefined => (text === '' ? undefined : parse(text))
+    const bytes = (text: string): Uint8Array | undefined => (text === '' ? undefined : bytesOfHex(text))
     expect(csumDiff(tcContext(udpFrame()), bytes(from), bytes(to), seed)).toBe(expected)
   })
 
@@ -159,12 +159,6 @@ describe('checksums', () => {
     expect(csumDiff(tcContext(udpFrame()), new Uint8Array(3), undefined, 0)).toBe(-22)
   })
 })
-
-function parse(text: string): Uint8Array {
-  const bytes = hexToBytes(text)
-  if (!(bytes instanceof Uint8Array)) throw new Error(text)
-  return bytes
-}
 
 // the error numbers were observed on Linux 6.18 with BPF_PROG_TEST_RUN
 test.each<[string, (context: RunContext) => number, number, number]>([

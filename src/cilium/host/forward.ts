@@ -54,7 +54,8 @@ const places: Readonly<Record<4 | 6, Places>> = {
   },
 }
 
-const calls = {
+/** The slots of the main path, by family. */
+export const hostCalls = {
   4: {
     fromHost: call.IPV4_FROM_HOST,
     fromNetdev: call.IPV4_FROM_NETDEV,
@@ -69,15 +70,10 @@ const calls = {
   },
 } as const
 
-/** The slots of the main path of one family. */
-export function hostCalls(family: Family) {
-  return calls[family.version]
-}
-
 /** What a program of the main path knows about the packet's origin. */
-interface Origin {
+export interface Origin {
   readonly source: number
-  /** Of the source address; only asked for with the host firewall. */
+  /** Of the source address; only asked for with the host firewall (1.10: and without masquerading in BPF). */
   readonly ipcacheSource: number
   readonly fromHost: boolean
 }
@@ -267,7 +263,7 @@ function tailHandle(ctx: Ctx, family: Family, fromHost: boolean): number {
   if (result === ctx.act.OK) {
     if (first.puntToStack) return result
     if (firewall) {
-      const { contFromHost, contFromNetdev } = calls[family.version]
+      const { contFromHost, contFromNetdev } = hostCalls[family.version]
       ctx.setMeta(cb.SRC_LABEL, source)
       result = ctx.tailCall(fromHost ? contFromHost : contFromNetdev)
     } else result = contThenHost(ctx, family, source, fromHost)
@@ -279,7 +275,7 @@ function tailHandle(ctx: Ctx, family: Family, fromHost: boolean): number {
 /** The tail calls of one family of the main path. */
 export function hostForwardTails(family: Family): [number, ObjectProgram][] {
   const name = `tail_handle_ipv${family.version}`
-  const { fromHost, fromNetdev, contFromHost, contFromNetdev } = calls[family.version]
+  const { fromHost, fromNetdev, contFromHost, contFromNetdev } = hostCalls[family.version]
   return [
     [fromHost, { symbol: `${name}_from_host`, run: (ctx) => tailHandle(ctx, family, true) }],
     [fromNetdev, { symbol: `${name}_from_netdev`, run: (ctx) => tailHandle(ctx, family, false) }],

@@ -101,7 +101,7 @@ function receiveIp(ctx: Ctx, family: Family, packet: Received): number {
   if (ctx.node.ENABLE_HOST_FIREWALL && fromHost) ctx.setMeta(cb.IPCACHE_SRC_LABEL, ipcacheSource)
   const reason = fromHost ? traceReason.UNKNOWN : markWireguard(ctx, family, source)
   sendTrace(ctx, traceOf(ctx, packet, source, reason), received[family.version])
-  const calls = hostCalls(family)
+  const calls = hostCalls[family.version]
   const missed = ctx.tailCall(fromHost ? calls.fromHost : calls.fromNetdev)
   const event = { source, direction: metricDirection.INGRESS, exitCode: ctx.act.OK }
   return sendDrop(ctx, missed, event, missedTail[family.version])

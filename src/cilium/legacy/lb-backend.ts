@@ -69,6 +69,16 @@ function selectBackendId(ctx: Ctx, { key, service }: ServicePacket, tuple: Tuple
   return backendOfSlot(ctx, key, (ctx.random32() % service.count) + 1) & 0xffff
 }
 
+/** A packet of a service on its way to a backend. */
+interface Connection {
+  readonly tuple: Tuple
+  readonly packet: ServicePacket
+  /** Is told the backend that was chosen. */
+  readonly state: CtState
+  /** The packet's source. */
+  readonly client: Address
+}
+
 function hasAffinity(service: Service): boolean {
   return (service.flags & serviceFlag.AFFINITY) !== 0
 }
@@ -80,13 +90,7 @@ function updateEntry(ctx: Ctx, tuple: Tuple, change: (entry: LegacyCtEntry) => v
 }
 
 /** The first packet of a connection. The backend, or undefined where the service has none. */
-function chooseNew(
-  ctx: Ctx,
-  tuple: Tuple,
-  packet: ServicePacket,
-  state: CtState,
-  client: Address,
-): Backend | undefined {
+function chooseNew(ctx: Ctx, { tuple, packet, state, client }: Connection): Backend | undefined {
   const { service } = packet
   const { family } = tuple
   let id = hasAffinity(service) ? affinityBackendId(ctx, family, service, client) & 0xffff : 0
@@ -103,13 +107,7 @@ function chooseNew(
 }
 
 /** An entry of another service, whose number was used again: a new choice. False: there is none. */
-function chooseForStale(
-  ctx: Ctx,
-  tuple: Tuple,
-  packet: ServicePacket,
-  state: CtState,
-  client: Address,
-): boolean {
+function chooseForStale(ctx: Ctx, { tuple, packet, state, client }: Connection): boolean {
   const { service } = packet
   let id = hasAffinity(service) ? affinityBackendId(ctx, tuple.family, service, client) : 0
   if (id === 0) id = selectBackendId(ctx, packet, tuple)
@@ -124,13 +122,8 @@ function chooseForStale(
 }
 
 /** A later packet: its backend, or another one where that is gone. */
-function chooseAgain(
-  ctx: Ctx,
-  tuple: Tuple,
-  packet: ServicePacket,
-  state: CtState,
-  client: Address,
-): Backend | undefined {
+function chooseAgain(ctx: Ctx, connection: Connection): Backend | undefined {
+  const { tuple, packet, state } = connection
   const { service, key } = packet
   if (state.revNatIndex === 0) {
     state.revNatIndex = service.revNatIndex
@@ -139,7 +132,7 @@ function chooseAgain(
     })
   }
   const stale = state.revNatIndex !== service.revNatIndex
-  if (stale && !chooseForStale(ctx, tuple, packet, state, client)) return undefined
+  if (stale && !chooseForStale(ctx, connection)) return undefined
   const known = lookupBackend(ctx, tuple.family, state.backendId)
   if (known !== undefined) return known
   const current = lbLookupService(ctx, key, false)
@@ -182,22 +175,17 @@ function translate(
 }
 
 /**
- * lb4_local(), lb6_local(): chooses the backend and sends the packet to it; the tuple and `state` say which. `client` is the
- * packet's source. CTX_ACT_OK, DROP_NO_SERVICE, or another drop reason.
+ * lb4_local(), lb6_local(): chooses the backend and sends the packet to it; the tuple and `state` say which. CTX_ACT_OK,
+ * DROP_NO_SERVICE, or another drop reason.
  */
-export function lbLocal(
-  ctx: Ctx,
-  tuple: Tuple,
-  packet: ServicePacket,
-  state: CtState,
-  client: Address,
-): number {
+export function lbLocal(ctx: Ctx, connection: Connection): number {
+  const { tuple, packet, state, client } = connection
   const { service } = packet
   const { family, flags } = tuple
   const { status } = ctLookup(ctx, tuple, packet.l4Offset, ctDirection.SERVICE, state)
   let backend: Backend | undefined
-  if (status === ctStatus.NEW) backend = chooseNew(ctx, tuple, packet, state, client)
-  else if (status > 0) backend = chooseAgain(ctx, tuple, packet, state, client)
+  if (status === ctStatus.NEW) backend = chooseNew(ctx, connection)
+  else if (status > 0) backend = chooseAgain(ctx, connection)
   // later lookups are about the connection to the backend
   tuple.flags = flags
   if (backend === undefined) return drop.NO_SERVICE

@@ -120,7 +120,7 @@ export function serveNodeport(
   const checksum = hasL4Header ? checksumOffset(tuple.nexthdr) : noChecksum
   const packet = { key, service, l4Offset, checksum, hasL4Header, skipL3: false }
   const state = newCtState()
-  const chosen = lbLocal(ctx, tuple, packet, state, client)
+  const chosen = lbLocal(ctx, { tuple, packet, state, client })
   if (isError(ctx, chosen)) return chosen
   if ((service.flags & serviceFlag.ROUTABLE) === 0) return drop.IS_CLUSTER_IP
   const local = lookupEndpoint(ctx, family, tuple.daddr) !== undefined

@@ -11,6 +11,7 @@ import { identity } from '../../datapath/identity.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
 import { skipHostFirewall, skipNodeport, xferFlag, xferFlagsWord } from '../../datapath/overloadable.ts'
+import type { Origin } from '../../host/forward.ts'
 import { icmp6HostHandle, SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
 import { encapAndRedirectNetdev, encapAndRedirectWithNode } from '../encap.ts'
 import { walkHeaders } from '../headers.ts'
@@ -21,23 +22,11 @@ import { nodeportLb } from '../nodeport.ts'
 import { sendDrop } from '../notify.ts'
 import { call, cb } from '../slots.ts'
 
-const calls = {
+/** The slots of the main path, by family. */
+export const hostCalls = {
   4: { fromHost: call.IPV4_FROM_HOST, fromNetdev: call.IPV4_FROM_LXC },
   6: { fromHost: call.IPV6_FROM_HOST, fromNetdev: call.IPV6_FROM_LXC },
 } as const
-
-/** The slots of the main path of one family. */
-export function hostCalls(family: Family) {
-  return calls[family.version]
-}
-
-/** What a program of the main path knows about the packet's origin. */
-interface Origin {
-  readonly source: number
-  /** Of the source address; only asked for with the host firewall and without masquerading in BPF. */
-  readonly ipcacheSource: number
-  readonly fromHost: boolean
-}
 
 /** What stands before everything else: fragments of IPv4, ICMPv6. 0 to go on, SKIP_HOST_FIREWALL, or what ends the program. */
 function precheck(ctx: Ctx, family: Family): number {
@@ -139,7 +128,7 @@ function tailHandle(ctx: Ctx, family: Family, fromHost: boolean): number {
 /** The tail calls of one family of the main path. */
 export function hostForwardTails(family: Family): [number, ObjectProgram][] {
   const name = `tail_handle_ipv${family.version}`
-  const { fromHost, fromNetdev } = calls[family.version]
+  const { fromHost, fromNetdev } = hostCalls[family.version]
   return [
     [fromHost, { symbol: `${name}_from_host`, run: (ctx) => tailHandle(ctx, family, true) }],
     [fromNetdev, { symbol: `${name}_from_netdev`, run: (ctx) => tailHandle(ctx, family, false) }],

@@ -31,7 +31,7 @@ function receiveIp(ctx: Ctx, family: Family, real: number, fromHost: boolean): n
   if (fromHost && family.version === 4 && ENABLE_HOST_FIREWALL && !ENABLE_MASQUERADE_IPV4) {
     ctx.setMeta(cb.IPCACHE_SRC_LABEL, ipcacheSource)
   }
-  const calls = hostCalls(family)
+  const calls = hostCalls[family.version]
   const missed = ctx.tailCall(fromHost ? calls.fromHost : calls.fromNetdev)
   return sendDrop(ctx, missed, { source, direction: metricDirection.INGRESS, exitCode: ctx.act.OK })
 }

@@ -65,8 +65,8 @@ function serviceStage(packet: Outgoing): Ending {
   const source = ethernetLength(ctx) + family.sourceAt
   const client = ctx.packet.copy(source, family.addressBytes)
   const { checksum } = packet
-  const lookup = { key, service, l4Offset, checksum, hasL4Header, skipL3: false }
-  const result = lbLocal(ctx, tuple, lookup, packet.newState, client)
+  const toService = { key, service, l4Offset, checksum, hasL4Header, skipL3: false }
+  const result = lbLocal(ctx, { tuple, packet: toService, state: packet.newState, client })
   packet.hairpin = packet.newState.loopback
   return isError(ctx, result) ? result : undefined
 }
