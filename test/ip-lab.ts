@@ -247,3 +247,9 @@ export function ends(machine: Machine): string[] {
     ),
   )
 }
+
+/** `type/code` of the ICMP message that A received. */
+export function answerAt(lab: IpLab): string | undefined {
+  const found = lab.seen.find(({ place, bytes }) => place === 'A:PREROUTING' && bytes[9] === 1)
+  return found === undefined ? undefined : `${found.bytes[20]}/${found.bytes[21]}`
+}

@@ -1,5 +1,4 @@
 // Small programs and a packet for them, for tests.
-
 import { createMap, type MapOf } from '../src/bpf/maps/create.ts'
 import type { MapSpec, MapType } from '../src/bpf/maps/map.ts'
 import { compileSmall } from '../src/bpf/small/compile.ts'

@@ -45,6 +45,22 @@ type Make = (ns: Namespace, far: IpAddress, lower: NetDevice) => NetDevice
 
 const hooks: readonly HookName[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']
 
+/** The hooks and devices that one packet passes from A's socket to B's, inside the tunnel and as what carries it. */
+export const wholeWay: readonly string[] = [
+  'A:OUTPUT inner',
+  'A:POSTROUTING inner',
+  'A:t0 out',
+  'A:OUTPUT outer',
+  'A:POSTROUTING outer',
+  'A:u0 out',
+  'B:u0 in',
+  'B:PREROUTING outer',
+  'B:INPUT outer',
+  'B:t0 in',
+  'B:PREROUTING inner',
+  'B:INPUT inner',
+]
+
 function watch(ns: Namespace, seen: string[]): void {
   for (const hook of hooks) {
     const run = (_ns: Namespace, skb: { bytes: Uint8Array; networkHeader: number }): 'accept' => {
