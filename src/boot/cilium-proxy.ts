@@ -2,6 +2,7 @@
 // decisions of the node's agent, and with them its maps; other nodes hear nothing of it.
 import { type ClusterState, decide } from '../cilium/agent/agent.ts'
 import type { AgentCluster, DnsAnswer } from '../cilium/agent/told.ts'
+import { proxyDialects } from '../cilium/proxy/dialect.ts'
 import { startDnsProxy } from '../cilium/proxy/dns-proxy.ts'
 import { startEnvoy } from '../cilium/proxy/envoy.ts'
 import type { ProxyNode } from '../cilium/proxy/proxy-node.ts'
@@ -32,11 +33,16 @@ function learn(running: RunningCilium, node: RunningNode, answer: DnsAnswer): re
   const after = running.state.agents.find((each) => each.node.name === name) ?? before
   node.agent = after
   const writer = new MapWriter()
-  syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
+  const addresses = (): void =>
+    syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
+  // 1.10: UpsertGeneratedIdentities() comes last
+  const last = after.node.config.version === '1.10'
+  if (!last) addresses()
   for (const [id, map] of policies) {
     const [old, now] = [before.policies.get(id), after.policies.get(id)]
     writer.sync(map, era.policyEntries(old?.entries ?? []), era.policyEntries(now?.entries ?? []))
   }
+  if (last) addresses()
   running.installed.nodes.set(name, installedNode(node))
   return writer.acts.filter((act) => act.kind === 'map')
 }
@@ -50,9 +56,10 @@ export function startAllProxies(running: RunningCilium): void {
 export function startProxies(running: RunningCilium, node: RunningNode): void {
   const { agent, maps, ns, proxyPorts } = node
   const { config } = agent.node
-  if (!config.l7Proxy || running.installed.era === '1.10') return
+  if (!config.l7Proxy) return
   const proxy: ProxyNode = {
     ns,
+    dialect: proxyDialects[config.version],
     maps,
     agent: () => node.agent,
     learn: (name, addresses) => learn(running, node, { name, addresses }),

@@ -17,8 +17,8 @@ import type { Endpoint } from '../agent/endpoint.ts'
 import { reservedIdentity } from '../agent/identity.ts'
 import { identityMark, mark } from '../datapath/mark.ts'
 import { isSix, type LogDns, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
+import type { ProxyBinding } from './dialect.ts'
 import { allowQuery } from './dns-policy.ts'
-import { listenOn } from './envoy.ts'
 import { endpointAt, ipcacheIdentity, notice, type ProxyNode, redirectsOf } from './proxy-node.ts'
 
 const program = 'cilium-agent'
@@ -59,14 +59,14 @@ class DnsProxy {
     this.#options = options
   }
 
-  listen(family: 4 | 6): void {
+  listen({ family, address }: ProxyBinding): void {
     const { ns } = this.#node
     const { port, bpfTproxy } = this.#options
     const options = { mark: mark.PROXY_EGRESS, transparent: true, reuseAddr: true, reusePort: !bpfTproxy }
     const opened = udpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
     assert(!failed(opened), `${ns.name} opens the socket of its DNS proxy`)
     const socket = opened.ok
-    assert(!failed(udpBind(socket, { address: listenOn[family], port })), `${ns.name} binds its DNS proxy`)
+    assert(!failed(udpBind(socket, { address, port })), `${ns.name} binds its DNS proxy`)
     socket.watchers.push(() => ns.machine.clock.soon(() => this.#work(socket)))
   }
 
@@ -86,7 +86,7 @@ class DnsProxy {
     const server = { address: destination, port: destinationPort }
     const endpoint = endpointAt(this.#node, source)
     if (endpoint === undefined) {
-      this.#reply({ datagram, client, server }, this.#error(query, dnsCode.SERVFAIL), datagram)
+      this.#reply({ datagram, client, server }, this.#error(query, this.#failure), datagram)
       return
     }
     const { port } = this.#options
@@ -101,6 +101,11 @@ class DnsProxy {
     else this.#reply(question, this.#error(query, dnsCode.REFUSED), datagram)
   }
 
+  /** sendErrorResponse(); in 1.10 everything is refused. */
+  get #failure(): number {
+    return this.#node.dialect.plainDnsClient ? dnsCode.REFUSED : dnsCode.SERVFAIL
+  }
+
   #error(query: DnsMessage, code: number): DnsMessage {
     return { ...dnsAnswer(query, code, []), recursionAvailable: false }
   }
@@ -109,12 +114,15 @@ class DnsProxy {
     notice(this.#node, packet, { port: this.#options.port, program, decision, logged: [logged], facts })
   }
 
-  /** setSoMarks(), and the pod's own address where the server is one of the cluster. */
+  /** setSoMarks(), and the pod's own address where the server is one of the cluster. 1.10 asks as any program of the host. */
   #open({ client, server, endpoint, serverIdentity, datagram }: Question): UdpSocket | undefined {
     const { transparent, bpfTproxy } = this.#options
-    const keeps = transparent && isCluster(serverIdentity) && serverIdentity !== reservedIdentity.host
+    const plain = this.#node.dialect.plainDnsClient
+    const inCluster = isCluster(serverIdentity) && serverIdentity !== reservedIdentity.host
+    const keeps = transparent && !plain && inCluster
     const shared = keeps ? { transparent: true, reuseAddr: true, reusePort: !bpfTproxy } : {}
-    const options = { mark: identityMark(endpoint.identity.id, mark.PROXY_EGRESS), ...shared }
+    const marked = plain ? {} : { mark: identityMark(endpoint.identity.id, mark.PROXY_EGRESS) }
+    const options = { ...marked, ...shared }
     const family = isIpv4(server.address) ? 4 : 6
     const label = `${datagram.flow}.upstream`
     const opened = udpOpen({ ns: this.#node.ns, family, label, options, program })
@@ -127,10 +135,11 @@ class DnsProxy {
   }
 
   #forward(question: Question): void {
-    const { query, datagram } = question
+    const { datagram } = question
     const socket = this.#open(question)
+    const query = this.#asked(question, socket?.localPort ?? 0)
     if (socket === undefined) {
-      this.#reply(question, this.#error(query, dnsCode.SERVFAIL), datagram)
+      this.#reply(question, this.#error(query, this.#failure), datagram)
       return
     }
     const { clock } = this.#node.ns.machine
@@ -143,13 +152,19 @@ class DnsProxy {
       cancel(timer)
       udpClose(socket)
       if (failed(got) || response === undefined)
-        this.#reply(question, this.#error(query, dnsCode.SERVFAIL), datagram)
-      else this.#answered(question, response, got.ok)
+        this.#reply(question, this.#error(query, this.#failure), datagram)
+      else this.#answered(question, { ...response, id: question.query.id }, got.ok)
     }
     socket.watchers.push(() => clock.soon(read))
     const name = `${socket.label}.request`
     const cause = datagram.packet?.record?.name ?? ''
     udpSend(socket, writeDns(query), { name, cause, label: socket.label })
+  }
+
+  /** The query as the server gets it: 1.10 gives each one a number of its own (dns.Id()). */
+  #asked({ query }: Question, port: number): DnsMessage {
+    const { dialect, ns } = this.#node
+    return dialect.plainDnsClient ? { ...query, id: ns.machine.random('dns-id', port) & 0xffff } : query
   }
 
   /** The answer of the server: what it says is known to the node before the pod is. */
@@ -171,6 +186,8 @@ class DnsProxy {
       from: server,
       to: client,
       mark: mark.PROXY_EGRESS,
+      // 1.10 leaves it out over IPv6, too, where no receiver takes that
+      checksum: !isIpv4(client.address) && !this.#node.dialect.plainDnsClient,
       data: writeDns(message),
       name: `${datagram.flow}.response`,
       cause: packet?.record?.name ?? '',
@@ -212,8 +229,8 @@ class DnsProxy {
   }
 }
 
-/** Starts the DNS proxy of a node: one socket for each family. */
+/** Starts the DNS proxy of a node. */
 export function startDnsProxy(node: ProxyNode, options: DnsProxyOptions, families: readonly (4 | 6)[]): void {
   const proxy = new DnsProxy(node, options)
-  for (const family of families) proxy.listen(family)
+  for (const binding of node.dialect.bindings(families)) proxy.listen(binding)
 }

@@ -10,25 +10,33 @@ import { textHash } from '../../kernel/socket/ports.ts'
 import { serveTcp } from '../../kernel/socket/program.ts'
 import { tcpBind, tcpClose, tcpListen, tcpOpen, tcpSend } from '../../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
-import { formatIp, type IpAddress, parseIp } from '../../net/address.ts'
+import { formatIp } from '../../net/address.ts'
 import { type HttpHeader, type HttpRequest, type HttpResponse, headerOf, writeHttp } from '../../net/http.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { Decision } from '../../trace/event.ts'
-import { reservedIdentity } from '../agent/identity.ts'
 import { identityMark, mark } from '../datapath/mark.ts'
-import { isSix, type LogHttp, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
-import { downstreamResponse, localReply, requestHeaders, upstreamRequest, uuid } from './http-headers.ts'
+import type { LogRecord } from './access-log.ts'
+import type { ProxyBinding, ResetReason } from './dialect.ts'
+import {
+  filteredResponse,
+  localReply,
+  requestHeaders,
+  sentResponse,
+  upstreamRequest,
+  uuid,
+} from './http-headers.ts'
+import { httpRecord } from './http-log.ts'
 import { allowRequest } from './http-policy.ts'
 import { normalPath } from './normal-path.ts'
 import {
   conntrackIdentity,
   endpointAt,
-  ipcacheIdentity,
+  identityAt,
   notice,
   type ProxyNode,
   redirectsOf,
 } from './proxy-node.ts'
-import { type ResetReason, retryDelay, UpstreamPool, type UpstreamTarget } from './upstream.ts'
+import { retryDelay, UpstreamPool, type UpstreamTarget } from './upstream.ts'
 
 /** A listener of the agent's own: `cilium-http-ingress`. */
 export interface EnvoyListener {
@@ -40,12 +48,6 @@ const program = 'cilium-envoy'
 const accessDenied = 'Access denied\r\n'
 /** http-retry-count: after a connection that failed, and after an answer of the server's fault (retry_on 5xx). */
 const retries = 3
-
-/** The loopback addresses that listeners are bound to. */
-export const listenOn: Readonly<Record<4 | 6, IpAddress>> = {
-  4: 0x7f00_0001 as IpAddress,
-  6: parseIp('::1') as IpAddress,
-}
 
 /** Config::extractSocketMetadata(): what is known of a connection when it is accepted. */
 interface Connection {
@@ -86,14 +88,14 @@ class Envoy {
     this.#pool = new UpstreamPool(node.ns, program)
   }
 
-  listen(family: 4 | 6): void {
+  listen({ family, address }: ProxyBinding): void {
     const { ns } = this.#node
     const { port, ingress } = this.#listener
     const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
     const options = { mark: magic, transparent: true, reuseAddr: true, reusePort: true }
     const opened = tcpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
     assert(!failed(opened), `${ns.name} opens the listener of its proxy`)
-    const bound = tcpBind(opened.ok, { address: listenOn[family], port })
+    const bound = tcpBind(opened.ok, { address, port })
     const listening = failed(bound) ? bound : tcpListen(opened.ok)
     assert(!failed(listening), `${ns.name} listens on ${port} for its proxy`)
     serveTcp(opened.ok, {
@@ -121,17 +123,11 @@ class Envoy {
       stream: new HttpStream(),
       client,
       server,
-      sourceIdentity: tracked === 0 ? this.#identityOf(client.address) : tracked,
-      destinationIdentity: ingress ? 0 : this.#identityOf(server.address),
+      sourceIdentity: tracked === 0 ? identityAt(this.#node, client.address) : tracked,
+      destinationIdentity: ingress ? 0 : identityAt(this.#node, server.address),
       requests: 0,
       waiting: undefined,
     })
-  }
-
-  /** Config::resolvePolicyId() */
-  #identityOf(address: IpAddress): number {
-    const found = ipcacheIdentity(this.#node, address)
-    return found === 0 ? reservedIdentity.world : found
   }
 
   get #now(): number {
@@ -148,7 +144,7 @@ class Envoy {
       message.kind !== 'request' ||
       headerOf(message.headers, 'host') === undefined
     ) {
-      this.#refuse(connection, localReply(400, '', this.#now), true)
+      this.#refuse(connection, localReply(400, ''), true)
       return
     }
     connection.requests += 1
@@ -179,7 +175,7 @@ class Envoy {
     const cause = this.#cause(connection)
     const close = wantsClose(request)
     if (redirect) {
-      this.#refuse(connection, localReply(307, '', this.#now, [{ name: 'location', value: path }]), close)
+      this.#refuse(connection, localReply(307, '', [{ name: 'location', value: path }]), close)
       return
     }
     const { client, sourceIdentity, destinationIdentity } = connection
@@ -193,17 +189,22 @@ class Envoy {
     )
     const exchange = { request, path, headers: allowed ?? headers, cause, started: this.#now, attempt: 0 }
     const decision: Decision = allowed === undefined ? { code: 'DENY', target: '403' } : { code: 'FORWARD' }
-    const response = allowed === undefined ? localReply(403, accessDenied, this.#now) : undefined
+    const response = allowed === undefined ? localReply(403, accessDenied) : undefined
     const logged =
       response === undefined
         ? [this.#logged(connection, exchange, 'Forwarded')]
-        : [
-            this.#logged(connection, exchange, 'Denied'),
-            this.#logged(connection, exchange, 'Forwarded', response),
-          ]
+        : this.#denials(connection, exchange, response)
     notice(this.#node, connection.socket.newest, { port, program, decision, logged })
     if (response === undefined) this.#forward(connection, exchange)
     else this.#answer(connection, response, { close, cause })
+  }
+
+  #denials(connection: Connection, exchange: Exchange, response: HttpResponse): readonly LogRecord[] {
+    if (this.#node.dialect.deniedOnce) return [this.#logged(connection, exchange, 'Denied', response)]
+    return [
+      this.#logged(connection, exchange, 'Denied'),
+      this.#logged(connection, exchange, 'Forwarded', response),
+    ]
   }
 
   #redirects({ client, server }: Connection) {
@@ -215,15 +216,17 @@ class Envoy {
 
   /** Where a request goes: to the original destination, from the client's own address where that is allowed. */
   #target(connection: Connection, cause: string): UpstreamTarget {
-    const { client, server, sourceIdentity, socket } = connection
+    const { client, server, sourceIdentity, destinationIdentity, socket } = connection
     const { ingress } = this.#listener
+    const { dialect, agent } = this.#node
     const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
-    // never on ingress, and not for a server on this node
-    const keeps = !ingress && endpointAt(this.#node, server.address) === undefined
+    const local = endpointAt(this.#node, server.address) !== undefined
+    const keeps = !ingress && dialect.keepsSource(agent().node.config, { local, destinationIdentity })
     const own = keeps ? `${formatIp(client.address)} ${client.port}` : `${sourceIdentity}`
     return {
       to: server,
       from: keeps ? client : undefined,
+      transparent: keeps || dialect.alwaysTransparent,
       mark: identityMark(sourceIdentity, magic),
       key: `${formatIp(server.address)} ${server.port} ${own}`,
       label: `${socket.label}.upstream`,
@@ -238,7 +241,7 @@ class Envoy {
       cause,
       answered: (response, upstream) => {
         if (response.status >= 500 && exchange.attempt < retries) return this.#retry(connection, exchange)
-        const done = downstreamResponse(response, { now: this.#now, took: this.#now - started })
+        const done = filteredResponse(response, this.#now - started)
         const { port } = this.#listener
         const logged = [this.#logged(connection, exchange, 'Forwarded', done)]
         notice(this.#node, upstream.newest, { port, program, decision: { code: 'FORWARD' }, logged })
@@ -267,8 +270,7 @@ class Envoy {
   }
 
   #unavailable(why: ResetReason): HttpResponse {
-    const text = `upstream connect error or disconnect/reset before headers. retried and the latest reset reason: ${why}`
-    return localReply(503, text, this.#now)
+    return localReply(503, this.#node.dialect.unavailable(why))
   }
 
   #finish(connection: Connection, { request }: Exchange, response: HttpResponse, cause: string): void {
@@ -283,57 +285,26 @@ class Envoy {
     { close, cause }: { readonly close: boolean; readonly cause: string },
   ): void {
     if (socket.orphan) return
-    const headers = close ? [...response.headers, { name: 'connection', value: 'close' }] : response.headers
-    tcpSend(socket, writeHttp({ ...response, headers }), { name: 'response', cause })
+    const sent = sentResponse(response, this.#now)
+    const headers = close ? [...sent.headers, { name: 'connection', value: 'close' }] : sent.headers
+    tcpSend(socket, writeHttp({ ...sent, headers }), { name: 'response', cause })
     if (close) tcpClose(socket)
-  }
-
-  /** Headers of a logged response: its own, and the request's x-request-id. */
-  #answered(response: HttpResponse, asked: readonly HttpHeader[]): readonly HttpHeader[] {
-    return [...response.headers, ...asked.filter(({ name }) => name === 'x-request-id')]
   }
 
   /** A line of the access log. */
   #logged(
-    { client, server, sourceIdentity, destinationIdentity }: Connection,
-    { request, path, headers }: Exchange,
+    connection: Connection,
+    exchange: Exchange,
     verdict: LogRecord['verdict'],
     response?: HttpResponse,
   ): LogRecord {
-    const type = response === undefined ? 'Request' : 'Response'
-    const endpointOf = (address: IpAddress) => endpointAt(this.#node, address)
-    const to = endpointOf(server.address)
-    const known =
-      destinationIdentity === 0 ? (to?.identity.id ?? this.#identityOf(server.address)) : destinationIdentity
-    const http: LogHttp = {
-      code: response?.status ?? 0,
-      method: request.method,
-      url: `http://${headerOf(headers, 'host') ?? ''}${path}`,
-      protocol: request.version,
-      headers:
-        response === undefined
-          ? headers.filter(({ name }) => name !== 'host')
-          : this.#answered(response, headers),
-    }
-    return {
-      type,
-      point: this.#listener.ingress ? 'Ingress' : 'Egress',
-      verdict,
-      proxy: 'envoy',
-      isIpv6: isSix(client.address),
-      protocol: ipProtocol.tcp,
-      ...logEnds(
-        type,
-        logEndpoint(endpointOf(client.address)?.id ?? 0, client, sourceIdentity),
-        logEndpoint(to?.id ?? 0, server, known),
-      ),
-      http,
-    }
+    const about = { verdict, response, ingress: this.#listener.ingress, now: this.#now }
+    return httpRecord(this.#node, connection, exchange, about)
   }
 }
 
-/** Starts Envoy's listener on a node: one socket for each family. */
+/** Starts Envoy's listener on a node. */
 export function startEnvoy(node: ProxyNode, listener: EnvoyListener, families: readonly (4 | 6)[]): void {
   const envoy = new Envoy(node, listener)
-  for (const family of families) envoy.listen(family)
+  for (const binding of node.dialect.bindings(families)) envoy.listen(binding)
 }

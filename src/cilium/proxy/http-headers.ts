@@ -67,38 +67,39 @@ export function upstreamRequest(
   return { ...request, target: path, version: 'HTTP/1.1', headers: [...host, ...told] }
 }
 
-/** The response as it leaves for the client. Times in nanoseconds since 1970. */
-export function downstreamResponse(
-  response: HttpResponse,
-  at: { readonly now: number; readonly took: number },
-): HttpResponse {
-  let headers = lowered(response.headers)
-  headers = withHeader(headers, 'x-envoy-upstream-service-time', String(Math.floor(at.took / 1e6)))
-  headers = withHeader(headers, 'date', httpDate(at.now))
-  return { ...response, version: 'HTTP/1.1', headers: withHeader(headers, 'server', 'envoy') }
+/** A server's response as filters see it: names in lower case, and how long the server took (nanoseconds). */
+export function filteredResponse(response: HttpResponse, took: number): HttpResponse {
+  const headers = lowered(response.headers)
+  const time = String(Math.floor(took / 1e6))
+  return {
+    ...response,
+    version: 'HTTP/1.1',
+    headers: withHeader(headers, 'x-envoy-upstream-service-time', time),
+  }
 }
 
-/** sendLocalReply(): an answer of Envoy's own. */
-export function localReply(
-  status: number,
-  text: string,
-  now: number,
-  extra: readonly HttpHeader[] = [],
-): HttpResponse {
+/** sendLocalReply(): an answer of Envoy's own, as filters see it. */
+export function localReply(status: number, text: string, extra: readonly HttpHeader[] = []): HttpResponse {
   const body = new TextEncoder().encode(text)
-  const length = { name: 'content-length', value: String(body.length) }
+  const own = [
+    { name: 'content-length', value: String(body.length) },
+    { name: 'content-type', value: 'text/plain' },
+  ]
   return {
     kind: 'response',
     version: 'HTTP/1.1',
     status,
     reason: reasonPhrase(status),
-    headers: [
-      ...extra,
-      ...(body.length === 0 ? [] : [length, { name: 'content-type', value: 'text/plain' }]),
-      { name: 'date', value: httpDate(now) },
-      { name: 'server', value: 'envoy' },
-      ...(body.length === 0 ? [length] : []),
-    ],
+    headers: [...extra, ...(body.length === 0 ? [] : own)],
     body,
   }
+}
+
+/** The response as it leaves for the client: what the connection manager and the codec add. `now`: nanoseconds since 1970. */
+export function sentResponse(response: HttpResponse, now: number): HttpResponse {
+  const dated = withHeader(withHeader(response.headers, 'date', httpDate(now)), 'server', 'envoy')
+  const isLocal = headerOf(response.headers, 'x-envoy-upstream-service-time') === undefined
+  const hasLength = headerOf(response.headers, 'content-length') !== undefined
+  const length = isLocal && !hasLength ? [{ name: 'content-length', value: '0' }] : []
+  return { ...response, headers: [...dated, ...length] }
 }

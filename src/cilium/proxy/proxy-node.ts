@@ -9,6 +9,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import type { Decision, Fact } from '../../trace/event.ts'
 import type { AgentState } from '../agent/agent.ts'
 import type { Endpoint } from '../agent/endpoint.ts'
+import { reservedIdentity } from '../agent/identity.ts'
 import type { Redirect } from '../agent/policy/resolve.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import { ipv4, ipv6 } from '../datapath/family.ts'
@@ -16,9 +17,11 @@ import { addressBytes } from '../maps/address-bytes.ts'
 import { CtEntry } from '../maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 import { accessLogMap, type LogRecord, writeLogRecord } from './access-log.ts'
+import type { ProxyDialect } from './dialect.ts'
 
 export interface ProxyNode {
   readonly ns: Namespace
+  readonly dialect: ProxyDialect
   readonly maps: NodeMaps
   /** What the agent decided last. */
   readonly agent: () => AgentState
@@ -32,15 +35,21 @@ export interface ProxyNode {
 const cpu = 0
 const ipcacheKeyBytes = 24
 
-/** The identity of an address in cilium_ipcache_v2; 0 where there is none. */
+/** The identity of an address in cilium_ipcache_v2, in 1.10 cilium_ipcache; 0 where there is none. */
 export function ipcacheIdentity({ maps }: ProxyNode, address: IpAddress): number {
   const bytes = addressBytes(address)
   const key = new Uint8Array(ipcacheKeyBytes)
   writeLe32(key, 0, 32 + bytes.length * 8)
   key[7] = isIpv4(address) ? 1 : 2
   key.set(bytes, 8)
-  const value = maps.cilium_ipcache_v2.lookup(key, cpu)
+  const value = (maps.cilium_ipcache ?? maps.cilium_ipcache_v2).lookup(key, cpu)
   return value === undefined ? 0 : readLe32(value, 0)
+}
+
+/** Config::resolvePolicyId(): the world where the ipcache knows nothing. */
+export function identityAt(node: ProxyNode, address: IpAddress): number {
+  const found = ipcacheIdentity(node, address)
+  return found === 0 ? reservedIdentity.world : found
 }
 
 /** The identity that conntrack remembers of the source of a TCP connection; 0 where it has no entry. */

@@ -13,23 +13,19 @@ import { tcpBind, tcpClose, tcpConnect, tcpOpen, tcpReceive, tcpSend } from '../
 import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
 import { isIpv4 } from '../../net/address.ts'
 import { type HttpRequest, type HttpResponse, writeHttp } from '../../net/http.ts'
+import type { ResetReason } from './dialect.ts'
 
 const idleTime = 60 * second
 /** proxy-connect-timeout. */
 const connectTime = 2 * second
-
-/** Why no answer came (Envoy's StreamResetReason in its own words). */
-export type ResetReason =
-  | 'remote connection failure, transport failure reason: delayed connect error: Connection refused'
-  | 'connection timeout'
-  | 'connection termination'
-  | 'remote reset'
 
 /** Where a request goes and what its packets carry. */
 export interface UpstreamTarget {
   readonly to: SocketAddress
   /** The client's own address and port, where they are kept. */
   readonly from: SocketAddress | undefined
+  /** IP_TRANSPARENT. */
+  readonly transparent: boolean
   /** SO_MARK. */
   readonly mark: number
   /** Requests with the same key may share a connection. */
@@ -76,7 +72,7 @@ class Upstream {
     cancel(this.#timer)
     const { clock } = this.socket.ns.machine
     if (this.socket.state === socketState.synSent)
-      this.#timer = clock.after(connectTime, () => this.#end('connection timeout'))
+      this.#timer = clock.after(connectTime, () => this.#end('timeout'))
     this.#soon()
   }
 
@@ -99,15 +95,13 @@ class Upstream {
     if (this.#over) return
     const { socket } = this
     if (socket.error === 'ECONNREFUSED') {
-      return this.#end(
-        'remote connection failure, transport failure reason: delayed connect error: Connection refused',
-      )
+      return this.#end('refused')
     }
-    if (socket.error !== undefined || socket.state === socketState.close) return this.#end('remote reset')
+    if (socket.error !== undefined || socket.state === socketState.close) return this.#end('reset')
     if (socket.state === socketState.synSent) return
     this.#send()
     this.#read()
-    if (!this.#over && socket.peerClosed) this.#end('connection termination')
+    if (!this.#over && socket.peerClosed) this.#end('termination')
   }
 
   #send(): void {
@@ -126,7 +120,7 @@ class Upstream {
     const response = this.#stream.take(request?.message.method)
     if (response === undefined) return
     if (response === 'malformed' || response.kind !== 'response' || request === undefined)
-      return this.#end('remote reset')
+      return this.#end('reset')
     this.#request = undefined
     if (wantsClose(response)) this.#end(undefined)
     else this.#timer = this.socket.ns.machine.clock.after(idleTime, () => this.#end(undefined))
@@ -165,15 +159,15 @@ export class UpstreamPool {
     const upstream = known ?? this.#connect(target)
     if (upstream === undefined) {
       const { clock } = this.#ns.machine
-      clock.soon(() => request.failed('remote reset'))
+      clock.soon(() => request.failed('reset'))
       return { abandon: () => undefined }
     }
     upstream.take(request)
     return upstream
   }
 
-  #connect({ to, from, mark, key, label, cause }: UpstreamTarget): Upstream | undefined {
-    const options = { mark, transparent: true, reuseAddr: true, reusePort: true }
+  #connect({ to, from, transparent, mark, key, label, cause }: UpstreamTarget): Upstream | undefined {
+    const options = { mark, transparent, reuseAddr: true, reusePort: true }
     const family = isIpv4(to.address) ? 4 : 6
     const number = (this.#opened.get(label) ?? 0) + 1
     this.#opened.set(label, number)

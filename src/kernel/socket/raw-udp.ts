@@ -17,6 +17,8 @@ export interface RawDatagram {
   readonly to: SocketAddress
   /** SO_MARK. */
   readonly mark: number
+  /** Whether the program has computed the checksum of the header that it writes; else the field is 0. */
+  readonly checksum: boolean
   readonly data: Uint8Array
   readonly name: string
   readonly cause: string
@@ -37,7 +39,7 @@ function identificationOf(ns: Namespace, source: IpAddress, destination: IpAddre
 
 /** sendmsg(2) of such a socket. The route's errno, or what OUTPUT says (EPERM). */
 export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefined {
-  const { from, to, mark, data, name, cause, flow } = datagram
+  const { from, to, mark, checksum, data, name, cause, flow } = datagram
   const answer = routeFor(ns, {
     destination: to.address,
     source: from.address,
@@ -63,8 +65,7 @@ export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefi
     dontFragment: isIpv4(to.address),
     identification: identificationOf(ns, from.address, to.address),
     segment: udpSegment(from.port, to.port, data),
-    // over IPv4 the checksum is left out, as programs do; IPv6 demands one
-    ...(isIpv4(to.address) ? { checksum: 'given' as const } : {}),
+    ...(checksum ? {} : { checksum: 'given' as const }),
   })
   born(skb, name, cause, flow)
   const status = localOut(ns, skb, { ignoreDontFragment: true })

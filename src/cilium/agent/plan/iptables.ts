@@ -66,42 +66,69 @@ function tunnelRules({ routing, tunnelPort, version }: AgentConfig): readonly Ru
   ]
 }
 
-/** NOTRACK for packets that the proxy sends: back to the client, and in 1.19 on to the server. */
-function fromProxyRules(device: string, isOld: boolean): readonly Rule[] {
-  const out = `-A CILIUM_OUTPUT_raw -o ${device}`
-  const back = marked(mark.proxy, proxyNoIdMask)
-  const rules: Rule[] = [
-    [
-      'raw',
-      `${out} -m mark --mark ${back} ${comment('cilium: NOTRACK for proxy return traffic')} ${notrack}`,
-    ],
+const proxyBack = `-m mark --mark ${marked(mark.proxy, proxyNoIdMask)}`
+
+function noTrackBack(out: string): Rule {
+  return [
+    'raw',
+    `-A CILIUM_OUTPUT_raw ${out}${proxyBack} ${comment('cilium: NOTRACK for proxy return traffic')} ${notrack}`,
   ]
-  if (!isOld) {
-    const on = marked(mark.epid, proxyMask)
-    rules.push([
-      'raw',
-      `${out} -m mark --mark ${on} ${comment('cilium: NOTRACK for L7 proxy upstream traffic')} ${notrack}`,
-    ])
-  }
-  return rules
 }
 
-function staticProxyRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
-  const isOld = config.version === '1.10'
-  const delivery = deliveryDevice(config)
+/** NOTRACK for packets that the proxy sends back to the client, and on to the server. */
+function fromProxyRules(device: string): readonly Rule[] {
+  const on = marked(mark.epid, proxyMask)
+  return [
+    noTrackBack(`-o ${device} `),
+    [
+      'raw',
+      `-A CILIUM_OUTPUT_raw -o ${device} -m mark --mark ${on} ${comment('cilium: NOTRACK for L7 proxy upstream traffic')} ${notrack}`,
+    ],
+  ]
+}
+
+/** What comes with the mark that says so is for the proxy. */
+function toProxyRules(): readonly Rule[] {
   const to = `-m mark --mark ${marked(mark.toProxy)}`
-  const from = `-m mark --mark ${marked(mark.proxy, proxyMask)}`
-  const upstream = `-m mark --mark ${marked(mark.epid, proxyMask)}`
-  const skip = isOld ? '' : ` -m mark ! --mark ${marked(mark.skipTproxy)}`
-  const notLo = isOld ? '' : ' ! -o lo'
-  const redirect = `-A CILIUM_PRE_mangle -m socket --transparent${notLo} -m mark ! --mark ${marked(mark.encrypt)}${skip}`
   return [
     ['raw', `-A CILIUM_PRE_raw ${to} ${comment('cilium: NOTRACK for proxy traffic')} ${notrack}`],
     ['filter', `-A CILIUM_INPUT ${to} ${comment('cilium: ACCEPT for proxy traffic')} -j ACCEPT`],
-    ...(delivery === hostDevice ? [] : fromProxyRules(delivery, isOld)),
-    ...fromProxyRules(hostDevice, isOld),
+  ]
+}
+
+/** What belongs to a socket of the proxy goes there. */
+function socketRule(match: string): Rule {
+  return [
+    'mangle',
+    `-A CILIUM_PRE_mangle -m socket --transparent${match} ${comment('cilium: any->pod redirect proxied traffic to host proxy')} -j MARK --set-mark ${hex(mark.toProxy)}`,
+  ]
+}
+
+/** installStaticProxyRules() of 1.10: nothing of what the proxy sends on to servers, which conntrack follows. */
+function legacyProxyRules(family: 4 | 6): readonly Rule[] {
+  return [
+    ...toProxyRules(),
+    ...(family === 6 ? [''] : ['-o lxc+ ', `-o ${hostDevice} `]).map(noTrackBack),
+    [
+      'filter',
+      `-A CILIUM_OUTPUT ${proxyBack} ${comment('cilium: ACCEPT for proxy return traffic')} -j ACCEPT`,
+    ],
+    socketRule(''),
+  ]
+}
+
+function staticProxyRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
+  if (config.version === '1.10') return legacyProxyRules(family)
+  const delivery = deliveryDevice(config)
+  const from = `-m mark --mark ${marked(mark.proxy, proxyMask)}`
+  const upstream = `-m mark --mark ${marked(mark.epid, proxyMask)}`
+  const skip = ` ! -o lo -m mark ! --mark ${marked(mark.encrypt)} -m mark ! --mark ${marked(mark.skipTproxy)}`
+  return [
+    ...toProxyRules(),
+    ...(delivery === hostDevice ? [] : fromProxyRules(delivery)),
+    ...fromProxyRules(hostDevice),
     ['filter', `-A CILIUM_OUTPUT ${from} ${comment('cilium: ACCEPT for proxy traffic')} -j ACCEPT`],
-    ...(isOld || family === 6
+    ...(family === 6
       ? []
       : [
           [
@@ -109,10 +136,7 @@ function staticProxyRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
             `-A CILIUM_OUTPUT ${upstream} ${comment('cilium: ACCEPT for l7 proxy upstream traffic')} -j ACCEPT`,
           ] as Rule,
         ]),
-    [
-      'mangle',
-      `${redirect} ${comment('cilium: any->pod redirect proxied traffic to host proxy')} -j MARK --set-mark ${hex(mark.toProxy)}`,
-    ],
+    socketRule(skip),
   ]
 }
 
@@ -122,12 +146,17 @@ function proxyMark(port: number): number {
   return ((swapped << 16) | mark.toProxy) >>> 0
 }
 
-function listenerRules(listeners: readonly ProxyListener[], family: 4 | 6): readonly Rule[] {
-  const on = family === 4 ? '127.0.0.1' : '::1'
+/** 1.10 names no address: the kernel takes the device's own, or the packet's destination. */
+function listenerRules(
+  listeners: readonly ProxyListener[],
+  family: 4 | 6,
+  { version }: AgentConfig,
+): readonly Rule[] {
+  const on = version === '1.10' ? '' : `--on-ip ${family === 4 ? '127.0.0.1' : '::1'} `
   return listeners.flatMap(({ name, port }) =>
     ['tcp', 'udp'].map((protocol): Rule => {
       const match = `-p ${protocol} -m mark --mark 0x${proxyMark(port).toString(16)}`
-      const target = `-j TPROXY --tproxy-mark 0x200 --on-ip ${on} --on-port ${port}`
+      const target = `-j TPROXY --tproxy-mark 0x200 ${on}--on-port ${port}`
       return [
         'mangle',
         `-A CILIUM_PRE_mangle ${match} ${comment(`cilium: TPROXY to host ${name} proxy`)} ${target}`,
@@ -175,9 +204,12 @@ function hostMarkRule({ version }: AgentConfig): Rule {
 /** The set of the nodes' addresses, which native routing does not masquerade. */
 export const nodeSet = { 4: 'cilium_node_set_v4', 6: 'cilium_node_set_v6' } as const
 
-/** Whether the set of nodes is asked for. */
-export function needsNodeSet({ routing, bpfMasquerade }: AgentConfig, masquerades: boolean): boolean {
-  return routing === 'native' && masquerades && !bpfMasquerade
+/** Whether the set of nodes is asked for; 1.10 masquerades to nodes, too. */
+export function needsNodeSet(
+  { routing, bpfMasquerade, version }: AgentConfig,
+  masquerades: boolean,
+): boolean {
+  return version !== '1.10' && routing === 'native' && masquerades && !bpfMasquerade
 }
 
 function masqueradeRules(own: NodeAddresses, family: 4 | 6): readonly Rule[] {
@@ -294,7 +326,7 @@ export function iptablesPlan(own: NodeAddresses, listeners: readonly ProxyListen
       ...masqueradeRules(own, family),
       ...encryptionNoTrackRules(config),
       ...noConntrackRules(config, family),
-      ...(config.bpfTproxy ? [] : listenerRules(listeners, family)),
+      ...(config.bpfTproxy ? [] : listenerRules(listeners, family, config)),
       ...made.map(
         ({ name, table, hook }): Rule => [
           table,

@@ -115,6 +115,21 @@ describe('iptables', () => {
       '-A CILIUM_OUTPUT -m mark ! --mark 0x000d00/0x000f00 -m mark ! --mark 0x000e00/0x000f00 -m mark ! --mark 0x000400/0x000f00 -m mark ! --mark 0x000a00/0x000e00 -m mark ! --mark 0x000800/0x000e00 -m comment --comment "cilium: host->any mark as from host" -j MARK --set-xmark 0x000c00/0x000f00',
     )
   })
+  test('1.10 looks for sockets at no address, and follows what its proxies send on', () => {
+    const plan = host({ version: '1.10' })
+    expect(rulesOf(plan, 'mangle')[0]).toBe(
+      '-A CILIUM_PRE_mangle -m socket --transparent -m comment --comment "cilium: any->pod redirect proxied traffic to host proxy" -j MARK --set-mark 0x000200',
+    )
+    expect(rulesOf(plan, 'mangle').filter((rule) => rule.includes('TPROXY'))).toHaveLength(2)
+    expect(rulesOf(plan, 'mangle').join()).not.toContain('--on-ip')
+    expect(rulesOf(plan, 'raw').filter((rule) => rule.includes('OUTPUT_raw -o'))).toEqual(
+      ['lxc+', 'cilium_host'].map(
+        (device) =>
+          `-A CILIUM_OUTPUT_raw -o ${device} -m mark --mark 0x000a00/0xfffffeff -m comment --comment "cilium: NOTRACK for proxy return traffic" -j CT --notrack`,
+      ),
+    )
+    expect(host({ version: '1.10', settings: { tunnel: 'disabled' } }).sets).toEqual([])
+  })
   test('native routing spares the nodes', () => {
     const plan = host({ settings: { 'routing-mode': 'native' } })
     expect(plan.sets).toEqual([

@@ -76,31 +76,27 @@ interface Proxy {
   readonly mask: number
 }
 
-/** tproxy_laddr4(): without an address the first one of the device the packet came by. */
-function localAddress(packet: ChainPacket, proxy: Proxy): ReturnType<typeof parseIp> {
-  if (proxy.address !== undefined && !isUnspecified(proxy.address)) return proxy.address
-  if (packet.skb.sk !== undefined) return undefined
-  const dev = packet.in
-  return (dev && addressesOf(dev, packet.family)[0]?.address) ?? undefined
+/** nf_tproxy_laddr4(): the address asked for, else the first one of the device it came by, else where the packet goes. */
+function localAddress(packet: ChainPacket, { address }: Proxy, destination: IpAddress): IpAddress {
+  if (address !== undefined && !isUnspecified(address)) return address
+  const { in: dev, family } = packet
+  const own = dev === undefined ? undefined : addressesOf(dev, family)[0]?.address
+  return own ?? destination
 }
 
 /** A connection that is there already, else the listener at the proxy's address and port. */
 function proxySocket(packet: ChainPacket, proxy: Proxy): Socket | undefined {
   const tuple = socketTuple(packet)
-  const local = localAddress(packet, proxy)
   const towards = {
     ...tuple,
-    local: local ?? tuple.local,
+    local: localAddress(packet, proxy, tuple.local),
     localPort: proxy.port === 0 ? tuple.localPort : proxy.port,
   }
-  if (packet.protocol === ipProtocol.tcp) {
-    return (
-      lookupFlow(packet.ns, tuple) ?? (local === undefined ? undefined : lookupListener(packet.ns, towards))
-    )
-  }
+  if (packet.protocol === ipProtocol.tcp)
+    return lookupFlow(packet.ns, tuple) ?? lookupListener(packet.ns, towards)
   const connected = lookupUdp(packet.ns, tuple)
   if (connected !== undefined && connected.remotePort !== 0) return connected
-  return local === undefined ? undefined : lookupUdp(packet.ns, towards)
+  return lookupUdp(packet.ns, towards)
 }
 
 function proxyAction(proxy: Proxy): Action {
