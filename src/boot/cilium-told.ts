@@ -11,6 +11,7 @@ import type {
   CiliumPolicyObject,
   ClusterObject,
   EgressGatewayObject,
+  IdentityObject,
   NamespaceObject,
   NodeObject,
   PodObject,
@@ -298,6 +299,7 @@ function makeTold(model: CiliumModel): {
     policies: all.filter(isPolicy),
     egressPolicies: all.filter(isEgressPolicy),
     dnsAnswers,
+    identities: all.filter((each): each is IdentityObject => each.kind === 'CiliumIdentity'),
   }
   return { cluster, policies: places }
 }

@@ -233,3 +233,18 @@ describe('CiliumNetworkPolicy, as the agent checks it', () => {
     ])
   })
 })
+
+test('the name of a CiliumIdentity is its number, and its labels have a source', () => {
+  const identity = (name: string, key: string): string =>
+    `apiVersion: cilium.io/v2\nkind: CiliumIdentity\nmetadata: { name: "${name}" }\nsecurity-labels: { "${key}": web }\n`
+  expect(objects(identity('10001', 'k8s:app'))).toEqual([
+    { kind: 'CiliumIdentity', name: '10001', securityLabels: { 'k8s:app': 'web' } },
+  ])
+  expect(said(identity('web', 'app'))).toEqual([
+    'error ["web"] `web` is no number of an identity -> the name is the number: 256 to 65535',
+    'error ["app"] `app` has no source -> a label of a pod is `k8s:app`',
+  ])
+  expect(said(identity('6', 'k8s:app'))).toEqual([
+    'error ["6"] `6` is no number of an identity -> the name is the number: 256 to 65535',
+  ])
+})

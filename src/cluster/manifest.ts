@@ -1,6 +1,7 @@
 // Real Kubernetes YAML in, objects and mistakes out. Several documents stand behind `---`; a List is what is in it.
 import { type Document, isMap, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from 'yaml'
 import { didYouMean } from '../base/closest.ts'
+import { type CiliumIdentityManifest, ciliumIdentity } from './cilium-identity.ts'
 import {
   type CiliumPolicyManifest,
   ciliumClusterwideNetworkPolicy,
@@ -57,6 +58,7 @@ const kinds: Readonly<Record<string, Kind<never>>> = {
     ciliumPolicyObjects(value, 'CiliumClusterwideNetworkPolicy'),
   ),
   CiliumEgressGatewayPolicy: kind('cilium.io/v2', ciliumEgressGatewayPolicy, egressGatewayObjects),
+  CiliumIdentity: kind('cilium.io/v2', ciliumIdentity, identityObjects),
 }
 
 function kind<T>(apiVersion: string, schema: Schema<T>, make: Kind<T>['make']): Kind<never> {
@@ -272,4 +274,9 @@ function ciliumPolicyObjects(
 
 function egressGatewayObjects({ metadata, spec }: EgressGatewayManifest): readonly ClusterObject[] {
   return [{ kind: 'CiliumEgressGatewayPolicy', name: metadata.name, spec }]
+}
+
+function identityObjects(manifest: CiliumIdentityManifest): readonly ClusterObject[] {
+  const { metadata, 'security-labels': securityLabels } = manifest
+  return [{ kind: 'CiliumIdentity', name: metadata.name, securityLabels }]
 }

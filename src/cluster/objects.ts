@@ -63,6 +63,15 @@ export interface EgressGatewayObject {
   readonly spec: EgressGatewayManifest['spec']
 }
 
+/** An identity that exists already. */
+export interface IdentityObject {
+  readonly kind: 'CiliumIdentity'
+  /** Its number. */
+  readonly name: string
+  /** Keys have their source in front: `k8s:app`. */
+  readonly securityLabels: Labels
+}
+
 /** Service and EndpointSlice join here with Kubernetes Services. */
 export type ClusterObject =
   | NamespaceObject
@@ -71,3 +80,4 @@ export type ClusterObject =
   | NetworkPolicyObject
   | CiliumPolicyObject
   | EgressGatewayObject
+  | IdentityObject

@@ -83,6 +83,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
     policies: all.filter((each) => each.kind.endsWith('NetworkPolicy')) as AgentCluster['policies'],
     egressPolicies: all.filter((each) => each.kind === 'CiliumEgressGatewayPolicy'),
     dnsAnswers,
+    identities: all.filter((each) => each.kind === 'CiliumIdentity'),
   }
 }
 

@@ -39,6 +39,46 @@ test('same labels, same identity; a pod more changes no number', () => {
   expect(endpoints(more).get('default/a')).toBe(endpoints(few).get('default/a'))
 })
 
+const identityYaml = (id: number, app: string) => `---
+apiVersion: cilium.io/v2
+kind: CiliumIdentity
+metadata: { name: "${id}" }
+security-labels:
+  k8s:app: ${app}
+  k8s:io.kubernetes.pod.namespace: default
+  k8s:io.cilium.k8s.policy.serviceaccount: default
+  k8s:io.cilium.k8s.policy.cluster: default
+  k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name: default
+`
+
+test('an identity that exists for the labels of a pod is taken, the oldest of several; others get other numbers', () => {
+  const pods = podYaml('a', '10.0.1.10', 'app=a') + podYaml('b', '10.0.2.10', 'app=b')
+  const numbers = (extra: string): ReadonlyMap<string, number> =>
+    new Map(
+      [...decide(clusterOf(pods + extra)).registry.podIdentities].map(([pod, { id }]) => [pod.name, id]),
+    )
+  const free = numbers('')
+  const own = numbers(identityYaml(4711, 'a') + identityYaml(4712, 'a'))
+  expect(own).toEqual(
+    new Map([
+      ['a', 4711],
+      ['b', free.get('b')],
+    ]),
+  )
+  const taken = numbers(identityYaml(free.get('b') ?? 0, 'a'))
+  expect(taken.get('a')).toBe(free.get('b'))
+  expect(taken.get('b')).not.toBe(free.get('b'))
+})
+
+test('an identity that no pod has is known to everybody', () => {
+  const { registry } = decide(clusterOf(podYaml('a', '10.0.1.10', 'app=a') + identityYaml(4711, 'nobody')))
+  expect(registry.identities.find(({ id }) => id === 4711)?.labels[0]).toEqual({
+    source: 'k8s',
+    key: 'app',
+    value: 'nobody',
+  })
+})
+
 test('the ipcache of a node', () => {
   const { agents, registry } = decide(
     clusterOf(podYaml('a', '10.0.1.10', 'app=a') + podYaml('b', '10.0.2.10', 'app=b')),

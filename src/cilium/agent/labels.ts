@@ -22,6 +22,12 @@ export function formatLabel({ source, key, value }: Label): string {
   return value === '' ? `${source}:${key}` : `${source}:${key}=${value}`
 }
 
+/** The label of a key with its source in front, as a CiliumIdentity has it (`k8s:app`). */
+export function labelOf(key: string, value: string): Label {
+  const colon = key.indexOf(':')
+  return { source: key.slice(0, colon) as Label['source'], key: key.slice(colon + 1), value }
+}
+
 /** `reserved:world`. */
 export function reservedLabel(key: string): Label {
   return { source: 'reserved', key, value: '' }

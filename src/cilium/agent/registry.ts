@@ -10,7 +10,7 @@ import {
   type OutsidePrefix,
   reservedIdentities,
 } from './identity.ts'
-import { labelsKey, podLabels } from './labels.ts'
+import { labelOf, labelsKey, podLabels, sortLabels } from './labels.ts'
 import type { PolicyEntry } from './policy/entry.ts'
 import { matchesName } from './policy/fqdn.ts'
 import { ciliumPolicyEntries } from './policy/from-cilium.ts'
@@ -121,6 +121,20 @@ function outsidePrefixes(entries: readonly PolicyEntry[], cluster: AgentCluster)
   }))
 }
 
+/** Identities that were allocated before, and those that exist as objects; of several for the same labels the oldest counts. */
+function existing(
+  { identities }: AgentCluster,
+  allocated: Registry['allocated'] = new Map(),
+): Registry['allocated'] {
+  const known = new Map(allocated)
+  for (const { name, securityLabels } of identities) {
+    const labels = sortLabels(Object.entries(securityLabels).map(([key, value]) => labelOf(key, value)))
+    const key = labelsKey(labels)
+    if (!known.has(key)) known.set(key, { id: Number(name), labels })
+  }
+  return known
+}
+
 /** Everything that does not depend on the node. What was allocated before keeps its numbers. */
 export function makeRegistry(cluster: AgentCluster, previous?: Registry): Registry {
   const legacy = cluster.nodes.some(({ config }) => config.version === '1.10')
@@ -135,7 +149,7 @@ export function makeRegistry(cluster: AgentCluster, previous?: Registry): Regist
     )
   const pods = allocatePodIdentities(
     labels.map(([, own]) => own),
-    previous?.allocated,
+    existing(cluster, previous?.allocated),
   )
   const unknown: Identity = { id: 0, labels: [] }
   const podIdentities = new Map(labels.map(([pod, own]) => [pod, pods.get(labelsKey(own)) ?? unknown]))

@@ -3,6 +3,7 @@
 import type {
   CiliumPolicyObject,
   EgressGatewayObject,
+  IdentityObject,
   NamespaceObject,
   NetworkPolicyObject,
   PodObject,
@@ -62,4 +63,6 @@ export interface AgentCluster {
   readonly policies: readonly (NetworkPolicyObject | CiliumPolicyObject)[]
   readonly egressPolicies: readonly EgressGatewayObject[]
   readonly dnsAnswers: readonly DnsAnswer[]
+  /** Identities that exist before any endpoint asks for one, the oldest first. */
+  readonly identities: readonly IdentityObject[]
 }
