@@ -150,20 +150,28 @@ const printed = {
 
 export type PrintedMap = keyof typeof printed
 
+/** Whether the changes of a map were recorded. */
+export function isPrinted(map: string): boolean {
+  return Object.hasOwn(printed, map)
+}
+
+/** One entry as the recorder prints it, without its life. */
+export function entryLine(map: PrintedMap, key: Uint8Array, value: Uint8Array, version: Version): string {
+  return withoutTunnelPort(printed[map](key, value, version))
+}
+
 /** Every entry of the recorded maps: `n1/cilium_ct4_global KEY` to its print and its life. */
 export function snapshot(nodes: readonly CiliumNode[]): Map<string, string> {
   const all = new Map<string, string>()
   for (const { number, maps } of nodes) {
     const version = versionOf(maps)
-    for (const [name, print] of Object.entries(printed)) {
+    for (const name of Object.keys(printed)) {
       const map = maps[name as PrintedMap] as BpfMap
       for (const key of mapKeys(map)) {
         const value = map.peek(key, 0)
         if (value === undefined) continue
-        all.set(
-          `n${number}/${name} ${Buffer.from(key).toString('hex')}`,
-          withoutTunnelPort(print(key, value, version)),
-        )
+        const at = `n${number}/${name} ${Buffer.from(key).toString('hex')}`
+        all.set(at, entryLine(name as PrintedMap, key, value, version))
       }
     }
   }

@@ -24,7 +24,8 @@ export interface PlayedStep {
 /** Injections of the fixed list that meet a service. */
 const serviceTitles = /^(c\d|d\d|e\d|g1|h6)\b/
 
-function isService(run: RecordedRun, step: RecordedStep): boolean {
+/** Whether a step meets a service. */
+export function isService(run: RecordedRun, step: RecordedStep): boolean {
   return run.setup === undefined ? serviceTitles.test(step.title) : run.setup.services.length > 0
 }
 
@@ -65,12 +66,19 @@ function recordedLine(event: RecordedEvent, proxied: boolean): string | undefine
   }
 }
 
+/** Packets, programs and notifications of a step, in order. */
+export function timelineLines(step: RecordedStep, proxied: boolean): string[] {
+  return step.timeline.map((event) => recordedLine(event, proxied)).filter((line) => line !== undefined)
+}
+
+/** Its map changes, sorted. */
+export function mapLines(step: RecordedStep): string[] {
+  const maps = step.maps.filter(({ map }) => /_ct|snat|neigh/.test(map))
+  return maps.map(({ op, map, entry }) => `${op} ${map} ${recordedEntry(entry)}`).sort()
+}
+
 function recordedLines(step: RecordedStep, proxied: boolean): string[] {
-  const lines = step.timeline.map((event) => recordedLine(event, proxied))
-  const maps = step.maps
-    .filter(({ map }) => /_ct|snat|neigh/.test(map))
-    .map(({ op, map, entry }) => `${op} ${map} ${recordedEntry(entry)}`)
-  return [...lines.filter((line) => line !== undefined), ...maps.sort()]
+  return [...timelineLines(step, proxied), ...mapLines(step)]
 }
 
 /** The policies of the fixed list change on the way. */
