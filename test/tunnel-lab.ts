@@ -37,7 +37,7 @@ export interface TunnelLab {
   readonly tb: NetDevice
   /** Frames that left A by the wire. */
   readonly wire: Uint8Array[]
-  /** Hooks and devices that packets passed, as `A:OUTPUT 20` (protocol) and `A:t0 out`. */
+  /** Hooks and devices that packets passed, as `A:OUTPUT inner` and `A:t0 out`. */
   readonly seen: string[]
 }
 

@@ -4,17 +4,18 @@
 
 import { type IpAddress, isIpv4, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
+import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { countReceived } from '../counters.ts'
 import { drop } from '../drop.ts'
-import { icmp6Send } from '../ip6/icmp-send.ts'
 import type { Namespace } from '../namespace.ts'
 import { arriveFromTunnel } from '../napi.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { createDevice, type DeviceOptions } from './create.ts'
 import { type DeviceOps, type NetDevice, transmitted } from './device.ts'
+import { icmpNdoSend } from './icmp-ndo-send.ts'
 import { defaultTtl, pushOuterIp, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
 import { ecnDecap, ecnEncap, innerDontFragment, innerTos, innerTtl } from './tunnel-ecn.ts'
 import { keyAddress, keyFlag } from './tunnel-key.ts'
@@ -98,13 +99,10 @@ function wayOf(dev: NetDevice, skb: Skb): Way | undefined {
 /** tnl_update_pmtu(): a packet that must not be cut and does not fit is answered; true when it is gone. */
 function tooBig(dev: NetDevice, skb: Skb, mtu: number): boolean {
   if (skb.gsoSize > 0 || skb.length <= mtu || !innerDontFragment(skb)) return false
-  if (skb.protocol === etherType.ipv4) {
-    dev.ns.ip.stack.sendError(skb, {
-      type: icmpType.unreachable,
-      code: icmpUnreachable.fragmentationNeeded,
-      info: mtu,
-    })
-  } else icmp6Send(skb, { type: 2, code: 0, info: mtu })
+  icmpNdoSend(skb, {
+    four: { type: icmpType.unreachable, code: icmpUnreachable.fragmentationNeeded, info: mtu },
+    six: { type: icmpv6Type.packetTooBig, code: 0, info: mtu },
+  })
   refuseOuter(dev, skb, 'SKB_DROP_REASON_PKT_TOO_BIG')
   return true
 }

@@ -12,11 +12,14 @@ interface Told {
   readonly told: Notification
 }
 
-/** All events of a packet; a run that was entered by a tail call comes behind the one that made it and does not return. */
-function* inOrder(events: readonly HookEvent[]): Generator<HookEvent> {
+/**
+ * All events of a packet in the order of their beginnings (`everyEvent` has that of their ends): a tail call does not return, so
+ * that all that a run says, it says before the run that it enters.
+ */
+function* byBeginning(events: readonly HookEvent[]): Generator<HookEvent> {
   for (const event of events) {
     yield event
-    yield* inOrder(event.nested)
+    yield* byBeginning(event.nested)
   }
 }
 
@@ -28,7 +31,7 @@ export function notificationsOf(
 ): Told[] {
   if (cilium === undefined) return []
   const all: Told[] = []
-  for (const event of inOrder(packet.events)) {
+  for (const event of byBeginning(packet.events)) {
     if (place !== undefined && !matches(place, event)) continue
     for (const fact of event.facts) {
       if (fact.kind !== 'record' || fact.map !== 'cilium_events') continue

@@ -61,7 +61,10 @@ export function names(place: PlaceRef, outcome: Outcome): boolean {
   return place.stage !== undefined && (place.device !== undefined || outcome.device === '')
 }
 
-/** All events of a packet, runs inside runs included, in order. */
+/**
+ * All events of a packet in the order of their ends: a run that another one entered comes before that one, so that the
+ * snapshots behind them follow each other, and the first event that changed something is the innermost.
+ */
 export function* everyEvent(events: readonly HookEvent[]): Generator<HookEvent> {
   for (const event of events) {
     yield* everyEvent(event.nested)
