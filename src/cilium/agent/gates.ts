@@ -2,6 +2,8 @@
 import { isIpv4Prefix, parsePrefix } from '../../net/prefix.ts'
 import {
   affinityOnOldKernel,
+  dispatchOfOld,
+  dsrInTunnelOfOld,
   isOld,
   legacyRoutingReason,
   masqueradeOnOldKernel,
@@ -13,12 +15,9 @@ import { atLeast, fall, type Gate, refuse } from './verdict.ts'
 
 const tunnelAndDsr: Gate = (config) => {
   const { routing, tunnelProtocol, lbMode, dsrDispatch, kubeProxyReplacement } = config
-  if (!kubeProxyReplacement || lbMode === 'snat' || routing !== 'tunnel') return undefined
-  const geneve = !isOld(config) && tunnelProtocol === 'geneve' && dsrDispatch === 'geneve'
-  if (geneve) return undefined
-  const message = isOld(config)
-    ? `Node Port "${lbMode}" mode cannot be used with ${tunnelProtocol} tunneling.`
-    : `Node Port "${lbMode}" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.`
+  if (isOld(config) || !kubeProxyReplacement || lbMode === 'snat' || routing !== 'tunnel') return undefined
+  if (tunnelProtocol === 'geneve' && dsrDispatch === 'geneve') return undefined
+  const message = `Node Port "${lbMode}" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.`
   return refuse(['bpf-lb-mode'], message, '`routing native`, or `lb-mode snat`')
 }
 
@@ -248,7 +247,8 @@ const family: Gate = ({ ipv4, ipv6 }) =>
 
 /** In the order in which the agent decides. */
 export const gates: readonly Gate[] = [
-  ...[family, nodePortOnOldKernel, tcpServicesOnOldKernel, udpServicesOnOldKernel, affinityOnOldKernel],
+  ...[family, dispatchOfOld, nodePortOnOldKernel, tcpServicesOnOldKernel, udpServicesOnOldKernel],
+  ...[affinityOnOldKernel, dsrInTunnelOfOld],
   ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade],
   ...[
     masqueradeOff,

@@ -60,6 +60,31 @@ export const affinityOnOldKernel: Gate = (config) => {
   return probed(config, ['enable-session-affinity'], needs, { sessionAffinity: false })
 }
 
+/** What is dispatched by DSR: the IP option; IPIP is for load balancers that are nothing else. */
+export const dispatchOfOld: Gate = (config) => {
+  const { kubeProxyReplacement, lbMode, dsrDispatch } = config
+  if (!isOld(config) || !kubeProxyReplacement || lbMode === 'snat' || dsrDispatch === 'opt') return undefined
+  const flags = ['bpf-lb-dsr-dispatch']
+  const hint = '`dsr-dispatch opt`'
+  if (lbMode === 'hybrid' || dsrDispatch !== 'ipip')
+    return refuse(flags, `Invalid value for --bpf-lb-dsr-dispatch: ${dsrDispatch}`, hint)
+  return refuse(flags, 'DSR dispatch mode ipip only supported for --datapath-mode=lb-only', hint)
+}
+
+/** NodePort in a tunnel: the agent goes on with SNAT, and does not start with XDP. */
+export const dsrInTunnelOfOld: Gate = (config) => {
+  const { kubeProxyReplacement, lbMode, lbAcceleration, routing } = config
+  if (!isOld(config) || !kubeProxyReplacement || routing !== 'tunnel') return undefined
+  if (lbAcceleration !== 'disabled') {
+    const needs =
+      'Cannot use NodePort acceleration with tunneling. Either run cilium-agent with --node-port-acceleration=disabled or --tunnel=disabled'
+    return refuse(['bpf-lb-acceleration'], needs, '`routing native`')
+  }
+  if (lbMode === 'snat') return undefined
+  const message = `Disabling NodePort's "${lbMode}" mode feature due to tunneling mode being enabled`
+  return fall(['bpf-lb-mode'], message, { lbMode: 'snat' })
+}
+
 /** BPF masquerade: its kernel, and NodePort, whose code it is. */
 export const masqueradeOnOldKernel: Gate = (config) => {
   const flags = ['enable-bpf-masquerade'] as const

@@ -187,6 +187,23 @@ describe('fallbacks, in the agent’s words', () => {
   })
 })
 
+describe('DSR of 1.10', () => {
+  const on = 'kube-proxy-replacement on'
+  test.each(['dsr', 'hybrid'])('%s in a tunnel gives way to SNAT, with a warning', (mode) => {
+    const { config, notices } = of(`${on}; bpf-masquerade on; lb-mode ${mode}`, '1.10')
+    expect(config.lbMode).toBe('snat')
+    expect(notices).toMatchObject([
+      {
+        kind: 'fallback',
+        message: `Disabling NodePort's "${mode}" mode feature due to tunneling mode being enabled`,
+      },
+    ])
+  })
+  test('without a tunnel it stays', () => {
+    expect(of(`${on}; routing native; lb-mode dsr`, '1.10').config.lbMode).toBe('dsr')
+  })
+})
+
 describe('refusals', () => {
   test.each([
     ['', '1.19', '5.4', 'Cilium 1.19 needs Linux 5.10 or newer, this is 5.4'],
@@ -227,6 +244,24 @@ describe('refusals', () => {
       '1.19',
       '5.18',
       "BPF bandwidth manager's BBR setup requires BPF host routing.",
+    ],
+    [
+      'kube-proxy-replacement on; lb-acceleration native',
+      '1.10',
+      undefined,
+      'Cannot use NodePort acceleration with tunneling. Either run cilium-agent with --node-port-acceleration=disabled or --tunnel=disabled',
+    ],
+    [
+      'kube-proxy-replacement on; routing native; lb-mode hybrid; dsr-dispatch ipip',
+      '1.10',
+      undefined,
+      'Invalid value for --bpf-lb-dsr-dispatch: ipip',
+    ],
+    [
+      'kube-proxy-replacement on; routing native; lb-mode dsr; dsr-dispatch ipip',
+      '1.10',
+      undefined,
+      'DSR dispatch mode ipip only supported for --datapath-mode=lb-only',
     ],
     ['encryption wireguard', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
     [
