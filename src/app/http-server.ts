@@ -3,6 +3,7 @@ import { failed } from '../kernel/socket/errno.ts'
 import { serveTcp } from '../kernel/socket/program.ts'
 import { tcpClose, tcpSend } from '../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../kernel/socket/tcp-socket.ts'
+import { letters } from '../net/bytes.ts'
 import { type HttpMessage, type HttpResponse, headerOf, reasonPhrase, writeHttp } from '../net/http.ts'
 import { HttpStream } from './http-stream.ts'
 
@@ -11,11 +12,6 @@ export interface HttpAnswer {
   readonly status: number
   /** Length of the body (bytes). */
   readonly bytes: number
-}
-
-/** `abcdefgh...` */
-function text(bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, at) => 97 + (at % 26))
 }
 
 /** The answer to a request; HEAD gets the headers alone. */
@@ -37,7 +33,7 @@ export function httpAnswer(request: HttpMessage, { status, bytes }: HttpAnswer):
     status,
     reason: reasonPhrase(status),
     headers,
-    body: hasBody && !isHead ? text(bytes) : new Uint8Array(0),
+    body: hasBody && !isHead ? letters(bytes) : new Uint8Array(0),
   }
 }
 

@@ -101,3 +101,10 @@ export function swap16(value: number): number {
 export function swap32(value: number): number {
   return ((swap16(value & 0xffff) << 16) | swap16(value >>> 16)) >>> 0
 }
+
+/** Bytes of a payload: `abcdefgh...`, so that a reader of a capture sees where a segment begins. */
+export function letters(count: number): Uint8Array {
+  const data = new Uint8Array(count)
+  for (let at = 0; at < count; at += 1) data[at] = 97 + (at % 26)
+  return data
+}

@@ -2,7 +2,8 @@
 // transfer codings (chunked) are not modelled and count as malformed.
 import { concatBytes } from './bytes.ts'
 
-const decoder = new TextDecoder('latin1')
+// as `encoder`, so that a proxy passes on what a file writes in its own letters
+const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
 /** A header line. Names are compared without case. */
@@ -33,24 +34,53 @@ export interface HttpResponse {
 
 export type HttpMessage = HttpRequest | HttpResponse
 
-/** Reason phrases of RFC 9110 section 15; others get none. */
+/** Reason phrases of RFC 9110 section 15, and 429 of RFC 6585; others get none. */
 const reasons: Readonly<Record<number, string>> = {
+  100: 'Continue',
+  101: 'Switching Protocols',
   200: 'OK',
   201: 'Created',
+  202: 'Accepted',
+  203: 'Non-Authoritative Information',
   204: 'No Content',
+  205: 'Reset Content',
+  206: 'Partial Content',
+  300: 'Multiple Choices',
   301: 'Moved Permanently',
   302: 'Found',
+  303: 'See Other',
   304: 'Not Modified',
+  305: 'Use Proxy',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   401: 'Unauthorized',
+  402: 'Payment Required',
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  406: 'Not Acceptable',
+  407: 'Proxy Authentication Required',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  411: 'Length Required',
+  412: 'Precondition Failed',
+  413: 'Payload Too Large',
+  414: 'URI Too Long',
+  415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
+  417: 'Expectation Failed',
+  421: 'Misdirected Request',
+  422: 'Unprocessable Entity',
+  426: 'Upgrade Required',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
+  501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
 }
 
 /** `Forbidden` for 403. */

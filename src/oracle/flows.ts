@@ -4,7 +4,7 @@
 import { HttpStream } from '../app/http-stream.ts'
 import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
-import { readU16, writeU16 } from '../net/bytes.ts'
+import { letters, readU16, writeU16 } from '../net/bytes.ts'
 import { checksumOf } from '../net/checksum.ts'
 import { emptyResponse, queryBytes, requestBytes } from '../run/messages.ts'
 import type { Answer, Endpoint, RealSocket } from './sockets.ts'
@@ -21,11 +21,6 @@ export interface RealFlow {
   /** Carries out one operation; `patience` milliseconds at most. */
   operate(operation: FlowOperation, patience: number): void
   result(): RealResult
-}
-
-/** Bytes of a payload, as the model sends them. */
-function payload(bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, at) => 97 + (at % 26))
 }
 
 abstract class Flow implements RealFlow {
@@ -96,7 +91,7 @@ export class UdpFlow extends Flow {
     else if (operation.kind === 'send') {
       if (this.step.connected === true && !this.established)
         this.established = this.note('connect', socket.connect(this.to))
-      this.note('send', socket.send(payload(operation.bytes), this.established ? undefined : this.to))
+      this.note('send', socket.send(letters(operation.bytes), this.established ? undefined : this.to))
     } else if (operation.kind === 'recv') this.reply(socket, operation.bytes, patience)
   }
 
@@ -115,7 +110,7 @@ export class UdpFlow extends Flow {
       () => {
         const waiting = this.world.nextDatagram()
         if (waiting === undefined) return false
-        waiting.socket.send(payload(bytes), waiting.source)
+        waiting.socket.send(letters(bytes), waiting.source)
         return true
       },
       Math.min(patience, 200),
@@ -184,7 +179,7 @@ export class TcpFlow extends Flow {
       this.note(call, { errno: 'ENOTCONN' })
       return
     }
-    if (!this.note(call, from.send(payload(bytes))) || to === undefined) return
+    if (!this.note(call, from.send(letters(bytes))) || to === undefined) return
     let arrived = 0
     const complete = this.world.waitFor(() => {
       const got = to.receive()
@@ -305,7 +300,7 @@ export class PingFlow extends Flow {
     }
     const { socket } = this
     this.sequence += 1
-    const message = new Uint8Array([echo[this.family].request, 0, 0, 0, 0, 0, 0, 0, ...payload(bytes)])
+    const message = new Uint8Array([echo[this.family].request, 0, 0, 0, 0, 0, 0, 0, ...letters(bytes)])
     writeU16(message, 4, from.port ?? to.port)
     writeU16(message, 6, this.sequence)
     if (this.family === 4) writeU16(message, 2, checksumOf(message, 0, message.length))

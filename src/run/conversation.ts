@@ -4,6 +4,7 @@ import { failed } from '../kernel/socket/errno.ts'
 import type { Socket, SocketOptions } from '../kernel/socket/socket.ts'
 import { peerName } from '../kernel/socket/udp.ts'
 import type { FlowOperation, FlowStep } from '../model/step.ts'
+import { letters } from '../net/bytes.ts'
 import type { FlowResult } from './expect/context.ts'
 import type { Run } from './run-state.ts'
 
@@ -54,14 +55,7 @@ export function ipOptions({ ttl, tos, mark, dontFragment }: FlowStep): Partial<S
 
 /** What an operation sends: the text that the file gives, else so many bytes. */
 export function dataOf({ bytes, text }: { readonly bytes: number; readonly text?: string }): Uint8Array {
-  return text === undefined ? payload(bytes) : new TextEncoder().encode(text)
-}
-
-/** Bytes of a payload: `abcdefgh...`, so that a reader of a capture sees where a segment begins. */
-export function payload(bytes: number): Uint8Array {
-  const data = new Uint8Array(bytes)
-  for (let at = 0; at < bytes; at += 1) data[at] = 97 + (at % 26)
-  return data
+  return text === undefined ? letters(bytes) : new TextEncoder().encode(text)
 }
 
 /** SOCK_MIN_SNDBUF, and net.core.wmem_max. */

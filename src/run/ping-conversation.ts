@@ -6,7 +6,8 @@ import { pingOpen, pingReceive, pingSend } from '../kernel/socket/ping.ts'
 import type { PingSocket } from '../kernel/socket/ping-socket.ts'
 import type { FlowOperation } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
-import { Conversation, ipOptions, payload, receivePatience } from './conversation.ts'
+import { letters } from '../net/bytes.ts'
+import { Conversation, ipOptions, receivePatience } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
 
 /** ping(8) sends 56 bytes of data. */
@@ -57,7 +58,7 @@ export class PingConversation extends Conversation {
       label,
       identifier: socket.localPort,
       sequence: this.sequence,
-      data: payload(bytes),
+      data: letters(bytes),
       name,
     })
     this.note('send', sent)

@@ -2,7 +2,7 @@
 import { unspecified } from '../boot/listeners.ts'
 import { namespaceOf } from '../boot/resolved.ts'
 import { failed } from '../kernel/socket/errno.ts'
-import { udpBind, udpOpen } from '../kernel/socket/udp.ts'
+import { udpBind, udpClose, udpOpen } from '../kernel/socket/udp.ts'
 import type { UdpSocket } from '../kernel/socket/udp-socket.ts'
 import type { FlowStep } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
@@ -30,7 +30,10 @@ export function openUdpClient(
   if (from.port !== undefined || from.address !== undefined) {
     const bound = udpBind(opened.ok, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
     note('bind', bound)
-    if (failed(bound)) return undefined
+    if (failed(bound)) {
+      udpClose(opened.ok)
+      return undefined
+    }
   }
   return opened.ok
 }

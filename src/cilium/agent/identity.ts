@@ -31,7 +31,8 @@ export interface Identity {
 
 const firstPod = 256
 const lastPod = 65_535
-const localScope = 0x0100_0000
+/** IdentityScopeLocal (pkg/identity): identities of addresses outside, of one node alone, begin here. */
+export const localScope = 0x0100_0000
 const lastLocal = 0x00ff_ffff
 
 /** What differs between versions and stacks. */

@@ -14,7 +14,7 @@ import { type DnsMessage, dnsAnswer, dnsCode, readDns, writeDns } from '../../ne
 import { ipProtocol } from '../../net/protocol.ts'
 import type { Decision, Fact } from '../../trace/event.ts'
 import type { Endpoint } from '../agent/endpoint.ts'
-import { reservedIdentity } from '../agent/identity.ts'
+import { localScope, reservedIdentity } from '../agent/identity.ts'
 import { identityMark, mark } from '../datapath/mark.ts'
 import { isSix, type LogDns, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
 import type { ProxyBinding } from './dialect.ts'
@@ -24,7 +24,6 @@ import { endpointAt, ipcacheIdentity, notice, type ProxyNode, redirectsOf } from
 const program = 'cilium-agent'
 /** ProxyForwardTimeout. */
 const forwardTime = 10 * second
-const localScope = 0x0100_0000
 
 /** A query with who asks whom. */
 interface Question {

@@ -39,7 +39,7 @@ export interface UpstreamTarget {
 export interface UpstreamRequest {
   readonly message: HttpRequest
   readonly cause: string
-  /** `packet` brought the response's last bytes. */
+  /** The newest packet of `connection` brought the response's last bytes. */
   readonly answered: (response: HttpResponse, connection: TcpSocket) => void
   readonly failed: (why: ResetReason) => void
 }
@@ -176,8 +176,8 @@ export class UpstreamPool {
     const opened = tcpOpen(open)
     if (failed(opened)) return undefined
     const socket = opened.ok
-    if (from !== undefined && failed(tcpBind(socket, from))) return undefined
-    if (failed(tcpConnect(socket, to))) {
+    const bound = from === undefined || !failed(tcpBind(socket, from))
+    if (!bound || failed(tcpConnect(socket, to))) {
       tcpClose(socket)
       return undefined
     }
