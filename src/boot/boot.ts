@@ -183,13 +183,7 @@ export function createDevice(machine: Machine, ns: Namespace, model: DeviceModel
 
 /** `ip link add NAME type wireguard`, `wg set NAME ...`. */
 function createWireguard(ns: Namespace, { name, mtu, wireguard }: DeviceModel): void {
-  const { publicKey, port, fwmark, peers } = present(wireguard, `${name} has its peers`)
-  const known = peers.map(({ publicKey: key, endpoint, allowedIps }) => ({
-    publicKey: key,
-    endpoint,
-    allowedIps,
-  }))
-  addWireguard(ns, { name, mtu, publicKey, port, fwmark, peers: known })
+  addWireguard(ns, { name, mtu, ...present(wireguard, `${name} has its peers`) })
 }
 
 /** A netkit pair, from whichever of its ends is listed first. */

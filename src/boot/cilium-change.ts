@@ -38,7 +38,7 @@ import { toldCluster } from './cilium-told.ts'
 import { type Listener, startListener } from './listeners.ts'
 import { MapWriter } from './map-writer.ts'
 import { difference, takeRulesets } from './pods.ts'
-import { deviceOf as deviceNamed, namespaceOf } from './resolved.ts'
+import { deviceOf, namespaceOf } from './resolved.ts'
 import { mergeTables } from './tables.ts'
 
 const cpus = 1
@@ -138,7 +138,7 @@ function takePeers({ node, plans }: Turn): void {
     all[0]?.devices.find(({ kind }) => kind.type === 'wireguard')?.kind
   const after = kindOf(plans.after)
   if (after?.type !== 'wireguard' || JSON.stringify(kindOf(plans.before)) === JSON.stringify(after)) return
-  setWireguardPeers(deviceNamed(node.ns, wireguardDevice), after.peers)
+  setWireguardPeers(deviceOf(node.ns, wireguardDevice), after.peers)
 }
 
 /** The chains of the agent, where what listens for them has changed. */
@@ -162,7 +162,7 @@ function scrub({ node, writer }: Turn, { addresses }: Endpoint): void {
 
 /** Endpoint.Delete(), deleteMaps(): programs, maps, connections; then the namespace ends with its devices. */
 function endpointGoes(turn: Turn, endpoint: Endpoint): void {
-  const { machine, node, before, writer } = turn
+  const { machine, node, writer } = turn
   const { id, device, pod } = endpoint
   if (device !== undefined) unhookEndpoint(node, device.name)
   for (const { key } of node.era.endpointEntries([endpoint], node.devices.ifindexOf))
@@ -172,19 +172,14 @@ function endpointGoes(turn: Turn, endpoint: Endpoint): void {
   node.policies.delete(id)
   node.names.delete(id)
   scrub(turn, endpoint)
-  const own = before.endpoints.find((each) => each.name === endpoint.name)
-  if (own === undefined || pod === undefined) return
-  const gone = plannedRoutes(turn).filter((route) => deviceOf(route) === device?.name)
+  if (pod === undefined) return
+  const gone = plannedRoutes(turn).filter(({ nexthops: [hop] }) => hop?.device === device?.name)
   for (const route of gone) writer.acts.push({ kind: 'route', what: 'delete', text: routeText(route) })
   endNamespace(namespaceOf(machine, pod.name))
 }
 
 function plannedRoutes({ plans }: Turn): readonly RouteModel[] {
   return plans.before.slice(0, 1).flatMap((plan) => nodeHost(plan).routes)
-}
-
-function deviceOf({ nexthops: [hop] }: RouteModel): string | undefined {
-  return hop?.device
 }
 
 /** `10.0.1.30/32 dev lxc-web scope link`. */

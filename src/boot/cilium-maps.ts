@@ -200,7 +200,7 @@ function gatewayBytes(gateway: EgressRule['gateway']): Uint8Array {
 export function egressEntries(
   rules: readonly EgressRule[],
   version: 4 | 6,
-  ifindexOf: (device: string) => number,
+  ifindexOf: IfindexOf,
 ): readonly MapEntry[] {
   const size = version === 4 ? 4 : 16
   const own = rules.filter(({ source }) => isIpv4(source) === (version === 4))

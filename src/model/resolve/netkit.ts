@@ -1,6 +1,5 @@
 // A netkit pair as the file says it. The end that says `netkit` is the primary one, of two the one that says the mode, or
-// else the first in the file: it has the mode and the programs;
-// policy and scrub belong to the end that says them.
+// else the first in the file: it has the mode and the programs; policy and scrub belong to the end that says them.
 import type { Word } from '../../syntax/ast.ts'
 import type { NetkitModel } from '../device-model.ts'
 import { optionValue } from '../words/options.ts'
