@@ -2,7 +2,7 @@
 import type { BpfMap } from '../../src/bpf/maps/map.ts'
 import { mapKeys } from '../../src/bpf/user.ts'
 import { LegacyCtEntry } from '../../src/cilium/legacy/ct-entry.ts'
-import { type CtBit, CtEntry, readLe64 } from '../../src/cilium/maps/ct-entry.ts'
+import { type CtBit, CtEntry, natAddressOf, readLe64 } from '../../src/cilium/maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../../src/cilium/maps/tuple.ts'
 import { formatIpv4, formatIpv6, readIpv4, readIpv6 } from '../../src/net/address.ts'
 import { readU16 } from '../../src/net/bytes.ts'
@@ -112,7 +112,7 @@ function conntrackText(key: Uint8Array, value: Uint8Array, version: Version): st
 function natWords(entry: CtEntry, six: boolean): Word[] {
   const bytes = entry.natAddress
   if (bytes.every((byte) => byte === 0)) return []
-  if (!six) return [['nat_addr', address(bytes.subarray(0, 4))]]
+  if (!six) return [['nat_addr', address(natAddressOf(bytes, 4))]]
   return [
     ['nat_addr', address(bytes)],
     ['reserved0', readLe64(bytes, 0)],

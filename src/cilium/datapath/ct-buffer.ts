@@ -12,6 +12,8 @@ import { type FragmentInfo, wholePacket } from './fragments.ts'
 /** Bytes of struct ct_buffer4 and struct ct_buffer6. */
 export const ctBuffer4Bytes = 64
 export const ctBuffer6Bytes = 96
+/** struct dsr_nat_info: an address of 16 bytes and a port. bpf_lxc.c */
+export const dsrNatBufferBytes = 18
 
 /** Offsets after the tuple, which fills 16 or 40 bytes. */
 const after = { natAddress: 0, natPort: 16, revNatIndex: 18, bits: 20, srcSecId: 24, backendId: 28 } as const

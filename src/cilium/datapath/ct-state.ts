@@ -20,7 +20,7 @@ export const ctEntryType = { ANY: 0, NODEPORT: 1, DSR: 2, SVC: 4 } as const
 
 /** struct ct_state */
 export interface CtState {
-  /** 16 bytes; an IPv4 address stands in the first four. */
+  /** 16 bytes, as `natAddressBytes` has them. */
   natAddress: Uint8Array
   natPort: number
   revNatIndex: number

@@ -19,6 +19,8 @@ export type ObjectMaps = NodeMaps & {
   readonly policy: MapOf<'lpm_trie' | 'hash'> | undefined
   readonly tailCallBuffer4: MapOf<'percpu_array'>
   readonly tailCallBuffer6: MapOf<'percpu_array'>
+  /** What the egress gateway asked routes of IPv6 with the last time. */
+  readonly fibParams6: MapOf<'percpu_array'>
   readonly dsrNatBuffer: MapOf<'percpu_array'>
   /** Used by XDP programs alone: what cb is to tc. */
   readonly xdpScratch: MapOf<'percpu_array'>

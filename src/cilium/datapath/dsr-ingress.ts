@@ -3,6 +3,7 @@
 // nodeport_dsr_ingress_ipv4() and their IPv6 siblings
 import { readLe16 } from '../../bpf/context/byte-order.ts'
 import { readU16 } from '../../net/bytes.ts'
+import { natAddressBytes } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { dsrEncapMode } from './config.ts'
@@ -153,7 +154,7 @@ function createDsrMapping(ctx: Ctx, tuple: Tuple, info: DsrInfo): number {
 function createEntry(ctx: Ctx, tuple: Tuple, info: DsrInfo): number {
   if (info.port === 0) return drop.INVALID
   const state = newCtState()
-  state.natAddress.set(info.address)
+  state.natAddress = natAddressBytes(info.address)
   state.natPort = info.port
   state.srcSecId = worldId(ctx.node, tuple.family)
   state.dsrInternal = true

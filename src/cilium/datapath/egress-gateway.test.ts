@@ -1,22 +1,32 @@
 import { describe, expect, test } from 'vitest'
+import { present } from '../../base/assert.ts'
+import type { KernelServices } from '../../bpf/contract.ts'
 import { egressGatewayHandleRequest } from '../host/egress-gateway-request.ts'
 import { putEgressPolicy, putEndpoint, putIpcache } from '../test-support/entries.ts'
-import { addressBytes, type DatapathLab, datapathLab, frame, usualDefines } from '../test-support/lab.ts'
+import {
+  addressBytes,
+  type DatapathLab,
+  datapathLab,
+  frame,
+  routeTo,
+  usualDefines,
+} from '../test-support/lab.ts'
 import { drop } from './drop-reason.ts'
-import { egressGatewayReplyTarget } from './egress-gateway.ts'
+import { egressGatewayFibRedirect, egressGatewayReplyTarget } from './egress-gateway.ts'
 import { endpointFlag } from './endpoints.ts'
-import { ipv4 } from './family.ts'
+import { type Family, ipv4, ipv6 } from './family.ts'
 
 const pod = '10.0.1.10'
 const world = '8.8.8.8'
 const here = '192.168.0.1'
 const there = '192.168.0.2'
 
-function lab(): DatapathLab {
+function lab(kernel: Partial<KernelServices> = {}): DatapathLab {
   const on = datapathLab({
     defines: [...usualDefines, 'HAVE_ENCAP', 'ENABLE_EGRESS_GATEWAY', 'ENABLE_EGRESS_GATEWAY_COMMON'],
     values: { ENCAP_IFINDEX: 13 },
     object: { kind: 'bpf_host' },
+    kernel,
   })
   putEndpoint(on.maps, here, { flags: endpointFlag.HOST })
   putEndpoint(on.maps, pod, { id: 101, identity: 5001 })
@@ -69,6 +79,27 @@ describe('a request that leaves a node (facts 2.14)', () => {
     putIpcache(on.maps, world, { identity: 6 })
     expect(request(on).result).toBe(0)
   })
+})
+
+test('the route of an IPv6 packet is asked with the MTU of the device that was found before as its length', () => {
+  const lengths: number[] = []
+  const { fibLookup } = routeTo({ ifindex: 9 })
+  const on = lab({
+    fibLookup: (request, flags) => {
+      lengths.push(request.totalLength)
+      return present(fibLookup, 'a route')(request, flags)
+    },
+  })
+  const asked = (family: Family, source: string, destination: string): number[] => {
+    on.run(frame(pod, world), (ctx) => {
+      const addresses = [addressBytes(source), addressBytes(destination)] as const
+      egressGatewayFibRedirect(ctx, family, ...addresses, 0)
+      egressGatewayFibRedirect(ctx, family, ...addresses, 0)
+    })
+    return lengths.splice(0)
+  }
+  expect(asked(ipv4, here, world)).toEqual([0, 0])
+  expect(asked(ipv6, 'fd01::1', '2001:db8::1')).toEqual([0, 1500])
 })
 
 test('a reply for a remote pod goes back through its tunnel endpoint', () => {

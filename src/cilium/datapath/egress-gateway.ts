@@ -1,10 +1,19 @@
 // Egress gateway: connections of chosen pods to chosen places outside of the cluster leave through a chosen node, with an
 // address of that node. lib/egress_gateway.h
 import { readLe32, writeLe32 } from '../../bpf/context/byte-order.ts'
+import { fibBytes } from '../../bpf/context/structs.ts'
 import type { Ctx } from './ctx.ts'
 import { drop } from './drop-reason.ts'
 import { type Address, type Family, ipv4 } from './family.ts'
-import { fibDevice, fibDoRedirect, fibFound, fibLookup, fibParams, resolvesWithoutNextHop } from './fib.ts'
+import {
+  fibDevice,
+  fibDoRedirect,
+  fibFound,
+  fibLookup,
+  fibParams,
+  fillFibParams,
+  resolvesWithoutNextHop,
+} from './fib.ts'
 import { isClusterIdentity } from './identity.ts'
 import { lookupRemoteEndpoint, type RemoteEndpoint } from './ipcache.ts'
 
@@ -104,6 +113,16 @@ export function egressGatewayReplyTarget(
   return reachable ? remote : undefined
 }
 
+/**
+ * A question for the route. That of IPv6 is kept in fib_params_storage, which nothing clears: what the answer before left there,
+ * an MTU as the length of the packet, is asked again.
+ */
+function routeParams(ctx: Ctx, family: Family, source: Address, destination: Address): Uint8Array {
+  const kept = family.version === 4 ? undefined : ctx.lookup(ctx.maps.fibParams6, new Uint8Array(4))
+  if (kept === undefined) return fibParams(ctx, family, source, destination)
+  return fillFibParams(kept.subarray(0, fibBytes), ctx, family, source, destination)
+}
+
 /** egress_gw_fib_lookup_and_redirect(): CTX_ACT_OK where the packet is on the right device already. */
 export function egressGatewayFibRedirect(
   ctx: Ctx,
@@ -113,7 +132,7 @@ export function egressGatewayFibRedirect(
   egressIfindex: number,
 ): number {
   if (egressIfindex !== 0 && resolvesWithoutNextHop(ctx)) return ctx.redirectNeigh(egressIfindex, undefined)
-  const params = fibParams(ctx, family, egressAddress, destination)
+  const params = routeParams(ctx, family, egressAddress, destination)
   const result = fibLookup(ctx, params)
   if (!fibFound(result)) {
     ctx.extErr = result

@@ -22,7 +22,17 @@ const nextHopBytes = 16
 
 /** A struct bpf_fib_lookup for a packet from `source` to `destination` that is on this device. */
 export function fibParams(ctx: Ctx, family: Family, source: Address, destination: Address): Uint8Array {
-  const params = new Uint8Array(fibBytes)
+  return fillFibParams(new Uint8Array(fibBytes), ctx, family, source, destination)
+}
+
+/** Sets what every question says; the rest stays as it is. */
+export function fillFibParams(
+  params: Uint8Array,
+  ctx: Ctx,
+  family: Family,
+  source: Address,
+  destination: Address,
+): Uint8Array {
   params[0] = family.version === 4 ? addressFamily.AF_INET : addressFamily.AF_INET6
   writeLe32(params, fibAt.ifindex, ctx.ifindex)
   params.set(source, fibAt.source)

@@ -4,6 +4,7 @@ import { readU16, readU32 } from '../../net/bytes.ts'
 import { foldSum } from '../../net/checksum.ts'
 import { bytesToHex } from '../../net/hex.ts'
 import { bpfHost } from '../host/bpf-host.ts'
+import { CtEntry } from '../maps/ct-entry.ts'
 import { serviceFlag } from '../maps/service.ts'
 import { putIpcache, putService } from '../test-support/entries.ts'
 import {
@@ -11,6 +12,7 @@ import {
   type DatapathLab,
   datapathLab,
   frame,
+  keysOf,
   routeTo,
   usualDefines,
 } from '../test-support/lab.ts'
@@ -118,6 +120,17 @@ describe('DSR with an IP option (facts: services 4.7, 4.9)', () => {
   test('later packets say nothing', () => {
     const { frame: sent } = xdp(lab('bpf_xdp'), packet(ACK))
     expect([sent[14], at4(sent, 26), at4(sent, 30)]).toEqual([0x45, client, pod])
+  })
+
+  test('the node of the backend remembers the service: an IPv4 address is the last word of nat_addr', () => {
+    const { frame: sent } = tc(lab('bpf_host'), packet())
+    const on = lab('bpf_host')
+    tc(on, sent)
+    const [entry] = keysOf(on.maps.cilium_ct4_global)
+      .map((key) => new CtEntry(on.maps.cilium_ct4_global.lookup(key, 0) ?? new Uint8Array()))
+      .filter((each) => each.is('dsr_internal'))
+    expect(bytesToHex(entry?.natAddress ?? new Uint8Array())).toBe(`${'00'.repeat(12)}0a000a01`)
+    expect(entry?.natPort).toBe(30_080)
   })
 
   test('IPv6 has a destination option', () => {

@@ -1,4 +1,5 @@
 // A reply of a service that leaves gets the service's address back. lib/nodeport_egress.h nodeport_rev_dnat_fwd_ipv4()
+import { natAddressOf } from '../maps/ct-entry.ts'
 import type { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { ctEgressEntry, ctLazyLookup, ctMapOf } from './conntrack.ts'
@@ -42,7 +43,7 @@ function revDnatInfo(ctx: Ctx, tuple: Tuple): NatInfo | undefined {
   }
   if (!ctx.node.ENABLE_DSR || !entry.is('dsr_internal')) return undefined
   if (entry.natPort !== 0) {
-    return { address: entry.natAddress.slice(0, family.addressBytes), port: entry.natPort }
+    return { address: natAddressOf(entry.natAddress, family.addressBytes), port: entry.natPort }
   }
   const found = natLookup(ctx, dsrTuple(tuple))
   return found === undefined ? undefined : infoOf(found)

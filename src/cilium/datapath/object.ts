@@ -11,7 +11,7 @@ import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
 import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
 import type { Shared } from './common-ctx.ts'
 import { defaultValues, type NodeConfig, type ObjectConfig } from './config.ts'
-import { ctBuffer4Bytes, ctBuffer6Bytes } from './ct-buffer.ts'
+import { ctBuffer4Bytes, ctBuffer6Bytes, dsrNatBufferBytes } from './ct-buffer.ts'
 import type { Ctx, NodeMaps, ObjectMaps } from './ctx.ts'
 import { SkbCtx, skbHelpers } from './skb-ctx.ts'
 import { XdpCtx, xdpHelpers } from './xdp-ctx.ts'
@@ -40,7 +40,8 @@ export interface LoadedObject {
   readonly programs: ReadonlyMap<string, LoadedProgram>
 }
 
-const dsrNatBufferBytes = 24
+/** struct bpf_fib_lookup_padded */
+const fibParamsBytes = 68
 /** META_PIVOT: five words of cb and two markers. */
 const xdpScratchBytes = 28
 
@@ -82,6 +83,7 @@ function privateMaps(suffix: string, cpus: number, callsMax: number | undefined)
     calls: madeMap(callsSpec(suffix, callsMax), cpus),
     tailCallBuffer4: madeMap(bufferSpec('cilium_tail_call_buffer4', ctBuffer4Bytes), cpus),
     tailCallBuffer6: madeMap(bufferSpec('cilium_tail_call_buffer6', ctBuffer6Bytes), cpus),
+    fibParams6: madeMap(bufferSpec('fib_params_storage', fibParamsBytes), cpus),
     dsrNatBuffer: madeMap(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
     xdpScratch: madeMap(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
   }

@@ -80,6 +80,7 @@ export function ciliumDecoders(era: Era): Decoders {
     'cilium_tail_call_buffer6',
     'cilium_dsr_nat_buffer',
     'cilium_xdp_scratch',
+    'fib_params_storage',
   ]) {
     maps.set(name, silent)
   }

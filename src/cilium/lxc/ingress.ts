@@ -16,6 +16,7 @@ import { policyDirection, sendPolicyVerdict, sendTrace } from '../datapath/notif
 import { policyCanIngress } from '../datapath/policy.ts'
 import { isFromEgressProxy, isFromIngressProxy } from '../datapath/proxy.ts'
 import { tracePoint } from '../datapath/trace-point.ts'
+import { natAddressOf } from '../maps/ct-entry.ts'
 import { hasPerPacketLb } from './settings.ts'
 
 const places = {
@@ -97,7 +98,7 @@ function translateBack(packet: Incoming): Ending {
   const { revNatIndex, loopback, natPort } = state
   if (revNatIndex === 0 && natPort === 0) return undefined
   const place = { l3Offset: ethernetLength(ctx), l4Offset, fragment }
-  const address = state.natAddress.slice(0, packet.family.addressBytes)
+  const address = natAddressOf(state.natAddress, packet.family.addressBytes)
   const result =
     natPort === 0
       ? reverseNatByIndex(ctx, tuple, place, { revNatIndex, loopback })

@@ -34,6 +34,20 @@ export const ctBit = {
 
 export type CtBit = keyof typeof ctBit
 
+const natAddressLength = 16
+
+/** An address as `nat_addr` holds it, a union v6addr of 16 bytes: that of IPv4 is its last word, `p4`. */
+export function natAddressBytes(address: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(natAddressLength)
+  whole.set(address, natAddressLength - address.length)
+  return whole
+}
+
+/** The address of four or sixteen bytes that `nat_addr` holds. */
+export function natAddressOf(whole: Uint8Array, addressLength: number): Uint8Array {
+  return whole.slice(natAddressLength - addressLength)
+}
+
 const wordLimit = 0x1_0000_0000
 
 /** A live entry: over the bytes of a map's value, setters change the map. Numbers are the machine's (little endian). */
@@ -94,9 +108,9 @@ export class CtEntry {
     writeLe64(this.raw, at.backend_id, value)
   }
 
-  /** 16 bytes; an IPv4 address stands in the first four. */
+  /** 16 bytes, as `natAddressBytes` has them. */
   get natAddress(): Uint8Array {
-    return this.raw.subarray(at.nat_addr, at.nat_addr + 16)
+    return this.raw.subarray(at.nat_addr, at.nat_addr + natAddressLength)
   }
 
   set natAddress(value: Uint8Array) {
