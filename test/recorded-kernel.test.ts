@@ -11,11 +11,13 @@ import {
   differingFdb,
   differingNeighbours,
   differingResults,
+  differingRouteCache,
   playedLines,
   recordedLines,
 } from './recorded/compare.ts'
 import { differingFlows, differingHits } from './recorded/compare-netfilter.ts'
 import { play } from './recorded/play.ts'
+import { notUnderstood } from './recorded/strict.ts'
 
 const folder = join(import.meta.dirname, '../../shared/facts/recorded/kernel')
 const present = existsSync(folder)
@@ -37,6 +39,7 @@ describe.skipIf(!present)('a recorded run of the real kernel', () => {
   test.each(cases.filter((each) => notYet[each.id] === undefined).map((each) => [each.id, each] as const))(
     '%s',
     (_id, recorded) => {
+      expect(notUnderstood(recorded)).toEqual([])
       const played = play(recorded)
       expect(playedLines(played)).toEqual(recordedLines(recorded))
       expect(differingResults(recorded, played)).toEqual([])
@@ -46,6 +49,7 @@ describe.skipIf(!present)('a recorded run of the real kernel', () => {
       expect(differingHits(recorded, played.machine)).toEqual([])
       expect(differingNeighbours(recorded, played.machine)).toEqual([])
       expect(differingFdb(recorded, played.machine)).toEqual([])
+      expect(differingRouteCache(recorded, played.machine)).toEqual([])
     },
   )
 

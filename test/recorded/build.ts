@@ -1,7 +1,7 @@
 // A recorded topology as a machine: namespaces, devices in list order, addresses, routes, rules, neighbours, programs.
 import { addBridge, setMaster } from '../../src/kernel/device/bridge.ts'
 import { setMtu, setUp } from '../../src/kernel/device/change.ts'
-import type { NetDevice } from '../../src/kernel/device/device.ts'
+import { addMacvlan, type MacvlanMode } from '../../src/kernel/device/macvlan.ts'
 import { addVethPair } from '../../src/kernel/device/veth.ts'
 import { addVxlan } from '../../src/kernel/device/vxlan.ts'
 import { addVxlanRemote } from '../../src/kernel/device/vxlan-fdb.ts'
@@ -10,109 +10,35 @@ import { addAddress } from '../../src/kernel/ip/admin-address.ts'
 import { addNeighbour } from '../../src/kernel/ip/admin-neighbour.ts'
 import { addRoute } from '../../src/kernel/ip/admin-route.ts'
 import { addRule } from '../../src/kernel/ip/admin-rule.ts'
-import { type RouteType, routeScope } from '../../src/kernel/ip/route.ts'
 import { createMachine, type Machine } from '../../src/kernel/machine.ts'
 import { addNamespace, type Namespace } from '../../src/kernel/namespace.ts'
+import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables } from '../../src/kernel/netfilter/iptables.ts'
-import { type ParsedRuleset, parseRuleset } from '../../src/kernel/netfilter/parse.ts'
-import type { Ruleset } from '../../src/kernel/netfilter/ruleset.ts'
+import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import type { Skb } from '../../src/kernel/skb.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
-import { type IpAddress, isIpv4, parseIp } from '../../src/net/address.ts'
 import { parseMac } from '../../src/net/mac.ts'
-import { type Prefix, parsePrefix, prefixOf } from '../../src/net/prefix.ts'
+import { parsePrefix } from '../../src/net/prefix.ts'
 import type { RecordedCase, RecordedNamespace, RecordedProgram } from './case.ts'
+import { sound } from './commands.ts'
 import { markChains, markDevice, type Notebook } from './markers.ts'
+import { deviceOf, namespaceOf } from './named.ts'
 import { convertProgram } from './programs.ts'
-
-function must<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new Error(`the recorded case names something unknown: ${what}`)
-  return value
-}
+import { address, must, readWords, routeOf, ruleOf } from './words.ts'
 
 function accepted(result: { readonly ok: boolean; readonly errno?: string }, what: string): void {
   if (!result.ok) throw new Error(`${what}: ${result.errno}`)
 }
 
-export function address(text: string): IpAddress {
-  return must(parseIp(text), text)
-}
-
-export function namespaceOf(machine: Machine, name: string | undefined): Namespace {
-  return must(machine.namespaces.get(name ?? ''), String(name))
-}
-
-export function deviceOf(ns: Namespace, name: string | undefined): NetDevice {
-  return must(ns.devicesByName.get(name ?? ''), String(name))
-}
-
-/** A prefix, or a bare address as one of full length; `default` needs the family. */
-function prefix(text: string, family: 4 | 6): Prefix {
-  if (text === 'default') return prefixOf(address(family === 4 ? '0.0.0.0' : '::'), 0)
-  if (text.includes('/')) return must(parsePrefix(text), text)
-  const host = address(text)
-  return prefixOf(host, isIpv4(host) ? 32 : 128)
-}
-
-const routeTypes = new Set(['blackhole', 'unreachable', 'prohibit', 'throw'])
-
-/** The words that follow `ip route add`. */
-function addRouteLine(ns: Namespace, line: string): void {
-  const words = line.split(' ')
-  const type = routeTypes.has(words[0] ?? '') ? (words.shift() as RouteType) : undefined
-  const target = words.shift() ?? ''
-  const options = new Map<string, string>()
-  const onlink = words.includes('onlink')
-  const pairs = words.filter((word) => word !== 'onlink')
-  for (let at = 0; at < pairs.length; at += 2) options.set(pairs[at] ?? '', pairs[at + 1] ?? '')
-  const via = options.get('via')
-  const dev = options.get('dev')
-  const table = options.get('table')
-  const family = (via ?? target).includes(':') ? 6 : 4
-  const nextHop = {
-    ...(via === undefined ? {} : { gateway: address(via) }),
-    ...(dev === undefined ? {} : { device: deviceOf(ns, dev) }),
-    onlink,
-  }
-  const spec = {
-    prefix: prefix(target, family),
-    ...(type === undefined ? {} : { type }),
-    ...(table === undefined ? {} : { table: Number(table) }),
-    ...(options.get('scope') === 'link' ? { scope: routeScope.link } : {}),
-    nextHops: type === undefined ? [nextHop] : [],
-  }
-  accepted(addRoute(ns, spec), `route ${line}`)
-}
-
-/** The words that follow `ip rule add`. */
-function addRuleLine(ns: Namespace, line: string): void {
-  const words = line.split(' ')
-  const value = (word: string): string | undefined => {
-    const at = words.indexOf(word)
-    return at === -1 ? undefined : words[at + 1]
-  }
-  const to = value('to')
-  const [mark, mask] = value('fwmark')?.split('/') ?? []
-  const lookup = value('lookup')
-  const kind = ['blackhole', 'unreachable', 'prohibit'].find((word) => words.includes(word))
-  const action =
-    lookup === undefined
-      ? { kind: must(kind, line) as 'blackhole' | 'unreachable' | 'prohibit' }
-      : { kind: 'lookup' as const, table: Number(lookup) }
-  const rule = {
-    family: 4 as const,
-    priority: Number(value('priority')),
-    ...(to === undefined ? {} : { to: prefix(to, 4) }),
-    ...(mark === undefined ? {} : { fwmark: Number(mark) }),
-    ...(mask === undefined ? {} : { fwmask: Number(mask) }),
-    action,
-  }
-  accepted(addRule(ns, rule), `rule ${line}`)
-}
+/** Settings of the recorder that change nothing which can be seen: fewer messages of its own, DAD, router advertisements. */
+const unseen =
+  /^net\.ipv4\.(igmp_link_local_mcast_reports)$|^net\.ipv6\.(conf\.\w+\.(accept_dad|accept_ra|router_solicitations)|auto_flowlabels)$/
 
 function setSysctls(ns: Namespace, values: Readonly<Record<string, number>> | undefined): void {
-  for (const [name, value] of Object.entries(values ?? {})) ns.sysctls.set(name, value)
+  for (const [name, value] of Object.entries(values ?? {})) {
+    if (!ns.sysctls.set(name, value) && !unseen.test(name)) throw new Error(`no such sysctl: ${name}`)
+  }
 }
 
 function addDevices(machine: Machine, recorded: Readonly<Record<string, RecordedNamespace>>): void {
@@ -122,7 +48,11 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
       const mac = parseMac(device.mac ?? '')
       const options = { name: device.name, ...(mac === undefined ? {} : { mac }) }
       if (device.kind === 'bridge') addBridge(ns, options)
-      if (device.kind === 'vxlan') addVxlanDevice(ns, device.opts ?? '', options)
+      else if (device.kind === 'vxlan') addVxlanDevice(ns, device.opts ?? '', options)
+      else if (device.kind === 'macvlan') {
+        const lower = deviceOf(ns, device.lower)
+        addMacvlan(ns, { ...options, lower, mode: (device.mode ?? 'vepa') as MacvlanMode })
+      } else must(device.kind === 'veth' || device.kind === 'loopback' ? device : undefined, device.kind)
       if (device.kind !== 'veth' || ns.devicesByName.has(device.name)) continue
       const peer = must(device.peer, device.name)
       const far = must(
@@ -135,16 +65,26 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
   }
 }
 
+const vxlanPairs = ['id', 'local', 'remote', 'dev', 'dstport', 'ttl', 'tos', 'df']
+const vxlanFlags = ['nolearning', 'learning', 'noudpcsum', 'udpcsum', 'external', 'proxy', 'noproxy']
+
+/** A number, `inherit`, or undefined for what the kernel chooses. */
+function hopOrTos(text: string | undefined): number | 'inherit' | undefined {
+  return text === undefined || text === 'auto' ? undefined : text === 'inherit' ? text : Number(text)
+}
+
 /** The words that follow `ip link add NAME type vxlan`. */
 function addVxlanDevice(
   ns: Namespace,
   words: string,
   options: { readonly name: string; readonly mac?: number },
 ): void {
-  const [given, flags] = vxlanWords(words)
+  const { given, flags } = readWords(words.split(' '), vxlanPairs, vxlanFlags)
   const local = given.get('local')
   const remote = given.get('remote')
   const lower = given.get('dev')
+  const [ttl, tos] = [hopOrTos(given.get('ttl')), hopOrTos(given.get('tos'))]
+  const df = given.get('df')
   addVxlan(ns, {
     ...options,
     vni: Number(given.get('id')),
@@ -155,24 +95,11 @@ function addVxlanDevice(
     learning: !flags.has('nolearning'),
     udpcsum: !flags.has('noudpcsum'),
     external: flags.has('external'),
+    proxy: flags.has('proxy'),
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(tos === undefined ? {} : { tos }),
+    ...(df === undefined ? {} : { df: df as 'unset' | 'set' | 'inherit' }),
   })
-}
-
-const vxlanFlags = new Set(['nolearning', 'learning', 'noudpcsum', 'udpcsum', 'external'])
-
-function vxlanWords(text: string): [Map<string, string>, Set<string>] {
-  const given = new Map<string, string>()
-  const flags = new Set<string>()
-  const words = text.split(' ')
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at] ?? ''
-    if (vxlanFlags.has(word)) flags.add(word)
-    else {
-      given.set(word, words[at + 1] ?? '')
-      at += 1
-    }
-  }
-  return [given, flags]
 }
 
 function raiseDevices(ns: Namespace, recorded: RecordedNamespace): void {
@@ -193,21 +120,19 @@ function configure(ns: Namespace, recorded: RecordedNamespace): void {
     accepted(addAddress(dev, must(parsePrefix(each.addr), each.addr)), `address ${each.addr}`)
   }
   for (const each of recorded.neighbours ?? []) {
-    addNeighbour(deviceOf(ns, each.dev), address(each.ip), { mac: must(parseMac(each.mac), each.mac) })
+    const state = each.state?.toUpperCase() as NeighbourState | undefined
+    addNeighbour(deviceOf(ns, each.dev), address(each.ip), {
+      mac: must(parseMac(each.mac), each.mac),
+      ...(state === undefined ? {} : { state }),
+    })
   }
-  for (const line of recorded.routes ?? []) addRouteLine(ns, line)
+  for (const line of recorded.routes ?? []) accepted(addRoute(ns, routeOf(ns, line)), `route ${line}`)
   for (const each of recorded.fdb ?? []) {
     const remote = { address: address(each.dst), port: undefined, vni: undefined, via: 0 }
     const { fdb } = vxlanState(deviceOf(ns, each.dev))
     addVxlanRemote(fdb, must(parseMac(each.mac), each.mac), remote, { fixed: true, now: 0 })
   }
-  for (const line of recorded.rules ?? []) addRuleLine(ns, line)
-}
-
-/** Takes a ruleset that must be right. */
-export function sound(parsed: ParsedRuleset): Ruleset {
-  if (parsed.ok) return parsed.ruleset
-  throw new Error(`the recorded rules are refused: ${JSON.stringify(parsed.problems)}`)
+  for (const line of recorded.rules ?? []) accepted(addRule(ns, ruleOf(line)), `rule ${line}`)
 }
 
 function addRulesets(ns: Namespace, recorded: RecordedNamespace): void {

@@ -14,6 +14,9 @@ interface RecordedDevice {
   readonly isolated?: boolean
   /** vxlan: the words of iproute2. */
   readonly opts?: string
+  /** macvlan: the device below and how it forwards. */
+  readonly lower?: string
+  readonly mode?: string
 }
 
 export interface RecordedNamespace {
@@ -23,7 +26,12 @@ export interface RecordedNamespace {
   readonly addresses?: readonly { readonly dev: string; readonly addr: string }[]
   readonly routes?: readonly string[]
   readonly rules?: readonly string[]
-  readonly neighbours?: readonly { readonly dev: string; readonly ip: string; readonly mac: string }[]
+  readonly neighbours?: readonly {
+    readonly dev: string
+    readonly ip: string
+    readonly mac: string
+    readonly state?: string
+  }[]
   /** vxlan: inner MAC address -> remote host. */
   readonly fdb?: readonly { readonly dev: string; readonly mac: string; readonly dst: string }[]
   readonly iptables?: string
@@ -36,7 +44,9 @@ export interface RecordedVerdict {
   readonly dev?: string | number
   readonly flags?: number
   readonly key?: number
-  readonly then?: string
+  /** redirect_neigh: an explicit next hop. */
+  readonly nh?: string
+  readonly then?: string | number
 }
 
 export interface RecordedProgram {
@@ -122,6 +132,8 @@ export interface RecordedCase {
         readonly neighbours?: readonly string[]
         readonly counters?: Readonly<Record<string, number>>
         readonly fdb?: readonly string[]
+        /** What was learned about single destinations, as `ip route show cache` has it. */
+        readonly route_cache?: string
         readonly conntrack?: readonly RecordedConnection[]
         /** Rules with a hit, as `[packets] rule`, under `*table` lines. */
         readonly iptables_counters?: string

@@ -186,3 +186,34 @@ export function differingFdb(recorded: RecordedCase, machine: Machine): string[]
   }
   return differing
 }
+
+/** `10.244.2.11 via 10.244.1.1 dev eth0 cache expires N mtu 1450`: destination, device and what was learned. */
+function exceptionLine(text: string): string {
+  const words = text.split(' ')
+  const after = (word: string): string => (words.includes(word) ? (words[words.indexOf(word) + 1] ?? '') : '')
+  const mtu = after('mtu')
+  // the gateway is the route's unless a redirect taught it
+  const learned = mtu === '' ? `via ${after('via')}` : `mtu ${mtu}`
+  return `${words[0]} dev ${after('dev')} ${learned}`
+}
+
+/** What was learned about single destinations that differs: path MTUs and gateways. */
+export function differingRouteCache(recorded: RecordedCase, machine: Machine): string[] {
+  const differing: string[] = []
+  for (const name of Object.keys(recorded.topology.namespaces)) {
+    const ns = machine.namespaces.get(name)
+    const have = new Set<string>()
+    for (const family of [ns?.ip.v4, ns?.ip.v6]) {
+      for (const { destination, device, gateway, mtu } of family?.exceptions.values() ?? []) {
+        const learned = mtu > 0 || gateway === undefined ? `mtu ${mtu}` : `via ${formatIp(gateway)}`
+        have.add(`${formatIp(destination)} dev ${device.name} ${learned}`)
+      }
+    }
+    const want = new Set(
+      (recorded.final[name]?.route_cache ?? '').split('\n').filter(Boolean).map(exceptionLine),
+    )
+    for (const text of want) if (!have.has(text)) differing.push(`${name} - ${text}`)
+    for (const text of have) if (!want.has(text)) differing.push(`${name} + ${text}`)
+  }
+  return differing
+}

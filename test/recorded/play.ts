@@ -1,11 +1,7 @@
 // Plays the steps of a recorded case, as the recorder did: socket calls, frames, waiting.
 import { born } from '../../src/kernel/birth.ts'
 import { millisecond, second } from '../../src/kernel/clock.ts'
-import { deleteConntrack } from '../../src/kernel/conntrack/text.ts'
-import { setMtu } from '../../src/kernel/device/change.ts'
 import type { Machine } from '../../src/kernel/machine.ts'
-import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
-import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import { skbFromFrame } from '../../src/kernel/skb.ts'
 import { takeError } from '../../src/kernel/socket/base.ts'
 import { failed, type Result } from '../../src/kernel/socket/errno.ts'
@@ -27,11 +23,14 @@ import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../../src/kerne
 import { udpReceive } from '../../src/kernel/socket/udp-read.ts'
 import { sendFrame } from '../../src/kernel/transmit.ts'
 import { formatIp } from '../../src/net/address.ts'
-import { address, buildMachine, deviceOf, namespaceOf, sound } from './build.ts'
+import { buildMachine } from './build.ts'
 import type { Endpoint, RecordedCase, RecordedResult, RecordedStep } from './case.ts'
+import { runCommand } from './commands.ts'
 import { Notebook, type Sighting } from './markers.ts'
+import { deviceOf, namespaceOf } from './named.ts'
 import { Chosen, flowName, fromHex } from './normalise.ts'
 import { markSockets, Sockets } from './sockets.ts'
+import { address } from './words.ts'
 
 /** Real time between two steps of the recorder: 20 to 60 ms, the longer ones after TCP calls. */
 const pause = { udp: 20 * millisecond, tcp: 60 * millisecond }
@@ -48,6 +47,7 @@ export interface Played {
 
 interface Stage {
   readonly machine: Machine
+  readonly steps: readonly RecordedStep[]
   readonly sockets: Sockets
   readonly chosen: Chosen
 }
@@ -78,11 +78,19 @@ function optionsOf(step: RecordedStep): Partial<SocketOptions> {
   }
 }
 
+const anyAddress: Endpoint = ['0.0.0.0', 0]
+
+/** Where a socket that is not bound sends first: that says its family. */
+function firstTarget({ steps }: Stage, id: string): Endpoint | undefined {
+  const found = steps.find((step) => step.id === id && Array.isArray(step.dst))
+  return found?.dst as Endpoint | undefined
+}
+
 function openUdp(stage: Stage, step: RecordedStep): RecordedResult {
   const ns = namespaceOf(stage.machine, step.ns)
   const bind = step.bind ?? undefined
   const id = step.id ?? ''
-  const family = bind === undefined ? 4 : familyOf(bind)
+  const family = familyOf(bind ?? firstTarget(stage, id) ?? anyAddress)
   const socket = taken(udpOpen({ ns, family, label: id, options: optionsOf(step) }))
   stage.sockets.add(id, socket)
   if (bind !== undefined) taken(udpBind(socket, endpoint(bind)))
@@ -219,18 +227,7 @@ function echo(stage: Stage, step: RecordedStep): RecordedResult {
 
 /** A command of an administrator; results of the real tools are not compared. */
 function configure({ machine }: Stage, step: RecordedStep): RecordedResult {
-  const ns = namespaceOf(machine, step.ns)
-  const command = step.command ?? ''
-  const rule = /^iptables-legacy (?:-w )?(?:-t (\S+) )?(.*)$/.exec(command)
-  const mtu = /^ip link set (\S+) mtu (\d+)$/.exec(command)
-  const destination = /^conntrack -D -p udp --orig-dst (\S+)/.exec(command)?.[1]
-  if (rule !== null) {
-    const text = `*${rule[1] ?? 'filter'}\n${rule[2]}\nCOMMIT`
-    attachIptables(ns, 4, sound(parseRuleset(text, 4, { base: currentRuleset(ns, 4) })))
-  }
-  if (destination !== undefined) deleteConntrack(ns, { protocol: 17, destination })
-  else if (mtu !== null) setMtu(deviceOf(ns, mtu[1]), Number(mtu[2]))
-  else if (rule === null) throw new Error(`no such command: ${command}`)
+  runCommand(namespaceOf(machine, step.ns), step.command ?? '')
   return step.result ?? {}
 }
 
@@ -262,7 +259,7 @@ export function play(recorded: RecordedCase): Played {
   for (const { netfilter } of machine.namespaces.values()) {
     chosen.natPorts.push(() => netfilter.conntrack?.chosenPorts)
   }
-  const stage: Stage = { machine, sockets: new Sockets(), chosen }
+  const stage: Stage = { machine, steps: recorded.steps, sockets: new Sockets(), chosen }
   markSockets(machine, stage.sockets, notebook)
   const results = new Map<number, RecordedResult>()
   for (const step of recorded.steps) {

@@ -1,14 +1,24 @@
 // The programs of a recorded case as functions on the same contract as any other program.
+import { readLe32, writeLe32 } from '../../src/bpf/context/byte-order.ts'
 import type { Program, RunContext, SkbView, XdpBuff } from '../../src/bpf/contract.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
 import { tcAct } from '../../src/kernel/tc/hook.ts'
 import { xdpAct } from '../../src/kernel/xdp.ts'
-import { formatIpv4, parseIpv4, readIpv4, writeIpv4 } from '../../src/net/address.ts'
+import {
+  formatIpv4,
+  formatIpv6,
+  isIpv4,
+  parseIpv4,
+  readIpv4,
+  readIpv6,
+  writeIpv4,
+} from '../../src/net/address.ts'
 import { readU16, writeU16 } from '../../src/net/bytes.ts'
 import { checksumOf, writeSegmentChecksum } from '../../src/net/checksum.ts'
 import { macFrom, parseMac, readMac, writeMac } from '../../src/net/mac.ts'
-import { ipProtocol } from '../../src/net/protocol.ts'
+import { etherType, ipProtocol } from '../../src/net/protocol.ts'
 import type { RecordedProgram, RecordedVerdict } from './case.ts'
+import { address } from './words.ts'
 
 /** A view that skb and xdp_buff share: bytes and the offset of the Ethernet header. */
 interface View {
@@ -16,49 +26,88 @@ interface View {
   readonly at: number
   readonly end: number
   readonly skb: SkbView | undefined
+  readonly xdp: XdpBuff | undefined
 }
 
 function viewOf(context: RunContext): View {
   const { skb, xdp } = context as { skb?: SkbView; xdp?: XdpBuff }
-  if (skb !== undefined) return { bytes: skb.bytes, at: skb.start, end: skb.end, skb }
+  if (skb !== undefined) return { bytes: skb.bytes, at: skb.start, end: skb.end, skb, xdp }
   if (xdp === undefined) throw new Error('a program runs on a packet')
-  return { bytes: xdp.bytes, at: xdp.data, end: xdp.dataEnd, skb: undefined }
+  return { bytes: xdp.bytes, at: xdp.data, end: xdp.dataEnd, skb, xdp }
 }
 
-const numbers: Readonly<Record<string, number>> = { udp: ipProtocol.udp, tcp: ipProtocol.tcp, icmp: 1 }
+const numbers: Readonly<Record<string, number>> = { ...ipProtocol, icmpv6: ipProtocol.icmp6 }
+/** Bytes of data_meta that a program leaves for tc. */
+const metaBytes = 4
+
+/** Where the headers of a frame are; `protocol` is that behind the IP header. */
+interface Headers {
+  readonly l3: number
+  readonly version: 4 | 6 | undefined
+  readonly protocol: number
+  readonly l4: number
+}
+
+function headersOf({ bytes, at }: View): Headers {
+  const l3 = at + 14
+  const type = readU16(bytes, at + 12)
+  if (type === etherType.ipv4) {
+    return { l3, version: 4, protocol: bytes[l3 + 9] ?? 0, l4: l3 + ((bytes[l3] ?? 0) & 15) * 4 }
+  }
+  if (type === etherType.ipv6) return { l3, version: 6, protocol: bytes[l3 + 6] ?? 0, l4: l3 + 40 }
+  return { l3, version: undefined, protocol: -1, l4: l3 }
+}
+
+/** The source or destination address as text. */
+function addressAt({ bytes }: View, { l3, version }: Headers, which: 'src' | 'dst'): string | undefined {
+  const second = which === 'dst'
+  if (version === 4) return formatIpv4(readIpv4(bytes, l3 + (second ? 16 : 12)))
+  return version === 6 ? formatIpv6(readIpv6(bytes, l3 + (second ? 24 : 8))) : undefined
+}
+
+const etherTypes: Readonly<Record<string, number>> = {
+  ip: etherType.ipv4,
+  ip6: etherType.ipv6,
+  ipv6: etherType.ipv6,
+  arp: etherType.arp,
+}
 
 function matches(program: RecordedProgram, view: View): boolean {
-  const { bytes, at } = view
-  const l3 = at + 14
-  const ip = readU16(bytes, at + 12) === 0x0800
-  const l4 = l3 + ((bytes[l3] ?? 0) & 15) * 4
+  const { bytes, at, skb } = view
+  const headers = headersOf(view)
   return Object.entries(program.match).every(([key, value]) => {
     switch (key) {
       case 'mark':
-        return view.skb?.mark === value
+        return skb?.mark === value
       case 'meta':
-        return view.skb?.metaBytes === 4
+        return skb?.metaBytes === metaBytes && readLe32(bytes, at - metaBytes) === Number(value)
       case 'l3':
-        return value === 'ip' && ip
+        return readU16(bytes, at + 12) === numberFor(etherTypes, value)
       case 'l4':
-        return ip && bytes[l3 + 9] === numbers[String(value)]
+        return headers.protocol === numberFor(numbers, value)
       case 'src':
-        return ip && formatIpv4(readIpv4(bytes, l3 + 12)) === value
       case 'dst':
-        return ip && formatIpv4(readIpv4(bytes, l3 + 16)) === value
+        return addressAt(view, headers, key) === value
       case 'sport':
-        return ip && readU16(bytes, l4) === value
+        return headers.version !== undefined && readU16(bytes, headers.l4) === value
       case 'dport':
-        return ip && readU16(bytes, l4 + 2) === value
+        return headers.version !== undefined && readU16(bytes, headers.l4 + 2) === value
       default:
         throw new Error(`unknown match ${key}`)
     }
   })
 }
 
+function numberFor(names: Readonly<Record<string, number>>, word: string | number): number {
+  const found = typeof word === 'number' ? word : names[word]
+  if (found === undefined) throw new Error(`unknown protocol ${word}`)
+  return found
+}
+
 function setAddress(bytes: Uint8Array, offset: number, value: string | number): void {
-  const address = parseIpv4(String(value))
-  if (address !== undefined) writeIpv4(bytes, offset, address)
+  const parsed = parseIpv4(String(value))
+  if (parsed === undefined) throw new Error(`no IPv4 address: ${value}`)
+  writeIpv4(bytes, offset, parsed)
 }
 
 function setMac(bytes: Uint8Array, offset: number, value: string | number): void {
@@ -77,6 +126,13 @@ function swap(view: View, what: string): void {
   const port = readU16(bytes, at + 34)
   writeU16(bytes, at + 34, readU16(bytes, at + 36))
   writeU16(bytes, at + 36, port)
+}
+
+/** bpf_xdp_adjust_meta() and the word that follows. */
+function setMeta({ bytes, at, xdp }: View, value: number): void {
+  if (xdp === undefined) throw new Error('only XDP sets data_meta')
+  xdp.meta = at - metaBytes
+  writeLe32(bytes, xdp.meta, value)
 }
 
 function act(view: View, key: string, value: string | number): void {
@@ -109,6 +165,9 @@ function act(view: View, key: string, value: string | number): void {
     case 'swap':
       swap(view, String(value))
       return
+    case 'set_meta':
+      setMeta(view, Number(value))
+      return
     default:
       throw new Error(`unknown action ${key}`)
   }
@@ -140,6 +199,15 @@ function ifindexOf(ns: Namespace, dev: string | number | undefined): number {
   return ns.devicesByName.get(dev ?? '')?.ifindex ?? 0
 }
 
+/** The next hop that redirect_neigh was given. */
+function nextHopOf(text: string | undefined) {
+  if (text === undefined) return {}
+  const next = address(text)
+  return isIpv4(next)
+    ? { nextHop: { family: 4 as const, address: [next] } }
+    : { nextHop: { family: 6 as const, address: next } }
+}
+
 function callHelper(
   program: RecordedProgram,
   verdict: RecordedVerdict,
@@ -154,7 +222,7 @@ function callHelper(
       context.redirect = { kind: 'device', ifindex, ingress: (flags & 1) !== 0 }
       return redirected
     case 'redirect_neigh':
-      context.redirect = { kind: 'neigh', ifindex }
+      context.redirect = { kind: 'neigh', ifindex, ...nextHopOf(verdict.nh) }
       return redirected
     case 'redirect_peer':
       context.redirect = { kind: 'peer', ifindex }
