@@ -72,3 +72,76 @@ test('work without end stops at the limit, which is told', () => {
   expect(subject.drain()).toBe('limit')
   expect([runs, told]).toEqual([10, 1])
 })
+
+test('softirq work comes in between the transmissions of a system call, as soon as bottom halves are enabled', () => {
+  const subject = clock()
+  const order: string[] = []
+  const transmit = (name: string): void => {
+    subject.disableBottomHalves()
+    subject.soon(() => order.push(`${name} arrives`))
+    order.push(`${name} leaves`)
+    subject.enableBottomHalves()
+  }
+  subject.interruptible(() => {
+    transmit('first')
+    transmit('second')
+  })
+  transmit('third')
+  order.push('idle')
+  subject.drain()
+  expect(order).toEqual([
+    'first leaves',
+    'first arrives',
+    'second leaves',
+    'second arrives',
+    'third leaves',
+    'idle',
+    'third arrives',
+  ])
+})
+
+test('nothing comes in between inside softirq work', () => {
+  const subject = clock()
+  const order: string[] = []
+  subject.soon(() => {
+    subject.interruptible(() => subject.soon(() => order.push('behind')))
+    order.push('before')
+  })
+  subject.drain()
+  expect(order).toEqual(['before', 'behind'])
+})
+
+test('the backlog is one of those that are polled, 64 packets at a time; what a poll asks for comes in the next round', () => {
+  const subject = clock()
+  const order: string[] = []
+  for (let n = 0; n < 65; n += 1) subject.soon(() => order.push(`packet ${n}`))
+  subject.poll(() => {
+    order.push('first ring')
+    subject.soon(() => order.push('answer'))
+    return false
+  })
+  let left = 2
+  subject.poll(() => {
+    order.push('second ring')
+    left -= 1
+    return left > 0
+  })
+  subject.drain()
+  expect(order.slice(63)).toEqual([
+    'packet 63',
+    'first ring',
+    'second ring',
+    'packet 64',
+    'answer',
+    'second ring',
+  ])
+})
+
+test('processes run when no packet is left', () => {
+  const subject = clock()
+  const order: string[] = []
+  subject.atRest(() => order.push('process'))
+  subject.soon(() => subject.soon(() => order.push('packet')))
+  subject.drain()
+  expect(order).toEqual(['packet', 'process'])
+})

@@ -1,8 +1,8 @@
 // Virtual time and the one queue of things to do. Nothing else in the kernel knows what time it is.
 //
-// Three queues make the order: the backlog (softirq work at the current time, first in, first out: what netif_rx queues),
-// the polls that drivers have asked for (NAPI), and the timers (by time, then by the order in which they were set; those of one slot of the timer wheel the
-// last one first).
+// Work at the current time is done in the order of the kernel: packets first, by the list of polls that drivers have asked for
+// (NAPI; the backlog, what netif_rx queues, first in, first out, is one of them), then what processes do that packets have woken.
+// Timers go by time, then by the order in which they were set; those of one slot of the timer wheel the last one first.
 
 /** Virtual nanoseconds since the scenario began (a safe integer: 104 days fit). */
 export type Nanoseconds = number
@@ -26,6 +26,12 @@ export function ofMonotonic(at: Nanoseconds): Nanoseconds {
   return at - uptime
 }
 
+/** A poll function (struct napi_struct): true when its budget was not enough and it wants to be called again. */
+type Poll = () => boolean
+
+/** net.core.dev_weight: how many packets of the backlog one poll takes. */
+const backlogWeight = 64
+
 /** A timer that may be cancelled. */
 export interface Timer {
   readonly at: Nanoseconds
@@ -46,10 +52,20 @@ function earlier(left: Timer, right: Timer): boolean {
 export class Clock {
   now: Nanoseconds = 0
   private readonly heap: Timer[] = []
-  private backlog: (() => void)[] = []
-  /** softnet_data.poll_list, without the backlog's own entry, which is always the first. */
-  private readonly polls: (() => void)[] = []
+  private readonly backlog: (() => void)[] = []
+  private readonly backlogPoll: Poll = () => this.processBacklog()
+  private backlogScheduled = false
+  /** softnet_data.poll_list: who asks to be polled in the next round. */
+  private pollList: Poll[] = []
+  /** The round at hand, and how far it has come; who wants to be called again comes behind the next round's others. */
+  private round: Poll[] = []
+  private polled = 0
+  private repoll: Poll[] = []
   private readonly resting: (() => void)[] = []
+  /** How many times bottom halves are disabled at this moment (local_bh_disable()), softirq work itself included. */
+  private disabled = 0
+  /** A system call is at work that softirq work may come in between. */
+  private open = false
   private next = 0
   private order = 0
   private readonly tasksMax: number
@@ -62,23 +78,50 @@ export class Clock {
     this.limitReached = options.limitReached ?? (() => {})
   }
 
-  /** Queues softirq work at the current time. */
+  /** netif_rx(): queues softirq work at the current time, which is done at once where bottom halves are enabled. */
   soon(run: () => void): void {
     this.backlog.push(run)
+    if (!this.backlogScheduled) {
+      this.backlogScheduled = true
+      this.pollList.push(this.backlogPoll)
+    }
+    if (this.disabled === 0 && this.open) this.softirq()
+  }
+
+  /** napi_schedule(): queues a poll of a device's ring, behind the polls that wait already. */
+  poll(run: Poll): void {
+    this.pollList.push(run)
   }
 
   /**
-   * napi_schedule(): queues a poll of a device's ring. It comes when the backlog is through, what was added meanwhile
-   * included (net/core/dev.c process_backlog()), and after it the backlog is looked at before the next poll is. A
-   * backlog of more than its weight of 64 packets would let others in between; here it does not.
+   * Queues what a process does when softirq work has come to rest: it was woken, or its system call held the lock of its
+   * socket for so long.
    */
-  poll(run: () => void): void {
-    this.polls.push(run)
-  }
-
-  /** Queues what a system call does when softirq work has come to rest: it held its socket's lock for so long. */
   atRest(run: () => void): void {
     this.resting.push(run)
+  }
+
+  /**
+   * Does the part of a system call that holds no lock which packets need: what its transmissions have queued is done as
+   * soon as bottom halves are enabled again, before the call goes on. Inside softirq work nothing comes in between.
+   */
+  interruptible<T>(call: () => T): T {
+    const before = this.open
+    this.open = this.disabled === 0
+    const answer = call()
+    this.open = before
+    return answer
+  }
+
+  /** local_bh_disable(). */
+  disableBottomHalves(): void {
+    this.disabled += 1
+  }
+
+  /** local_bh_enable(): the last one lets softirq work in. */
+  enableBottomHalves(): void {
+    this.disabled -= 1
+    if (this.disabled === 0 && this.open) this.softirq()
   }
 
   /** Sets a timer `delay` nanoseconds from now. */
@@ -101,20 +144,68 @@ export class Clock {
     return timer
   }
 
-  /** Runs the backlog until it is empty. Answers `limit` when there was more than the scenario's limit of work. */
+  /** Does all work of the current time. Answers `limit` when there was more than the scenario's limit of it. */
   drain(): 'idle' | 'limit' {
     for (;;) {
-      const next = this.backlog[this.next]
-      const run = next ?? this.polls.shift() ?? this.resting.shift()
-      if (run === undefined) break
-      if (next !== undefined) this.next += 1
-      if (this.tasks >= this.tasksMax) return this.giveUp()
+      if (this.softirq() === 'limit') return 'limit'
+      const run = this.resting.shift()
+      if (run === undefined) return 'idle'
       this.tasks += 1
       run()
     }
-    this.backlog = []
-    this.next = 0
+  }
+
+  /** net_rx_action(), until nobody asks to be polled. A round is what waited when it began. */
+  private softirq(): 'idle' | 'limit' {
+    this.disabled += 1
+    for (;;) {
+      const poll = this.round[this.polled]
+      if (poll === undefined) {
+        if (this.pollList.length === 0 && this.repoll.length === 0) break
+        this.nextRound()
+        continue
+      }
+      this.polled += 1
+      if (poll !== this.backlogPoll) this.tasks += 1
+      if (poll()) this.repoll.push(poll)
+      if (this.tasks >= this.tasksMax && this.hasWork()) return this.giveUp()
+    }
+    this.disabled -= 1
     return 'idle'
+  }
+
+  private hasWork(): boolean {
+    const polls = this.round.length - this.polled + this.pollList.length + this.repoll.length
+    return polls > 0 || this.next < this.backlog.length
+  }
+
+  private nextRound(): void {
+    const done = this.round
+    done.length = 0
+    this.round = this.pollList
+    this.pollList = done
+    this.polled = 0
+    if (this.repoll.length === 0) return
+    this.round.push(...this.repoll)
+    this.repoll.length = 0
+  }
+
+  /** process_backlog(): what is added meanwhile included, up to the weight. */
+  private processBacklog(): boolean {
+    for (let work = 0; work < backlogWeight; work += 1) {
+      const run = this.backlog[this.next]
+      if (run === undefined) {
+        this.backlog.length = 0
+        this.next = 0
+        this.backlogScheduled = false
+        return false
+      }
+      if (this.tasks >= this.tasksMax) return false
+      this.next += 1
+      this.tasks += 1
+      run()
+    }
+    return true
   }
 
   /**
@@ -134,12 +225,14 @@ export class Clock {
 
   /** Runs all timers that are due. */
   private fire(): void {
+    this.disabled += 1
     for (let timer = this.heap[0]; timer !== undefined && timer.at <= this.now; timer = this.heap[0]) {
       this.pop()
       const { run } = timer
       timer.run = undefined
       run?.()
     }
+    this.disabled -= 1
   }
 
   /** The time of the next timer that is still set, or undefined. */
@@ -153,9 +246,12 @@ export class Clock {
 
   private giveUp(): 'limit' {
     this.limitReached()
-    this.backlog = []
-    this.polls.length = 0
+    this.backlog.length = 0
     this.next = 0
+    this.backlogScheduled = false
+    for (const polls of [this.pollList, this.round, this.repoll]) polls.length = 0
+    this.polled = 0
+    this.disabled -= 1
     return 'limit'
   }
 

@@ -46,15 +46,16 @@ function enqueue(dev: NetDevice, skb: Skb, fresh: boolean): void {
   dev.pollQueue.packets.push({ skb, fresh })
 }
 
-/** One poll: XDP for each packet, GRO over all of them, then the stack. What is over the budget waits for the next one. */
-function poll(dev: NetDevice): void {
+/** One poll: XDP for each packet, GRO over all of them, then the stack. True when the budget is used up: there may be more. */
+function poll(dev: NetDevice): boolean {
   const queue = dev.pollQueue
-  if (queue === undefined) return
+  if (queue === undefined) return false
   const gro = new Gro(dev, netifReceive, merges(dev))
   for (const { skb, fresh } of queue.packets.splice(0, budget)) {
     if (!fresh || throughDriver(dev, skb)) gro.receive(skb)
   }
-  if (queue.packets.length > 0) dev.ns.machine.clock.poll(() => poll(dev))
-  else dev.pollQueue = undefined
+  const again = queue.packets.length > 0
+  if (!again) dev.pollQueue = undefined
   gro.finish()
+  return again
 }

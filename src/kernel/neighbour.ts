@@ -63,6 +63,14 @@ function probe(neighbour: Neighbour): void {
   neighbour.probes += 1
 }
 
+/** What __neigh_event_send() asks, it asks with bottom halves disabled: the answer comes when the packet waits. */
+function probeWhole(neighbour: Neighbour): void {
+  const { clock } = neighbour.device.ns.machine
+  clock.disableBottomHalves()
+  probe(neighbour)
+  clock.enableBottomHalves()
+}
+
 /** neigh_max_probes. */
 function probesMax(neighbour: Neighbour): number {
   const unicast = setting(neighbour, 'ucast_solicit')
@@ -190,7 +198,7 @@ export function useNeighbour(neighbour: Neighbour, skb: Skb | undefined): boolea
   const fresh = neighbour.state !== 'INCOMPLETE'
   if (fresh) startResolving(neighbour)
   if (skb !== undefined) enqueue(neighbour, skb)
-  if (fresh) probe(neighbour)
+  if (fresh) probeWhole(neighbour)
   return false
 }
 

@@ -26,6 +26,15 @@ export const linkWatchNanoseconds = 1_000_000_000
  * silently lost, NET_XMIT_DROP (1) or NET_XMIT_CN (2), or a negative errno.
  */
 export function queueTransmit(skb: Skb): number {
+  const { clock } = skb.dev.ns.machine
+  clock.disableBottomHalves()
+  const result = throughEgress(skb)
+  clock.enableBottomHalves()
+  return result
+}
+
+/** tc egress, and the queue behind it. */
+function throughEgress(skb: Skb): number {
   const { dev } = skb
   if (hopLimitReached(skb, dev, 'tc-out')) return transmitted
   skb.macHeader = dev.headerBytes > 0 ? skb.data : -1

@@ -66,7 +66,7 @@ class DnsProxy {
     assert(!failed(opened), `${ns.name} opens the socket of its DNS proxy`)
     const socket = opened.ok
     assert(!failed(udpBind(socket, { address, port })), `${ns.name} binds its DNS proxy`)
-    socket.watchers.push(() => ns.machine.clock.soon(() => this.#work(socket)))
+    socket.watchers.push(() => ns.machine.clock.atRest(() => this.#work(socket)))
   }
 
   #work(socket: UdpSocket): void {
@@ -154,7 +154,7 @@ class DnsProxy {
         this.#reply(question, this.#error(query, this.#failure), datagram)
       else this.#answered(question, { ...response, id: question.query.id }, got.ok)
     }
-    socket.watchers.push(() => clock.soon(read))
+    socket.watchers.push(() => clock.atRest(read))
     const name = `${socket.label}.request`
     const cause = datagram.packet?.record?.name ?? ''
     udpSend(socket, writeDns(query), { name, cause, label: socket.label })

@@ -85,7 +85,7 @@ class Upstream {
   #soon(): void {
     if (this.#queued || this.#over) return
     this.#queued = true
-    this.socket.ns.machine.clock.soon(() => {
+    this.socket.ns.machine.clock.atRest(() => {
       this.#queued = false
       this.#work()
     })
@@ -159,7 +159,7 @@ export class UpstreamPool {
     const upstream = known ?? this.#connect(target)
     if (upstream === undefined) {
       const { clock } = this.#ns.machine
-      clock.soon(() => request.failed('reset'))
+      clock.atRest(() => request.failed('reset'))
       return { abandon: () => undefined }
     }
     upstream.take(request)

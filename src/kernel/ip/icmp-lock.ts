@@ -9,8 +9,10 @@ export function icmpIsSending({ machine }: Namespace, family: 4 | 6): boolean {
 
 /** Hands an ICMP message to `send`; what that answers. */
 export function sendingIcmp({ machine }: Namespace, family: 4 | 6, send: () => number): number {
+  machine.clock.disableBottomHalves()
   machine.icmpSending[family] = true
   const sent = send()
   machine.icmpSending[family] = false
+  machine.clock.enableBottomHalves()
   return sent
 }

@@ -145,3 +145,8 @@ interface LocalOptions {
 export function localOut(ns: Namespace, skb: Skb, options: LocalOptions = {}): number {
   return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb, options) : ip6LocalOut(ns, skb)
 }
+
+/** The same out of a system call without a lock on its socket: pieces of a datagram leave one by one, and what each brings about is over before the next. */
+export function userOut(ns: Namespace, skb: Skb, options: LocalOptions = {}): number {
+  return ns.machine.clock.interruptible(() => localOut(ns, skb, options))
+}

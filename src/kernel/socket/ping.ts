@@ -15,7 +15,7 @@ import type { Skb } from '../skb.ts'
 import { delivered, dropped, sourceOf } from './arrival.ts'
 import { anyAddress, type BaseSocket, createBase, extend, familyOf, takeError, wake } from './base.ts'
 import { mayReceive } from './cgroup-skb.ts'
-import { buildPacket, localOut, routeFor } from './departure.ts'
+import { buildPacket, routeFor, userOut } from './departure.ts'
 import { errnoOf, type Result } from './errno.ts'
 import { queueIcmpError } from './icmp-quote.ts'
 import { insertSocket, removeSocket } from './lookup.ts'
@@ -132,7 +132,7 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   if (family === 6) countIcmp6(ns, 'Out', icmpv6Type.echoRequest)
   else countIcmp(ns, 'Out', icmpType.echoRequest)
   born(skb, request.name ?? `${request.label}.echo`)
-  return afterSend(socket, localOut(ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }))
+  return afterSend(socket, userOut(ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }))
 }
 
 /**

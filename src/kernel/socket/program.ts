@@ -41,7 +41,7 @@ function serveConnection(connection: TcpSocket, program: TcpProgram): void {
   const schedule = (): void => {
     if (queued) return
     queued = true
-    clock.soon(work)
+    clock.atRest(work)
   }
   connection.watchers.push(schedule)
   schedule()
@@ -58,7 +58,7 @@ export function serveTcp(listener: TcpSocket, program: TcpProgram): void {
       serveConnection(next.ok, program)
     }
   }
-  listener.watchers.push(() => clock.soon(work))
+  listener.watchers.push(() => clock.atRest(work))
 }
 
 /** Lets a program answer every datagram of a socket; the reply is named `f1.rdata1`, `f1.rdata2` ..., or by `word`. */
@@ -86,7 +86,7 @@ export function serveUdp(
       udpSend(socket, data, cause === undefined ? named : { ...named, cause })
     }
   }
-  socket.watchers.push(() => machine.clock.soon(work))
+  socket.watchers.push(() => machine.clock.atRest(work))
 }
 
 /** ETIMEDOUT stands for a wait that was given up, EAGAIN for the scenario's limit of work. */

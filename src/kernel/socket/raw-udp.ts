@@ -6,7 +6,7 @@ import { udpSegment } from '../../net/udp.ts'
 import { born } from '../birth.ts'
 import { selectIdent } from '../ip/ident.ts'
 import type { Namespace } from '../namespace.ts'
-import { buildPacket, localOut, routeFor } from './departure.ts'
+import { buildPacket, routeFor, userOut } from './departure.ts'
 import { type Errno, errnoOf } from './errno.ts'
 import type { SocketAddress } from './hooks.ts'
 import { hopsFor } from './names.ts'
@@ -68,6 +68,6 @@ export function sendRawUdp(ns: Namespace, datagram: RawDatagram): Errno | undefi
     ...(checksum ? {} : { checksum: 'given' as const }),
   })
   born(skb, name, cause, flow)
-  const status = localOut(ns, skb, { ignoreDontFragment: true })
+  const status = userOut(ns, skb, { ignoreDontFragment: true })
   return status < 0 ? errnoOf(status) : undefined
 }

@@ -26,5 +26,5 @@ export function releaseSend(skb: Skb): void {
   sk.sendMemory -= sendCharge
   const wake = sk.sendSpace
   sk.sendSpace = undefined
-  if (wake !== undefined) sk.ns.machine.clock.soon(wake)
+  if (wake !== undefined) sk.ns.machine.clock.atRest(wake)
 }

@@ -106,6 +106,8 @@ describe('identification', () => {
 
   test('a connected socket has a counter of its own', () => {
     const lab = socketLab()
+    const listener = udpOpen({ ns: lab.b, family: 4, label: 'b' })
+    if ('ok' in listener) udpBind(listener.ok, far)
     const [one, two] = [udp(lab), udp(lab, {}, 5001)]
     for (const socket of [one, two]) udpConnect(socket, far)
     for (const socket of [one, two, one]) udpSend(socket, text('x'))

@@ -16,7 +16,7 @@ import {
   runLifetimeHook,
   takeError,
 } from './base.ts'
-import { bornAs, buildPacket, localOut, routeForConnect } from './departure.ts'
+import { bornAs, buildPacket, routeForConnect, userOut } from './departure.ts'
 import { type Errno, errnoOf, failed, type Result } from './errno.ts'
 import { hasSocketHook, runSocketHook, type SocketAddress } from './hooks.ts'
 import { flowKey, insertSocket, removeSocket } from './lookup.ts'
@@ -259,7 +259,7 @@ export function udpSend(
   else born(skb, options.name, options.cause, options.label)
   const problem = afterSend(
     socket,
-    localOut(socket.ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }),
+    userOut(socket.ns, skb, { ignoreDontFragment: socket.options.mtuDiscover !== 'do' }),
     route.family,
   )
   return problem === undefined ? { ok: data.length } : { errno: problem }
