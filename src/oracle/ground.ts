@@ -86,6 +86,9 @@ export class Ground {
     namespaces.add(switchName)
     for (const { name } of world.namespaces) namespaces.add(name)
     namespaces.sysctl(switchName, sysctlPath('net.ipv6.conf.default.disable_ipv6'), '1')
+    // a wire does not look into frames: br_netfilter would drop what is no proper IP packet
+    for (const key of ['net.bridge.bridge-nf-call-iptables', 'net.bridge.bridge-nf-call-ip6tables'])
+      namespaces.sysctl(switchName, sysctlPath(key), '0')
     for (const model of world.namespaces) this.defaults(model.name, ipv6)
     const made = new Set<string>()
     for (const which of ['alone', 'stacked'] as const)
