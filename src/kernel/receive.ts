@@ -80,7 +80,9 @@ export function netifReceive(skb: Skb): void {
 function receiveOnce(skb: Skb): 'done' | 'again' {
   const { dev } = skb
   skb.ingressIfindex = dev.ifindex
-  if (dev.xdp?.mode === 'generic' && runGenericXdp(dev, dev.xdp, skb) === 'gone') return 'done'
+  // netif_receive_generic_xdp(): what tc has redirected is not for it
+  if (dev.xdp?.mode === 'generic' && !skb.redirected && runGenericXdp(dev, dev.xdp, skb) === 'gone')
+    return 'done'
   if (isVlanType(skb.protocol) && !takeTag(skb)) return tooShort(dev, skb)
   showTaps(dev, skb)
   if (dev.tcIngress !== undefined) {
@@ -88,6 +90,7 @@ function receiveOnce(skb: Skb): 'done' | 'again' {
     if (verdict === 'again') return 'again'
     if (verdict !== 'pass') return 'done'
   }
+  skb.redirected = false
   return pastTc(dev, skb)
 }
 

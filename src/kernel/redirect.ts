@@ -98,7 +98,10 @@ function takeMacOff(skb: Skb): boolean {
   return true
 }
 
-/** __bpf_tx_skb(): the target's tc egress, taps and driver. Bounded by the depth of transmissions on a CPU. */
+/**
+ * __bpf_tx_skb(): the target's tc egress, taps and driver. Bounded by the depth of transmissions on a CPU. Marked as
+ * redirected until somebody's tc ingress has let it through.
+ */
 function sendFrom(target: NetDevice, skb: Skb): number {
   const { machine } = target.ns
   if (machine.transmitDepth > recursionMax) {
@@ -110,6 +113,7 @@ function sendFrom(target: NetDevice, skb: Skb): number {
     return transmitted
   }
   skb.dev = target
+  skb.redirected = true
   clearTstamp(skb)
   machine.transmitDepth += 1
   const result = queueTransmit(skb)

@@ -100,6 +100,8 @@ export class Skb implements SkbView, Recordable {
    * packet.
    */
   summedHeader = -1
+  /** skb->redirected: a tc program sent it out of another device; generic XDP at the far end leaves it alone. */
+  redirected = false
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   /** What all copies of a packet share once there is more than one. */
@@ -296,6 +298,7 @@ export class Skb implements SkbView, Recordable {
     copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax
     copy.summedHeader = this.summedHeader
+    copy.redirected = this.redirected
     copy.hops = this.hops
   }
 }

@@ -61,6 +61,7 @@ function mirred(
   const code = mirrors ? 'MIRROR' : 'REDIRECT'
   noteDecision(dev, skb, direction, { code, target: `${target.name}${suffix}` })
   const sent = mirrors ? skb.clone() : skb
+  if (!mirrors) sent.redirected = true
   sent.pushMac()
   sent.dev = target
   if (action.direction === 'egress') dev.ns.machine.wiring.transmit(sent)
