@@ -11,6 +11,14 @@ import {
   tcpServicesOnOldKernel,
   udpServicesOnOldKernel,
 } from './legacy-gates.ts'
+import {
+  masqueradeAgent,
+  masqueradeOff,
+  masqueradeRouteSource,
+  nativeRange4,
+  nativeRange6,
+  remoteMasquerade,
+} from './masquerade-gates.ts'
 import { atLeast, fall, type Gate, refuse } from './verdict.ts'
 
 const tunnelAndDsr: Gate = (config) => {
@@ -36,34 +44,6 @@ const proxyNeedsRules: Gate = ({ l7Proxy, installIptablesRules }) =>
         ['install-iptables-rules'],
         'L7 proxy requires iptables rules (--install-iptables-rules="true")',
         '`l7-proxy off`',
-      )
-    : undefined
-
-const remoteMasquerade: Gate = ({ remoteNodeMasquerade, bpfMasquerade }) =>
-  remoteNodeMasquerade && !bpfMasquerade
-    ? refuse(
-        ['enable-remote-node-masquerade'],
-        'Option remote-node-masquerade requires BPF masquerade to be enabled',
-        '`bpf-masquerade on`',
-      )
-    : undefined
-
-const masqueradeOff: Gate = ({ bpfMasquerade, masquerade4, masquerade6, ipv6 }) =>
-  bpfMasquerade && !masquerade4 && !(ipv6 && masquerade6)
-    ? fall(
-        ['enable-bpf-masquerade', 'enable-ipv4-masquerade'],
-        'BPF masquerade is on, but masquerading is off',
-        {
-          bpfMasquerade: false,
-        },
-      )
-    : undefined
-
-const masqueradeAgent: Gate = ({ ipMasqAgent, bpfMasquerade }) =>
-  ipMasqAgent && !bpfMasquerade
-    ? refuse(
-        ['enable-ip-masq-agent'],
-        'BPF ip-masq-agent requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
       )
     : undefined
 
@@ -249,10 +229,11 @@ const family: Gate = ({ ipv4, ipv6 }) =>
 export const gates: readonly Gate[] = [
   ...[family, dispatchOfOld, nodePortOnOldKernel, tcpServicesOnOldKernel, udpServicesOnOldKernel],
   ...[affinityOnOldKernel, dsrInTunnelOfOld],
-  ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade],
+  ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade, nativeRange4, nativeRange6],
   ...[
     masqueradeOff,
     masqueradeOnOldKernel,
+    masqueradeRouteSource,
     masqueradeAgent,
     gateway,
     noConntrackRules,

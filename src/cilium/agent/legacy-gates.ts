@@ -85,24 +85,21 @@ export const dsrInTunnelOfOld: Gate = (config) => {
   return fall(['bpf-lb-mode'], message, { lbMode: 'snat' })
 }
 
-/** BPF masquerade: its kernel, and NodePort, whose code it is. */
+/** Why 1.10 leaves masquerading to iptables: its kernel, NodePort, whose code it is, and in tunnels services at the socket. */
+function legacyMasqueradeReason({ kernel, kubeProxyReplacement, routing, socketLb }: AgentConfig) {
+  if (!atLeast(kernel, '4.19')) return 'BPF masquerade needs kernel 4.19 or newer.'
+  if (!kubeProxyReplacement) return 'BPF masquerade requires NodePort (--enable-node-port="true").'
+  if (routing === 'tunnel' && socketLb === 'off')
+    return 'BPF masquerade requires --enable-host-reachable-services to be fully enabled (TCP and UDP).'
+  return undefined
+}
+
 export const masqueradeOnOldKernel: Gate = (config) => {
-  const flags = ['enable-bpf-masquerade'] as const
-  if (!isOld(config) || !config.bpfMasquerade) return undefined
-  const change = { bpfMasquerade: false }
-  if (!atLeast(config.kernel, '4.19')) {
-    return fall(
-      flags,
-      'BPF masquerade needs kernel 4.19 or newer. Falling back to iptables-based masquerading.',
-      change,
-    )
-  }
-  if (config.kubeProxyReplacement) return undefined
-  return fall(
-    flags,
-    'BPF masquerade requires NodePort (--enable-node-port="true"). Falling back to iptables-based masquerading.',
-    change,
-  )
+  const reason = isOld(config) && config.bpfMasquerade ? legacyMasqueradeReason(config) : undefined
+  if (reason === undefined) return undefined
+  return fall(['enable-bpf-masquerade'], `${reason} Falling back to iptables-based masquerading.`, {
+    bpfMasquerade: false,
+  })
 }
 
 /** Why 1.10 leaves routing to the host's stack, in the order in which its agent asks. */

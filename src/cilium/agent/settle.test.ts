@@ -127,6 +127,25 @@ describe('fallbacks, in the agent’s words', () => {
       'fallback: BPF host routing requires enable-bpf-masquerade. Falling back to legacy host routing (enable-host-legacy-routing=true).',
     ])
   })
+  test('1.10 masquerades IPv4 only, and in a tunnel only with services at the socket', () => {
+    expect(of('bpf-masquerade on; masquerade off; ipv6 on', '1.10').config.bpfMasquerade).toBe(false)
+    expect(of('bpf-masquerade on; masquerade off; ipv6 on', '1.19').config.bpfMasquerade).toBe(true)
+    const noSockets = 'kube-proxy-replacement on; bpf-masquerade on; socket-lb off'
+    expect(said(noSockets, '1.10')[0]).toBe(
+      'fallback: BPF masquerade requires --enable-host-reachable-services to be fully enabled (TCP and UDP). Falling back to iptables-based masquerading.',
+    )
+    expect(of(`${noSockets}; routing native`, '1.10').config.bpfMasquerade).toBe(true)
+  })
+  test('native routing asks for its range, of each family that is masqueraded', () => {
+    const asked = (text: string, version?: CiliumVersion): readonly (string | undefined)[] =>
+      said(text, version).map((text) => /--(\S+-routing-cidr)\./.exec(text)?.[1])
+    const native = 'routing native; kube-proxy-replacement on; bpf-masquerade on'
+    expect(asked(native)).toEqual(['ipv4-native-routing-cidr'])
+    expect(asked(`${native}; ipv6 on; native-routing-cidr 10.0.0.0/8`)).toEqual(['ipv6-native-routing-cidr'])
+    expect(asked(`${native}; native-routing-cidr 10.0.0.0/8`)).toEqual([])
+    expect(asked(`${native}; ip-masq-agent on`)).toEqual([])
+    expect(asked(`${native}; ipv6 on`, '1.10')).toEqual(['native-routing-cidr'])
+  })
   test('1.10 over kernels', () => {
     const routed = (kernel: string) => of(fullHost, '1.10', kernel)
     expect(routed('5.10').config.bpfHostRouting).toBe(true)
@@ -152,7 +171,7 @@ describe('fallbacks, in the agent’s words', () => {
     const probe = 'kube-proxy-replacement probe; bpf-masquerade on'
     const on = (kernel: string) => of(probe, '1.10', kernel).config
     expect(on('4.9')).toMatchObject({ kubeProxyReplacement: false, bpfMasquerade: false, socketLb: 'off' })
-    expect(on('4.19.56')).toMatchObject({ kubeProxyReplacement: true, bpfMasquerade: true, socketLb: 'off' })
+    expect(on('4.19.56')).toMatchObject({ kubeProxyReplacement: true, bpfMasquerade: false, socketLb: 'off' })
     expect(on('5.10')).toMatchObject({ kubeProxyReplacement: true, bpfHostRouting: true, socketLb: 'on' })
     expect(said(probe, '1.10', '4.9')).toEqual(
       expect.arrayContaining([
@@ -268,7 +287,25 @@ describe('refusals', () => {
       'ip-masq-agent on',
       '1.19',
       undefined,
-      'BPF ip-masq-agent requires --enable-ipv4-masquerade="true" and --enable-bpf-masquerade="true"',
+      'BPF ip-masq-agent requires (--enable-ipv4-masquerade="true" or --enable-ipv6-masquerade="true") and --enable-bpf-masquerade="true"',
+    ],
+    [
+      'ip-masq-agent on',
+      '1.10',
+      undefined,
+      'BPF ip-masq-agent requires --masquerade="true" and --enable-bpf-masquerade="true"',
+    ],
+    [
+      'bpf-masquerade on; masquerade off',
+      '1.19',
+      undefined,
+      'BPF masquerade requires (--enable-ipv4-masquerade="true" or --enable-ipv6-masquerade="true")',
+    ],
+    [
+      'bpf-masquerade on; --enable-masquerade-to-route-source true',
+      '1.19',
+      undefined,
+      'BPF masquerading to route source (--enable-masquerade-to-route-source="true") currently not supported with BPF-based masquerading (--enable-bpf-masquerade="true")',
     ],
   ] as const)('%s (%s)', (text, version, kernel, message) => {
     const refused = of(text, version, kernel).notices.filter(({ kind }) => kind === 'refused')
