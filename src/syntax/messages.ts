@@ -4,6 +4,7 @@ import type { Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
 import { type SyntaxCode, syntaxError } from './codes.ts'
 import { type Expected, wordEnd } from './expected.ts'
+import { statementStart } from './statements.ts'
 
 /** A mistake and, where a better word or sign is known, the text that replaces the wrong one. Offsets as in `text`. */
 export interface Mistake {
@@ -58,6 +59,9 @@ function wordsOf({ literals }: Expected): string[] {
   return literals.filter((text) => isWord.test(text)).map((text) => text.replace(/[./]$/, ''))
 }
 
+/** A name with dots or in camel case, and a value behind it. */
+const helmName = /^([A-Za-z]\w*(?:\.[\w-]+)+|[a-z]+[A-Z]\w*)[ \t]+([^\s=;{}]+)(?=[ \t]*(?:[;}\n#]|$))/
+
 /** The mistake at `at`, where nothing of `expected` stands. */
 export function mistakeAt(text: string, at: number, expected: Expected): Mistake {
   const end = wordEnd(text, at)
@@ -66,6 +70,7 @@ export function mistakeAt(text: string, at: number, expected: Expected): Mistake
   return (
     wrongEdition(text, at, end) ??
     wrongSign(at, end, found, expected) ??
+    valueWithoutSign(text, at, expected) ??
     brokenRow(text, at, end, expected) ??
     unknownWord(text, at, expected) ??
     unexpected(text, at, end, expected)
@@ -108,6 +113,24 @@ function wrongSign(at: number, end: number, found: string, expected: Expected): 
   if (better === undefined) return undefined
   const message = `\`${found}\` is the wrong sign here`
   return { start: at, end, code: 'S003', message, hint: `did you mean \`${better}\`?`, replacement: better }
+}
+
+/** `bpf.masquerade true` and `routingMode native` in the block of a cluster: names of Helm's, put as options are. */
+function valueWithoutSign(text: string, at: number, expected: Expected): Mistake | undefined {
+  // `ipv6.enabled` begins with the word of an option: the dot is what does not fit
+  const word = text[at] === '.' ? /^\s*([a-z]\w*)$/.exec(text.slice(statementStart(text, at), at))?.[1] : ''
+  if (word === undefined || (word === '' && !expected.kinds.includes('Helm value'))) return undefined
+  const start = at - word.length
+  const [whole, name, value] = helmName.exec(text.slice(start, start + 200)) ?? []
+  if (whole === undefined || name === undefined || value === undefined) return undefined
+  return {
+    start,
+    end: start + whole.length,
+    code: 'S003',
+    message: 'a Helm value takes `=`',
+    hint: `write \`${name} = ${value}\``,
+    replacement: `${name} = ${value}`,
+  }
 }
 
 function brokenRow(text: string, at: number, end: number, expected: Expected): Mistake | undefined {

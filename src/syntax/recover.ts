@@ -9,7 +9,7 @@ import type { Source } from '../base/text.ts'
 import { syntaxError } from './codes.ts'
 import { type Attempt, attempt, expectedAt, wordStart } from './expected.ts'
 import { diagnosticOf, type Mistake, mistakeAt } from './messages.ts'
-import { blockAround, itemStart, statementAt } from './statements.ts'
+import { blockAround, itemStart, statementAt, statementStart } from './statements.ts'
 
 /** So many mistakes of one file are shown. */
 const mistakeLimit = 50
@@ -68,7 +68,7 @@ interface Search {
   readonly source: Source
   readonly working: WorkingText
   readonly found: Diagnostic[]
-  /** Starts of lines of the source whose mistake is told. */
+  /** Starts of statements of the source whose mistake is told. */
   readonly told: Set<number>
   effort: number
   /** Up to here the text is in order and blanked, so that it is not parsed again and again. */
@@ -147,16 +147,16 @@ function isConsequence({ working, source, told }: Search, mistake: Mistake): boo
   if (block === undefined) return false
   const start = lineStart(source.text, working.back(block.start))
   const end = working.back(mistake.start)
-  return [...told].some((line) => line >= start && line <= end)
+  return [...told].some((statement) => statement >= start && statement <= end)
 }
 
 /** Tells the mistake and changes the text so that the next parse gets further. False when nothing can be changed. */
 function step(search: Search, mistake: Mistake): boolean {
   const { source, working, found, told } = search
   const start = working.back(mistake.start)
-  const line = lineStart(source.text, start)
-  const isNew = !told.has(line) && !isConsequence(search, mistake)
-  told.add(line)
+  const statement = statementStart(source.text, start)
+  const isNew = !told.has(statement) && !isConsequence(search, mistake)
+  told.add(statement)
   if (isNew) {
     const end = Math.max(start, working.back(mistake.end))
     found.push(diagnosticOf(source, mistake, start, end))
@@ -182,7 +182,7 @@ function step(search: Search, mistake: Mistake): boolean {
 function closeStrings({ source, working, found, told }: Search, strings: readonly Diagnostic[]): void {
   for (const { span } of strings.toReversed()) {
     working.replace(span.start, span.end, '""')
-    told.add(lineStart(source.text, span.start))
+    told.add(statementStart(source.text, span.start))
   }
   found.push(...strings)
 }

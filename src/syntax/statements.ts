@@ -35,23 +35,38 @@ function blockEnd(text: string, open: number): number {
   return text.length
 }
 
+/** What one step over a string, comment or block, or over one sign, leads to. */
+function stepOver(text: string, at: number): number {
+  const next = textAfterBlock(text, at)
+  if (next > at) return next
+  return text[at] === '{' ? blockEnd(text, at) : at + 1
+}
+
+/** Where the statement of `at` begins: its line, or behind a `;` of that line that stands in no block opened on it. */
+export function statementStart(text: string, at: number): number {
+  let start = text.lastIndexOf('\n', at - 1) + 1
+  let now = start
+  while (now < at) {
+    if (text[now] === ';') start = now + 1
+    now = stepOver(text, now)
+  }
+  return start
+}
+
 /**
- * The ranges that make up the statement of the line of `at`: the line, with every block that opens on it up to its end,
- * without a `}` that closes a block of an earlier line.
+ * The ranges that make up the statement of `at`: to the end of its line or a `;`, with every block that opens in it up to
+ * its end, without a `}` that closes a block of an earlier line.
  */
 export function statementAt(text: string, at: number): readonly Range[] {
   const ranges: Range[] = []
-  let start = text.lastIndexOf('\n', at - 1) + 1
+  let start = statementStart(text, at)
   let now = start
-  while (now < text.length && text[now] !== '\n') {
-    const next = textAfterBlock(text, now)
-    if (next > now) now = next
-    else if (text[now] === '{') now = blockEnd(text, now)
-    else if (text[now] === '}') {
+  while (now < text.length && text[now] !== '\n' && text[now] !== ';') {
+    if (text[now] === '}') {
       ranges.push([start, now])
-      now += 1
-      start = now
-    } else now += 1
+      start = now + 1
+    }
+    now = stepOver(text, now)
   }
   ranges.push([start, now])
   return ranges
