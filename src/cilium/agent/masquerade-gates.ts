@@ -64,7 +64,7 @@ function nativeRange(config: AgentConfig, family: 4 | 6): Verdict | undefined {
   return {
     kind: 'fallback',
     flags: [`ipv${family}-native-routing-cidr`, isOld(config) ? 'tunnel' : 'routing-mode'],
-    message: `the agent would not start: native routing cidr must be configured with option --${option}. Here the node's own range of pods is taken, and what goes to pods of other nodes is masqueraded`,
+    message: `native routing cidr must be configured with option --${option}, or the agent does not start; here the node's own range of pods is taken, and what goes to pods of other nodes is masqueraded`,
     hint: family === 4 ? '`native-routing-cidr 10.0.0.0/8`' : '`ipv6NativeRoutingCIDR = fd00::/16`',
     change: {},
   }

@@ -138,7 +138,7 @@ describe('fallbacks, in the agent’s words', () => {
   })
   test('native routing asks for its range, of each family that is masqueraded', () => {
     const asked = (text: string, version?: CiliumVersion): readonly (string | undefined)[] =>
-      said(text, version).map((text) => /--(\S+-routing-cidr)\./.exec(text)?.[1])
+      said(text, version).map((text) => /--(\S+-routing-cidr),/.exec(text)?.[1])
     const native = 'routing native; kube-proxy-replacement on; bpf-masquerade on'
     expect(asked(native)).toEqual(['ipv4-native-routing-cidr'])
     expect(asked(`${native}; ipv6 on; native-routing-cidr 10.0.0.0/8`)).toEqual(['ipv6-native-routing-cidr'])
