@@ -85,7 +85,7 @@ export const dsrInTunnelOfOld: Gate = (config) => {
   return fall(['bpf-lb-mode'], message, { lbMode: 'snat' })
 }
 
-/** Why 1.10 leaves masquerading to iptables: its kernel, NodePort, whose code it is, and in tunnels services at the socket. */
+/** Why 1.10 leaves masquerading to iptables, for which packets need the host's stack: its kernel, NodePort, whose code it is, and in tunnels services at the socket. */
 function legacyMasqueradeReason({ kernel, kubeProxyReplacement, routing, socketLb }: AgentConfig) {
   if (!atLeast(kernel, '4.19')) return 'BPF masquerade needs kernel 4.19 or newer.'
   if (!kubeProxyReplacement) return 'BPF masquerade requires NodePort (--enable-node-port="true").'
@@ -97,9 +97,13 @@ function legacyMasqueradeReason({ kernel, kubeProxyReplacement, routing, socketL
 export const masqueradeOnOldKernel: Gate = (config) => {
   const reason = isOld(config) && config.bpfMasquerade ? legacyMasqueradeReason(config) : undefined
   if (reason === undefined) return undefined
-  return fall(['enable-bpf-masquerade'], `${reason} Falling back to iptables-based masquerading.`, {
-    bpfMasquerade: false,
-  })
+  const message = `${reason} Falling back to iptables-based masquerading.`
+  const change = { bpfMasquerade: false, bpfHostRouting: false }
+  const flags = ['enable-bpf-masquerade']
+  if (!config.bpfHostRouting) return fall(flags, message, change)
+  const stack =
+    'BPF masquerade could not be enabled. Falling back to legacy host routing (--enable-host-legacy-routing="true").'
+  return fall(flags, `${message} ${stack}`, change)
 }
 
 /** Why 1.10 leaves routing to the host's stack, in the order in which its agent asks. */

@@ -132,7 +132,7 @@ describe('fallbacks, in the agent’s words', () => {
     expect(of('bpf-masquerade on; masquerade off; ipv6 on', '1.19').config.bpfMasquerade).toBe(true)
     const noSockets = 'kube-proxy-replacement on; bpf-masquerade on; socket-lb off'
     expect(said(noSockets, '1.10')[0]).toBe(
-      'fallback: BPF masquerade requires --enable-host-reachable-services to be fully enabled (TCP and UDP). Falling back to iptables-based masquerading.',
+      'fallback: BPF masquerade requires --enable-host-reachable-services to be fully enabled (TCP and UDP). Falling back to iptables-based masquerading. BPF masquerade could not be enabled. Falling back to legacy host routing (--enable-host-legacy-routing="true").',
     )
     expect(of(`${noSockets}; routing native`, '1.10').config.bpfMasquerade).toBe(true)
   })
@@ -186,7 +186,9 @@ describe('fallbacks, in the agent’s words', () => {
       said(settings, '1.10', '5.4').find((line) => line.includes('host routing'))
     expect(against(`kube-proxy-replacement on`)).toContain('requires enable-bpf-masquerade')
     expect(against(`${fullHost}; endpoint-routes on`)).toContain('not supported with enable-endpoint-routes')
-    expect(against('kube-proxy-replacement off; bpf-masquerade on')).toBeUndefined()
+    expect(against('kube-proxy-replacement off; bpf-masquerade on')).toContain(
+      'BPF masquerade could not be enabled.',
+    )
   })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)
