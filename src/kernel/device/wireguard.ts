@@ -1,7 +1,8 @@
 // A WireGuard device (drivers/net/wireguard): each packet goes encrypted to the peer whose allowed IPs its destination is in,
 // and comes in only from the peer whose allowed IPs its source is in. Sessions stand from the beginning: no handshakes, no
 // keepalives, no rekeying. Compared with the driver's source; [D]: the kernel of the facts has no WireGuard.
-import { type IpAddress, isIpv4 } from '../../net/address.ts'
+import { present } from '../../base/assert.ts'
+import { isIpv4 } from '../../net/address.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
@@ -69,7 +70,7 @@ function transmit(dev: NetDevice, skb: Skb): number {
   if (peer.endpoint === undefined) return refuse(dev, skb, 'EDESTADDRREQ')
   const mtu = skb.route?.mtu ?? dev.mtu
   const pieces = skb.gsoSize > 0 ? segmentAt(dev, skb, 'gso') : [skb]
-  for (const piece of pieces) sendTo(dev, piece, peer, { ...peer.endpoint, mtu })
+  for (const piece of pieces) sendTo(dev, piece, peer, mtu)
   return transmitted
 }
 
@@ -84,22 +85,14 @@ function encrypt(skb: Skb, peer: Peer, mtu: number): void {
   writeWireguard(skb.bytes, at, { receiver: remoteIndex, counter })
 }
 
-/** Where an outer packet goes to, and what it says of the packet inside: ECN, no DSCP. */
-interface Outer {
-  readonly address: IpAddress
-  readonly port: number
-  readonly tos: number
-}
-
 /**
  * The route of send4() and send6(): from the address by which the peer was heard last, as long as it is ours and, with
  * IPv4, as long as the route leaves by the device that it was heard on; otherwise the route chooses, from now on.
  */
-function routeTo(dev: NetDevice, skb: Skb, peer: Peer, outer: Outer): RouteAnswer {
+function routeTo(dev: NetDevice, skb: Skb, peer: Peer, endpoint: Endpoint, tos: number): RouteAnswer {
   const { port: sport } = wireguardState(dev)
-  const endpoint = peer.endpoint as Endpoint
-  const four = isIpv4(outer.address)
-  const flow = { remote: outer.address, protocol: ipProtocol.udp, tos: outer.tos, sport, dport: outer.port }
+  const four = isIpv4(endpoint.address)
+  const flow = { remote: endpoint.address, protocol: ipProtocol.udp, tos, sport, dport: endpoint.port }
   const forget = (): RouteAnswer => {
     peer.endpoint = { ...endpoint, source: undefined, ifindex: four ? 0 : endpoint.ifindex }
     return routeOuter(dev, skb, { ...flow, local: undefined, oif: four ? 0 : endpoint.ifindex })
@@ -117,23 +110,24 @@ function routeTo(dev: NetDevice, skb: Skb, peer: Peer, outer: Outer): RouteAnswe
  * wg_packet_create_data(), wg_socket_send_skb_to_peer(). Without a route the packet is lost uncounted. A route back into
  * the device ends here; Linux would go round.
  */
-function sendTo(dev: NetDevice, skb: Skb, peer: Peer, to: Endpoint & { readonly mtu: number }): void {
+function sendTo(dev: NetDevice, skb: Skb, peer: Peer, mtu: number): void {
   const { port, fwmark } = wireguardState(dev)
-  const { address } = to
+  const endpoint = present(peer.endpoint, 'a peer that is sent to has its endpoint')
+  const { address } = endpoint
   skb.networkHeader = skb.data
   const tos = ecnEncap(0, skb)
   const facts = insideOf(dev, skb)
-  encrypt(skb, peer, to.mtu)
+  encrypt(skb, peer, mtu)
   const messageBytes = skb.length
   resetPacket(skb, 'encapsulating')
   skb.mark = fwmark
-  const answer = routeTo(dev, skb, peer, { address, port: to.port, tos })
+  const answer = routeTo(dev, skb, peer, endpoint, tos)
   if (answer.kind === 'error' || answer.route.device === dev) {
     refuseOuter(dev, skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return
   }
   const { route, source } = answer
-  pushUdp(skb, { source: port, destination: to.port })
+  pushUdp(skb, { source: port, destination: endpoint.port })
   const ttl = defaultTtl(route.device, isIpv4(address) ? 4 : 6)
   const ends = { source, destination: address, protocol: ipProtocol.udp }
   pushOuterIp(dev, skb, { ...ends, tos, ttl, dontFragment: false })

@@ -2,7 +2,9 @@
 // difference (nft_payload.c nft_payload_set_eval(); the fields and their checksums: src/proto.c).
 import { readU16, writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { finishSum, foldSum, sumWords } from '../../net/checksum.ts'
+import { icmpAt } from '../../net/icmp.ts'
 import { ipv4At } from '../../net/ipv4.ts'
+import { ipv6At } from '../../net/ipv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpAt } from '../../net/tcp.ts'
 import { udpAt } from '../../net/udp.ts'
@@ -23,25 +25,28 @@ interface Place {
   readonly pseudo?: true
 }
 
+/** TCP and UDP have them in the same place. */
 const ports = [
-  ['sport', { at: 0, bytes: 2 }],
-  ['dport', { at: 2, bytes: 2 }],
+  ['sport', { at: udpAt.source, bytes: 2 }],
+  ['dport', { at: udpAt.destination, bytes: 2 }],
 ] as const
+/** UDP-Lite; its checksum stands where that of UDP does. */
+const udplite = 136
 
 const places: ReadonlyMap<string, Place> = new Map<string, Place>([
   ['ip dscp', { at: 0, bytes: 2, bits: 6, shift: 2 }],
   ['ip ecn', { at: 0, bytes: 2, bits: 2, shift: 0 }],
-  ['ip id', { at: 4, bytes: 2 }],
-  ['ip ttl', { at: 8, bytes: 1 }],
-  ['ip saddr', { at: 12, bytes: 4, pseudo: true }],
-  ['ip daddr', { at: 16, bytes: 4, pseudo: true }],
+  ['ip id', { at: ipv4At.identification, bytes: 2 }],
+  ['ip ttl', { at: ipv4At.ttl, bytes: 1 }],
+  ['ip saddr', { at: ipv4At.source, bytes: 4, pseudo: true }],
+  ['ip daddr', { at: ipv4At.destination, bytes: 4, pseudo: true }],
   ['ip6 dscp', { at: 0, bytes: 2, bits: 6, shift: 6 }],
-  ['ip6 hoplimit', { at: 7, bytes: 1 }],
-  ['ip6 saddr', { at: 8, bytes: 16, pseudo: true }],
-  ['ip6 daddr', { at: 24, bytes: 16, pseudo: true }],
+  ['ip6 hoplimit', { at: ipv6At.hopLimit, bytes: 1 }],
+  ['ip6 saddr', { at: ipv6At.source, bytes: 16, pseudo: true }],
+  ['ip6 daddr', { at: ipv6At.destination, bytes: 16, pseudo: true }],
   ...ports.map(([name, place]): [string, Place] => [`tcp ${name}`, place]),
   ...ports.map(([name, place]): [string, Place] => [`udp ${name}`, place]),
-  ['tcp window', { at: 14, bytes: 2 }],
+  ['tcp window', { at: tcpAt.window, bytes: 2 }],
 ])
 
 /** Fields that can be set. */
@@ -81,8 +86,8 @@ function pseudoChecksumAt({ skb, l4, protocol, fragmentOffset }: ChainPacket): n
   if (protocol === ipProtocol.tcp) at = tcpAt.checksum
   else if (protocol === ipProtocol.udp && l4 + udpAt.payload <= skb.tail)
     at = readU16(skb.bytes, l4 + udpAt.checksum) === 0 ? -1 : udpAt.checksum
-  else if (protocol === 136) at = udpAt.checksum
-  else if (protocol === ipProtocol.icmp6) at = 2
+  else if (protocol === udplite) at = udpAt.checksum
+  else if (protocol === ipProtocol.icmp6) at = icmpAt.checksum
   return at === -1 || l4 + at + 2 > skb.tail ? -1 : l4 + at
 }
 

@@ -1,5 +1,6 @@
 // The path takes smaller packets than it did: tcp_ipv4.c tcp_v4_mtu_reduced(), tcp_input.c tcp_simple_retransmit(). What is
 // out and too long was dropped for sure, so it is cut anew and sent again at once, packet by packet.
+import { concatBytes } from '../../net/bytes.ts'
 import type { NetDevice } from '../device/device.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import { socketState } from './socket.ts'
@@ -31,12 +32,7 @@ function cutAnew(packet: readonly SendPiece[], mss: number): SendPiece[] {
   const [first] = packet
   const end = packet.at(-1)
   if (first === undefined || end === undefined) return []
-  const data = new Uint8Array(packet.reduce((bytes, piece) => bytes + piece.data.length, 0))
-  let filled = 0
-  for (const piece of packet) {
-    data.set(piece.data, filled)
-    filled += piece.data.length
-  }
+  const data = concatBytes(packet.map((piece) => piece.data))
   const cut: SendPiece[] = []
   for (let at = 0; at < data.length; at += mss) {
     const last = at + mss >= data.length
