@@ -9,9 +9,7 @@ import { familiesOf } from '../host/bpf-host.ts'
 import { exitXdp, passesPrefilter, xdpEntry } from '../xdp/bpf-xdp.ts'
 import { nodeportLb, nodeportTails } from './nodeport.ts'
 import { dropNotifyTail, sendDrop } from './notify.ts'
-import { call, callsMax } from './slots.ts'
-
-const fromLxc = { 4: call.IPV4_FROM_LXC, 6: call.IPV6_FROM_LXC } as const
+import { callsMax, fromLxc } from './slots.ts'
 
 function dropped(ctx: Ctx, reason: number): number {
   return sendDrop(ctx, reason, { source: 0, direction: metricDirection.INGRESS })

@@ -24,7 +24,7 @@ export function extensionHeader(
   if (!skipped.has(current)) return undefined
   const header = ctx.load(offset, 2)
   if (header === undefined) return drop.INVALID
-  const [next, size] = header as unknown as [number, number]
+  const [next = 0, size = 0] = header
   return { next, length: next === AUTH ? (size + 2) * 4 : (size + 1) * 8 }
 }
 

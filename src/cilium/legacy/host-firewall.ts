@@ -7,6 +7,7 @@ import { type Family, ipv4 } from '../datapath/family.ts'
 import { fragmentInfo4 } from '../datapath/fragments.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { identity } from '../datapath/identity.ts'
+import { PACKET_HOST } from '../datapath/local-delivery.ts'
 import { policyDirection } from '../datapath/notify.ts'
 import { newTuple } from '../datapath/packet-tuple.ts'
 import type { Tuple } from '../maps/tuple.ts'
@@ -16,8 +17,6 @@ import { walkHeaders } from './headers.ts'
 import { lookupRemoteEndpoint } from './ipcache.ts'
 import { sendPolicyVerdict } from './notify.ts'
 import { type PolicyVerdict, policyCanEgress, policyCanIngress } from './policy.ts'
-
-const PACKET_HOST = 0
 
 /** The identity that the ipcache has for an address of the packet; `otherwise` where it has none. */
 function identityAt(ctx: Ctx, family: Family, addressAt: number, otherwise: number): number {

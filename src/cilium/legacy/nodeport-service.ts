@@ -1,6 +1,6 @@
 // A packet for a service that comes from outside, in Cilium 1.10: its backend, the entries of its connection, which for a backend
 // of this node are two, and its way to another node. bpf/lib/nodeport.h nodeport_lb4(), nodeport_lb6()
-import { readLe32 } from '../../bpf/context/byte-order.ts'
+import { readLe32, swap16 } from '../../bpf/context/byte-order.ts'
 import { ctMapOf } from '../datapath/conntrack.ts'
 import { ctDirection } from '../datapath/ct-state.ts'
 import { isAlive } from '../datapath/ct-update.ts'
@@ -24,9 +24,8 @@ import { noChecksum } from './lb.ts'
 import { lbLocal } from './lb-backend.ts'
 import { natDirection } from './nat.ts'
 import { ownLabel } from './nodeport-route.ts'
-import { call, cb } from './slots.ts'
+import { call, cb, nodeportNat } from './slots.ts'
 
-const nat = { 4: call.IPV4_NODEPORT_NAT, 6: call.IPV6_NODEPORT_NAT } as const
 const dsr = { 4: call.IPV4_NODEPORT_DSR, 6: call.IPV6_NODEPORT_DSR } as const
 
 /** nodeport_uses_dsr() */
@@ -69,9 +68,8 @@ function track(ctx: Ctx, tuple: Tuple, l4Offset: number, local: boolean, newStat
   const state = newCtState()
   const revNatIndex = newState.revNatIndex
   const { status } = ctLookup(ctx, tuple, l4Offset, ctDirection.EGRESS, state)
-  const { NEW, REOPENED, ESTABLISHED, REPLY } = ctStatus
-  if (![NEW, REOPENED, ESTABLISHED, REPLY].some((known) => known === status)) return drop.UNKNOWN_CT
-  const anew = status === NEW || state.revNatIndex !== revNatIndex
+  if (status < 0 || status === ctStatus.RELATED) return drop.UNKNOWN_CT
+  const anew = status === ctStatus.NEW || state.revNatIndex !== revNatIndex
   if (anew) {
     markNodeport(ctx, newState)
     const made = ctCreate(ctx, tuple, { direction: ctDirection.EGRESS, state: newState, related: false })
@@ -91,10 +89,9 @@ function toRemote(ctx: Ctx, tuple: Tuple, key: ServiceKey): number {
   edtSetAggregate(ctx, 0)
   if (!usesDsr(ctx, tuple.nexthdr)) {
     ctx.setMeta(cb.NAT, natDirection.EGRESS)
-    return ctx.tailCall(nat[version])
+    return ctx.tailCall(nodeportNat[version])
   }
-  // a __be16 as a little-endian machine reads it
-  ctx.setMeta(cb.PORT, ((key.dport & 0xff) << 8) | (key.dport >>> 8))
+  ctx.setMeta(cb.PORT, swap16(key.dport)) // a __be16
   for (let word = 0; word < addressBytes / 4; word += 1) {
     ctx.setMeta(cb.ADDR_V4 + word, readLe32(key.address, word * 4))
   }

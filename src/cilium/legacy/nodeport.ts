@@ -28,10 +28,8 @@ import { dsrTails } from './nodeport-dsr.ts'
 import { encapNodeport, resolveNodeport } from './nodeport-route.ts'
 import { serveNodeport, usesDsr } from './nodeport-service.ts'
 import { sendDrop } from './notify.ts'
-import { call, cb, markSnatDone, skipRecirculation } from './slots.ts'
+import { call, cb, fromLxc, markSnatDone, nodeportNat, skipRecirculation } from './slots.ts'
 
-const fromLxc = { 4: call.IPV4_FROM_LXC, 6: call.IPV6_FROM_LXC } as const
-const nat = { 4: call.IPV4_NODEPORT_NAT, 6: call.IPV6_NODEPORT_NAT } as const
 const revNat = { 4: call.IPV4_NODEPORT_REVNAT, 6: call.IPV6_NODEPORT_REVNAT } as const
 
 /** bpf_mark_snat_done(): XDP has no egress hook to tell. */
@@ -71,7 +69,7 @@ export function nodeportLb(ctx: Ctx, family: Family, source: number): number {
   if (!masquerades && usesDsr(ctx, tuple.nexthdr)) return ctx.act.OK
   ctx.setMeta(cb.NAT, natDirection.INGRESS)
   ctx.setMeta(cb.SRC_LABEL, source)
-  return ctx.tailCall(nat[family.version])
+  return ctx.tailCall(nodeportNat[family.version])
 }
 
 /** Back to the main path, past the question about services. */
@@ -176,7 +174,7 @@ function tailRevNodeport(ctx: Ctx, family: Family): number {
 export function nodeportTails(family: Family): [number, ObjectProgram][] {
   const { version } = family
   return [
-    [nat[version], { symbol: `tail_nodeport_nat_ipv${version}`, run: (ctx) => tailNat(ctx, family) }],
+    [nodeportNat[version], { symbol: `tail_nodeport_nat_ipv${version}`, run: (ctx) => tailNat(ctx, family) }],
     [
       revNat[version],
       { symbol: `tail_rev_nodeport_lb${version}`, run: (ctx) => tailRevNodeport(ctx, family) },

@@ -27,6 +27,11 @@ export const call = {
   IPV6_ENCAP_NODEPORT_NAT: 24,
 } as const
 
+/** Where the main path of each object begins, by family. */
+export const fromLxc = { 4: call.IPV4_FROM_LXC, 6: call.IPV6_FROM_LXC } as const
+/** Where the source of a service's request is translated, and of a reply the destination, by family. */
+export const nodeportNat = { 4: call.IPV4_NODEPORT_NAT, 6: call.IPV6_NODEPORT_NAT } as const
+
 /** CILIUM_CALL_SIZE */
 export const callsMax = 25
 

@@ -91,22 +91,16 @@ function sendVerdict(packet: Outgoing, answer: PolicyVerdict): void {
   })
 }
 
-const noVerdict: PolicyVerdict = { verdict: 0, match: 0, audited: false }
-
 /** Policy is asked for replies, too, but only what it says about others counts. A pod may always reach itself. */
 function policyStage(packet: Outgoing): Ending {
   const { ctx, tuple, place, destination, status } = packet
-  let answer = noVerdict
-  if (!packet.hairpin) {
-    const question = { remote: destination, tuple, l4Offset: place.l4Offset }
-    answer = policyCanEgress(ctx, ctx.object.security_label, question)
-    packet.verdict = answer.verdict
-    const denied = !isReverse(status) && answer.verdict < 0
-    const reported = denied || status === ctStatus.NEW || status === ctStatus.REOPENED
-    if (reported) sendVerdict(packet, answer)
-    if (denied) return answer.verdict
-  }
-  return undefined
+  if (packet.hairpin) return undefined
+  const question = { remote: destination, tuple, l4Offset: place.l4Offset }
+  const answer = policyCanEgress(ctx, ctx.object.security_label, question)
+  packet.verdict = answer.verdict
+  const denied = !isReverse(status) && answer.verdict < 0
+  if (denied || status === ctStatus.NEW || status === ctStatus.REOPENED) sendVerdict(packet, answer)
+  return denied ? answer.verdict : undefined
 }
 
 function createEntry(packet: Outgoing): Ending {

@@ -36,7 +36,7 @@ function trace(packet: Outgoing, point: TracePoint, destination: number, ifindex
 }
 
 /** To the proxy that policy names. */
-function toProxy(packet: Outgoing): Way {
+function toProxy(packet: Outgoing): number | undefined {
   const { ctx, tuple, verdict, status } = packet
   if (verdict <= 0 || isReverse(status)) return undefined
   trace(packet, tracePoint.TO_PROXY, 0)
@@ -132,7 +132,7 @@ function passToStack(packet: Outgoing): number {
 export function forward(packet: Outgoing): number {
   const { ctx, family } = packet
   const proxied = toProxy(packet)
-  if (proxied !== undefined) return proxied as number
+  if (proxied !== undefined) return proxied
   if (!hasHeader(ctx, family, ethernetLength(ctx))) return drop.INVALID
   const way =
     toLocal(packet) ??
