@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readRuns } from './recorded-cilium/case.ts'
+import { type RecordedRun, readRuns } from './recorded-cilium/case.ts'
+import type { Version } from './recorded-cilium/era.ts'
 import { type PlayedStep, replay } from './recorded-cilium/replay.ts'
 
 const folder = join(import.meta.dirname, '../../shared/facts/recorded')
@@ -30,14 +31,29 @@ function summary(steps: readonly PlayedStep[]): { readonly whole: number; readon
   }
 }
 
+/** What a run gave, or why it could not be played. */
+function playedOrNot(
+  run: RecordedRun,
+  version: Version,
+): { readonly steps: readonly PlayedStep[]; readonly problems: readonly string[] } {
+  try {
+    return { steps: replay(run, version), problems: run.problems }
+  } catch (problem) {
+    return { steps: [], problems: [...run.problems, String(problem)] }
+  }
+}
+
 const versions = [
   { version: 'v1.19', runs: readRuns(folder) },
   { version: 'v1.10', runs: readRuns(join(folder, 'v1.10')) },
 ] as const
 
 describe.skipIf(!present).each(versions)('a recorded run of Cilium $version', ({ version, runs }) => {
-  const played = runs.map((run) => ({ run, steps: replay(run, version) }))
-  for (const { run, steps } of played) {
+  const played = runs.map((run) => ({ run, ...playedOrNot(run, version) }))
+  for (const { run, steps, problems } of played) {
+    test(`${run.name} is understood whole`, () => {
+      expect(problems).toEqual([])
+    })
     for (const [at, step] of steps.entries()) {
       test(`${run.name} / ${at + 1} ${step.title}`, () => {
         expect(step.model).toEqual(step.recorded)

@@ -106,9 +106,25 @@ function same({ spec, frame, timeline, maps }: Pair): boolean {
   )
 }
 
+/** The files whose cases live as specs; recordings that come later are only replayed. */
+const written = new Set([
+  'tunnel',
+  'native',
+  'native-dsr',
+  'tunnel-legacy',
+  'tunnel-xdp',
+  'native-dsr-xdp',
+  'features',
+  'ipv6',
+])
+
+function writtenRuns(place: string): RecordedRun[] {
+  return readRuns(place).filter(({ name }) => written.has(name.split('/')[0] ?? ''))
+}
+
 const versions = [
-  { version: 'v1.19', runs: readRuns(recorded) },
-  { version: 'v1.10', runs: readRuns(join(recorded, 'v1.10')) },
+  { version: 'v1.19', runs: writtenRuns(recorded) },
+  { version: 'v1.10', runs: writtenRuns(join(recorded, 'v1.10')) },
 ] as const
 const cases = present ? allCases() : new Map<string, Case>()
 

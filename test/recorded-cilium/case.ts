@@ -2,6 +2,8 @@
 // configuration, or a list of named scenarios with their set-up beside them in a *.scenarios.json.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { unknownSettings } from './settings.ts'
+import { unknownNames, unknownSetup, unknownSteps } from './strict.ts'
 
 export interface RecordedConfig {
   readonly tunnel?: boolean
@@ -18,6 +20,7 @@ export interface RecordedConfig {
   readonly consts?: Readonly<Record<string, number>>
   readonly defines?: Readonly<Record<string, number | null>>
   readonly version?: string
+  readonly [name: string]: unknown
 }
 
 /** One line of a timeline; which fields there are depends on the kind. */
@@ -47,8 +50,10 @@ export interface RecordedChange {
 
 export interface RecordedStep {
   readonly title: string
-  /** The namespace whose eth0 sends the frame. */
+  /** The namespace whose device sends the frame. */
   readonly at: string
+  /** Absent: eth0. */
+  readonly dev?: string
   readonly frame: string
   readonly timeline: readonly RecordedEvent[]
   readonly maps: readonly RecordedChange[]
@@ -80,11 +85,11 @@ export interface ScenarioPolicy {
 export interface ScenarioMap {
   readonly node: number
   readonly map: string
-  readonly key: Readonly<Record<string, string | number>>
-  readonly value: Readonly<Record<string, string | number>> | number
+  readonly key: Readonly<Record<string, string | number>> | string | number
+  readonly value: Readonly<Record<string, string | number>> | string | number
 }
 
-/** What was set up before the first packet, and what each packet was. */
+/** What was set up before the first packet. */
 export interface RecordedSetup {
   readonly services: readonly ScenarioService[]
   readonly policy: readonly ScenarioPolicy[]
@@ -98,10 +103,13 @@ export interface RecordedRun {
   readonly config: RecordedConfig
   readonly setup: RecordedSetup | undefined
   readonly steps: readonly RecordedStep[]
+  /** What of its file this reader does not understand; such a run counts as one that differs. */
+  readonly problems: readonly string[]
 }
 
 interface RawStep {
   readonly title?: string
+  readonly dev?: string
   readonly where?: string
   readonly at?: string
   readonly frame: string
@@ -110,7 +118,7 @@ interface RawStep {
   readonly maps: readonly RecordedChange[]
 }
 
-interface RawScenario {
+interface RawScenario extends Partial<RecordedSetup> {
   readonly name: string
   readonly config: RecordedConfig
   readonly steps: readonly RawStep[]
@@ -120,6 +128,7 @@ function stepOf(raw: RawStep): RecordedStep {
   return {
     title: raw.title ?? raw.frame_text ?? '',
     at: raw.where ?? raw.at ?? '',
+    ...(raw.dev === undefined ? {} : { dev: raw.dev }),
     frame: raw.frame,
     timeline: raw.timeline,
     maps: raw.maps,
@@ -130,33 +139,68 @@ function readJson(path: string): unknown {
   return JSON.parse(readFileSync(path, 'utf8'))
 }
 
-function setupOf(folder: string, file: string, name: string): RecordedSetup {
+/** The set-up of a scenario: in the recording itself or in the file beside it. */
+function setupOf(folder: string, file: string, raw: RawScenario): [RecordedSetup, string[]] {
   const path = join(folder, file.replace('.json', '.scenarios.json'))
   const all = existsSync(path)
     ? (readJson(path) as ({ readonly name: string } & Partial<RecordedSetup>)[])
     : []
-  const found = all.find((each) => each.name === name)
-  return { services: found?.services ?? [], policy: found?.policy ?? [], maps: found?.maps ?? [] }
+  const found = all.find((each) => each.name === raw.name)
+  const setup = {
+    services: raw.services ?? found?.services ?? [],
+    policy: raw.policy ?? found?.policy ?? [],
+    maps: raw.maps ?? found?.maps ?? [],
+  }
+  const missing = found === undefined && raw.services === undefined && raw.policy === undefined
+  return [setup, [...(missing ? ['its set-up is nowhere'] : []), ...unknownSetup(setup, found)]]
 }
 
-/** Every recorded run of a folder. */
+function scenarioRun(folder: string, file: string, raw: RawScenario): RecordedRun {
+  const [setup, problems] = setupOf(folder, file, raw)
+  return {
+    name: `${file.replace('.json', '')}/${raw.name}`,
+    config: raw.config,
+    setup,
+    steps: raw.steps.map(stepOf),
+    problems: [
+      ...unknownNames('scenario', raw),
+      ...unknownSettings(raw.config),
+      ...problems,
+      ...unknownSteps(raw.steps),
+    ],
+  }
+}
+
+function listRun(
+  file: string,
+  raw: { readonly config: RecordedConfig; readonly cases: readonly RawStep[] },
+): RecordedRun {
+  return {
+    name: file.replace('.json', ''),
+    config: raw.config,
+    setup: undefined,
+    steps: raw.cases.map(stepOf),
+    problems: [...unknownNames('list', raw), ...unknownSettings(raw.config), ...unknownSteps(raw.cases)],
+  }
+}
+
+function runsOf(folder: string, file: string): RecordedRun[] {
+  const raw = readJson(join(folder, file))
+  if (Array.isArray(raw)) return (raw as RawScenario[]).map((each) => scenarioRun(folder, file, each))
+  return [listRun(file, raw as Parameters<typeof listRun>[1])]
+}
+
+/** Every recorded run of a folder; a file that cannot be read is a run of its own that says so. */
 export function readRuns(folder: string): RecordedRun[] {
   if (!existsSync(folder)) return []
   const files = readdirSync(folder).filter(
     (name) => name.endsWith('.json') && !name.endsWith('.scenarios.json'),
   )
   return files.sort().flatMap((file): RecordedRun[] => {
-    const raw = readJson(join(folder, file))
-    const name = file.replace('.json', '')
-    if (Array.isArray(raw)) {
-      return (raw as RawScenario[]).map((each) => ({
-        name: `${name}/${each.name}`,
-        config: each.config,
-        setup: setupOf(folder, file, each.name),
-        steps: each.steps.map(stepOf),
-      }))
+    try {
+      return runsOf(folder, file)
+    } catch (problem) {
+      return [{ name: file, config: {}, setup: undefined, steps: [], problems: [String(problem)] }]
     }
-    const { config, cases } = raw as { readonly config: RecordedConfig; readonly cases: readonly RawStep[] }
-    return [{ name, config, setup: undefined, steps: cases.map(stepOf) }]
   })
 }

@@ -1,11 +1,8 @@
 // Cilium on the recorded topology: maps filled as the agent would fill them, objects loaded and attached.
 import type { Program } from '../../src/bpf/contract.ts'
 import {
-  type Define,
-  type Defines,
   defaultObject,
   defaultValues,
-  definesOf,
   type NodeConfig,
   type ObjectConfig,
   type ObjectKind,
@@ -17,45 +14,13 @@ import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
 import type { RecordedConfig, RecordedSetup } from './case.ts'
 import { eraOf, legacyValues, symbolOf, type Version, versionOf } from './era.ts'
-import { addressBytes, applyMap, applyPolicy, type FilledNode, fillNode, putPolicy } from './fill.ts'
+import { addressBytes, applyPolicy, type FilledNode, fillNode, putPolicy } from './fill.ts'
+import { applyMap } from './raw-entry.ts'
 import { putServices } from './services.ts'
+import { definesFor, nodeConstants, objectConstantsOf, xdpMode } from './settings.ts'
 import { ifindex, mac, macs, must, type Pod, pods } from './topology.ts'
 
 type Watch = (program: Program, dev: NetDevice, direction: string) => Program
-
-const always: readonly Define[] = [
-  'ENABLE_IPV4',
-  'ENABLE_ROUTING',
-  'ENABLE_NODEPORT',
-  'ENABLE_MASQUERADE_IPV4',
-  'ENABLE_SIP_VERIFICATION',
-  'ENABLE_IDENTITY_MARK',
-  'ENABLE_ARP_RESPONDER',
-  'ENABLE_IPV4_FRAGMENTS',
-  'SERVICE_NO_BACKEND_RESPONSE',
-  'DROP_NOTIFY',
-  'TRACE_NOTIFY',
-  'POLICY_VERDICT_NOTIFY',
-  'LOCAL_DELIVERY_METRICS',
-  'CONNTRACK_ACCOUNTING',
-]
-
-function hasXdp({ xdp }: RecordedConfig): boolean {
-  return typeof xdp === 'string'
-}
-
-function definesFor(config: RecordedConfig): Defines {
-  const on: Define[] = [...always]
-  if (config.tunnel === true) on.push('TUNNEL_MODE', 'HAVE_ENCAP')
-  if (config.host_routing !== false) on.push('ENABLE_HOST_ROUTING')
-  if (config.v6 === true) on.push('ENABLE_IPV6', 'ENABLE_MASQUERADE_IPV6', 'ENABLE_IPV6_FRAGMENTS')
-  if (config.dsr === true) on.push('ENABLE_DSR')
-  if (hasXdp(config)) on.push('ENABLE_NODEPORT_ACCELERATION')
-  if (config.sock_lb === true) on.push('ENABLE_SOCKET_LB_FULL')
-  for (const name of Object.keys(config.defines ?? {})) on.push(name as Define)
-  const defines = definesOf(on)
-  return defines.ENABLE_EGRESS_GATEWAY ? { ...defines, HAVE_ENCAP: true } : defines
-}
 
 function nodeConfig(number: 1 | 2, config: RecordedConfig, version: Version): NodeConfig {
   const six = config.v6 === true
@@ -85,7 +50,7 @@ function nodeConfig(number: 1 | 2, config: RecordedConfig, version: Version): No
     LB_MAGLEV_LUT_SIZE: maglevSlots,
     HASH_INIT4_SEED: 1,
     HASH_INIT6_SEED: 1,
-    ...(config.consts?.['policy_deny_response_enabled'] === 1 ? { policy_deny_response_enabled: true } : {}),
+    ...nodeConstants(config),
   }
 }
 
@@ -93,8 +58,9 @@ function objectConfig(
   number: 1 | 2,
   kind: ObjectKind,
   extra: Partial<ObjectConfig>,
-  six: boolean,
+  recorded: RecordedConfig,
 ): ObjectConfig {
+  const six = recorded.v6 === true
   return {
     ...defaultObject,
     kind,
@@ -102,8 +68,15 @@ function objectConfig(
     host_ep_id: 100 + number,
     nat_ipv4_masquerade: addressBytes(`192.168.0.${number}`),
     nat_ipv6_masquerade: six ? addressBytes(`fd01::${number}`) : undefined,
+    ...objectConstantsOf(recorded),
     ...extra,
   }
+}
+
+/** What a node is configured with, and the words of the recording for it. */
+interface Settings {
+  readonly config: NodeConfig
+  readonly recorded: RecordedConfig
 }
 
 /** One node with Cilium on it. */
@@ -130,7 +103,13 @@ function hook(
   if (!done.ok) throw new Error(`${symbol} on ${dev.name}`)
 }
 
-function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDevice, watch: Watch): void {
+function installPod(
+  node: CiliumNode,
+  each: Pod,
+  { config, recorded }: Settings,
+  dev: NetDevice,
+  watch: Watch,
+): void {
   const six = config.ENABLE_IPV6
   const object = objectConfig(
     node.number,
@@ -143,7 +122,7 @@ function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDev
       endpoint_ipv4: addressBytes(each.address4),
       endpoint_ipv6: six ? addressBytes(each.address6) : undefined,
     },
-    six,
+    recorded,
   )
   const loaded = loadObject(eraOf(versionOf(node.maps)).bpfLxc(config), {
     node: config,
@@ -159,7 +138,7 @@ function installPod(node: CiliumNode, each: Pod, config: NodeConfig, dev: NetDev
 
 function installHost(
   node: CiliumNode,
-  config: NodeConfig,
+  { config, recorded }: Settings,
   devices: Map<string, NetDevice>,
   watch: Watch,
 ): void {
@@ -169,7 +148,7 @@ function installHost(
   const load = (name: string) => {
     const dev = device(name)
     const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
-    const object = objectConfig(node.number, 'bpf_host', extra, config.ENABLE_IPV6)
+    const object = objectConfig(node.number, 'bpf_host', extra, recorded)
     return loadObject(eraOf(version).bpfHost(config), {
       node: config,
       object,
@@ -200,6 +179,7 @@ function installNode(
 ): CiliumNode {
   const ns = must(machine.namespaces.get(`n${number}`), 'node')
   const config = nodeConfig(number, recorded, version)
+  const settings = { config, recorded }
   const era = eraOf(version)
   const maps = era.createNodeMaps(cpus, maglevSlots)
   const ids = [
@@ -214,27 +194,29 @@ function installNode(
     if (id !== 100 + number) for (const egress of [false, true]) putPolicy(map, { egress })
   }
   for (const each of pods.filter((candidate) => candidate.node === number)) {
-    installPod(node, each, config, must(ns.devicesByName.get(`lxc${each.name}`), each.name), watch)
+    installPod(node, each, settings, must(ns.devicesByName.get(`lxc${each.name}`), each.name), watch)
   }
-  installHost(node, config, ns.devicesByName, watch)
+  installHost(node, settings, ns.devicesByName, watch)
   if (recorded.tunnel === true) {
     const dev = must(ns.devicesByName.get('cilium_vxlan'), 'cilium_vxlan')
     const extra = { interface_ifindex: dev.ifindex, interface_mac: dev.mac }
-    const object = objectConfig(number, 'bpf_overlay', extra, config.ENABLE_IPV6)
+    const object = objectConfig(number, 'bpf_overlay', extra, recorded)
     const source = era.bpfOverlay(config)
     const loaded = loadObject(source, { node: config, object, maps, suffix: 'overlay', cpus })
     hook(node, [dev, 'ingress'], loaded, 'cil_from_overlay', watch)
     hook(node, [dev, 'egress'], loaded, 'cil_to_overlay', watch)
   }
-  if (hasXdp(recorded)) {
+  const mode = xdpMode(recorded)
+  if (mode !== undefined) {
     const dev = must(ns.devicesByName.get('eth0'), 'eth0')
-    const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, config.ENABLE_IPV6)
+    const object = objectConfig(number, 'bpf_xdp', { interface_ifindex: dev.ifindex }, recorded)
     const loaded = loadObject(era.bpfXdp(config), { node: config, object, maps, suffix: 'xdp', cpus })
-    const done = attachXdp(dev, watch(programNamed(node, loaded, 'cil_xdp_entry'), dev, 'xdp'), 'native')
+    const done = attachXdp(dev, watch(programNamed(node, loaded, 'cil_xdp_entry'), dev, 'xdp'), mode)
     if (!done.ok) throw new Error('xdp')
     // a frame that XDP sends back reaches the far end of a veth only if that runs native XDP too
     const port = must(dev.peer, 'port of the switch')
-    if (!attachXdp(port, { name: 'pass', type: 'xdp', run: () => 2 }, 'native').ok) throw new Error('pass')
+    if (mode === 'native' && !attachXdp(port, { name: 'pass', type: 'xdp', run: () => 2 }, 'native').ok)
+      throw new Error('pass')
   }
   return node
 }

@@ -1,4 +1,5 @@
 // Entries of conntrack and NAT maps as the recorder prints them: `{tcp OUT 10.0.1.10:40000 -> 10.0.1.11:8080} = {...}`.
+import { readLe32 } from '../../src/bpf/context/byte-order.ts'
 import type { BpfMap } from '../../src/bpf/maps/map.ts'
 import { mapKeys } from '../../src/bpf/user.ts'
 import { LegacyCtEntry } from '../../src/cilium/legacy/ct-entry.ts'
@@ -9,6 +10,8 @@ import { readU16 } from '../../src/net/bytes.ts'
 import { formatMac, readMac } from '../../src/net/mac.ts'
 import type { CiliumNode } from './datapath.ts'
 import { type Version, versionOf } from './era.ts'
+
+const lastUsedBytes = 8
 
 const protocols: Readonly<Record<number, string>> = {
   1: 'icmp',
@@ -136,6 +139,11 @@ function neighbourText(key: Uint8Array, value: Uint8Array, version: Version): st
   return `{${address(key)}} = {${text}}`
 }
 
+/** Which backend a client keeps; when it used it last depends on the clock. */
+function affinityText(_key: Uint8Array, value: Uint8Array): string {
+  return `{backend_id=${readLe32(value, lastUsedBytes)}}`
+}
+
 /** The maps whose changes were recorded, with their print. */
 const printed = {
   cilium_ct4_global: conntrackText,
@@ -146,6 +154,8 @@ const printed = {
   cilium_snat_v6_external: natText,
   cilium_nodeport_neigh4: neighbourText,
   cilium_nodeport_neigh6: neighbourText,
+  cilium_lb4_affinity: affinityText,
+  cilium_lb6_affinity: affinityText,
 } as const
 
 export type PrintedMap = keyof typeof printed
@@ -200,8 +210,11 @@ function withoutTunnelPort(text: string): string {
   return text.includes(':8472') ? text.replace(tunnelFlow, '$1:*') : text
 }
 
-/** A recorded entry without its life, which depends on when the recorder looked. */
-export function recordedEntry(text: string): string {
+/** A recorded entry without its life, which depends on when the recorder looked. `map` has the name of its node in front. */
+export function recordedEntry(map: string, text: string): string {
+  const name = map.slice(map.indexOf('/') + 1)
+  if (!(name in printed)) return `${text}, which no print here is for`
+  if (name.endsWith('_affinity')) return `{${/backend_id=\d+/.exec(text)?.[0]}}`
   const whole = text.endsWith('}') ? text : `${text}}`
   return withoutTunnelPort(whole.replace(/ ?ttl=\d+s/, ''))
 }

@@ -6,7 +6,7 @@ import type { BpfMap } from '../../src/bpf/maps/map.ts'
 import type { NodeMaps } from '../../src/cilium/datapath/ctx.ts'
 import { isIpv4, writeIpv4, writeIpv6 } from '../../src/net/address.ts'
 import { writeU16, writeU48 } from '../../src/net/bytes.ts'
-import type { RecordedConfig, ScenarioMap, ScenarioPolicy } from './case.ts'
+import type { RecordedConfig, ScenarioPolicy } from './case.ts'
 import { ip, mac, must, pods } from './topology.ts'
 
 /** Address bytes: 4 or 16. */
@@ -210,43 +210,4 @@ export function applyPolicy(nodes: readonly FilledNode[], rule: ScenarioPolicy):
     ...(rule.proxy_port === undefined ? {} : { proxyPort: rule.proxy_port }),
     deny: rule.deny === true || rule.deny === 1,
   })
-}
-
-const fieldBytes: Readonly<Record<string, Readonly<Record<string, readonly [number, number]>>>> = {
-  cilium_egress_gw_policy_v4: {
-    lpm_key: [0, 4],
-    saddr: [4, 4],
-    daddr: [8, 4],
-    egress_ip: [0, 4],
-    gateway_ip: [4, 4],
-  },
-  cilium_lb4_source_range: { lpm_key: [0, 4], rev_nat_id: [4, 2], addr: [8, 4] },
-}
-
-function rawBytes(map: string, size: number, fields: Readonly<Record<string, string | number>>): Uint8Array {
-  const bytes = new Uint8Array(size)
-  for (const [name, value] of Object.entries(fields)) {
-    const [at, length] = must(fieldBytes[map]?.[name], `${map}.${name}`)
-    if (typeof value === 'number') {
-      const whole = new Uint8Array(Math.max(4, length))
-      writeLe32(whole, 0, value)
-      bytes.set(whole.subarray(0, length), at)
-    } else if (value.startsWith('ip:')) bytes.set(addressBytes(value.slice(3)), at)
-    else bytes.set(Buffer.from(value.replace('hex:', ''), 'hex'), at)
-  }
-  return bytes
-}
-
-/** One raw map entry of a scenario. */
-export function applyMap(nodes: readonly FilledNode[], entry: ScenarioMap): void {
-  const node = must(
-    nodes.find(({ number }) => number === entry.node),
-    'node',
-  )
-  const map = node.maps[entry.map as keyof NodeMaps] as BpfMap | undefined
-  if (map === undefined) return
-  const key = rawBytes(entry.map, map.spec.keySize, entry.key)
-  const { value } = entry
-  const fields = typeof value === 'number' ? undefined : rawBytes(entry.map, map.spec.valueSize, value)
-  put(map, key, fields ?? Uint8Array.of(value as number))
 }

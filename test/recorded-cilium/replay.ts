@@ -1,5 +1,6 @@
 // Plays the steps of a recorded run on the model, and sets beside each other what was recorded and what the model did.
 import type { Program } from '../../src/bpf/contract.ts'
+import type { BpfMap } from '../../src/bpf/maps/map.ts'
 import { born } from '../../src/kernel/birth.ts'
 import { millisecond } from '../../src/kernel/clock.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
@@ -11,7 +12,7 @@ import { changes, recordedEntry, snapshot, withoutLives } from './entries.ts'
 import type { Version } from './era.ts'
 import { clearPolicy, putPolicy } from './fill.ts'
 import { buildTopology, must } from './topology.ts'
-import { eventLine, packetLine, programLine, type Watch, watched, watchMachine } from './watch.ts'
+import { comparesCb, eventLine, packetLine, programLine, type Watch, watched, watchMachine } from './watch.ts'
 
 /** One step: the recorded lines and those of the model, in total order; map changes sorted behind them. */
 export interface PlayedStep {
@@ -34,7 +35,7 @@ const settle = 200 * millisecond
 /** Fields of events that the recorder adds for reading; the others are compared. */
 const decoration = new Set(['kind', 'node', 'packet_text', 'reason_text'])
 
-function recordedLine(event: RecordedEvent, proxied: boolean): string | undefined {
+function recordedLine(event: RecordedEvent, proxied: boolean, withCb: boolean): string | undefined {
   const { kind, hex = '' } = event
   switch (kind) {
     case 'packet':
@@ -50,7 +51,7 @@ function recordedLine(event: RecordedEvent, proxied: boolean): string | undefine
           prog: event.prog ?? '',
           mark: event.mark ?? 0,
           hex,
-          ...(kind === 'return' && event.ret !== undefined ? { ret: event.ret } : {}),
+          ...(kind === 'return' ? { ret: event.ret ?? 0, ...(withCb ? { cb: event.cb ?? [] } : {}) } : {}),
         },
         proxied,
       )
@@ -63,35 +64,55 @@ function recordedLine(event: RecordedEvent, proxied: boolean): string | undefine
     case 'kernel-free':
       // who frees an skb is the kernel's own bookkeeping: its place among the other events is not in packet order
       return undefined
+    default:
+      return `${kind}: no such kind of event`
   }
 }
 
-/** Packets, programs and notifications of a step, in order. */
-export function timelineLines(step: RecordedStep, proxied: boolean): string[] {
-  return step.timeline.map((event) => recordedLine(event, proxied)).filter((line) => line !== undefined)
+/** Packets, programs and notifications of a step, in order; `withCb`: with the words of skb->cb that programs left. */
+export function timelineLines(step: RecordedStep, proxied: boolean, withCb = false): string[] {
+  const lines = step.timeline.map((event) => recordedLine(event, proxied, withCb))
+  return lines.filter((line) => line !== undefined)
 }
 
 /** Its map changes, sorted. */
 export function mapLines(step: RecordedStep): string[] {
-  const maps = step.maps.filter(({ map }) => /_ct|snat|neigh/.test(map))
-  return maps.map(({ op, map, entry }) => `${op} ${map} ${recordedEntry(entry)}`).sort()
+  return step.maps.map(({ op, map, entry }) => `${op} ${map} ${recordedEntry(map, entry)}`).sort()
 }
 
-function recordedLines(step: RecordedStep, proxied: boolean): string[] {
-  return [...timelineLines(step, proxied), ...mapLines(step)]
+function recordedLines(step: RecordedStep, proxied: boolean, version: Version): string[] {
+  return [...timelineLines(step, proxied, comparesCb(version)), ...mapLines(step)]
 }
 
-/** The policies of the fixed list change on the way. */
-function changePolicy(nodes: readonly CiliumNode[], title: string): void {
-  const policy = (id: number) => must(nodes[0]?.policies.get(id), 'policy')
-  if (title.startsWith('h1 ')) {
-    clearPolicy(policy(1002), false)
-    putPolicy(policy(1002), { egress: false, identity: 10_001, protocol: 6, port: 8080 })
-  }
-  if (title.startsWith('h4 ')) {
-    clearPolicy(policy(1001), true)
-    putPolicy(policy(1001), { egress: true, identity: 20_001, protocol: 6, port: 8080 })
-    putPolicy(policy(1001), { egress: true, identity: 10_002, deny: true })
+/** The policies of the fixed list: from which title on which of them is there. */
+const fixedPolicies: readonly (readonly [title: RegExp, apply: (nodes: readonly CiliumNode[]) => void])[] = [
+  [
+    /^h\d/,
+    (nodes) => {
+      clearPolicy(policyOf(nodes, 1002), false)
+      putPolicy(policyOf(nodes, 1002), { egress: false, identity: 10_001, protocol: 6, port: 8080 })
+    },
+  ],
+  [
+    /^h[4-9]/,
+    (nodes) => {
+      clearPolicy(policyOf(nodes, 1001), true)
+      putPolicy(policyOf(nodes, 1001), { egress: true, identity: 20_001, protocol: 6, port: 8080 })
+      putPolicy(policyOf(nodes, 1001), { egress: true, identity: 10_002, deny: true })
+    },
+  ],
+]
+
+function policyOf(nodes: readonly CiliumNode[], id: number): BpfMap {
+  return must(nodes[0]?.policies.get(id), 'policy')
+}
+
+/** Applies what the title asks for and is not there yet. */
+function changePolicies(nodes: readonly CiliumNode[], title: string, done: Set<RegExp>): void {
+  for (const [at, apply] of fixedPolicies) {
+    if (!at.test(title) || done.has(at)) continue
+    done.add(at)
+    apply(nodes)
   }
 }
 
@@ -102,15 +123,16 @@ export function replay(run: RecordedRun, version: Version): PlayedStep[] {
   const watching = (program: Program, dev: NetDevice, dir: string) => watched(watch, program, dev, dir)
   const nodes = installCilium(machine, run.config, run.setup, watching, version)
   watchMachine(watch, machine, nodes)
+  const done = new Set<RegExp>()
   return run.steps.map((step) => {
-    if (run.setup === undefined) changePolicy(nodes, step.title)
+    if (run.setup === undefined) changePolicies(nodes, step.title, done)
     machine.clock.advance(machine.clock.now + settle)
-    const recorded = recordedLines(step, watch.proxied)
+    const recorded = recordedLines(step, watch.proxied, version)
     const kind = isService(run, step) ? 'service' : 'plain'
     watch.lines = []
     const before = snapshot(nodes)
     const ns = must(machine.namespaces.get(step.at), step.at)
-    const dev = must(ns.devicesByName.get('eth0'), 'eth0')
+    const dev = must(ns.devicesByName.get(step.dev ?? 'eth0'), step.dev ?? 'eth0')
     const skb = skbFromFrame(dev, Uint8Array.from(Buffer.from(step.frame, 'hex')))
     born(skb, 'injected')
     sendFrame(skb)

@@ -33,14 +33,17 @@ export function programLine(
     readonly dir: string
     readonly prog: string
     readonly mark: number
+    /** On return; absent where it is not compared. */
+    readonly cb?: readonly number[]
     readonly hex: string
     readonly ret?: number
   },
   proxied: boolean,
 ): string {
   const code = what.ret === undefined ? '' : ` = ${what.ret}`
+  const cb = what.cb === undefined ? '' : `cb ${what.cb.join(',')} `
   const mark = `0x${what.mark.toString(16)}`
-  return `${kind} ${what.node}/${what.dev}/${what.dir} ${what.prog}${code} mark ${mark} ${normalised(what.hex, proxied)}`
+  return `${kind} ${what.node}/${what.dev}/${what.dir} ${what.prog}${code} mark ${mark} ${cb}${normalised(what.hex, proxied)}`
 }
 
 /** A line for a notification: all fields in one order. */
@@ -54,6 +57,17 @@ export function eventLine(node: string, fields: Fields, proxied: boolean): strin
   return `event ${node} ${words.join(' ')}`
 }
 
+/**
+ * Whether the words of skb->cb that programs leave are compared: those of 1.19 clear what they found, those of 1.10 leave there what
+ * the kernel's own layers had.
+ */
+export function comparesCb(version: Watch['version']): boolean {
+  return version === 'v1.19'
+}
+
+/** XDP has no skb->cb. */
+const noCb = [0, 0, 0, 0, 0]
+
 function frameOf({ skb, xdp }: RunContext): string {
   if (skb !== undefined) return hexOf(skb.bytes.subarray(skb.start, skb.end))
   return xdp === undefined ? '' : hexOf(xdp.bytes.subarray(xdp.data, xdp.dataEnd))
@@ -63,15 +77,20 @@ function frameOf({ skb, xdp }: RunContext): string {
 export function watched(watch: Watch, program: Program, dev: NetDevice, dir: string): Program {
   const common = { node: dev.ns.name, dev: dev.name, dir, prog: program.name }
   const run = (context: RunContext): number => {
-    const mark = (): number => (context.skb?.mark ?? 0) >>> 0
-    const enter = { ...common, mark: mark(), hex: frameOf(context) }
+    const metadata = () => ({ mark: (context.skb?.mark ?? 0) >>> 0, hex: frameOf(context) })
+    const words = (): number[] => Array.from(context.skb?.cb ?? noCb, (word) => word >>> 0)
+    const enter = { ...common, ...metadata() }
     watch.lines.push(programLine('enter', enter, watch.proxied))
     const ret = runProgram(program, context)
     if (context.fault !== undefined) {
       watch.lines.push(`fault ${program.name}: ${context.fault.program}: ${context.fault.message}`)
     }
     watch.lines.push(
-      programLine('return', { ...common, mark: mark(), hex: frameOf(context), ret }, watch.proxied),
+      programLine(
+        'return',
+        { ...common, ...metadata(), ...(comparesCb(watch.version) ? { cb: words() } : {}), ret },
+        watch.proxied,
+      ),
     )
     return ret
   }
