@@ -1,6 +1,6 @@
 // `listen tcp 80`: sockets that wait in a namespace from the start. `echo` sends back what arrives, `discard` reads and
 // forgets, `http` and `dns` answer requests; without a word the steps of the scenario speak for the program.
-import { serveDns } from '../app/dns-server.ts'
+import { serveDns, serveDnsStream } from '../app/dns-server.ts'
 import { serveHttp } from '../app/http-server.ts'
 import { assert } from '../base/assert.ts'
 import type { Namespace } from '../kernel/namespace.ts'
@@ -55,6 +55,7 @@ export function startListener(ns: Namespace, listen: ListenModel): Result<Listen
   if (failed(listening)) return listening
   if (listen.app === 'echo') serveTcp(socket.ok, { received: (_, data) => data })
   if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
+  if (listen.app === 'dns') serveDnsStream(socket.ok, listen.answers ?? [])
   if (listen.app === 'http')
     serveHttp(socket.ok, { status: listen.status ?? 200, bytes: listen.bodyBytes ?? defaultBodyBytes })
   return { ok: { kind: 'tcp', socket: socket.ok, app: listen.app } }

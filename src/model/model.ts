@@ -305,7 +305,12 @@ export interface ListenModel {
   readonly status?: number
   readonly bodyBytes?: number
   /** dns: the names that it knows. */
-  readonly answers?: readonly { readonly name: string; readonly addresses: readonly IpAddress[] }[]
+  readonly answers?: readonly {
+    readonly name: string
+    readonly addresses: readonly IpAddress[]
+    /** Seconds that an answer may be kept, 30 where it is absent. */
+    readonly ttl?: number
+  }[]
   /** IP_TTL and IPV6_UNICAST_HOPS, SO_MARK, IPV6_V6ONLY, SO_REUSEPORT of the socket and of what it accepts. */
   readonly ttl?: number
   readonly mark?: number

@@ -80,6 +80,8 @@ export type Step =
       readonly departAfter?: number
       /** udp: the socket is connected before it sends. */
       readonly connected?: boolean
+      /** dns: asks over TCP. */
+      readonly stream?: boolean
       /** IP_RECVERR, IPV6_RECVERR: soft errors are reported, and all are gathered in the error queue. */
       readonly recvErr?: boolean
       readonly operations: readonly FlowOperation[]

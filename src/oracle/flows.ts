@@ -6,7 +6,7 @@ import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
 import { letters, readU16, writeU16 } from '../net/bytes.ts'
 import { checksumOf } from '../net/checksum.ts'
-import { emptyResponse, queryBytes, requestBytes } from '../run/messages.ts'
+import { emptyResponse, requestBytes } from '../run/messages.ts'
 import type { Answer, Endpoint, RealSocket } from './sockets.ts'
 import type { RealWorld } from './world.ts'
 
@@ -23,7 +23,7 @@ export interface RealFlow {
   result(): RealResult
 }
 
-abstract class Flow implements RealFlow {
+export abstract class Flow implements RealFlow {
   protected readonly world: RealWorld
   protected readonly step: FlowStep
   protected readonly errnos = new Map<string, string>()
@@ -243,33 +243,6 @@ export class HttpFlow extends TcpFlow {
     this.world.waitFor(() => 'ok' in server.receive(), patience)
     this.note('recv', server.send(emptyResponse(status)))
     this.await(client, 'GET', patience)
-  }
-}
-
-/** A resolver: as DnsConversation of src/run. */
-export class DnsFlow extends Flow {
-  private client: RealSocket | undefined
-  private asked = 0
-
-  operate(operation: FlowOperation, patience: number): void {
-    if (operation.kind === 'wait') return this.world.pass(operation.duration / 1e6)
-    if (operation.kind !== 'query') return
-    const client = this.socket()
-    if (client === undefined) return
-    this.asked += 1
-    const { label } = this.step
-    this.note('send', client.send(queryBytes(label, this.asked, operation)))
-    this.receive(client, patience)
-  }
-
-  private socket(): RealSocket | undefined {
-    if (this.client !== undefined) return this.client
-    const client = this.openClient('datagram')
-    if (client === undefined || !this.note('connect', client.connect(this.to))) return undefined
-    this.client = client
-    this.established = true
-    this.world.watch(this.step.from.namespace, this.step.from.port ?? 0, client)
-    return client
   }
 }
 

@@ -1,7 +1,8 @@
 // The steps of a case on the real kernel.
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
-import { DnsFlow, HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
+import { DnsFlow, DnsStreamFlow } from './dns-flows.ts'
+import { HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
 import { changeRules } from './rulesets.ts'
 import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
@@ -91,7 +92,9 @@ export class RealSteps {
       case 'udp':
         return new UdpFlow(this.world, step, chosen)
       case 'dns':
-        return new DnsFlow(this.world, step, chosen)
+        return step.stream === true
+          ? new DnsStreamFlow(this.world, step, chosen)
+          : new DnsFlow(this.world, step, chosen)
       case 'icmp':
         return new PingFlow(this.world, step, undefined)
     }

@@ -1,10 +1,10 @@
 // What the programs behind listening sockets do by themselves, on real sockets: echo, discard, web and name servers.
-import { answerQuery } from '../app/dns-server.ts'
+import { answerBytes } from '../app/dns-server.ts'
+import { DnsStream, framedDns } from '../app/dns-stream.ts'
 import { httpAnswer, wantsClose } from '../app/http-server.ts'
 import { HttpStream } from '../app/http-stream.ts'
 import { defaultBodyBytes } from '../boot/listeners.ts'
 import type { ListenModel } from '../model/model.ts'
-import { readDns, writeDns } from '../net/dns.ts'
 import { writeHttp } from '../net/http.ts'
 import type { RealSocket } from './sockets.ts'
 
@@ -19,8 +19,7 @@ export function isServed({ app }: Served): boolean {
 /** What a program answers a datagram; undefined for nothing. */
 export function answerDatagram({ app, answers = [] }: Served, data: Uint8Array): Uint8Array | undefined {
   if (app === 'echo') return data
-  const query = app === 'dns' ? readDns(data) : undefined
-  return query === undefined || query.isResponse ? undefined : writeDns(answerQuery(query, answers))
+  return app === 'dns' ? answerBytes(data, answers) : undefined
 }
 
 /** One connection that a program serves. */
@@ -28,6 +27,7 @@ export class ServedConnection {
   readonly #model: Served
   readonly socket: RealSocket
   readonly #stream = new HttpStream()
+  readonly #queries = new DnsStream()
   #over = false
 
   constructor(model: Served, socket: RealSocket) {
@@ -43,6 +43,18 @@ export class ServedConnection {
     const { data } = got.ok
     if (this.#model.app === 'echo' && data.length > 0) this.socket.send(data)
     if (this.#model.app === 'http') this.#web(data)
+    if (this.#model.app === 'dns') this.#names(data)
+  }
+
+  #names(data: Uint8Array): void {
+    this.#queries.push(data)
+    for (let message = this.#queries.take(); message !== undefined; message = this.#queries.take()) {
+      const answer = answerDatagram(this.#model, message)
+      if (answer !== undefined) this.socket.send(framedDns(answer))
+    }
+    if (data.length > 0) return
+    this.#over = true
+    this.socket.close()
   }
 
   #web(data: Uint8Array): void {

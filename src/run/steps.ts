@@ -27,6 +27,7 @@ import { failed } from '../kernel/socket/errno.ts'
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import type { Conversation } from './conversation.ts'
 import { DnsConversation } from './dns-conversation.ts'
+import { DnsStreamConversation } from './dns-stream-conversation.ts'
 import { HttpConversation } from './http-conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
 import type { Run } from './run-state.ts'
@@ -122,7 +123,7 @@ function start(run: Run, step: FlowStep): Conversation {
     case 'http':
       return new HttpConversation(run, step)
     case 'dns':
-      return new DnsConversation(run, step)
+      return step.stream === true ? new DnsStreamConversation(run, step) : new DnsConversation(run, step)
     case 'udp':
       return new UdpConversation(run, step)
     case 'icmp':

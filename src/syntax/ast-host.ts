@@ -310,6 +310,7 @@ export type ListenOptionName =
   | 'status'
   | 'reply'
   | 'answer'
+  | 'for'
   | 'ttl'
   | 'backlog'
   | 'v6only'

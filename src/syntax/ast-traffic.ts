@@ -29,6 +29,7 @@ export type FlowOptionName =
   | 'sndbuf'
   | 'max-pacing-rate'
   | 'txtime'
+  | 'tcp'
 
 export type OperationName =
   | 'open'

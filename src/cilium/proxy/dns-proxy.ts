@@ -1,36 +1,33 @@
 // The agent's DNS proxy on a node: queries of pods that policies redirect to it are answered with REFUSED or passed on, and what
-// name servers answer makes identities before the pod sees it. pkg/fqdn/dnsproxy/proxy.go ServeDNS(), udp.go,
-// pkg/fqdn/messagehandler. UDP only; answers are kept for as long as the scenario lasts.
+// name servers answer makes identities before the pod sees it. pkg/fqdn/dnsproxy/proxy.go ServeDNS(), pkg/fqdn/messagehandler.
 import { assert } from '../../base/assert.ts'
-import { cancel, second } from '../../kernel/clock.ts'
+import type { Skb } from '../../kernel/skb.ts'
 import { failed } from '../../kernel/socket/errno.ts'
-import type { SocketAddress } from '../../kernel/socket/hooks.ts'
-import { sendRawUdp } from '../../kernel/socket/raw-udp.ts'
-import { udpBind, udpClose, udpConnect, udpOpen, udpSend } from '../../kernel/socket/udp.ts'
+import { serveTcp } from '../../kernel/socket/program.ts'
+import { tcpBind, tcpListen, tcpOpen } from '../../kernel/socket/tcp.ts'
+import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
+import { udpBind, udpOpen } from '../../kernel/socket/udp.ts'
 import { udpReceive } from '../../kernel/socket/udp-read.ts'
-import type { Datagram, UdpSocket } from '../../kernel/socket/udp-socket.ts'
-import { formatIp, isIpv4 } from '../../net/address.ts'
-import { type DnsMessage, dnsAnswer, dnsCode, readDns, writeDns } from '../../net/dns.ts'
-import { ipProtocol } from '../../net/protocol.ts'
+import type { UdpSocket } from '../../kernel/socket/udp-socket.ts'
+import { formatIp } from '../../net/address.ts'
+import { type DnsMessage, dnsAnswer, dnsCode, readDns } from '../../net/dns.ts'
 import type { Decision, Fact } from '../../trace/event.ts'
 import type { Endpoint } from '../agent/endpoint.ts'
 import { localScope, reservedIdentity } from '../agent/identity.ts'
 import { identityMark, mark } from '../datapath/mark.ts'
 import { isSix, type LogDns, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
 import type { ProxyBinding } from './dialect.ts'
+import { DnsClients, type DnsOutcome } from './dns-client.ts'
 import { allowQuery } from './dns-policy.ts'
-import { endpointAt, ipcacheIdentity, notice, type ProxyNode, redirectsOf } from './proxy-node.ts'
+import { type DnsSession, datagramSession, StreamSessions } from './dns-session.ts'
+import { endpointAt, identityAt, notice, type ProxyNode, redirectsOf } from './proxy-node.ts'
 
 const program = 'cilium-agent'
-/** ProxyForwardTimeout. */
-const forwardTime = 10 * second
 
 /** A query with who asks whom. */
 interface Question {
   readonly query: DnsMessage
-  readonly datagram: Datagram
-  readonly client: SocketAddress
-  readonly server: SocketAddress
+  readonly session: DnsSession
   readonly endpoint: Endpoint
   readonly serverIdentity: number
 }
@@ -49,24 +46,64 @@ function isCluster(identity: number): boolean {
   return identity !== world && identity !== four && identity !== six && identity < localScope
 }
 
+function nameOf(packet: Skb | undefined): string {
+  return packet?.record?.name ?? ''
+}
+
 class DnsProxy {
   readonly #node: ProxyNode
   readonly #options: DnsProxyOptions
+  readonly #clients: DnsClients
 
   constructor(node: ProxyNode, options: DnsProxyOptions) {
     this.#node = node
     this.#options = options
+    this.#clients = new DnsClients(node)
   }
 
-  listen({ family, address }: ProxyBinding): void {
+  /** A socket for datagrams and one for connections. */
+  listen(binding: ProxyBinding): void {
+    this.#listenForDatagrams(binding)
+    this.#listenForConnections(binding)
+  }
+
+  #open({ family }: ProxyBinding) {
     const { ns } = this.#node
     const { port, bpfTproxy } = this.#options
     const options = { mark: mark.PROXY_EGRESS, transparent: true, reuseAddr: true, reusePort: !bpfTproxy }
-    const opened = udpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
+    return { ns, family, label: `${ns.name}-proxy-${port}`, options, program } as const
+  }
+
+  #listenForDatagrams(binding: ProxyBinding): void {
+    const { ns } = this.#node
+    const opened = udpOpen(this.#open(binding))
     assert(!failed(opened), `${ns.name} opens the socket of its DNS proxy`)
     const socket = opened.ok
-    assert(!failed(udpBind(socket, { address, port })), `${ns.name} binds its DNS proxy`)
+    const bound = udpBind(socket, { address: binding.address, port: this.#options.port })
+    assert(!failed(bound), `${ns.name} binds its DNS proxy`)
     socket.watchers.push(() => ns.machine.clock.atRest(() => this.#work(socket)))
+  }
+
+  #listenForConnections(binding: ProxyBinding): void {
+    const { ns } = this.#node
+    const opened = tcpOpen(this.#open(binding))
+    assert(!failed(opened), `${ns.name} opens the listener of its DNS proxy`)
+    const bound = tcpBind(opened.ok, { address: binding.address, port: this.#options.port })
+    const listening = failed(bound) ? bound : tcpListen(opened.ok)
+    assert(!failed(listening), `${ns.name} listens for its DNS proxy`)
+    const connections = new WeakMap<TcpSocket, StreamSessions>()
+    const serve = (session: DnsSession, query: DnsMessage): void => this.#serve(session, query)
+    serveTcp(opened.ok, {
+      accepted: (socket) => connections.set(socket, new StreamSessions(socket, serve)),
+      received: (socket, data) => {
+        connections.get(socket)?.received(data)
+        return undefined
+      },
+      ended: (socket) => {
+        connections.get(socket)?.ended()
+        return 'close'
+      },
+    })
   }
 
   #work(socket: UdpSocket): void {
@@ -74,30 +111,27 @@ class DnsProxy {
       const got = udpReceive(socket)
       if (failed(got)) return
       const query = readDns(got.ok.data)
-      if (query !== undefined && !query.isResponse) this.#serve(query, got.ok)
+      if (query !== undefined && !query.isResponse) this.#serve(datagramSession(this.#node, got.ok), query)
     }
   }
 
   /** ServeDNS() */
-  #serve(query: DnsMessage, datagram: Datagram): void {
-    const { source, sourcePort, destination, destinationPort } = datagram
-    const client = { address: source, port: sourcePort }
-    const server = { address: destination, port: destinationPort }
-    const endpoint = endpointAt(this.#node, source)
+  #serve(session: DnsSession, query: DnsMessage): void {
+    const { client, server, packet, protocol } = session
+    const endpoint = endpointAt(this.#node, client.address)
     if (endpoint === undefined) {
-      this.#reply({ datagram, client, server }, this.#error(query, this.#failure), datagram)
+      session.reply(this.#error(query, this.#failure), nameOf(packet))
       return
     }
     const { port } = this.#options
-    const found = ipcacheIdentity(this.#node, destination)
-    const serverIdentity = found === 0 ? reservedIdentity.world : found
-    const question: Question = { query, datagram, client, server, endpoint, serverIdentity }
-    const at = { ingress: false, port: server.port, protocol: ipProtocol.udp, proxyPort: port }
+    const serverIdentity = identityAt(this.#node, server.address)
+    const question: Question = { query, session, endpoint, serverIdentity }
+    const at = { ingress: false, port: server.port, protocol, proxyPort: port }
     const allowed = allowQuery(redirectsOf(this.#node, endpoint, at), serverIdentity, query.name)
     const decision: Decision = allowed ? { code: 'FORWARD' } : { code: 'DENY', target: 'REFUSED' }
-    this.#notice(datagram, decision, this.#logged(question, allowed ? 'Forwarded' : 'Denied'))
+    this.#notice(packet, decision, this.#logged(question, allowed ? 'Forwarded' : 'Denied'))
     if (allowed) this.#forward(question)
-    else this.#reply(question, this.#error(query, dnsCode.REFUSED), datagram)
+    else session.reply(this.#error(query, dnsCode.REFUSED), nameOf(packet))
   }
 
   /** sendErrorResponse(); in 1.10 everything is refused. */
@@ -109,93 +143,56 @@ class DnsProxy {
     return { ...dnsAnswer(query, code, []), recursionAvailable: false }
   }
 
-  #notice({ packet }: Datagram, decision: Decision, logged: LogRecord, facts: readonly Fact[] = []): void {
+  #notice(packet: Skb | undefined, decision: Decision, logged: LogRecord, facts: readonly Fact[] = []): void {
     notice(this.#node, packet, { port: this.#options.port, program, decision, logged: [logged], facts })
   }
 
   /** setSoMarks(), and the pod's own address where the server is one of the cluster. 1.10 asks as any program of the host. */
-  #open({ client, server, endpoint, serverIdentity, datagram }: Question): UdpSocket | undefined {
+  #forward(question: Question): void {
+    const { session, query, endpoint, serverIdentity } = question
     const { transparent, bpfTproxy } = this.#options
     const plain = this.#node.dialect.plainDnsClient
     const inCluster = isCluster(serverIdentity) && serverIdentity !== reservedIdentity.host
-    const keeps = transparent && !plain && inCluster
-    const shared = keeps ? { transparent: true, reuseAddr: true, reusePort: !bpfTproxy } : {}
-    const marked = plain ? {} : { mark: identityMark(endpoint.identity.id, mark.PROXY_EGRESS) }
-    const options = { ...marked, ...shared }
-    const family = isIpv4(server.address) ? 4 : 6
-    const label = `${datagram.flow}.upstream`
-    const opened = udpOpen({ ns: this.#node.ns, family, label, options, program })
-    if (failed(opened)) return undefined
-    const socket = opened.ok
-    const bound = !keeps || !failed(udpBind(socket, client))
-    if (bound && !failed(udpConnect(socket, server))) return socket
-    udpClose(socket)
-    return undefined
-  }
-
-  #forward(question: Question): void {
-    const { datagram } = question
-    const socket = this.#open(question)
-    const query = this.#asked(question, socket?.localPort ?? 0)
-    if (socket === undefined) {
-      this.#reply(question, this.#error(query, this.#failure), datagram)
-      return
-    }
-    const { clock } = this.#node.ns.machine
-    const timer = clock.after(forwardTime, () => udpClose(socket))
-    const read = (): void => {
-      if (socket.closed) return
-      const got = udpReceive(socket)
-      const response = failed(got) ? undefined : readDns(got.ok.data)
-      if (failed(got) ? got.errno === 'EAGAIN' : response?.id !== query.id) return
-      cancel(timer)
-      udpClose(socket)
-      if (failed(got) || response === undefined)
-        this.#reply(question, this.#error(query, this.#failure), datagram)
-      else this.#answered(question, { ...response, id: question.query.id }, got.ok)
-    }
-    socket.watchers.push(() => clock.atRest(read))
-    const name = `${socket.label}.request`
-    const cause = datagram.packet?.record?.name ?? ''
-    udpSend(socket, writeDns(query), { name, cause, label: socket.label })
+    const magic = plain ? 0 : identityMark(endpoint.identity.id, mark.PROXY_EGRESS)
+    const ask = { session, query, mark: magic, keeps: transparent && !plain && inCluster, bpfTproxy, program }
+    const done = (outcome: DnsOutcome): void => this.#answered(question, outcome)
+    this.#clients.ask(ask, (port) => this.#asked(query, port), done)
   }
 
   /** The query as the server gets it: 1.10 gives each one a number of its own (dns.Id()). */
-  #asked({ query }: Question, port: number): DnsMessage {
+  #asked(query: DnsMessage, port: number): DnsMessage {
     const { dialect, ns } = this.#node
     return dialect.plainDnsClient ? { ...query, id: ns.machine.random('dns-id', port) & 0xffff } : query
   }
 
-  /** The answer of the server: what it says is known to the node before the pod is. */
-  #answered(question: Question, response: DnsMessage, from: Datagram): void {
-    const addresses = response.answers.flatMap(({ address }) => (address === undefined ? [] : [address]))
-    const learns = response.code === dnsCode.NOERROR && addresses.length > 0
-    const facts = learns ? this.#node.learn(response.name, addresses) : []
-    this.#notice(from, { code: 'FORWARD' }, this.#logged(question, 'Forwarded', response), facts)
-    this.#reply(question, response, from)
+  /** The answer of the server: what it says is known to the node before the pod is. Without one the pod asks again. */
+  #answered(question: Question, outcome: DnsOutcome): void {
+    const { session, query } = question
+    if (outcome === 'timeout') return
+    if (outcome === 'failed') {
+      const decision: Decision = {
+        code: 'ANSWER',
+        target: this.#failure === dnsCode.REFUSED ? 'REFUSED' : 'SERVFAIL',
+      }
+      this.#notice(session.packet, decision, this.#logged(question, 'Error'))
+      session.reply(this.#error(query, this.#failure), nameOf(session.packet))
+      return
+    }
+    const { packet } = outcome
+    const response = { ...outcome.response, id: query.id }
+    const facts = this.#learns(response)
+    this.#notice(packet, { code: 'FORWARD' }, this.#logged(question, 'Forwarded', response), facts)
+    session.reply(response, nameOf(packet))
   }
 
-  /** WriteResponse(): by a raw socket, from the server's address. */
-  #reply(
-    { datagram, client, server }: Pick<Question, 'datagram' | 'client' | 'server'>,
-    message: DnsMessage,
-    { packet }: Datagram,
-  ): void {
-    sendRawUdp(this.#node.ns, {
-      from: server,
-      to: client,
-      mark: mark.PROXY_EGRESS,
-      // 1.10 leaves it out over IPv6, too, where no receiver takes that
-      checksum: !isIpv4(client.address) && !this.#node.dialect.plainDnsClient,
-      data: writeDns(message),
-      name: `${datagram.flow}.response`,
-      cause: packet?.record?.name ?? '',
-      flow: datagram.flow,
-    })
+  #learns({ code, name, answers }: DnsMessage): readonly Fact[] {
+    const addresses = answers.flatMap(({ address }) => (address === undefined ? [] : [address]))
+    const learns = code === dnsCode.NOERROR && addresses.length > 0
+    return learns ? this.#node.learn(name, addresses) : []
   }
 
   #logged(
-    { query, client, server, endpoint, serverIdentity }: Question,
+    { query, session: { client, server, protocol }, endpoint, serverIdentity }: Question,
     verdict: LogRecord['verdict'],
     response?: DnsMessage,
   ): LogRecord {
@@ -217,7 +214,7 @@ class DnsProxy {
       verdict,
       proxy: 'fqdn',
       isIpv6: isSix(client.address),
-      protocol: ipProtocol.udp,
+      protocol,
       ...logEnds(
         type,
         logEndpoint(endpoint.id, client, endpoint.identity.id),

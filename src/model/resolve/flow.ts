@@ -103,6 +103,7 @@ type FlowOptions = Pick<
   | 'departAfter'
   | 'connected'
   | 'recvErr'
+  | 'stream'
 >
 
 /** Options that not every protocol has. */
@@ -115,6 +116,7 @@ const owners: Readonly<Partial<Record<FlowOptionName, readonly FlowStep['protoco
   txtime: ['udp'],
   size: ['udp', 'icmp'],
   count: ['icmp'],
+  tcp: ['dns'],
 }
 
 function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): FlowOptions {
@@ -143,6 +145,7 @@ function optionsOf(flow: Flow, protocol: FlowStep['protocol'], scope: Scope): Fl
     dontFragment: isSet(flow.options, 'df') ? ('do' as const) : undefined,
     connected: isSet(flow.options, 'connected') || undefined,
     recvErr: isSet(flow.options, 'recverr') || undefined,
+    stream: isSet(flow.options, 'tcp') || undefined,
     size: size === undefined ? undefined : bytesIn(size, scope.report),
   })
 }

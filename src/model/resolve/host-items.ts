@@ -1,10 +1,10 @@
 // What else stands inside a host: neighbours, forwarding entries, sockets.
-import type { Fdb, FdbOptionName, Listen, ListenOptionName, Neighbour } from '../../syntax/ast.ts'
-import { mistake } from '../diagnose.ts'
+import type { Fdb, FdbOptionName, Listen, ListenOptionName, Neighbour, Word } from '../../syntax/ast.ts'
+import { mistake, mistakeIn } from '../diagnose.ts'
 import type { FdbModel, ListenModel, NeighbourModel } from '../model.ts'
 import { addressIn, macIn } from '../words/addresses.ts'
 import { defined } from '../words/defined.ts'
-import { numberIn, type Range, ranges } from '../words/numbers.ts'
+import { durationIn, numberIn, type Range, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { deviceNamed, type Scope } from './scope.ts'
@@ -137,9 +137,9 @@ function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] 
 }
 
 /** Apps that speak over one transport only. */
-const transportOf: Readonly<Record<string, string | undefined>> = { http: 'tcp', dns: 'udp' }
+const transportOf: Readonly<Record<string, string | undefined>> = { http: 'tcp' }
 /** Options of one app. */
-const appOf = { status: 'http', reply: 'http', answer: 'dns' } as const
+const appOf = { status: 'http', reply: 'http', answer: 'dns', for: 'dns' } as const
 
 /** The app has this transport, and these options. */
 function appFits({ app, options, protocol, span }: Listen, { report }: Scope): void {
@@ -150,7 +150,7 @@ function appFits({ app, options, protocol, span }: Listen, { report }: Scope): v
         hint: `\`${app}\` is for ${transport}`,
       }),
     )
-  for (const name of ['status', 'reply', 'answer'] as const) {
+  for (const name of ['status', 'reply', 'answer', 'for'] as const) {
     const option = optionOf(options, name)
     if (option === undefined || app === appOf[name]) continue
     const hint = `it is for \`${appOf[name]}\``
@@ -158,12 +158,27 @@ function appFits({ app, options, protocol, span }: Listen, { report }: Scope): v
   }
 }
 
-/** `answer www.example.com 192.0.2.1 192.0.2.2`, as often as there are names. */
+const second = 1_000_000_000
+
+/** A TTL, which is whole seconds. */
+function secondsIn(word: Word, report: Scope['report']): number | undefined {
+  const duration = durationIn(word, report)
+  if (duration === undefined) return undefined
+  if (duration % second === 0 && duration <= 0x7fff_ffff * second) return duration / second
+  report(
+    mistakeIn('S136', word, `an answer cannot be kept for ${word.text}`, { hint: 'whole seconds: `30s`' }),
+  )
+  return undefined
+}
+
+/** `answer www.example.com 192.0.2.1 192.0.2.2 for 30s`: `answer` as often as there are names. */
 function zoneOf({ options }: Listen, { report }: Scope): NonNullable<ListenModel['answers']> {
+  const life = optionValue(options, 'for')
+  const ttl = life === undefined ? undefined : secondsIn(life, report)
   return options.flatMap(({ name, values: [domain, ...addresses] }) => {
     if (name !== 'answer' || domain === undefined) return []
     const known = addresses.map((word) => addressIn(word, report)).filter((each) => each !== undefined)
-    return [{ name: domain.text, addresses: known }]
+    return [{ name: domain.text, addresses: known, ...(ttl === undefined ? {} : { ttl }) }]
   })
 }
 

@@ -92,8 +92,9 @@ export function fieldOf(path: string, sight: Sight): FieldValue | undefined {
 }
 
 function messageFieldsOf(path: string, { snapshot }: Sight): readonly FieldValue[] {
-  const { payload, bytes } = dissect(snapshot.bytes, snapshot.start)
-  return messageFields(path, bytes.subarray(payload.start, payload.end))
+  const { payload, bytes, layers } = dissect(snapshot.bytes, snapshot.start)
+  const inStream = layers.at(-1)?.kind === 'tcp'
+  return messageFields(path, bytes.subarray(payload.start, payload.end), inStream)
 }
 
 /** A field may stand several times (`http.header`): one of them is as the file says, or with `!=` none is other. */

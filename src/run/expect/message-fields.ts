@@ -1,5 +1,6 @@
 // Fields of the messages that packets carry: `http.method`, `dns.rcode`. Read from the payload of the packet as it was seen; a
 // packet whose payload does not start with a message has none.
+import { DnsStream } from '../../app/dns-stream.ts'
 import { type DnsMessage, dnsCodeName, dnsTypeName, readDns } from '../../net/dns.ts'
 import type { FieldValue } from '../../net/field-spec.ts'
 import { headerOf, pathOf, readHttpHead } from '../../net/http.ts'
@@ -50,10 +51,19 @@ function dnsValue(path: string, message: DnsMessage): FieldValue | undefined {
   }
 }
 
+/** A message of DNS; in a stream it stands behind its length. */
+function dnsMessage(payload: Uint8Array, inStream: boolean): DnsMessage | undefined {
+  if (!inStream) return readDns(payload)
+  const stream = new DnsStream()
+  stream.push(payload)
+  const first = stream.take()
+  return first === undefined ? undefined : readDns(first)
+}
+
 /** The values of a field of a message: several of `http.header`, at most one of others. */
-export function messageFields(path: string, payload: Uint8Array): readonly FieldValue[] {
+export function messageFields(path: string, payload: Uint8Array, inStream: boolean): readonly FieldValue[] {
   if (path.startsWith('http')) return httpValues(path, payload)
-  const message = readDns(payload)
+  const message = dnsMessage(payload, inStream)
   const value = message === undefined ? undefined : dnsValue(path, message)
   return value === undefined ? [] : [value]
 }
