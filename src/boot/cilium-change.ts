@@ -30,10 +30,11 @@ import {
   unhookEndpoint,
 } from './cilium.ts'
 import { identitiesOf, verdictFilter } from './cilium-config.ts'
+import { decideAgain } from './cilium-decide.ts'
 import { deployHost, emptyNamespace } from './cilium-deploy.ts'
 import { syncTables } from './cilium-era.ts'
 import type { MapEntry } from './cilium-maps.ts'
-import { decideAgain, startProxies } from './cilium-proxy.ts'
+import { startProxies } from './cilium-proxy.ts'
 import { toldCluster } from './cilium-told.ts'
 import { type Listener, startListener } from './listeners.ts'
 import { MapWriter } from './map-writer.ts'

@@ -4,9 +4,9 @@ import { present } from '../base/assert.ts'
 import type { Program } from '../bpf/contract.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
+import type { NameManager } from '../cilium/agent/fqdn/name-manager.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
 import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
-import type { DnsAnswer } from '../cilium/agent/told.ts'
 import type { NodeMaps, ObjectMaps } from '../cilium/datapath/ctx.ts'
 import { type LoadedObject, loadObject, programOf } from '../cilium/datapath/object.ts'
 import type { InstalledCilium, InstalledNode } from '../cilium/installed.ts'
@@ -288,8 +288,10 @@ export interface RunningCilium {
   model: CiliumModel
   state: ClusterState
   readonly nodes: ReadonlyMap<string, RunningNode>
-  /** What the DNS proxy of each node has seen. */
-  readonly learnt: Map<string, readonly DnsAnswer[]>
+  /** What the DNS proxy of each node has learnt. */
+  readonly names: Map<string, NameManager>
+  /** Told of what a collector of an agent did. */
+  onJob: ((title: string, node: string, acts: readonly AgentAct[]) => void) | undefined
   /** What traces, claims and views read; its tables change with the agents. */
   readonly installed: InstalledCilium & {
     readonly nodes: Map<string, InstalledNode>
@@ -314,5 +316,5 @@ export function installCilium(machine: Machine, model: CiliumModel): RunningCili
     past: [],
     identities: new Map([...identitiesOf(state)].map(([name, identity]) => [name, [identity]])),
   }
-  return { model, state, nodes, installed, learnt: new Map() }
+  return { model, state, nodes, installed, names: new Map(), onJob: undefined }
 }

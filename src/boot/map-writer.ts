@@ -28,9 +28,16 @@ export class MapWriter {
     this.#tell(map, key, before, undefined)
   }
 
-  /** Makes a map's entries of `before` those of `after`: first what comes, then what goes. Entries of others stay. */
+  /**
+   * Makes a map's entries of `before` those of `after`: first what comes, then what goes. Entries of others stay, and so do
+   * those that are in both, with what programs have counted in them.
+   */
   sync(map: BpfMap, before: readonly MapEntry[], after: readonly MapEntry[]): void {
-    for (const entry of after) this.put(map, entry)
+    const known = new Map(before.map(({ key, value }) => [bytesToHex(key), value]))
+    for (const entry of after) {
+      const old = known.get(bytesToHex(entry.key))
+      if (old === undefined || !isSame(old, entry.value)) this.put(map, entry)
+    }
     const wanted = new Set(after.map(({ key }) => bytesToHex(key)))
     for (const { key } of before) if (!wanted.has(bytesToHex(key))) this.delete(map, key)
   }

@@ -31,6 +31,11 @@ export class Run {
     this.model = model
     this.listeners = [...booted.listeners]
     this.cluster = model.world.cluster
+    const { agents } = booted
+    if (agents !== undefined) {
+      agents.onJob = (title, node, acts) =>
+        this.steps.push({ title, packets: this.machine.trace?.packets.length ?? 0, nodes: [{ node, acts }] })
+    }
   }
 
   /** Does everything that is due now. */

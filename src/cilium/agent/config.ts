@@ -1,5 +1,7 @@
 // How one agent works: its options after Helm's defaults, the file's words and the kernel's abilities have been settled.
 
+import type { NameOptions } from './fqdn/name-manager.ts'
+
 /** Versions whose behaviour is followed exactly. */
 export const ciliumVersions = ['1.10', '1.19'] as const
 export type CiliumVersion = (typeof ciliumVersions)[number]
@@ -66,6 +68,10 @@ export interface AgentConfig {
   readonly bigTcp6: boolean
   readonly healthChecking: boolean
   readonly allowIcmpFragNeeded: boolean
+  /** How long names are believed. */
+  readonly names: NameOptions
+  /** Identities of names exist before anything was asked. */
+  readonly preallocatesNames: boolean
   /** Undefined: the base MTU of the devices. */
   readonly mtu: number | undefined
   /** Undefined: found by the agent. */

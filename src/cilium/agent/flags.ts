@@ -18,7 +18,7 @@ bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-
 certificates-directory cgroup-root cluster-health-port cluster-id clustermesh-cache-ttl
 clustermesh-config clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive
 cni-external-routing cni-log-file config config-dir connectivity-probe-frequency-ratio
-conntrack-gc-interval conntrack-gc-max-interval container-ip-local-reserved-ports
+conntrack-gc-max-interval container-ip-local-reserved-ports
 controller-group-metrics crd-wait-timeout debug debug-verbose default-lb-service-ipam
 direct-routing-device direct-routing-skip-unreachable disable-endpoint-crd disable-envoy-version-check
 disable-external-ip-mitigation disable-iptables-feeder-rules dns-max-ips-per-restored-rule
@@ -99,8 +99,8 @@ restored-proxy-ports-age-limit route-metric service-no-backend-response shell-so
 standalone-dns-proxy-server-port state-dir static-cnp-path status-collector-failure-threshold
 status-collector-interval status-collector-probe-check-timeout status-collector-stackdump-path
 status-collector-warning-threshold tofqdns-dns-reject-response-code tofqdns-enable-dns-compression
-tofqdns-endpoint-max-ip-per-hostname tofqdns-idle-connection-grace-period
-tofqdns-max-deferred-connection-deletes tofqdns-min-ttl tofqdns-pre-cache tofqdns-preallocate-identities
+
+tofqdns-pre-cache 
 tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen trace-payloadlen-overlay trace-sock
 tunnel-source-port-range underlay-protocol use-full-tls-context vlan-bpf-bypass vtep-cidr vtep-endpoint
 vtep-mac vtep-mask vtep-sync-interval wireguard-persistent-keepalive write-cni-conf-when-ready

@@ -49,6 +49,11 @@ export function worldIdentity(scheme: IdentityScheme, version: 4 | 6): number {
   return version === 4 ? reservedIdentity['world-ipv4'] : reservedIdentity['world-ipv6']
 }
 
+function worldLabels(scheme: IdentityScheme): readonly Label[] {
+  if (!scheme.splitsWorld) return [reservedLabel('world')]
+  return [worldLabel(scheme, 4), worldLabel(scheme, 6)]
+}
+
 function worldLabel(scheme: IdentityScheme, version: 4 | 6): Label {
   return reservedLabel(scheme.splitsWorld ? `world-ipv${version}` : 'world')
 }
@@ -103,12 +108,14 @@ export function cidrLabel(prefix: Prefix): Label {
 /**
  * Identities of prefixes outside the cluster, in the scope of the node (0x01......). The one for everything is world. An
  * address that only a name resolved to belongs to the longest CIDR around it, too (pkg/ipcache mergeParentLabels). `known`
- * ones keep their numbers; one that no policy names any more is gone at once.
+ * ones keep their numbers; one that no policy names any more is gone at once. `names` have an identity before they resolved to
+ * anything (pkg/fqdn/namemanager/preallocator.go).
  */
 export function allocateOutside(
   prefixes: readonly OutsidePrefix[],
   scheme: IdentityScheme,
   known: readonly Identity[] = [],
+  names: readonly string[] = [],
 ): readonly Identity[] {
   const named = prefixes.filter((each) => each.named && each.prefix.length > 0)
   const drafts = prefixes
@@ -123,18 +130,21 @@ export function allocateOutside(
       ])
       return { prefix, labels }
     })
+  const ahead = names.flatMap((key) =>
+    worldLabels(scheme).map((world) => ({ labels: sortLabels([{ source: 'fqdn', key, value: '' }, world]) })),
+  )
   const numbers = numbersFor(
-    drafts.map(({ labels }) => labelsKey(labels)),
+    [...drafts, ...ahead].map(({ labels }) => labelsKey(labels)),
     1,
     lastLocal,
     undefined,
     new Map(known.map(({ id, labels }) => [labelsKey(labels), id - localScope])),
   )
-  return drafts.map(({ prefix, labels }) => ({
-    id: localScope + (numbers.get(labelsKey(labels)) ?? 0),
-    labels,
-    prefix,
-  }))
+  const idOf = (labels: readonly Label[]): number => localScope + (numbers.get(labelsKey(labels)) ?? 0)
+  return [
+    ...drafts.map(({ prefix, labels }) => ({ id: idOf(labels), labels, prefix })),
+    ...ahead.map(({ labels }) => ({ id: idOf(labels), labels })),
+  ]
 }
 
 function longestAround(inner: Prefix, named: readonly OutsidePrefix[]): Prefix | undefined {

@@ -9,6 +9,8 @@ type Values =
   | { readonly kind: 'switch' }
   | { readonly kind: 'one'; readonly of: Readonly<Record<string, string>> }
   | { readonly kind: 'number' }
+  /** As Go writes them: `1m30s`. */
+  | { readonly kind: 'duration' }
   | { readonly kind: 'text' }
   | { readonly kind: 'prefix'; readonly version: 4 | 6 }
 
@@ -24,6 +26,7 @@ export interface Option {
 const switches: Values = { kind: 'switch' }
 const text: Values = { kind: 'text' }
 const number: Values = { kind: 'number' }
+const duration: Values = { kind: 'duration' }
 
 /** Values whose spelling is the same everywhere. */
 function one(...words: readonly string[]): Values {
@@ -180,6 +183,20 @@ export const options: readonly Option[] = [
   option('mesh-auth-enabled', switches, undefined, 'authentication.enabled'),
   option('mesh-auth-mutual-enabled', switches, undefined, 'authentication.mutual.spire.enabled'),
   option('dns-answer', text, 'dns-answer'),
+  option('tofqdns-min-ttl', number, undefined, 'dnsProxy.minTtl'),
+  option('tofqdns-endpoint-max-ip-per-hostname', number, undefined, 'dnsProxy.endpointMaxIpPerHostname'),
+  option(
+    'tofqdns-max-deferred-connection-deletes',
+    number,
+    undefined,
+    'dnsProxy.maxDeferredConnectionDeletes',
+  ),
+  option('tofqdns-idle-connection-grace-period', duration, undefined, 'dnsProxy.idleConnectionGracePeriod'),
+  {
+    ...option('tofqdns-preallocate-identities', switches, undefined, 'dnsProxy.preAllocateIdentities'),
+    only: '1.19',
+  },
+  option('conntrack-gc-interval', duration, undefined, 'conntrackGCInterval'),
   option('ipv4-service-range', text, 'service-cidr', 'k8s.serviceCIDR'),
 ]
 
@@ -260,6 +277,18 @@ export function optionNamed(form: WrittenSetting['form'], key: string): Option |
   })
 }
 
+const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
+
+/** time.ParseDuration() without signs and fractions: nanoseconds, or undefined for what is none. */
+export function goDuration(text: string): number | undefined {
+  if (text === '0') return 0
+  if (!/^([0-9]+(ns|us|ms|s|m|h))+$/.test(text)) return undefined
+  let sum = 0
+  for (const [, amount, unit] of text.matchAll(/([0-9]+)(ns|us|ms|s|m|h)/g))
+    sum += Number(amount) * (units[unit ?? ''] ?? 0)
+  return sum
+}
+
 const truth: Readonly<Record<string, string>> = { on: 'true', off: 'false', true: 'true', false: 'false' }
 
 /** The one spelling of a value, or undefined where the option has no such value. */
@@ -275,6 +304,8 @@ export function settingValue({ values }: Option, written: string): string | unde
       const prefix = parsePrefix(written)
       return prefix !== undefined && isIpv4(prefix.address) === (values.version === 4) ? written : undefined
     }
+    case 'duration':
+      return goDuration(written) === undefined ? undefined : written
     case 'text':
       return written
   }

@@ -65,6 +65,7 @@ const enginesToCome: Readonly<Record<string, (value: string, version: CiliumVers
 function expectedOf(option: Option): string {
   const { kind } = option.values
   if (kind === 'prefix') return option.values.version === 4 ? 'such as 10.0.0.0/8' : 'such as fd00::/8'
+  if (kind === 'duration') return 'such as 90s or 5m0s'
   const known = knownValues(option)
   return known.length === 0 ? 'a number' : `one of ${known.join(', ')}`
 }

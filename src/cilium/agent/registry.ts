@@ -10,7 +10,7 @@ import {
   type OutsidePrefix,
   reservedIdentities,
 } from './identity.ts'
-import { labelOf, labelsKey, podLabels, sortLabels } from './labels.ts'
+import { type Label, labelOf, labelsKey, podLabels, sortLabels } from './labels.ts'
 import type { PolicyEntry } from './policy/entry.ts'
 import { matchesName } from './policy/fqdn.ts'
 import { ciliumPolicyEntries } from './policy/from-cilium.ts'
@@ -30,7 +30,7 @@ export interface Registry {
   readonly allocated: ReadonlyMap<string, Identity>
   /** Reserved, then pods', then addresses outside. */
   readonly identities: readonly Identity[]
-  /** Identities of prefixes outside. */
+  /** Identities of prefixes outside, and of names without one. */
   readonly outside: readonly Identity[]
   readonly entries: readonly PolicyEntry[]
   readonly cache: SelectorCache
@@ -135,6 +135,19 @@ function existing(
   return known
 }
 
+/** Names in policies that choose a pod: what they may resolve to has its identity already. */
+function namesAhead(
+  entries: readonly PolicyEntry[],
+  pods: readonly (readonly [AgentPod, readonly Label[]])[],
+): readonly string[] {
+  const named = entries.filter(({ peers = [] }) => peers.some(({ kind }) => kind === 'fqdn'))
+  const used = named.filter(({ subject, node }) => !node && pods.some(([, own]) => selects(subject, own)))
+  const names = used.flatMap(({ peers = [] }) =>
+    peers.flatMap((peer) => (peer.kind === 'fqdn' ? peer.match : [])),
+  )
+  return [...new Set(names)].filter((name) => name !== '').sort()
+}
+
 /** Everything that does not depend on the node. What was allocated before keeps its numbers. */
 export function makeRegistry(cluster: AgentCluster, previous?: Registry): Registry {
   const legacy = cluster.nodes.some(({ config }) => config.version === '1.10')
@@ -154,7 +167,10 @@ export function makeRegistry(cluster: AgentCluster, previous?: Registry): Regist
   const unknown: Identity = { id: 0, labels: [] }
   const podIdentities = new Map(labels.map(([pod, own]) => [pod, pods.get(labelsKey(own)) ?? unknown]))
   const entries = readPolicies(cluster, legacy)
-  const outside = allocateOutside(outsidePrefixes(entries, cluster), scheme, previous?.outside)
+  const ahead = cluster.nodes.some(({ config }) => config.preallocatesNames)
+    ? namesAhead(entries, labels)
+    : []
+  const outside = allocateOutside(outsidePrefixes(entries, cluster), scheme, previous?.outside, ahead)
   const identities = [...reservedIdentities(scheme), ...pods.values(), ...outside]
   const ports = proxyPorts(entries, previous?.proxyPorts)
   const logs = logsOf(entries, previous?.logs)

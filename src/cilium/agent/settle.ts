@@ -2,7 +2,7 @@
 // 8.1 to 8.3; cilium daemon/cmd/kube_proxy_replacement.go, daemon_main.go).
 import type { AgentConfig, CiliumVersion } from './config.ts'
 import { gates } from './gates.ts'
-import type { Setting } from './options.ts'
+import { goDuration, type Setting } from './options.ts'
 import { atLeast, type Verdict } from './verdict.ts'
 
 /** `refused`: the agent does not start. `fallback`: it logs this and works in another way. */
@@ -21,6 +21,9 @@ export interface Settled {
 }
 
 const defaultTunnelPort = { vxlan: 8472, geneve: 6081 } as const
+
+/** ConntrackGCStartingInterval, which stays where nothing was deleted (nanoseconds). */
+const conntrackGcStartingInterval = 300_000_000_000
 
 /** The kernel that is followed where none is named. */
 export const defaultKernel = '6.18'
@@ -84,6 +87,30 @@ function socketLbOf(settings: Settings, kubeProxyReplacement: boolean): AgentCon
   const value = settings.text('bpf-lb-sock')
   if (value === 'host-only' || settings.on('bpf-lb-sock-hostns-only', false)) return 'host-only'
   return (value === undefined ? kubeProxyReplacement : value === 'true') ? 'on' : 'off'
+}
+
+function bigTcpOf(settings: Settings): Pick<AgentConfig, 'bigTcp4' | 'bigTcp6'> {
+  return {
+    bigTcp4: settings.on('enable-ipv4-big-tcp', false),
+    bigTcp6: settings.on('enable-ipv6-big-tcp', false),
+  }
+}
+
+/** What the agent believes of names, and how often conntrack is collected: its interval where it does not change. */
+function namesOf(
+  settings: Settings,
+  version: CiliumVersion,
+): Pick<AgentConfig, 'names' | 'preallocatesNames'> {
+  const old = version === '1.10'
+  const time = (flag: string): number => goDuration(settings.text(flag) ?? '0') ?? 0
+  const names = {
+    minTtl: settings.number('tofqdns-min-ttl', old ? 3600 : 0),
+    maxAddresses: settings.number('tofqdns-endpoint-max-ip-per-hostname', old ? 50 : 1000),
+    maxZombies: settings.number('tofqdns-max-deferred-connection-deletes', 10_000),
+    grace: time('tofqdns-idle-connection-grace-period'),
+    conntrackInterval: time('conntrack-gc-interval') || conntrackGcStartingInterval,
+  }
+  return { names, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
 }
 
 function tunnelOf(
@@ -161,11 +188,11 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
     sctp: settings.on('enable-sctp', false),
     fragmentTracking: settings.on('enable-ipv4-fragment-tracking', true),
     sourceIpVerification: settings.on('enable-source-ip-verification', true),
-    bigTcp4: settings.on('enable-ipv4-big-tcp', false),
-    bigTcp6: settings.on('enable-ipv6-big-tcp', false),
+    ...bigTcpOf(settings),
     healthChecking:
       settings.on('enable-health-checking', true) && settings.on('enable-endpoint-health-checking', true),
     allowIcmpFragNeeded: settings.on('allow-icmp-frag-needed', true),
+    ...namesOf(settings, version),
     mtu: settings.text('mtu') === undefined ? undefined : settings.number('mtu', 1500),
     devices: settings.values('devices'),
   }

@@ -93,6 +93,34 @@ const policy: Reader = {
   },
 }
 
+/** Of 1.10: exact ports, no precedence; counters say nothing about what an agent wrote. */
+const legacyPolicy: Reader = {
+  key: (key, names) => {
+    const identity = readLe32(key, 0)
+    const peer = identity === 0 ? 'any' : identityName(identity, names)
+    const port = readU16(key, 4)
+    const protocol = protocols[key[6] as number] ?? String(key[6])
+    const at = key[6] === 0 ? '' : port === 0 ? ` ${protocol}` : ` ${protocol}/${port}`
+    return `${key[7] === 0 ? 'ingress' : 'egress'} ${peer}${at}`
+  },
+  value: (value) => {
+    if (value[2] !== 0) return 'deny'
+    const port = readU16(value, 0)
+    return port === 0 ? 'allow' : `redirect ${port}`
+  },
+}
+
+const legacyIpcache: Reader = {
+  key: ipcache.key,
+  value: (value, names) => {
+    const words = [`identity ${identityName(readLe32(value, 0), names)}`]
+    const tunnel = value.subarray(4, 8)
+    if (tunnel.some((byte) => byte !== 0)) words.push(`tunnel ${address(tunnel, names)}`)
+    if (value[8] !== 0) words.push(`key ${value[8]}`)
+    return words.join(' ')
+  },
+}
+
 const gateways: Reader = {
   key: (key, names) => {
     const size = (key.length - 4) / 2
@@ -115,6 +143,7 @@ const throttle: Reader = {
 const readers: Readonly<Record<string, Reader>> = {
   cilium_lxc: endpoints,
   cilium_ipcache_v2: ipcache,
+  cilium_ipcache: legacyIpcache,
   cilium_egress_gw_policy_v4: gateways,
   cilium_egress_gw_policy_v6: gateways,
   cilium_throttle: throttle,
@@ -122,6 +151,11 @@ const readers: Readonly<Record<string, Reader>> = {
 
 const ctMap = /^cilium_ct_?(any)?[46]_global$/
 const natMap = /^cilium_snat_v[46]_external$/
+
+function readerOf(map: string): Reader | undefined {
+  if (map.startsWith('cilium_policy_v2_')) return policy
+  return map.startsWith('cilium_policy_') ? legacyPolicy : readers[map]
+}
 
 /** The line of an entry; undefined for a map that nobody here knows. */
 export function writtenText(fact: MapFact, names: Names): string | undefined {
@@ -131,7 +165,7 @@ export function writtenText(fact: MapFact, names: Names): string | undefined {
     const text = ctMap.test(map) ? conntrackText(key, old) : natText(key, old)
     return `map ${map}[${names.rename(text)}] ${after === undefined ? 'delete' : 'add'}`
   }
-  const reader = map.startsWith('cilium_policy_v2_') ? policy : readers[map]
+  const reader = readerOf(map)
   if (reader === undefined) return undefined
   const from = before === undefined ? undefined : reader.value(before, names)
   const to = after === undefined ? undefined : reader.value(after, names)

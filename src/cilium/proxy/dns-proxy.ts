@@ -14,6 +14,7 @@ import { type DnsMessage, dnsAnswer, dnsCode, readDns } from '../../net/dns.ts'
 import type { Decision, Fact } from '../../trace/event.ts'
 import type { Endpoint } from '../agent/endpoint.ts'
 import { localScope, reservedIdentity } from '../agent/identity.ts'
+import { plainName } from '../agent/policy/fqdn.ts'
 import { identityMark, mark } from '../datapath/mark.ts'
 import { isSix, type LogDns, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
 import type { ProxyBinding } from './dialect.ts'
@@ -180,15 +181,16 @@ class DnsProxy {
     }
     const { packet } = outcome
     const response = { ...outcome.response, id: query.id }
-    const facts = this.#learns(response)
+    const facts = this.#learns(question.endpoint, response)
     this.#notice(packet, { code: 'FORWARD' }, this.#logged(question, 'Forwarded', response), facts)
     session.reply(response, nameOf(packet))
   }
 
-  #learns({ code, name, answers }: DnsMessage): readonly Fact[] {
+  #learns({ id: endpoint }: Endpoint, { code, name, answers }: DnsMessage): readonly Fact[] {
     const addresses = answers.flatMap(({ address }) => (address === undefined ? [] : [address]))
     const learns = code === dnsCode.NOERROR && addresses.length > 0
-    return learns ? this.#node.learn(name, addresses) : []
+    const ttl = Math.min(...answers.map((each) => each.ttl))
+    return learns ? this.#node.learn({ endpoint, name: plainName(name), addresses, ttl }) : []
   }
 
   #logged(

@@ -26,10 +26,19 @@ export interface ProxyNode {
   /** What the agent decided last. */
   readonly agent: () => AgentState
   /**
-   * A name has these addresses (pkg/fqdn namemanager UpdateGenerateDNS): identities, ipcache and policy maps of the node
-   * are up to date when it returns. Answers what changed.
+   * An endpoint was told what a name stands for (pkg/fqdn namemanager UpdateGenerateDNS): identities, ipcache and policy maps
+   * of the node are up to date when it returns. Answers what changed.
    */
-  readonly learn: (name: string, addresses: readonly IpAddress[]) => readonly Fact[]
+  readonly learn: (answer: LearntAnswer) => readonly Fact[]
+}
+
+/** An answer that an endpoint gets. */
+export interface LearntAnswer {
+  readonly endpoint: number
+  readonly name: string
+  readonly addresses: readonly IpAddress[]
+  /** Seconds. */
+  readonly ttl: number
 }
 
 const cpu = 0
