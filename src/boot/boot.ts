@@ -24,6 +24,7 @@ import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
 import { installCilium, type RunningCilium } from './cilium.ts'
+import { watchIdentities } from './cilium-identities.ts'
 import { startAllProxies } from './cilium-proxy.ts'
 import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
 import { type Listener, mustListen } from './listeners.ts'
@@ -65,7 +66,10 @@ export function boot(world: World, options: BootOptions): Booted {
   for (const model of world.namespaces) bootLinks(namespaceOf(machine, model.name), model)
   for (const model of world.namespaces) bootHost(namespaceOf(machine, model.name), model)
   const agents = world.cilium === undefined ? undefined : installCilium(machine, world.cilium)
-  if (agents !== undefined) startAllProxies(agents)
+  if (agents !== undefined) {
+    startAllProxies(agents)
+    watchIdentities(machine, agents, agents.state)
+  }
   const programs = attachPrograms(machine, world)
   const listeners = world.namespaces.flatMap((model) =>
     model.listens.map((listen) => mustListen(namespaceOf(machine, model.name), listen)),

@@ -33,6 +33,7 @@ import { identitiesOf, verdictFilter } from './cilium-config.ts'
 import { decideAgain } from './cilium-decide.ts'
 import { deployHost, emptyNamespace } from './cilium-deploy.ts'
 import { syncTables } from './cilium-era.ts'
+import { watchIdentities } from './cilium-identities.ts'
 import type { MapEntry } from './cilium-maps.ts'
 import { startProxies } from './cilium-proxy.ts'
 import { toldCluster } from './cilium-told.ts'
@@ -86,6 +87,7 @@ export function changeCilium(machine: Machine, running: RunningCilium, change: C
   running.state = after
   const listeners = turns.flatMap(turnNode)
   rememberIdentities(running, after)
+  watchIdentities(machine, running, before)
   const nodes = turns.map(({ after: { node }, writer }) => ({ node: node.name, acts: writer.acts }))
   return { nodes: nodes.filter(({ acts }) => acts.length > 0), listeners }
 }

@@ -1,17 +1,14 @@
 // Names that a node's DNS proxy has learnt, while the machine runs: what an answer changes in maps, and what the agent's collectors
 // take away again. They run from the first answer on, at full rounds of the scenario's time, until nothing is left.
-import type { AgentState } from '../cilium/agent/agent.ts'
 import { NameManager, nameCollectionInterval } from '../cilium/agent/fqdn/name-manager.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { connectionsFrom } from '../cilium/maps/connections.ts'
 import type { LearntAnswer } from '../cilium/proxy/proxy-node.ts'
 import { monotonic, second } from '../kernel/clock.ts'
 import type { AgentAct, Fact } from '../trace/event.ts'
-import { installedNode, type RunningCilium, type RunningNode } from './cilium.ts'
-import { decideAgain } from './cilium-decide.ts'
-import { syncTables } from './cilium-era.ts'
+import type { RunningCilium, RunningNode } from './cilium.ts'
+import { bringMaps, decideAgain } from './cilium-decide.ts'
 import { toldCluster } from './cilium-told.ts'
-import { MapWriter } from './map-writer.ts'
 
 /** The names of a node; its collectors start with the first. */
 function namesOf(running: RunningCilium, node: RunningNode): NameManager {
@@ -25,24 +22,8 @@ function namesOf(running: RunningCilium, node: RunningNode): NameManager {
 
 /** The agent of one node decides again, and brings its maps there. */
 function decideNode(running: RunningCilium, node: RunningNode): readonly AgentAct[] {
-  const { agent: before, maps, policies, era } = node
-  const { name } = before.node
   running.state = decideAgain(running, toldCluster(running.model).cluster)
-  const after: AgentState = running.state.agents.find((each) => each.node.name === name) ?? before
-  node.agent = after
-  const writer = new MapWriter()
-  const addresses = (): void =>
-    syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
-  // 1.10: UpsertGeneratedIdentities() comes last
-  const last = after.node.config.version === '1.10'
-  if (!last) addresses()
-  for (const [id, map] of policies) {
-    const [old, now] = [before.policies.get(id), after.policies.get(id)]
-    writer.sync(map, era.policyEntries(old?.entries ?? []), era.policyEntries(now?.entries ?? []))
-  }
-  if (last) addresses()
-  running.installed.nodes.set(name, installedNode(node))
-  return writer.acts
+  return bringMaps(running, node)
 }
 
 /** UpdateOnDNSMsg(): a node learns what a name stands for; answers what its agent wrote. */
@@ -85,5 +66,5 @@ function collectNames(running: RunningCilium, node: RunningNode, names: NameMana
   const { installed } = running
   installed.past.push({ packets: trace?.packets.length ?? 0, nodes: new Map(installed.nodes) })
   const acts = decideNode(running, node)
-  running.onJob?.(`dns-garbage-collector-job on ${name} at ${clock.now / second}s`, name, acts)
+  running.onJob?.(`dns-garbage-collector-job on ${name} at ${clock.now / second}s`, [{ node: name, acts }])
 }

@@ -5,6 +5,7 @@ import type { Program } from '../bpf/contract.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import type { NameManager } from '../cilium/agent/fqdn/name-manager.ts'
+import { IdentityCollector } from '../cilium/agent/identity-gc.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
 import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import type { NodeMaps, ObjectMaps } from '../cilium/datapath/ctx.ts'
@@ -21,7 +22,7 @@ import { attachTc, detachTc, replaceTc } from '../kernel/tc/attach.ts'
 import { attachXdp } from '../kernel/xdp-attach.ts'
 import type { CiliumModel } from '../model/cluster.ts'
 import { isIpv4 } from '../net/address.ts'
-import type { AgentAct, Stage } from '../trace/event.ts'
+import type { AgentAct, Stage, StepTrace } from '../trace/event.ts'
 import {
   type Interfaces,
   identitiesOf,
@@ -290,8 +291,12 @@ export interface RunningCilium {
   readonly nodes: ReadonlyMap<string, RunningNode>
   /** What the DNS proxy of each node has learnt. */
   readonly names: Map<string, NameManager>
-  /** Told of what a collector of an agent did. */
-  onJob: ((title: string, node: string, acts: readonly AgentAct[]) => void) | undefined
+  /** The operator's collector of identities, whether its next round is set, and the names of those that it has deleted. */
+  readonly identityGc: IdentityCollector
+  collecting: boolean
+  readonly deletedIdentities: Set<string>
+  /** Told of what a collector did. */
+  onJob: ((title: string, nodes: StepTrace['nodes']) => void) | undefined
   /** What traces, claims and views read; its tables change with the agents. */
   readonly installed: InstalledCilium & {
     readonly nodes: Map<string, InstalledNode>
@@ -316,5 +321,11 @@ export function installCilium(machine: Machine, model: CiliumModel): RunningCili
     past: [],
     identities: new Map([...identitiesOf(state)].map(([name, identity]) => [name, [identity]])),
   }
-  return { model, state, nodes, installed, names: new Map(), onJob: undefined }
+  const config = state.agents[0]?.node.config
+  const identityGc = new IdentityCollector(
+    config?.identityGc ?? { interval: 0, timeout: 0 },
+    !state.registry.legacy,
+  )
+  const collectors = { names: new Map(), identityGc, collecting: false, deletedIdentities: new Set<string>() }
+  return { model, state, nodes, installed, ...collectors, onJob: undefined }
 }

@@ -33,8 +33,8 @@ export class Run {
     this.cluster = model.world.cluster
     const { agents } = booted
     if (agents !== undefined) {
-      agents.onJob = (title, node, acts) =>
-        this.steps.push({ title, packets: this.machine.trace?.packets.length ?? 0, nodes: [{ node, acts }] })
+      agents.onJob = (title, nodes) =>
+        this.steps.push({ title, packets: this.machine.trace?.packets.length ?? 0, nodes })
     }
   }
 

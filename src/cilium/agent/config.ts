@@ -1,6 +1,7 @@
 // How one agent works: its options after Helm's defaults, the file's words and the kernel's abilities have been settled.
 
 import type { NameOptions } from './fqdn/name-manager.ts'
+import type { IdentityGcOptions } from './identity-gc.ts'
 
 /** Versions whose behaviour is followed exactly. */
 export const ciliumVersions = ['1.10', '1.19'] as const
@@ -70,6 +71,8 @@ export interface AgentConfig {
   readonly allowIcmpFragNeeded: boolean
   /** How long names are believed. */
   readonly names: NameOptions
+  /** When the operator collects identities. */
+  readonly identityGc: IdentityGcOptions
   /** Identities of names exist before anything was asked. */
   readonly preallocatesNames: boolean
   /** Undefined: the base MTU of the devices. */

@@ -77,8 +77,7 @@ export function reservedIdentities(scheme: IdentityScheme): readonly Identity[] 
 
 /**
  * Numbers of the identities of pods, by the key of their labels. Those that were allocated before stay, also when no pod
- * has them any more: the operator collects a CiliumIdentity only after half an hour without endpoints
- * (operator/identitygc; `identity-heartbeat-timeout`), and until then every agent knows it.
+ * has them any more: until the operator has deleted its object every agent knows an identity (identity-gc.ts).
  */
 export function allocatePodIdentities(
   sets: Iterable<readonly Label[]>,

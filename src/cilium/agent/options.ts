@@ -197,6 +197,9 @@ export const options: readonly Option[] = [
     only: '1.19',
   },
   option('conntrack-gc-interval', duration, undefined, 'conntrackGCInterval'),
+  // the operator's own
+  option('operator:identity-gc-interval', duration, undefined, 'operator.identityGCInterval'),
+  option('operator:identity-heartbeat-timeout', duration, undefined, 'operator.identityHeartbeatTimeout'),
   option('ipv4-service-range', text, 'service-cidr', 'k8s.serviceCIDR'),
 ]
 

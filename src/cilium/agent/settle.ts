@@ -96,13 +96,13 @@ function bigTcpOf(settings: Settings): Pick<AgentConfig, 'bigTcp4' | 'bigTcp6'> 
   }
 }
 
-/** What the agent believes of names, and how often conntrack is collected: its interval where it does not change. */
+/** What the agent believes of names, and how often conntrack and identities are collected: intervals where they do not change. */
 function namesOf(
   settings: Settings,
   version: CiliumVersion,
-): Pick<AgentConfig, 'names' | 'preallocatesNames'> {
+): Pick<AgentConfig, 'names' | 'preallocatesNames' | 'identityGc'> {
   const old = version === '1.10'
-  const time = (flag: string): number => goDuration(settings.text(flag) ?? '0') ?? 0
+  const time = (flag: string, otherwise = '0'): number => goDuration(settings.text(flag) ?? otherwise) ?? 0
   const names = {
     minTtl: settings.number('tofqdns-min-ttl', old ? 3600 : 0),
     maxAddresses: settings.number('tofqdns-endpoint-max-ip-per-hostname', old ? 50 : 1000),
@@ -110,7 +110,11 @@ function namesOf(
     grace: time('tofqdns-idle-connection-grace-period'),
     conntrackInterval: time('conntrack-gc-interval') || conntrackGcStartingInterval,
   }
-  return { names, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
+  const identityGc = {
+    interval: time('operator:identity-gc-interval', '15m'),
+    timeout: time('operator:identity-heartbeat-timeout', '30m'),
+  }
+  return { names, identityGc, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
 }
 
 function tunnelOf(
