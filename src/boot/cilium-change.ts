@@ -205,9 +205,9 @@ function devicesCome(turn: Turn, fresh: readonly Endpoint[]): readonly Listener[
   if (before === undefined || after === undefined) return []
   const more = difference(nodeHost(before), nodeHost(after))
   const pods = fresh.flatMap(({ pod }) => {
-    const found = running.model.late.find((late) => late.pod.name === pod?.name)
+    const host = running.model.insides.get(pod?.name ?? '')
     const plan = plans.after.find(({ name }) => name === pod?.name)
-    return found === undefined || plan === undefined ? [] : [{ host: found.host, plan }]
+    return host === undefined || plan === undefined ? [] : [{ host, plan }]
   })
   for (const { host } of pods) addNamespace(machine, { name: host.name, mute: host.mute })
   const hosts = pods.map(({ host, plan }) => deployHost({ ...host, neighbours: 'cold' }, plan))

@@ -152,9 +152,32 @@ function objectsOf(model: CiliumModel): Objects {
   }
 }
 
+/** A pod that runs, and how often it has come back. */
+interface RunningPod extends CiliumPodModel {
+  readonly returned?: number
+}
+
+/** A pod once more: its pair of devices is a new one. */
+function anew(pod: RunningPod, returned: number): RunningPod {
+  const mac = (of: string): Mac => macFrom(0x0200_0000_0000 + hash32(`${of} ${returned}`, 1))
+  return {
+    ...pod,
+    returned,
+    mac: pod.keepsMac ? pod.mac : mac(`${pod.name}/eth0`),
+    hostMac: mac(`${pod.node}/${pod.hostDevice}`),
+  }
+}
+
 /** The pods that run now. */
-function podsOf(model: CiliumModel): readonly CiliumPodModel[] {
-  const pods = new Map(model.pods.map((pod) => [pod.name, pod]))
+function podsOf(model: CiliumModel): readonly RunningPod[] {
+  const pods = new Map<string, RunningPod>(model.pods.map((pod) => [pod.name, pod]))
+  const returns = new Map<string, number>()
+  const comeBack = (name: string): void => {
+    const own = [...model.pods, ...model.late.map(({ pod }) => pod)].find((pod) => pod.name === name)
+    const returned = (returns.get(name) ?? 0) + 1
+    returns.set(name, returned)
+    if (own !== undefined) pods.set(name, anew(own, returned))
+  }
   const add = (wanted: (pod: CiliumPodModel) => boolean): void => {
     for (const { pod } of model.late) if (wanted(pod)) pods.set(pod.name, pod)
   }
@@ -165,6 +188,7 @@ function podsOf(model: CiliumModel): readonly CiliumPodModel[] {
   for (const change of model.changes) {
     if (change.kind === 'add-pod') add(({ name }) => name === change.pod)
     else if (change.kind === 'delete-pod') pods.delete(change.pod)
+    else if (change.kind === 'return-pod') comeBack(change.pod)
     else if (change.kind === 'set-labels') label(change.pod, change.labels)
     else if (change.kind === 'apply') {
       for (const { object } of readObjects(change.text)) {
@@ -292,8 +316,8 @@ function makeTold(model: CiliumModel): {
     }),
     pods: podsOf(model).map((pod): AgentPod => {
       const object = podObject(pod, manifested.get(originOf(pod)))
-      const { name, node, addresses, mac, hostDevice, hostMac } = pod
-      return { object, name, node, addresses, mac, hostDevice, hostMac }
+      const { name, node, addresses, mac, hostDevice, hostMac, returned = 0 } = pod
+      return { object, name, node, addresses, mac, hostDevice, hostMac, returned }
     }),
     namespaces: all.filter((each): each is NamespaceObject => each.kind === 'Namespace'),
     policies: all.filter(isPolicy),

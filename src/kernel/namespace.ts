@@ -45,7 +45,8 @@ export function addNamespace(
 ): Namespace {
   const ns = { machine } as { -readonly [Key in keyof Namespace]: Namespace[Key] }
   ns.name = options.name
-  ns.index = machine.namespaces.size
+  // of namespaces with one name the last one is known
+  ns.index = Math.max(-1, ...[...machine.namespaces.values()].map(({ index }) => index)) + 1
   ns.devices = new Map()
   ns.nextIfindex = 1
   ns.devicesByName = new Map()

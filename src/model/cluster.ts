@@ -79,13 +79,15 @@ export interface CiliumModel {
   readonly manifests: readonly ManifestText[]
   /** Pods that steps bring, with what the file says of them. */
   readonly late: readonly { readonly pod: CiliumPodModel; readonly host: NamespaceModel }[]
+  /** What the file says of every pod's inside, by its name; nothing of what agents give it. */
+  readonly insides: ReadonlyMap<string, NamespaceModel>
   /** What steps have changed so far, in their order; empty at the start. */
   readonly changes: readonly CiliumChange[]
 }
 
 /** What a step tells the cluster. Pods are named as in the world, policies as `namespace/name`, or `name` without one. */
 export type CiliumChange =
-  | { readonly kind: 'add-pod' | 'delete-pod'; readonly pod: string }
+  | { readonly kind: 'add-pod' | 'delete-pod' | 'return-pod'; readonly pod: string }
   | { readonly kind: 'set-labels'; readonly pod: string; readonly labels: Readonly<Record<string, string>> }
   | { readonly kind: 'add-policy'; readonly policy: PolicyModel }
   | { readonly kind: 'delete-policy'; readonly origin: string }
@@ -131,6 +133,8 @@ export interface CiliumPodModel {
   readonly annotations: Readonly<Record<string, string>>
   readonly addresses: readonly IpAddress[]
   readonly mac: Mac
+  /** The file gives it: it stays when the pod comes back. */
+  readonly keepsMac: boolean
   readonly hostDevice: string
   readonly hostMac: Mac
   readonly span: Span

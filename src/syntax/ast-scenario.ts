@@ -161,11 +161,11 @@ export interface Scale {
   readonly replicas: Word
 }
 
-/** `restart agent n1`, `restart kube-proxy n1`, `restart node n1`, `restart pod web`. */
+/** `restart agent n1`, `restart kube-proxy n1`, `restart node n1`, `restart pod web`; `add pod web` of one that was deleted. */
 export interface Restart {
   readonly kind: 'restart'
   readonly span: Span
-  readonly what: 'agent' | 'kube-proxy' | 'node' | 'pod'
+  readonly what: 'agent' | 'kube-proxy' | 'node' | 'pod' | 'back'
   readonly target: Word
 }
 

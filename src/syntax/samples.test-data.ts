@@ -156,6 +156,8 @@ ff ff ff ff ff ff
   choose svc/web = web-1
   link host/eth0 down
   delete pod web-1
+  add pod web-1
+  restart pod web
   add pod web-3 on n2 10.0.2.23 labels app=web
   set host/eth0 mtu 1400
   set host sysctl net.ipv4.ip_forward = 0

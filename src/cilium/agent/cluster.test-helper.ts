@@ -78,6 +78,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
       mac: macFrom(1000 + index),
       hostDevice: `lxc-${object.name}`,
       hostMac: macFrom(2000 + index),
+      returned: 0,
     })),
     namespaces: all.filter((each): each is NamespaceObject => each.kind === 'Namespace'),
     policies: all.filter((each) => each.kind.endsWith('NetworkPolicy')) as AgentCluster['policies'],

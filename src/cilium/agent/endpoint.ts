@@ -35,6 +35,11 @@ export function endpointName({ object }: AgentPod): string {
   return `${object.namespace}/${object.name}`
 }
 
+/** What an endpoint's number is made of: a pod that comes back is another endpoint. */
+function numberedName(name: string, pod: AgentPod | undefined): string {
+  return pod === undefined || pod.returned === 0 ? name : `${name} ${pod.returned}`
+}
+
 /** The device of the health endpoint, and its other end. */
 export const healthDevice = 'lxc_health'
 export const healthPeer = 'cilium'
@@ -61,8 +66,8 @@ export function endpointsOf(
   // a netkit pair of mode l3 has no MAC addresses
   const hasMac = datapathMode !== 'netkit'
   const local = pods.filter(({ object }) => !object.hostNetwork)
-  const known = new Map(previous.map(({ name, id }) => [name, id]))
-  const names = ['host', 'health', ...local.map(endpointName)]
+  const known = new Map(previous.map(({ name, id, pod }) => [numberedName(name, pod), id]))
+  const names = ['host', 'health', ...local.map((pod) => numberedName(endpointName(pod), pod))]
   const numbers = numbersFor(names, firstId, lastId, undefined, known)
   const idOf = (name: string): number => numbers.get(name) ?? 0
   const host: Endpoint = {
@@ -83,7 +88,7 @@ export function endpointsOf(
     return {
       kind: 'pod',
       name,
-      id: idOf(name),
+      id: idOf(numberedName(name, pod)),
       identity: registry.podIdentities.get(pod) ?? unknown,
       addresses: pod.addresses,
       device: { name: pod.hostDevice, mac: hasMac ? pod.hostMac : zeroMac },

@@ -47,6 +47,8 @@ export interface AgentPod {
   /** The host's end of its pair of devices. */
   readonly hostDevice: string
   readonly hostMac: Mac
+  /** How often it has come back under its name. */
+  readonly returned: number
 }
 
 /** An answer of the DNS, as if the proxy had seen it. */

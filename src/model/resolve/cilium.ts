@@ -61,6 +61,12 @@ export function readCilium(
     policies: [...entities.policies.values()].map(readPolicy),
     manifests,
     late,
+    insides: new Map(
+      all.flatMap(({ name }) => {
+        const inside = namespaces.get(name)
+        return inside === undefined ? [] : [[name, inside] as const]
+      }),
+    ),
     changes: [],
   }
 }
@@ -134,6 +140,7 @@ function readPod(pod: Pod, scope: Scope): CiliumPodModel | undefined {
     annotations: readAnnotations(pod, scope),
     addresses,
     mac: eth0.mac,
+    keepsMac: optionValue(pod.options, 'mac') !== undefined,
     hostDevice,
     hostMac,
     span: pod.name.span,

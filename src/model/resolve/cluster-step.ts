@@ -1,7 +1,7 @@
 // Steps that tell the agents of a cluster something else: pods, labels, policies, manifests.
 import { didYouMean } from '../../base/closest.ts'
 import type { Span } from '../../base/text.ts'
-import type { Add, Delete, Manifest, SetStep } from '../../syntax/ast.ts'
+import type { Add, Delete, Manifest, Restart, SetStep } from '../../syntax/ast.ts'
 import type { CiliumChange } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import { isSet } from '../words/options.ts'
@@ -34,7 +34,7 @@ export function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scop
       if (first !== undefined) {
         scope.report(
           mistake('S102', item.name.span, `there is already a host \`${name}\``, {
-            hint: 'a pod that comes has a name of its own, also when another one went',
+            hint: 'one that was deleted comes back with `add pod NAME` alone; a new one has a name of its own',
             notes: [{ message: 'the first one is here', span: first.name.span }],
           }),
         )
@@ -57,6 +57,52 @@ export function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scop
     default:
       return false
   }
+}
+
+/** Whether steps so far have deleted a pod, and not brought it back. */
+function isDeleted({ steps }: StepsDraft, name: string): boolean {
+  const last = steps.findLast(
+    (step) =>
+      step.kind === 'cluster' &&
+      'pod' in step.change &&
+      step.change.pod === name &&
+      step.change.kind !== 'set-labels',
+  )
+  return last?.kind === 'cluster' && last.change.kind === 'delete-pod'
+}
+
+/** `restart pod NAME`, and `add pod NAME` of one that was deleted; false for what is restarted otherwise. */
+export function bringBack({ what, target, span }: Restart, draft: StepsDraft, scope: Scope): boolean {
+  if (what !== 'pod' && what !== 'back') return false
+  const name = target.text
+  const pod =
+    scope.entities.pods.find((each) => each.name.text === name) ??
+    scope.entities.latePods.find((each) => each.name.text === name)
+  if (pod === undefined || isSet(pod.options, 'hostnetwork')) {
+    if (pod !== undefined) notYet(span, 'restarting a pod on the network of its host', scope.report)
+    else
+      scope.report(
+        mistakeIn('S103', target, `no pod is called \`${name}\``, {
+          hint: didYouMean(
+            name,
+            scope.entities.pods.map((each) => each.name.text),
+          ),
+        }),
+      )
+    return true
+  }
+  const gone = isDeleted(draft, name)
+  if (what === 'pod' ? gone : !gone) {
+    const problem = gone ? `the pod \`${name}\` was deleted` : `the pod \`${name}\` runs`
+    const hint = gone
+      ? `\`add pod ${name}\` brings it back`
+      : `\`delete pod ${name}\` comes first, or \`restart pod ${name}\``
+    scope.report(mistakeIn('S102', target, problem, { hint }))
+    return true
+  }
+  if (what === 'pod') pushChange(draft, { kind: 'delete-pod', pod: name }, `delete pod ${name}`, span)
+  pushChange(draft, { kind: 'return-pod', pod: name }, `add pod ${name}`, span)
+  return true
 }
 
 function applyManifest(item: Manifest, span: Span, draft: StepsDraft, { manifests }: Scope): void {

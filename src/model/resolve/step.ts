@@ -18,7 +18,7 @@ import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { clusterCni, podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
-import { addToCluster, deletePolicy, pushChange, setLabels } from './cluster-step.ts'
+import { addToCluster, bringBack, deletePolicy, pushChange, setLabels } from './cluster-step.ts'
 import { readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
 import { readFrame } from './packet.ts'
@@ -79,6 +79,7 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       notYet(step.span, 'scaling a deployment', report)
       return
     case 'restart':
+      if (podConnection(scope.entities.clusters) === 'cilium' && bringBack(step, draft, scope)) return
       notYet(step.span, `restarting a ${step.what}`, report)
       return
     case 'add':
