@@ -1,5 +1,6 @@
 // HTTP/1.1 messages as bytes (RFC 9112). Reads whole messages whose length is told by Content-Length, or that have no body;
 // transfer codings (chunked) are not modelled and count as malformed.
+import { momentOf, twoDigits } from '../base/calendar.ts'
 import { concatBytes } from './bytes.ts'
 
 // as `encoder`, so that a proxy passes on what a file writes in its own letters
@@ -185,31 +186,8 @@ export function pathOf(target: string): string {
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-const day = 86_400
-/** Days from 0000-03-01 to 1970-01-01, and of 400 years. */
-const era = { start: 719_468, days: 146_097 } as const
-
-/** The civil date of a day since 1970 (Gregorian; years that begin in March). */
-function civil(days: number): { readonly year: number; readonly month: number; readonly date: number } {
-  const shifted = days + era.start
-  const inEra = shifted % era.days
-  const year = Math.floor(
-    (inEra - Math.floor(inEra / 1460) + Math.floor(inEra / 36_524) - Math.floor(inEra / 146_096)) / 365,
-  )
-  const inYear = inEra - (365 * year + Math.floor(year / 4) - Math.floor(year / 100))
-  const march = Math.floor((5 * inYear + 2) / 153)
-  const month = (march + 2) % 12
-  const date = inYear - Math.floor((153 * march + 2) / 5) + 1
-  return { year: year + Math.floor(shifted / era.days) * 400 + (month < 2 ? 1 : 0), month, date }
-}
-
 /** `Thu, 01 Jan 1970 00:00:00 GMT` (RFC 9110 section 5.6.7) of nanoseconds since 1970. */
 export function httpDate(nanoseconds: number): string {
-  const seconds = Math.floor(nanoseconds / 1e9)
-  const whole = Math.floor(seconds / day)
-  const rest = seconds - whole * day
-  const { year, month, date } = civil(whole)
-  const two = (number: number): string => String(number).padStart(2, '0')
-  const clock = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60].map(two).join(':')
-  return `${days[(whole + 4) % 7]}, ${two(date)} ${months[month]} ${year} ${clock} GMT`
+  const { year, month, date, weekday, clock } = momentOf(Math.floor(nanoseconds / 1e9))
+  return `${days[weekday]}, ${twoDigits(date)} ${months[month]} ${year} ${clock} GMT`
 }

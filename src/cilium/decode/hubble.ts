@@ -1,5 +1,6 @@
 // A notification as a flow of Hubble's API, as `hubble observe -o jsonpb` and the exporter write it (facts 7.7): names of the
 // protocol buffer, enumerations as words, fields that are zero left out. pkg/hubble/parser/threefour/parser.go
+import { momentOf, twoDigits } from '../../base/calendar.ts'
 import { formatIp, type IpAddress, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU24 } from '../../net/bytes.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
@@ -55,34 +56,13 @@ export function withoutZeros(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => !isZero(value)))
 }
 
-const day = 86_400
-const month = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-
-function isLeap(year: number): boolean {
-  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-}
-
-/** `1970-01-02` for day 1. */
-function dateText(days: number): string {
-  let [year, rest, at] = [1970, days, 0]
-  for (; rest >= (isLeap(year) ? 366 : 365); year += 1) rest -= isLeap(year) ? 366 : 365
-  const lengthOf = (which: number): number => (month[which] as number) + (which === 1 && isLeap(year) ? 1 : 0)
-  for (; rest >= lengthOf(at); at += 1) rest -= lengthOf(at)
-  return `${year}-${two(at + 1)}-${two(rest + 1)}`
-}
-
-function two(number: number): string {
-  return String(number).padStart(2, '0')
-}
-
 /** RFC 3339 with as many digits as protobuf's JSON writes: none, three, six or nine. */
 export function timeText(nanoseconds: number): string {
   const seconds = Math.floor(nanoseconds / 1e9)
-  const rest = seconds % day
-  const clock = `${two(Math.floor(rest / 3600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`
+  const { year, month, date, clock } = momentOf(seconds)
   const fraction = String(nanoseconds - seconds * 1e9).padStart(9, '0')
   const digits = fraction === '000000000' ? '' : `.${fraction.replace(/(000){1,2}$/, '')}`
-  return `${dateText(Math.floor(seconds / day))}T${clock}${digits}Z`
+  return `${year}-${twoDigits(month + 1)}-${twoDigits(date)}T${clock}${digits}Z`
 }
 
 function verdictOf(event: Notification): string {

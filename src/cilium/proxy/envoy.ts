@@ -4,6 +4,7 @@
 import { wantsClose } from '../../app/http-server.ts'
 import { HttpStream } from '../../app/http-stream.ts'
 import { assert } from '../../base/assert.ts'
+import { uuid } from '../../base/uuid.ts'
 import { failed } from '../../kernel/socket/errno.ts'
 import type { SocketAddress } from '../../kernel/socket/hooks.ts'
 import { textHash } from '../../kernel/socket/ports.ts'
@@ -23,7 +24,6 @@ import {
   requestHeaders,
   sentResponse,
   upstreamRequest,
-  uuid,
 } from './http-headers.ts'
 import { httpRecord } from './http-log.ts'
 import { allowRequest } from './http-policy.ts'

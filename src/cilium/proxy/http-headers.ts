@@ -36,13 +36,6 @@ function withHeader(headers: readonly HttpHeader[], name: string, value: string)
     : [...headers, { name, value }]
 }
 
-/** A UUID of version 4 from four random words. */
-export function uuid(word: (index: number) => number): string {
-  const hex = [0, 1, 2, 3].map((index) => (word(index) >>> 0).toString(16).padStart(8, '0')).join('')
-  const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`
-}
-
 /** ConnectionManagerUtility::mutateRequestHeaders(): what a filter sees of a request from a client. */
 export function requestHeaders(request: HttpRequest, client: IpAddress, id: string): readonly HttpHeader[] {
   let headers = lowered(request.headers)
