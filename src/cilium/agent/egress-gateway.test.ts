@@ -109,6 +109,7 @@ test('several gateways: each pod has one of them', () => {
   const spec =
     '{ selectors: [ { podSelector: {} } ], destinationCIDRs: [ 8.8.8.0/24 ], egressGateway: { nodeSelector: {} }, egressGateways: [ { nodeSelector: { matchLabels: { role: gateway } } }, { nodeSelector: { matchLabels: { last: "yes" } } } ] }'
   const all = rulesOf(spec)
+  expect(all['n1']).not.toHaveLength(0)
   for (const rule of all['n1'] ?? []) expect(rule).toMatch(/by 192\.168\.0\.[12]$/)
   const gateways = (node: string): readonly string[] =>
     (all[node] ?? []).map((rule) => rule.split(' by ')[1] ?? '')

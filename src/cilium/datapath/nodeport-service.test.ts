@@ -221,7 +221,7 @@ describe('DSR on the node of the backend (facts: services 4.7)', () => {
     receive(on, arriving(2, toService))
     const [entry] = tracked(on)
     expect(entry?.is('dsr_internal')).toBe(true)
-    expect([...(entry?.natAddress.subarray(0, 4) ?? []), entry?.natPort]).toEqual([10, 0, 10, 1, 30_080])
+    expect([...(entry?.natAddress.subarray(12) ?? []), entry?.natPort]).toEqual([10, 0, 10, 1, 30_080])
     expect(natTexts(on.maps.cilium_snat_v4_external)).toEqual([
       `OUT ${localPod}:8080 -> ${client}:40001 = 10.0.10.1:30080 ct 0`,
     ])

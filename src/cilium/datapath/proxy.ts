@@ -117,7 +117,7 @@ function firstSocket(ctx: Ctx, proxyPort: number): number {
 
 /** The proxy's port in the upper half of a mark: a __be16 as a C program has it. */
 export function proxyPortOf(magic: number): number {
-  return ((magic >>> 24) & 0xff) | ((magic >>> 8) & 0xff00)
+  return swap16(magic >>> 16)
 }
 
 /**

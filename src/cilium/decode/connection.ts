@@ -4,16 +4,24 @@ import { formatIp, type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/
 import { readU8, readU16 } from '../../net/bytes.ts'
 import { dissect } from '../../net/dissect.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
+import { tcpAt, tcpFlag } from '../../net/tcp.ts'
 import { type Layers, layersIn } from '../../trace/effects/layers.ts'
 import { classFlag } from '../datapath/classifiers.ts'
 import { protocolNumber } from '../datapath/family.ts'
 import { icmpText } from './icmp-text.ts'
+import type { Notification } from './notification.ts'
 
 /** The headers of captured bytes: the packet, and for a tunnel's packet what it carries. */
 export interface Captured {
   readonly outer: Layers
   /** Where the event says that this is the agent's tunnel, and it can be read. */
   readonly inner: Layers | undefined
+}
+
+/** Says how to read what was captured, as drops and traces do by their flags. */
+export function captureFlags(event: Notification): number {
+  if (event.kind !== 'verdict') return event.flags
+  return (event.isIpv6 ? classFlag.IPV6 : 0) | (event.isL3 ? classFlag.L3_DEV : 0)
 }
 
 /** Reads what a notification captured; undefined where nothing was. */
@@ -55,20 +63,12 @@ function endText({ address, port }: End): string {
   return isIpv4(address) ? `${formatIp(address)}:${port}` : `[${formatIp(address)}]:${port}`
 }
 
-const flagsAt = 13
-const tcpFlags = [
-  ['SYN', 0x02],
-  ['ACK', 0x10],
-  ['RST', 0x04],
-  ['FIN', 0x01],
-] as const
+const tcpFlags = ['syn', 'ack', 'rst', 'fin'] as const
 
 function tcpText({ bytes, l4 }: Layers): string {
-  const seen = readU8(bytes, l4 + flagsAt)
-  return tcpFlags
-    .filter(([, bit]) => (seen & bit) !== 0)
-    .map(([name]) => name)
-    .join(', ')
+  const seen = readU8(bytes, l4 + tcpAt.flags)
+  const set = tcpFlags.filter((name) => (seen & tcpFlag[name]) !== 0)
+  return set.map((name) => name.toUpperCase()).join(', ')
 }
 
 const names: Readonly<Record<number, string>> = {

@@ -1,16 +1,15 @@
 // What one hook did to Cilium's conntrack maps, in words: `ct new egress`, `ct reply ingress`. The words follow from the
 // entry before and after and from the packet alone.
-import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
+import { readLe32 } from '../../bpf/context/byte-order.ts'
 import { readU16 } from '../../net/bytes.ts'
 import { ethernetAt } from '../../net/ethernet.ts'
 import type { MapDecoder } from '../../trace/effects/decoders.ts'
 import type { Snapshot } from '../../trace/event.ts'
 import { type Address, sameAddress } from '../datapath/family.ts'
-import { ctBit } from '../maps/ct-entry.ts'
+import { CtEntry, ctBit } from '../maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 import type { Era } from './notification.ts'
 
-const bitsAt = 36
 /** Where the counters stand: one pair in 1.19, one for each direction in 1.10. */
 const packetsAt: Readonly<Record<Era, readonly number[]>> = { '1.19': [16], '1.10': [0, 16] }
 
@@ -32,8 +31,8 @@ const remarks = [
 ] as const
 
 function remarksOf(entry: Uint8Array): string {
-  const bits = readLe16(entry, bitsAt)
-  return remarks.map(([bit, word]) => ((bits & ctBit[bit]) === 0 ? '' : ` ${word}`)).join('')
+  const read = new CtEntry(entry)
+  return remarks.map(([bit, word]) => (read.is(bit) ? ` ${word}` : '')).join('')
 }
 
 /** The source address of a frame, at its outermost IP header; empty for other packets. */
@@ -48,11 +47,11 @@ function sourceOf({ bytes, start }: Snapshot): Address {
 const closing = ctBit.rx_closing | ctBit.tx_closing
 
 function isClosing(entry: Uint8Array): boolean {
-  return (readLe16(entry, bitsAt) & closing) !== 0
+  return (new CtEntry(entry).bits & closing) !== 0
 }
 
 function closedNow(before: Uint8Array, after: Uint8Array): boolean {
-  const whole = (entry: Uint8Array): boolean => (readLe16(entry, bitsAt) & closing) === closing
+  const whole = (entry: Uint8Array): boolean => (new CtEntry(entry).bits & closing) === closing
   return whole(after) && !whole(before)
 }
 

@@ -1,5 +1,6 @@
 // A record of the access log as a flow of Hubble's API: pkg/hubble/parser/seven/parser.go, http.go, dns.go.
-import { type IpAddress, parseIp } from '../../net/address.ts'
+import { present } from '../../base/assert.ts'
+import { parseIp } from '../../net/address.ts'
 import { dnsCode, dnsTypeName } from '../../net/dns.ts'
 import { type HttpHeader, headerOf } from '../../net/http.ts'
 import { ipProtocol } from '../../net/protocol.ts'
@@ -86,7 +87,7 @@ function latencyOf({ type, http }: LogRecord, time: number, times: RequestTimes)
 }
 
 function endOf({ address, identity }: LogEndpoint, { endpoint }: FlowContext) {
-  return endpoint((parseIp(address) ?? 0) as IpAddress, identity)
+  return endpoint(present(parseIp(address), `an access log's address ${address}`), identity)
 }
 
 /** One line of an export. */

@@ -4,21 +4,17 @@ import { momentOf, twoDigits } from '../../base/calendar.ts'
 import { formatIp, type IpAddress, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
 import { readU8, readU24 } from '../../net/bytes.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
+import { tcpAt, tcpFlag } from '../../net/tcp.ts'
 import type { Layers } from '../../trace/effects/layers.ts'
 import { classFlag } from '../datapath/classifiers.ts'
 import { sourceFileName } from '../datapath/drop-reason.ts'
 import { protocolNumber } from '../datapath/family.ts'
 import { notifyType } from '../datapath/notify.ts'
 import { tracePoint, traceReason } from '../datapath/trace-point.ts'
-import { type Captured, type End, endsIn, readCaptured } from './connection.ts'
+import { type Captured, captureFlags, type End, endsIn, readCaptured } from './connection.ts'
 import { hubbleDropNames } from './hubble-drop-names.ts'
 import { icmpText } from './icmp-text.ts'
-import {
-  type Notification,
-  pointNames,
-  type TraceNotification,
-  type VerdictNotification,
-} from './notification.ts'
+import { authNames, type Notification, pointNames, type TraceNotification } from './notification.ts'
 
 /** An end of a flow as the agent on a node knows it. */
 export interface FlowEndpoint {
@@ -105,21 +101,12 @@ function directionOf(event: Notification, sourceEndpoint: number): string | unde
   return isSource !== isReply || !isUnspecified(originalOf(event)) ? 'EGRESS' : 'INGRESS'
 }
 
-const tcpFlags = [
-  ['FIN', 0x01],
-  ['SYN', 0x02],
-  ['RST', 0x04],
-  ['PSH', 0x08],
-  ['ACK', 0x10],
-  ['URG', 0x20],
-  ['ECE', 0x40],
-  ['CWR', 0x80],
-] as const
-const tcpFlagsAt = 13
+const tcpFlags = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr'] as const
 
 function tcpFlagsIn({ bytes, l4 }: Layers): Json {
-  const seen = readU8(bytes, l4 + tcpFlagsAt)
-  return Object.fromEntries(tcpFlags.filter(([, bit]) => (seen & bit) !== 0).map(([name]) => [name, true]))
+  const seen = readU8(bytes, l4 + tcpAt.flags)
+  const set = tcpFlags.filter((name) => (seen & tcpFlag[name]) !== 0)
+  return Object.fromEntries(set.map((name) => [name.toUpperCase(), true]))
 }
 
 /** The transport header, with the sentence that the old parser put into Summary. */
@@ -237,22 +224,14 @@ function traceFields(event: TraceNotification, { device }: FlowContext): Json {
 function ownFields(event: Notification, context: FlowContext): Json {
   if (event.kind === 'trace') return traceFields(event, context)
   if (event.kind === 'verdict') {
-    return withoutZeros({ policy_match_type: event.match, auth_type: authNames[event.authType] })
+    const auth = event.authType === 0 ? undefined : authNames[event.authType]
+    return withoutZeros({
+      policy_match_type: event.match,
+      auth_type: auth?.toUpperCase().replaceAll('-', '_'),
+    })
   }
   const name = sourceFileName(event.file)
   return name === undefined ? {} : { file: { name, line: event.line } }
-}
-
-/** Absent for 0, which is DISABLED. */
-const authNames: Readonly<Record<number, string>> = { 1: 'SPIRE', 2: 'TEST_ALWAYS_FAIL' }
-
-function captureFlags(event: Notification): number {
-  if (event.kind !== 'verdict') return event.flags
-  return verdictFlags(event)
-}
-
-function verdictFlags({ isIpv6, isL3 }: VerdictNotification): number {
-  return (isIpv6 ? classFlag.IPV6 : 0) | (isL3 ? classFlag.L3_DEV : 0)
 }
 
 /** What is said of addresses: header, translation, endpoints. */

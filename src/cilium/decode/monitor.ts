@@ -4,10 +4,11 @@ import { formatIp, readIpv4, readIpv6 } from '../../net/address.ts'
 import { classFlag } from '../datapath/classifiers.ts'
 import { sourceFileName } from '../datapath/drop-reason.ts'
 import { tracePoint } from '../datapath/trace-point.ts'
-import { connectionText } from './connection.ts'
+import { captureFlags, connectionText } from './connection.ts'
 import { dropText } from './drop-text.ts'
 import { reservedNames } from './identity-name.ts'
 import {
+  authNames,
   type DropNotification,
   type Era,
   matchNames,
@@ -80,8 +81,6 @@ function dropLine(event: DropNotification, { era }: MonitorContext): string {
   return `${head}${place}, ${pairText(event)}: ${connectionText(event.captured, event.flags)}`
 }
 
-const authNames: Readonly<Record<number, string>> = { 0: 'disabled', 1: 'spire', 2: 'test-always-fail' }
-
 /** GetPolicyActionString() */
 export function actionOf({ verdict, audited }: VerdictNotification): string {
   if (audited) return 'audit'
@@ -90,8 +89,7 @@ export function actionOf({ verdict, audited }: VerdictNotification): string {
 
 function verdictLine(event: VerdictNotification, { era }: MonitorContext): string {
   const auth = era === '1.10' ? '' : `auth: ${authNames[event.authType] ?? event.authType}, `
-  const flags = (event.isIpv6 ? classFlag.IPV6 : 0) | (event.isL3 ? classFlag.L3_DEV : 0)
-  const connection = connectionText(event.captured, flags)
+  const connection = connectionText(event.captured, captureFlags(event))
   return `Policy verdict log: ${flowText(event.hash)} local EP ID ${event.source}, remote ID ${identityText(event.remoteIdentity)}, proto ${event.protocol}, ${event.direction}, action ${actionOf(event)}, ${auth}match ${matchNames[event.match] ?? 'unknown'}, ${connection}`
 }
 

@@ -14,6 +14,13 @@ import { traceReason } from '../datapath/trace-point.ts'
 /** Which layout the records of a cluster have. */
 export type Era = '1.10' | '1.19'
 
+/** enum auth_type, in the words of the agent. */
+export const authNames: Readonly<Record<number, string>> = {
+  0: 'disabled',
+  1: 'spire',
+  2: 'test-always-fail',
+}
+
 interface Common {
   /** The endpoint whose program sent it; 0 where there is none. */
   readonly source: number

@@ -4,13 +4,13 @@ import { bytesToHex } from '../../net/hex.ts'
 import type { Names } from '../../trace/names.ts'
 import { signal } from '../datapath/signal.ts'
 import { identityName } from './identity-name.ts'
+import { authNames } from './notification.ts'
 
 const signalNames: Readonly<Record<number, string>> = {
   [signal.NAT_FILL_UP]: 'nat-fill-up',
   [signal.CT_FILL_UP]: 'ct-fill-up',
   [signal.AUTH_REQUIRED]: 'auth-required',
 }
-const authTypes: Readonly<Record<number, string>> = { 1: 'spire', 2: 'test-always-fail' }
 
 /** `auth-required careful client node 0 spire`, `nat-fill-up 0x00000000`. */
 export function signalText(bytes: Uint8Array, names: Names): string {
@@ -20,5 +20,5 @@ export function signalText(bytes: Uint8Array, names: Names): string {
   const type = bytes[14] as number
   const local = identityName(readLe32(bytes, 4), names)
   const remote = identityName(readLe32(bytes, 8), names)
-  return `${name} ${local} ${remote} node ${readLe16(bytes, 12)} ${authTypes[type] ?? type}`
+  return `${name} ${local} ${remote} node ${readLe16(bytes, 12)} ${authNames[type] ?? type}`
 }

@@ -1,6 +1,5 @@
 // What Cilium's maps hold at the end of a case, one line for each entry: `ct4 tcp client:40000 > server:80 egress
 // seen-non-syn`, `nat4 tcp client:40000 > 192.0.2.1:443 egress -> n1:40000`.
-import { readLe16 } from '../../bpf/context/byte-order.ts'
 import type { BpfMap } from '../../bpf/maps/map.ts'
 import { mapKeys } from '../../bpf/user.ts'
 import { readU16 } from '../../net/bytes.ts'
@@ -8,10 +7,9 @@ import type { StateLine } from '../../trace/event.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import { type Address, protocolNumber } from '../datapath/family.ts'
 import { addressText, endText } from '../maps/address-text.ts'
-import { type CtBit, ctBit } from '../maps/ct-entry.ts'
+import { type CtBit, CtEntry } from '../maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
 
-const bitsAt = 36
 const natTargetAt = 32
 
 const protocols: Readonly<Record<number, string>> = {
@@ -55,9 +53,9 @@ function flowText(tuple: Tuple, from: Address, to: Address): string {
 /** `tcp client:40000 > server:80 egress seen-non-syn`: an entry of a map of connections. */
 export function conntrackText(key: Uint8Array, value: Uint8Array): string {
   const tuple = Tuple.of(key)
-  const bits = readLe16(value, bitsAt)
+  const entry = new CtEntry(value)
   const related = (tuple.flags & tupleFlag.RELATED) === 0 ? '' : ' related'
-  const marks = words.map(([bit, word]) => ((bits & ctBit[bit]) === 0 ? '' : ` ${word}`)).join('')
+  const marks = words.map(([bit, word]) => (entry.is(bit) ? ` ${word}` : '')).join('')
   return `${flowText(tuple, tuple.daddr, tuple.saddr)} ${wayOf(tuple.flags)}${related}${marks}`
 }
 

@@ -1,11 +1,10 @@
 // What the agent takes out of the connections of a node when an endpoint comes or goes: everything from or to its addresses, with
 // the translations that belong to it. pkg/maps/ctmap GCFilter.MatchIPs, natMapNext(); pkg/maps/nat DeleteMapping4()
-import { readLe16 } from '../../bpf/context/byte-order.ts'
 import type { BpfMap } from '../../bpf/maps/map.ts'
 import { mapKeys } from '../../bpf/user.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
-import type { Address } from '../datapath/family.ts'
-import { ctBit } from './ct-entry.ts'
+import { type Address, sameAddress } from '../datapath/family.ts'
+import { CtEntry } from './ct-entry.ts'
 import { NatEntry } from './nat-entry.ts'
 import { Tuple, tupleFlag } from './tuple.ts'
 
@@ -15,12 +14,8 @@ export interface Stale {
   readonly key: Uint8Array
 }
 
-const bitsAt = 36
-
 function isOneOf(address: Address, addresses: readonly Address[]): boolean {
-  return addresses.some(
-    (each) => each.length === address.length && each.every((byte, at) => byte === address[at]),
-  )
+  return addresses.some((each) => sameAddress(each, address))
 }
 
 /** The two entries of the translation of a connection: both directions, or neither. */
@@ -69,7 +64,7 @@ export function staleEntries(maps: NodeMaps, addresses: readonly Address[]): rea
       if (!isOneOf(tuple.saddr, addresses) && !isOneOf(tuple.daddr, addresses)) return []
       const own = { map: ctMap, key: key.slice() }
       if (tuple.flags !== tupleFlag.OUT) return [own]
-      const isDsr = (readLe16(value, bitsAt) & ctBit.dsr_internal) !== 0
+      const isDsr = new CtEntry(value).is('dsr_internal')
       return [own, ...(isDsr ? swappedMappingOf(natMap, tuple) : mappingOf(natMap, tuple))]
     }),
   )

@@ -1,6 +1,6 @@
 // What the proxies of a node know: its namespace, the maps that they read, what the agent decided last.
 
-import { readLe32, writeLe32 } from '../../bpf/context/byte-order.ts'
+import { readLe32 } from '../../bpf/context/byte-order.ts'
 import type { Namespace } from '../../kernel/namespace.ts'
 import type { Skb } from '../../kernel/skb.ts'
 import type { SocketAddress } from '../../kernel/socket/hooks.ts'
@@ -13,6 +13,7 @@ import { reservedIdentity } from '../agent/identity.ts'
 import type { Redirect } from '../agent/policy/resolve.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import { ipv4, ipv6 } from '../datapath/family.ts'
+import { ipcacheKey } from '../datapath/ipcache.ts'
 import { addressBytes } from '../maps/address-bytes.ts'
 import { CtEntry } from '../maps/ct-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
@@ -42,15 +43,10 @@ export interface LearntAnswer {
 }
 
 const cpu = 0
-const ipcacheKeyBytes = 24
 
 /** The identity of an address in cilium_ipcache_v2, in 1.10 cilium_ipcache; 0 where there is none. */
 export function ipcacheIdentity({ maps }: ProxyNode, address: IpAddress): number {
-  const bytes = addressBytes(address)
-  const key = new Uint8Array(ipcacheKeyBytes)
-  writeLe32(key, 0, 32 + bytes.length * 8)
-  key[7] = isIpv4(address) ? 1 : 2
-  key.set(bytes, 8)
+  const key = ipcacheKey(isIpv4(address) ? ipv4 : ipv6, addressBytes(address))
   const value = (maps.cilium_ipcache ?? maps.cilium_ipcache_v2).lookup(key, cpu)
   return value === undefined ? 0 : readLe32(value, 0)
 }
