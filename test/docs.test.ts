@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Source, Span } from '../src/base/text.ts'
 import { check } from '../src/model/check.ts'
+import { knownCommands } from '../src/run/show.ts'
 import { parse } from '../src/syntax/parse.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -100,6 +101,13 @@ test('the page of the command names every command', () => {
   const page = textOf('docs/cli.md')
   expect(commands.length).toBeGreaterThan(5)
   expect(commands.filter((name) => !new RegExp(`scn (\\[)?${name}`).test(page))).toEqual([])
+})
+
+test('the page of the command names every tool whose views exist', () => {
+  const page = textOf('docs/cli.md')
+  const tools = new Set(knownCommands.map((form) => form.split(' ')[0] ?? ''))
+  expect(tools.size).toBeGreaterThan(10)
+  expect([...tools].filter((tool) => !new RegExp(`^\\|.*\`${tool}[\` ]`, 'm').test(page))).toEqual([])
 })
 
 test('links inside the documents lead somewhere', () => {
