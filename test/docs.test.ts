@@ -127,6 +127,21 @@ test('links inside the documents lead somewhere', () => {
   expect(broken).toEqual([])
 })
 
+test('links within a document lead to its headings', () => {
+  const broken = documents.flatMap((document) => {
+    const text = textOf(document)
+    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^a-z0-9 -]/g, '')
+        .replaceAll(' ', '-'),
+    )
+    const targets = [...text.matchAll(/\]\(#([^)]*)\)/g)].map(([, target = '']) => target)
+    return targets.filter((target) => !headings.includes(target)).map((target) => `${document}: ${target}`)
+  })
+  expect(broken).toEqual([])
+})
+
 test('the README shows an example and its golden as they are', () => {
   const readme = textOf('README.md')
   expect(readme).toContain(textOf('examples/05-xdp.scn').trimEnd())
