@@ -571,6 +571,13 @@ describe('constructs to come', () => {
     ['S190', undefined, file({ steps: `${send}\n  <|restart node host|>` })],
     ['S190', undefined, file({ steps: 'f1: <|sctp|> friend:1 > host:2 { open }' })],
     ['S190', undefined, file({ steps: `${send}\n  expect p1 <|to-proxy|>` })],
+    ['S190', undefined, file({ topology: 'cluster none', steps: `${send}\n  expect p1 <|policy allow|>` })],
+    [
+      'S190',
+      undefined,
+      file({ topology: 'cluster cilium 1.19', steps: `${send}\n  expect p1 <|dsr 10.0.0.1:80|>` }),
+    ],
+    ['S190', undefined, file({ steps: `${send}\n  expect p1 <|encap gre|>` })],
   ])
 
   test('are warnings: the file has a model that says so', () => {

@@ -167,24 +167,19 @@ function readOther(claim: Other, scope: Scope): ClaimBody | undefined {
     }
     case 'dsr':
       readEndpointValue(claim.address, scope)
-      return ofCluster(claim, scope)
+      notYet(claim.span, '`dsr`', scope.report)
+      return undefined
     case 'monitor':
       if (!hasCilium(claim, scope)) return undefined
       return { kind: 'monitor', points: claim.events.map((word) => given(word, word.text)) }
   }
 }
 
-/** Whether there is a Cilium to ask; without any cluster the line says so. */
+/** Whether there is a Cilium to ask; without one the line says so. */
 export function hasCilium(claim: { readonly span: Span; readonly kind: string }, scope: Scope): boolean {
-  const { clusters } = scope.entities
-  if (clusters.length === 0) notYet(claim.span, `\`${claim.kind}\``, scope.report)
-  return clusters.some(({ type }) => type === 'cilium')
-}
-
-/** What only a cluster does. With a cluster in the file the warning stands there already. */
-function ofCluster(claim: Other, scope: Scope): undefined {
-  if (scope.entities.clusters.length === 0) notYet(claim.span, `\`${claim.kind}\``, scope.report)
-  return undefined
+  const found = scope.entities.clusters.some(({ type }) => type === 'cilium')
+  if (!found) notYet(claim.span, `\`${claim.kind}\``, scope.report)
+  return found
 }
 
 function mapped<T, U>(value: T | undefined, make: (value: T) => U): U | undefined {
@@ -256,6 +251,7 @@ function readEncap(claim: Extract<ClaimSyntax, { kind: 'encap' }>, scope: Scope)
       ? undefined
       : readValue(claim.vni, vniField, '==', scope)
   const place = optionalPlace(claim.at, scope)
+  if (claim.protocol === 'gre') notYet(claim.span, '`encap gre`', scope.report)
   return defined({ kind: 'encap' as const, protocol: claim.protocol ?? undefined, from, to, vni, place })
 }
 
