@@ -91,6 +91,14 @@ function readTuple(ctx: Ctx, family: Family, l3Offset: number): { tuple: Tuple; 
   return isError(ctx, extracted) ? extracted : { tuple, l4Offset }
 }
 
+/** What an outer header is made from: in tc the tunnel device makes it, so that ports of IPv4 are read in XDP alone. */
+function readHeaders(ctx: Ctx, family: Family, l3Offset: number): ReturnType<typeof readTuple> {
+  const outside = ctx.isXdp && l3Offset === ethernetLength(ctx)
+  if (family.version === 6 || outside) return readTuple(ctx, family, l3Offset)
+  const tuple = lbTuple(family, ctx.packet.u8(l3Offset + family.protocolAt))
+  return { tuple, l4Offset: l3Offset + (ctx.packet.u8(l3Offset) & 0xf) * 4 }
+}
+
 /**
  * encap_geneve_dsr_opt4(), encap_geneve_dsr_opt6(): CTX_ACT_REDIRECT (in XDP with the outer header written and still to be
  * routed), a drop reason, or a packet too large. `l3Offset` is that of an inner header for a packet from the tunnel.
@@ -102,12 +110,15 @@ export function encapGeneve(
   { address, port }: { readonly address: Address; readonly port: number },
 ): number | TooBig {
   const encapsulated = l3Offset > ethernetLength(ctx)
-  const read = readTuple(ctx, family, l3Offset)
-  if (typeof read === 'number') return read
-  const { tuple, l4Offset } = read
   const destination = ctx.packet.copy(l3Offset + family.destinationAt, family.addressBytes)
   const remote = lookupRemoteEndpoint(ctx, family, destination)
-  if (remote === undefined || !remote.hasTunnelEndpoint) return drop.NO_TUNNEL_ENDPOINT
+  const reachable = remote?.hasTunnelEndpoint === true
+  // IPv6 asks for the endpoint before it reads the headers, IPv4 afterwards
+  if (family.version === 6 && !reachable) return drop.NO_TUNNEL_ENDPOINT
+  const read = readHeaders(ctx, family, l3Offset)
+  if (typeof read === 'number') return read
+  if (remote === undefined || !reachable) return drop.NO_TUNNEL_ENDPOINT
+  const { tuple, l4Offset } = read
   const says = saysService(ctx, tuple.nexthdr, l4Offset)
   if (typeof says === 'number') return says
   const options = says ? option(family, address, port) : undefined

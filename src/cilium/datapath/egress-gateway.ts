@@ -83,7 +83,7 @@ function activePolicy(
 
 function leavesCluster(ctx: Ctx, family: Family, destination: Address): boolean {
   const remote = lookupRemoteEndpoint(ctx, family, destination)
-  return remote === undefined || !isClusterIdentity(remote.secIdentity)
+  return remote === undefined || !isClusterIdentity(ctx.node, remote.secIdentity)
 }
 
 /** egress_gw_snat_needed_hook(): the policy by which this packet's source is translated on this node. */

@@ -43,9 +43,11 @@ export function isRemoteNode(id: number): boolean {
   )
 }
 
-/** identity_is_world_ipv4() and its siblings. */
-export function isWorld(id: number): boolean {
-  return id === identity.WORLD_ID || id === identity.WORLD_IPV4_ID || id === identity.WORLD_IPV6_ID
+/** Any world: those of one family are identities like others where only one is compiled in. */
+function isWorld(config: Defines, id: number): boolean {
+  if (id === identity.WORLD_ID) return true
+  const dual = config.ENABLE_IPV4 && config.ENABLE_IPV6
+  return dual && (id === identity.WORLD_IPV4_ID || id === identity.WORLD_IPV6_ID)
 }
 
 /** identity_is_world_ipv4(), identity_is_world_ipv6(): of one family; a single-stack node has one world. */
@@ -54,13 +56,13 @@ export function isWorldOf(config: Defines, family: Family, id: number): boolean 
 }
 
 /** identity_is_cluster(): neither the world nor a CIDR. */
-export function isClusterIdentity(id: number): boolean {
-  return !isWorld(id) && !isCidrIdentity(id)
+export function isClusterIdentity(config: Defines, id: number): boolean {
+  return !isWorld(config, id) && !isCidrIdentity(id)
 }
 
 /** identity_is_reserved(): what the ipcache may refine for a source address. */
-export function isReserved(id: number): boolean {
-  return id < identity.UNMANAGED_ID || isRemoteNode(id) || isWorld(id)
+export function isReserved(config: Defines, id: number): boolean {
+  return id < identity.UNMANAGED_ID || isRemoteNode(id) || isWorld(config, id)
 }
 
 /** get_tunnel_id(): both worlds of dual stack are one on the wire. */

@@ -95,8 +95,8 @@ interface Encryption {
 }
 
 /** ipsec_redirect_sec_id_ok() */
-function isEncryptedSource(source: number): boolean {
-  return source !== identity.HOST_ID && isClusterIdentity(source) && !isRemoteNode(source)
+function isEncryptedSource(ctx: Ctx, source: number): boolean {
+  return source !== identity.HOST_ID && isClusterIdentity(ctx.node, source) && !isRemoteNode(source)
 }
 
 /** Decides about a packet that is no tunnel packet. */
@@ -112,7 +112,7 @@ function encryptionOf(ctx: Ctx, family: Family, l3Offset: number, before: number
     source = found.secIdentity
   }
   if (remote === undefined || !remote.hasTunnelEndpoint || remote.key === 0) return undefined
-  if (!isEncryptedSource(source)) return undefined
+  if (!isEncryptedSource(ctx, source)) return undefined
   const underlay = remote.ipv6TunnelEndpoint ? ipv6 : ipv4
   return { family: underlay, node: remote.tunnelEndpoint.slice(0, underlay.addressBytes), source }
 }

@@ -30,6 +30,8 @@ const there = '10.0.10.2'
 const client6 = '2001:db8::7'
 const node6 = 'fd01::1'
 const pod6 = 'fd00:2::20'
+const XDP_DROP = 1
+const XDP_PASS = 2
 const XDP_TX = 3
 const TC_ACT_REDIRECT = 7
 const SYN = 2
@@ -160,6 +162,25 @@ describe('DSR over Geneve', () => {
     expect(bytesToHex(key?.options ?? new Uint8Array())).toBe(option4)
     expect([at4(sent, 26), at4(sent, 30)]).toEqual([client, pod])
     expect(tc(lab('bpf_host', values), packet(ACK)).context.skb?.tunnelKey?.options ?? []).toHaveLength(0)
+  })
+
+  test('in tc ports are not read again, so that no fragment is noted a second time', () => {
+    const on = lab('bpf_host', values)
+    const first = frame(client, node, { kind: 'udp', source: 40_001, destination: 30_080 })
+    first[20] = 0x20
+    const noted = (): number => keysOf(on.maps.cilium_ipv4_frag_datagrams).length
+    const service = { address: addressBytes(node), port: 30_080 }
+    on.run(first, (ctx) => encapGeneve(ctx, ipv4, 14, service))
+    expect(noted()).toBe(0)
+    on.runXdp(first, (ctx) => encapGeneve(ctx, ipv4, 14, service))
+    expect(noted()).toBe(1)
+  })
+
+  test('in XDP a UDP header may end behind its ports where they are not those of the tunnel', () => {
+    const short = (destination: number): Uint8Array =>
+      frame(client, '10.0.10.99', { kind: 'udp', source: 40_001, destination }).slice(0, 39)
+    expect(xdp(lab('bpf_xdp', values), short(53)).result).toBe(XDP_PASS)
+    expect(xdp(lab('bpf_xdp', values), short(6081)).result).toBe(XDP_DROP)
   })
 
   test('in XDP the outer header is written', () => {

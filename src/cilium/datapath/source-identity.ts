@@ -16,7 +16,7 @@ export interface ResolvedSource {
  * node has the host's address too. bpf_host.c resolve_srcid_ipv4(), resolve_srcid_ipv6(); bpf_lxc.c tail_ipv4_to_endpoint()
  */
 export function resolveSource(ctx: Ctx, family: Family, real: number): ResolvedSource {
-  if (!isReserved(real)) return { source: real, ipcacheSource: 0 }
+  if (!isReserved(ctx.node, real)) return { source: real, ipcacheSource: 0 }
   const at = ethernetLength(ctx) + family.sourceAt
   const found = lookupRemoteEndpoint(ctx, family, ctx.packet.copy(at, family.addressBytes))
   if (found === undefined) return { source: real, ipcacheSource: 0 }

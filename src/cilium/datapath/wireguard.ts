@@ -20,7 +20,7 @@ export function isWireguardPacket(ctx: Ctx, l4Offset: number, protocol: number, 
   if (ports === undefined) return false
   const destination = readU16(ports, 2)
   if (destination !== ctx.node.wg_port || readU16(ports, 0) !== destination) return false
-  return isClusterIdentity(source)
+  return isClusterIdentity(ctx.node, source)
 }
 
 /** An answer of neighbour discovery cannot go through a device without addresses. A drop reason where it is cut off. */
@@ -40,7 +40,7 @@ function isEncryptedSender(ctx: Ctx, source: number): boolean {
     if (node.TUNNEL_MODE && (isFromIngressProxy(ctx) || isFromEgressProxy(ctx))) return true
     if (source === identity.HOST_ID) return false
   }
-  return isClusterIdentity(source) && !isRemoteNode(source)
+  return isClusterIdentity(node, source) && !isRemoteNode(source)
 }
 
 /** wg_maybe_redirect_to_encrypt(): CTX_ACT_OK, a redirect to cilium_wg0, or a drop reason. */

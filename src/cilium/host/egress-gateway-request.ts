@@ -17,7 +17,7 @@ import { Tuple } from '../maps/tuple.ts'
 
 /** egress_gw_handle_packet(), egress_gw_request_needs_redirect(): the gateway of a request; undefined for none, or a drop reason. */
 function gatewayOf(ctx: Ctx, tuple: Tuple, destinationId: number): Address | number | undefined {
-  if (isClusterIdentity(destinationId)) return undefined
+  if (isClusterIdentity(ctx.node, destinationId)) return undefined
   const policy = lookupEgressPolicy(ctx, tuple.family, tuple.saddr, tuple.daddr)
   if (policy === undefined) return undefined
   const gateway = gatewayNumber(policy.gateway)

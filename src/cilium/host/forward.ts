@@ -16,7 +16,7 @@ import {
   hostPolicyIngressLookup,
   hostPolicyIngressVerdict,
 } from '../datapath/host-firewall.ts'
-import { identity, isWorld, worldId } from '../datapath/identity.ts'
+import { identity, isWorldOf, worldId } from '../datapath/identity.ts'
 import { lookupRemoteEndpoint } from '../datapath/ipcache.ts'
 import { localDelivery } from '../datapath/local-delivery.ts'
 import { mark } from '../datapath/mark.ts'
@@ -210,13 +210,8 @@ function forwardFromHost(ctx: Ctx, family: Family, sender: Sender, trace: TraceC
     ctx.mark = mark.SKIP_TPROXY
     return ctx.act.OK
   }
-  const unroutable = remote === undefined || isUnroutable(ctx, family, remote.secIdentity)
+  const unroutable = remote === undefined || isWorldOf(ctx.node, family, remote.secIdentity)
   return unroutable ? drop.UNROUTABLE : ctx.act.OK
-}
-
-/** identity_is_world_ipv4(), identity_is_world_ipv6() */
-function isUnroutable(ctx: Ctx, family: Family, id: number): boolean {
-  return isWorld(id) && (id === identity.WORLD_ID || id === worldId(ctx.node, family))
 }
 
 /** handle_ipv4_cont(), handle_ipv6_cont() */

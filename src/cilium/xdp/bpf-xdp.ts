@@ -53,9 +53,12 @@ function serviceHeader(ctx: Ctx): number {
     return l3Offset
   if (packet.u8(l3Offset + ipv4.protocolAt) !== protocolNumber.UDP) return l3Offset
   if ((packet.u8(l3Offset) & 0xf) * 4 !== ipv4.headerBytes) return l3Offset
-  const udp = ctx.load(l3Offset + ipv4.headerBytes, 8)
-  if (udp === undefined) return drop.INVALID
-  if (readU16(udp, 2) !== node.TUNNEL_PORT || readU16(udp, 6) !== 0) return l3Offset
+  const port = ctx.load(l3Offset + ipv4.headerBytes + 2, 2)
+  if (port === undefined) return drop.INVALID
+  if (readU16(port, 0) !== node.TUNNEL_PORT) return l3Offset
+  const checksum = ctx.load(l3Offset + ipv4.headerBytes + 6, 2)
+  if (checksum === undefined) return drop.INVALID
+  if (readU16(checksum, 0) !== 0) return l3Offset
   const geneveAt = l3Offset + ipv4.headerBytes + 8
   const geneve = ctx.load(geneveAt, 8)
   if (geneve === undefined) return drop.INVALID
