@@ -1,4 +1,4 @@
-// Texts of iptables, ip6tables, nft, ipset and ipvsadm: read for their mistakes while a file is checked, attached when its world boots.
+// Texts of iptables, ip6tables, nft, ipset, ipvsadm and ip xfrm: read for their mistakes while a file is checked, attached when its world boots.
 import { assert, present } from '../base/assert.ts'
 import { changeServices } from '../kernel/ipvs/admin.ts'
 import { attachServices } from '../kernel/ipvs/hooks.ts'
@@ -14,6 +14,9 @@ import { type SetTable, setsOf } from '../kernel/netfilter/set/set-table.ts'
 import { attachNft, currentNft } from '../kernel/nftables/nftables.ts'
 import { parseNft } from '../kernel/nftables/parse.ts'
 import type { Ruleset as NftRuleset } from '../kernel/nftables/ruleset.ts'
+import { changeTables, changeXfrm, type Refusal, type XfrmCommand } from '../kernel/xfrm/install.ts'
+import { parseXfrm } from '../kernel/xfrm/parse.ts'
+import { emptyTables, type XfrmTables } from '../kernel/xfrm/tables.ts'
 import type { RulesetChange, RulesetMistake, RulesetModel, RulesetReader } from '../model/ruleset.ts'
 
 const nothing: readonly RulesetMistake[] = []
@@ -52,12 +55,37 @@ function nftMistakes({ text }: RulesetModel, before: NftRuleset): readonly Rules
   return parsed.ok ? nothing : parsed.problems
 }
 
+const refusals: Readonly<Record<Refusal, string>> = {
+  EEXIST: 'it is there already',
+  ENOENT: 'there is no such policy',
+  ESRCH: 'there is no such state',
+}
+
+/** The mistakes of one text of `ip xfrm`; what it says is done to `tables`. */
+function xfrmMistakes({ text }: RulesetModel, tables: XfrmTables): readonly RulesetMistake[] {
+  const parsed = parseXfrm(text)
+  if (!parsed.ok) return parsed.problems
+  return parsed.commands.flatMap(({ command, at }) => {
+    const answer = changeTables(tables, command)
+    return answer === 'ok' ? [] : [{ ...at, message: refusals[answer], hint: `the kernel answers ${answer}` }]
+  })
+}
+
+function xfrmCommands({ text }: RulesetModel): readonly XfrmCommand[] {
+  const parsed = parseXfrm(text)
+  return present(
+    parsed.ok ? parsed.commands.map(({ command }) => command) : undefined,
+    'a checked text of ip xfrm can be parsed',
+  )
+}
+
 /** What a host has of rules, as far as texts say it. */
 interface Rules {
   readonly sets: SetTable
   readonly rulesets: Map<4 | 6, Ruleset>
   readonly services: IpvsServiceSpec[]
   readonly nft: NftRuleset
+  readonly xfrm: XfrmTables
 }
 
 function noRules(family: 4 | 6): Ruleset {
@@ -75,11 +103,18 @@ export const rulesetMistakes: RulesetReader = (texts, changes = []) => {
   const { sets, mistakes } = readSets(texts)
   // a set whose text has a mistake is not missed by the rules
   const lenient = mistakes.size > 0
-  const rules: Rules = { sets: copySets(sets), rulesets: new Map(), services: [], nft: new Map() }
+  const rules: Rules = {
+    sets: copySets(sets),
+    rulesets: new Map(),
+    services: [],
+    nft: new Map(),
+    xfrm: emptyTables(),
+  }
   const found = texts.map((text) => {
     if (text.tool === 'ipset') return mistakes.get(text) ?? nothing
     if (text.tool === 'ipvs') return ipvsMistakes(text, rules.services)
     if (text.tool === 'nft') return nftMistakes(text, rules.nft)
+    if (text.tool === 'xfrm') return xfrmMistakes(text, rules.xfrm)
     const family = familyOf(text)
     const parsed = parseRuleset(text.text, family, { sets })
     if (!parsed.ok)
@@ -95,6 +130,7 @@ function changeMistakes(change: RulesetChange, rules: Rules): readonly RulesetMi
   const { ruleset } = change
   if (ruleset.tool === 'ipvs') return serviceMistakes(change, rules)
   if (ruleset.tool === 'nft') return nftMistakes(ruleset, rules.nft)
+  if (ruleset.tool === 'xfrm') return xfrmMistakes(ruleset, rules.xfrm)
   if (ruleset.tool === 'ipset') {
     const used = [...rules.rulesets.values()].flatMap(setsNamed)
     const parsed = readSetChange(change, rules.sets, new Set(used))
@@ -168,6 +204,10 @@ export function changeRules(ns: Namespace, change: RulesetChange): boolean {
     if (parsed.ok) attachNft(ns, parsed.ruleset)
     return parsed.ok
   }
+  if (ruleset.tool === 'xfrm') {
+    const answers = xfrmCommands(ruleset).map((command) => changeXfrm(ns, command))
+    return answers.every((answer) => answer === 'ok')
+  }
   const sets = setsOf(ns)
   if (ruleset.tool === 'ipset') {
     const used = ([4, 6] as const).flatMap((family) => setsNamed(currentRuleset(ns, family)))
@@ -223,6 +263,7 @@ export function attachRulesets(ns: Namespace, models: readonly RulesetModel[]): 
   if (sets.size > 0) ns.netfilter.sets = sets
   for (const model of models) {
     if (model.tool === 'ipvs') attachServicesOf(ns, model)
+    else if (model.tool === 'xfrm') for (const command of xfrmCommands(model)) changeXfrm(ns, command)
     else if (model.tool === 'iptables' || model.tool === 'ip6tables')
       attachIptables(ns, familyOf(model), rulesetOf(model, sets))
   }

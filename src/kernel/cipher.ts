@@ -1,5 +1,5 @@
 // What stands for authenticated encryption (ChaCha20-Poly1305, AES-GCM) here: bytes that nobody can read without the key, a
-// tag of 16 bytes that notices any change, the same for the same key and number. It is no cryptography: sizes and who can
+// tag, mostly of 16 bytes, that notices any change, the same for the same key and number. It is no cryptography: sizes and who can
 // read what are as in Linux, the bytes are not.
 import { hash32 } from '../base/hash.ts'
 import { readU32, writeU32 } from '../net/bytes.ts'
@@ -32,23 +32,38 @@ function apply(bytes: Uint8Array, start: number, end: number, next: () => number
 }
 
 /** The words of the tag over readable bytes. */
-function tagOf(bytes: Uint8Array, start: number, end: number, next: () => number): readonly number[] {
+function tagOf(
+  bytes: Uint8Array,
+  range: { readonly start: number; readonly end: number; readonly tag: number },
+  next: () => number,
+): readonly number[] {
+  const { start, end } = range
   const words = [next(), next(), next(), next()]
   for (let at = start; at < end; at += 1) {
-    const index = at & 3
+    const index = (at - start) & 3
     words[index] = Math.imul((words[index] as number) ^ (bytes[at] as number), 0x0100_0193) >>> 0
   }
-  return words.map((word, index) => (word ^ (words[(index + 1) & 3] as number) ^ (end - start)) >>> 0)
+  return Array.from({ length: range.tag / 4 }, (_, index) => {
+    const [word = 0, other = 0] = [words[index & 3], words[(index + 1) & 3]]
+    return (Math.imul(word, 1 + 2 * (index >>> 2)) ^ other ^ (end - start)) >>> 0
+  })
 }
 
-/** Encrypts `[start, end)` in place and writes the tag behind it: there must be 16 bytes of room. */
+/** Which bytes are sealed, and how long the tag behind them is (a multiple of 4 bytes). */
+interface Sealed {
+  readonly start: number
+  readonly end: number
+  readonly tag?: number
+}
+
+/** Encrypts `[start, end)` in place and writes the tag behind it, for which there must be room. */
 export function seal(
   bytes: Uint8Array,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end, tag: length = tagBytes }: Sealed,
   { key, number }: { readonly key: string; readonly number: number },
 ): void {
   const next = keystream(key, number)
-  const tag = tagOf(bytes, start, end, next)
+  const tag = tagOf(bytes, { start, end, tag: length }, next)
   apply(bytes, start, end, next)
   tag.forEach((word, index) => {
     writeU32(bytes, end + index * 4, word)
@@ -58,14 +73,14 @@ export function seal(
 /** Decrypts `[start, end)`, whose tag stands behind it, in place. False where key, number, bytes or tag do not belong together. */
 export function open(
   bytes: Uint8Array,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end, tag: length = tagBytes }: Sealed,
   { key, number }: { readonly key: string; readonly number: number },
 ): boolean {
   const next = keystream(key, number)
   const words = [next(), next(), next(), next()]
   apply(bytes, start, end, next)
   let index = 0
-  const tag = tagOf(bytes, start, end, () => words[index++] as number)
+  const tag = tagOf(bytes, { start, end, tag: length }, () => words[index++] as number)
   return tag.every((word, at) => readU32(bytes, end + at * 4) === word)
 }
 

@@ -6,6 +6,7 @@ import type { Machine } from './machine.ts'
 import { NetfilterHooks } from './netfilter/hook.ts'
 import { createSocketTable, type SocketTable } from './socket/socket.ts'
 import { SysctlTable } from './sysctl-table.ts'
+import type { XfrmTables } from './xfrm/tables.ts'
 
 /** A network namespace. Made by `addNamespace`. */
 export interface Namespace {
@@ -33,6 +34,8 @@ export interface Namespace {
   readonly cookie: number
   /** As `machine.kernelVersion`, for this node. */
   readonly kernelVersion: number
+  /** Policies and states of IPsec; undefined until there is one. */
+  xfrm: XfrmTables | undefined
 }
 
 /** The cookie of the first namespace on Linux 6.18 (facts: linux 10.10). */
@@ -57,6 +60,7 @@ export function addNamespace(
   ns.mute = options.mute ?? false
   ns.cookie = firstCookie + ns.index
   ns.kernelVersion = options.kernelVersion ?? machine.kernelVersion
+  ns.xfrm = undefined
   ns.ip = createIpState(ns)
   machine.namespaces.set(ns.name, ns)
   addLoopback(ns)

@@ -4,6 +4,7 @@ import { installIp } from './ip/install.ts'
 import { installIp6 } from './ip6/install.ts'
 import type { Machine } from './machine.ts'
 import { installSockets } from './socket/install.ts'
+import { installXfrm } from './xfrm/install.ts'
 
 /** Registers everything above the devices (inet_init, inet6_init, arp_init). */
 export function installProtocols(machine: Machine): void {
@@ -11,4 +12,5 @@ export function installProtocols(machine: Machine): void {
   installIp(machine)
   installIp6(machine)
   installSockets(machine)
+  installXfrm(machine)
 }

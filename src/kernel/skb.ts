@@ -11,6 +11,7 @@ import type { IpOptions } from './ip/options.ts'
 import type { Route } from './ip/route.ts'
 import type { Namespace } from './namespace.ts'
 import type { Socket } from './socket/socket.ts'
+import type { SecurityPath } from './xfrm/tables.ts'
 
 /** include/uapi/linux/if_packet.h PACKET_*. */
 export const pktType = {
@@ -102,6 +103,10 @@ export class Skb implements SkbView, Recordable {
   summedHeader = -1
   /** skb->redirected: a tc program sent it out of another device; generic XDP at the far end leaves it alone. */
   redirected = false
+  /** The states by which it was decrypted (skb_sec_path). */
+  securityPath: SecurityPath | undefined
+  /** IPSKB_XFRM_TRANSFORMED, IP6SKB_XFRM_TRANSFORMED: this host has transformed it, and no policy is asked again. */
+  transformed = false
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   /** What all copies of a packet share once there is more than one. */
@@ -299,6 +304,8 @@ export class Skb implements SkbView, Recordable {
     copy.fragmentMax = this.fragmentMax
     copy.summedHeader = this.summedHeader
     copy.redirected = this.redirected
+    copy.securityPath = this.securityPath === undefined ? undefined : { ...this.securityPath }
+    copy.transformed = this.transformed
     copy.hops = this.hops
   }
 }

@@ -4,7 +4,10 @@ import type { Span } from '../base/text.ts'
 import type { RulesetTool } from '../syntax/ast.ts'
 
 /** The tools whose texts can be carried out. */
-export type RulesetModelTool = Extract<RulesetTool, 'iptables' | 'ip6tables' | 'nft' | 'ipset' | 'ipvs'>
+export type RulesetModelTool = Extract<
+  RulesetTool,
+  'iptables' | 'ip6tables' | 'nft' | 'ipset' | 'ipvs' | 'xfrm'
+>
 
 /** One text, as its tool's save command prints it. */
 export interface RulesetModel {

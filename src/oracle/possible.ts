@@ -2,6 +2,7 @@
 // the model leaves out what the kernel would do.
 import { spawnSync } from 'node:child_process'
 import type { CaseModel, DeviceModel, World } from '../model/model.ts'
+import type { RulesetModel } from '../model/ruleset.ts'
 import { isIpv4 } from '../net/address.ts'
 import { Namespaces } from './namespaces.ts'
 import { KernelRefused, type Libc } from './native.ts'
@@ -74,6 +75,12 @@ function deviceReason(device: DeviceModel, { missing }: Abilities): string | und
 /** `statistic` and `numgen` that draw one of several. */
 const drawsRules = /--mode random|numgen random mod (?!1\b)/
 
+const sealed = 'what IPsec encrypts is a stand-in here'
+
+function hasStates({ tool, text }: RulesetModel): boolean {
+  return tool === 'xfrm' && /^\s*state\s/m.test(text)
+}
+
 function worldReason(world: World, abilities: Abilities): string | undefined {
   if (world.cilium !== undefined) return 'programs of Cilium are not loaded into this kernel'
   for (const namespace of world.namespaces) {
@@ -81,6 +88,7 @@ function worldReason(world: World, abilities: Abilities): string | undefined {
       return `it asks for kernel ${namespace.kernel}`
     if (namespace.rulesets?.some(({ tool }) => tool === 'ipvs') === true)
       return 'virtual services of IPVS are not tried'
+    if (namespace.rulesets?.some(hasStates) === true) return sealed
     if (namespace.rulesets?.some(({ text }) => drawsRules.test(text)) === true)
       return 'chance decides which rule matches'
     for (const device of namespace.devices) {
@@ -112,6 +120,7 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
     const item = step.kind === 'change' ? step.change.item : undefined
     if (item?.kind === 'ruleset' && item.ruleset.tool === 'ipvs')
       return 'virtual services of IPVS are not tried'
+    if (item?.kind === 'ruleset' && hasStates(item.ruleset)) return sealed
     if (item?.kind === 'dev') return 'devices that come later are not tried yet'
   }
   return undefined

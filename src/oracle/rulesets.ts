@@ -16,6 +16,7 @@ export function installRulesets(namespaces: Namespaces, { name, rulesets = [] }:
   for (const { text } of rulesets)
     for (const [, counter = ''] of text.matchAll(/--nfacct-name +(\S+)/g))
       namespaces.read(name, ['nfacct', 'add', counter])
+  for (const { tool, text } of rulesets) if (tool === 'xfrm') namespaces.batch(name, ['ip'], xfrmLines(text))
   for (const wanted of ['ipset', 'iptables', 'ip6tables', 'nft'] as const) {
     for (const { tool, text } of rulesets) {
       if (tool !== wanted) continue
@@ -23,6 +24,12 @@ export function installRulesets(namespaces: Namespaces, { name, rulesets = [] }:
       namespaces.pipe(name, restoreCommands[wanted], `${lines.filter((line) => line !== '').join('\n')}\n`)
     }
   }
+}
+
+/** Lines of `ip xfrm` for `ip -batch`. */
+function xfrmLines(text: string): readonly string[] {
+  const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim())
+  return lines.filter((line) => line !== '').map((line) => `xfrm ${line}`)
 }
 
 /** The tools' own ways: `--noflush`, and `-D` and `del` for what goes. */
@@ -33,6 +40,10 @@ export function changeRules(
 ): void {
   if (tool === 'nft') {
     namespaces.pipe(name, restoreCommands.nft, `${text}\n`)
+    return
+  }
+  if (tool === 'xfrm') {
+    namespaces.batch(name, ['ip'], xfrmLines(text))
     return
   }
   const lines = text.split('\n').map((line) => {

@@ -270,7 +270,8 @@ export interface Sysctl {
   readonly value: Word
 }
 
-export type RulesetTool = 'iptables' | 'ip6tables' | 'nft' | 'ipset' | 'ipvs' | 'arptables' | 'ebtables'
+type LaterTool = 'arptables' | 'ebtables'
+export type RulesetTool = 'iptables' | 'ip6tables' | 'nft' | 'ipset' | 'ipvs' | 'xfrm' | LaterTool
 
 /** `iptables """iptables-save text"""`: another tool's own save format, as is. */
 export interface Ruleset {

@@ -29,6 +29,7 @@ export type Stage =
   | 'nf' // one netfilter chain; `chain` names it
   | 'route' // the routing decision
   | 'socket' // a socket's own work (NODE/socket)
+  | 'xfrm' // IPsec: a packet is encrypted or decrypted, or ends in between
   | 'neigh' // neighbour resolution before transmission
   | 'tc-out'
   | 'netkit-primary' // programs of a netkit pair, on what the primary device sends

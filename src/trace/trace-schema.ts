@@ -40,6 +40,7 @@ const stages = {
   nf: true,
   route: true,
   socket: true,
+  xfrm: true,
   neigh: true,
   'tc-out': true,
   'netkit-primary': true,

@@ -98,6 +98,11 @@ const stages: Readonly<Record<string, WordPage>> = {
     text: 'Written `nf TABLE/CHAIN`. Shown at level full, or where the chain rewrote or dropped the packet.',
     example: '  nf nat/PREROUTING     kernel              ACCEPT',
   },
+  xfrm: {
+    title: 'IPsec of the kernel',
+    text: 'ENCRYPT and DECRYPT stand here, and packets that end between them because no state fits, a number came twice or a check value is wrong. What policies refuse ends at `route` or `rx`.',
+    example: '  xfrm                  kernel              ENCRYPT',
+  },
   neigh: {
     title: 'neighbour resolution',
     text: 'The MAC addresses of the next hop are filled in, or an ARP or ND request goes out and the packet waits. Shown at level full, or where the packet ended.',

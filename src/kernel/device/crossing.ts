@@ -12,6 +12,7 @@ export function scrub(skb: Skb): void {
   skb.nfct = undefined
   skb.nfctInfo = 0
   skb.bridged = undefined
+  skb.securityPath = undefined
 }
 
 /** skb_clear_tstamp(): a time of arrival goes, a departure time on a clock of its own stays (tried on 6.18 with TCP). */

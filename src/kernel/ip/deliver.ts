@@ -6,6 +6,7 @@ import { ipv4At, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
 import { count } from '../counters.ts'
 import { drop } from '../drop.ts'
 import type { Skb } from '../skb.ts'
+import { isAccepted, policyCheck } from '../xfrm/check.ts'
 import { fragmentUser } from './fragment-queue.ts'
 import { reassemble } from './reassembly.ts'
 
@@ -26,18 +27,21 @@ export function deliverLocally(skb: Skb): void {
 function toProtocol(skb: Skb): void {
   const { ns } = skb.dev
   const l3 = skb.networkHeader
-  const handler = ns.ip.transports.get(readU8(skb.bytes, l3 + ipv4At.protocol))
+  const protocol = readU8(skb.bytes, l3 + ipv4At.protocol)
+  const handler = ns.ip.transports.get(protocol)
   if (handler === undefined) {
-    count(ns, 'IpInUnknownProtos')
-    ns.ip.stack.sendError(skb, {
-      type: icmpType.unreachable,
-      code: icmpUnreachable.protocol,
-      info: 0,
-    })
+    if (policyCheck(skb, 4, 'in')) unknownProtocol(skb)
     drop(skb, { device: skb.dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_IP_NOPROTO' })
     return
   }
   skb.data = l3 + ipv4HeaderLength(skb.bytes, l3)
   count(ns, 'IpInDelivers')
-  handler.receive(skb, 4)
+  if (isAccepted(skb, 4, protocol)) handler.receive(skb, 4)
+}
+
+function unknownProtocol(skb: Skb): void {
+  const { ns } = skb.dev
+  count(ns, 'IpInUnknownProtos')
+  const code = icmpUnreachable.protocol
+  ns.ip.stack.sendError(skb, { type: icmpType.unreachable, code, info: 0 })
 }

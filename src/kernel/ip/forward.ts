@@ -15,6 +15,7 @@ import { drop } from '../drop.ts'
 import { networkLength } from '../gso.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
+import { dropByPolicy, policyCheck, routeForward } from '../xfrm/check.ts'
 import { noteForward } from './note-forward.ts'
 import { forwardOptions, isSourceRouted } from './options.ts'
 import { ipOutput } from './output.ts'
@@ -61,10 +62,14 @@ function exceedsMtu(skb: Skb, mtu: number): boolean {
 }
 
 /** What stops a packet before it is changed; true when it is gone. */
-function refused(skb: Skb, route: Route): boolean {
-  const { ns } = route.device
+function refused(skb: Skb): boolean {
+  const { ns } = skb.dev
   if (skb.pktType !== pktType.host) {
     dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
+    return true
+  }
+  if (!policyCheck(skb, 4, 'fwd')) {
+    dropByPolicy(skb, 'route')
     return true
   }
   if (readU8(skb.bytes, skb.networkHeader + ipv4At.ttl) <= 1) {
@@ -73,6 +78,16 @@ function refused(skb: Skb, route: Route): boolean {
     dropAtRoute(skb, 'SKB_DROP_REASON_IP_INHDR')
     return true
   }
+  if (!routeForward(ns, skb, 4)) {
+    dropByPolicy(skb, 'route')
+    return true
+  }
+  return false
+}
+
+/** The part that knows the way out; true when the packet is gone. */
+function tooBig(skb: Skb, route: Route): boolean {
+  const { ns } = route.device
   count(ns, 'IpForwDatagrams')
   if (exceedsMtu(skb, route.mtu)) {
     count(ns, 'IpFragFails')
@@ -89,13 +104,15 @@ function refused(skb: Skb, route: Route): boolean {
 
 /** ip_forward(): `skb.data` stands at the IP header; the route leads out of `route.device`. */
 export function ipForward(skb: Skb): void {
-  const route = present(skb.route, 'a forwarded packet has a route')
-  const { ns } = route.device
+  const { ns } = skb.dev
   const input: NetDevice = skb.dev
-  if (refused(skb, route)) return
+  if (refused(skb)) return
+  const route = present(skb.route, 'a forwarded packet has a route')
+  if (tooBig(skb, route)) return
   decreaseTtl(skb)
   noteForward(skb, route)
-  if (route.redirect && !isSourceRouted(skb)) sendRedirect(skb, route)
+  const told = route.redirect && skb.securityPath === undefined && !isSourceRouted(skb)
+  if (told) sendRedirect(skb, route)
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
   forwardOptions(skb, route)

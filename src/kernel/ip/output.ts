@@ -73,12 +73,15 @@ export function ipOutput(
   options: OutputOptions & { readonly input?: NetDevice } = {},
 ): number {
   const route = present(skb.route, 'a packet that is sent has a route')
-  skb.dev = route.device
   skb.protocol = etherType.ipv4
+  if (route.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, options)
+  skb.dev = route.device
   if (options.input === undefined && hearsItself(route, skb)) loopBack(ns, skb, route)
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
   const towards = skb.route ?? route
+  // __ip_finish_output(): the source that POSTROUTING gave it belongs to a policy
+  if (towards.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, { ...options, rerouted: true })
   const own = options.input === undefined && options.encapsulated !== true
   return own ? finishOwn(ns, skb, towards, options) : finishOutput(ns, skb, towards, options)
 }

@@ -118,7 +118,7 @@ function countGroups(skb: Skb, route: Route): void {
 }
 
 /** ip_rcv_finish() and dst_input(). */
-function finishReceive(skb: Skb): void {
+export function finishReceive(skb: Skb): void {
   const route = routeOf(skb.dev, skb)
   if (route === undefined) return
   skb.route = route
@@ -138,6 +138,7 @@ export function ipReceive(skb: Skb): void {
   skb.networkHeader = skb.data
   skb.fragmentMax = 0
   skb.options = undefined
+  skb.transformed = false
   if (!skb.skAssigned) skb.sk = undefined
   const verdict = preroutingIsDone(skb)
     ? 'accept'

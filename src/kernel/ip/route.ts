@@ -4,6 +4,7 @@ import type { IpAddress } from '../../net/address.ts'
 import type { Prefix } from '../../net/prefix.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Errno } from '../socket/errno.ts'
+import type { Bundle } from '../xfrm/tables.ts'
 
 /** RTN_*. `throw` ends the look-up in its table; the four last ones have no device. */
 export type RouteType =
@@ -92,6 +93,8 @@ export interface Route {
   readonly preferredSource: IpAddress | undefined
   /** The table's entry; undefined for answers no entry stands behind. */
   readonly entry: FibRoute | undefined
+  /** dst->xfrm: what leaves by this route is transformed first; `unresolved`: with what is not known, and the packet is lost. */
+  readonly xfrm?: Bundle | 'unresolved'
 }
 
 /** What a look-up asks (struct flowi4, flowi6). Addresses of the flow's family; 0 or :: for unspecified. */

@@ -55,6 +55,16 @@ export interface IcmpErrorSpec {
   readonly info: number
 }
 
+/** How a packet came to a route that transforms it. */
+export interface TransformOptions {
+  /** The device that it came in by, of a packet that is forwarded. */
+  readonly input?: NetDevice
+  /** IPSKB_REROUTED: it has passed POSTROUTING, which led it to this route. */
+  readonly rerouted?: boolean
+  /** skb->ignore_df. */
+  readonly ignoreDontFragment?: boolean
+}
+
 /** What is registered once for a machine: by protocol number, by family, and what is called in circles. */
 export interface IpStack {
   readonly transports: Map<number, TransportHandler>
@@ -65,6 +75,8 @@ export interface IpStack {
   sendError: (skb: Skb, spec: IcmpErrorSpec) => void
   /** icmpv6_send(), for the same reason. */
   sendError6: (skb: Skb, spec: IcmpErrorSpec) => void
+  /** xfrm4_output(), xfrm6_output(): output of a route that transforms, which ends in output again. */
+  transform: (ns: Namespace, skb: Skb, options: TransformOptions) => number
 }
 
 /** A stack that speaks no protocol yet: one for all namespaces of a machine. */
@@ -76,6 +88,7 @@ export function createIpStack(): IpStack {
     ping: undefined,
     sendError: nothing,
     sendError6: nothing,
+    transform: () => 0,
   }
 }
 

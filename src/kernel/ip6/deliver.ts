@@ -10,6 +10,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
 import type { Skb } from '../skb.ts'
+import { isAccepted, policyCheck } from '../xfrm/check.ts'
 import { inspectOptions6 } from './extension.ts'
 import { isAtomicFragment, reassemble6 } from './fragment-receive.ts'
 import { icmp6Send } from './icmp-send.ts'
@@ -157,9 +158,11 @@ function toProtocol(skb: Skb, protocol: number, nextAt: number): void {
   const ofIpv4 = protocol === ipProtocol.icmp || protocol === ipProtocol.igmp
   const handler = ofIpv4 ? undefined : ns.ip.transports.get(protocol)
   if (handler === undefined) {
+    // ip6_protocol_deliver_rcu(): what policies refuse is not answered
+    if (!policyCheck(skb, 6, 'in')) return void end(skb, 'SKB_DROP_REASON_XFRM_POLICY')
     unknownHeader(skb, nextAt)
     return
   }
   count(ns, 'Ip6InDelivers')
-  handler.receive(skb, 6)
+  if (isAccepted(skb, 6, protocol)) handler.receive(skb, 6)
 }

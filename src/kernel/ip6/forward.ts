@@ -16,6 +16,7 @@ import { noteForward } from '../ip/note-forward.ts'
 import type { Route } from '../ip/route.ts'
 import { pktType, type Skb } from '../skb.ts'
 import type { Errno } from '../socket/errno.ts'
+import { dropByPolicy, policyCheck, routeForward } from '../xfrm/check.ts'
 import { deliverLocally6 } from './deliver.ts'
 import { transportOf } from './extension.ts'
 import { icmp6Send } from './icmp-send.ts'
@@ -68,6 +69,11 @@ function refused(skb: Skb): boolean {
     dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return true
   }
+  if (!policyCheck(skb, 6, 'fwd')) {
+    count(skb.dev.ns, 'Ip6InDiscards')
+    dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
+    return true
+  }
   if (readU8(skb.bytes, skb.networkHeader + ipv6At.hopLimit) > 1) return false
   icmp6Send(skb, { type: icmpv6Type.timeExceeded, code: 0, info: 0 })
   count(skb.dev.ns, 'Ip6InHdrErrors')
@@ -90,7 +96,8 @@ function tooBig(skb: Skb, route: Route): boolean {
 
 /** Whether a packet goes to another link, where its source must mean something. Back where it came from, that is a redirect's. */
 function mayLeave(skb: Skb, route: Route): boolean {
-  if (route.device === skb.dev) {
+  // packets that IPsec has opened bring no redirect
+  if (route.device === skb.dev && skb.securityPath === undefined) {
     sendRedirect6(skb, route)
     return true
   }
@@ -102,14 +109,19 @@ function mayLeave(skb: Skb, route: Route): boolean {
 
 /** ip6_forward(): `skb.data` stands at the IPv6 header; the route leads out of `route.device`. */
 export function ip6Forward(skb: Skb): void {
-  const route = present(skb.route, 'a forwarded packet has a route')
-  const { ns } = route.device
+  const { ns } = skb.dev
   const input = skb.dev
   if (!forwards(skb) || refused(skb)) return
   if (isForProxy(skb)) {
     deliverLocally6(skb)
     return
   }
+  if (!routeForward(ns, skb, 6)) {
+    count(ns, 'Ip6InDiscards')
+    dropByPolicy(skb, 'route')
+    return
+  }
+  const route = present(skb.route, 'a forwarded packet has a route')
   if (!mayLeave(skb, route)) return
   count(ns, 'Ip6OutForwDatagrams')
   if (tooBig(skb, route)) return

@@ -27,8 +27,9 @@ import { pktType, type Skb } from '../skb.ts'
 import { transportOf } from './extension.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { ip6LocalOut } from './output.ts'
-import { route6Output, way6 } from './output-route.ts'
+import { route6Output } from './output-route.ts'
 import { inputDevice, isOwnIpv6, selectSource } from './source.ts'
+import { way6 } from './way.ts'
 
 /** An error message. `info` is its second word: the MTU, or the pointer. */
 export interface Icmp6ErrorSpec {

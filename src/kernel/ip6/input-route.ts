@@ -3,11 +3,11 @@ import { present } from '../../base/assert.ts'
 import { type Ipv6, isLinkLocal, isMulticast } from '../../net/address.ts'
 import type { NetDevice } from '../device/device.ts'
 import { isLookupError, lookupRoute } from '../ip/lookup.ts'
-import { loopbackOf } from '../ip/output-route.ts'
+import { loopbackOf } from '../ip/output-key.ts'
 import { type Route, routeScope } from '../ip/route.ts'
 import type { Errno } from '../socket/errno.ts'
-import { makeRoute6 } from './output-route.ts'
 import { isOwnIpv6 } from './source.ts'
+import { makeRoute6 } from './way.ts'
 
 /** What routing looks at in an arriving packet. */
 export interface InputPacket6 {

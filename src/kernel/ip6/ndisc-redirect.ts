@@ -14,8 +14,8 @@ import { isValid, neighbourOf } from '../neighbour-entry.ts'
 import type { Skb } from '../skb.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { ip6LocalOut } from './output.ts'
-import { way6 } from './output-route.ts'
 import { linkLocalAddress } from './source.ts'
+import { way6 } from './way.ts'
 
 /** IPV6_MIN_MTU, the most that a redirect has. */
 const packetMax = 1280

@@ -14,8 +14,8 @@ import type { Skb } from '../skb.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { icmp6Send } from './icmp-send.ts'
 import { ip6LocalOut } from './output.ts'
-import { makeRoute6 } from './output-route.ts'
 import { isOwnIpv6, linkLocalAddress, selectSource } from './source.ts'
+import { makeRoute6 } from './way.ts'
 
 /** Neighbour discovery is believed only when no router can have touched it. */
 const hopLimit = 255

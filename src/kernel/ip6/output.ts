@@ -53,8 +53,9 @@ export function ip6Output(
   options: Output6Options & { readonly input?: NetDevice } = {},
 ): number {
   const route = present(skb.route, 'a packet that is sent has a route')
-  skb.dev = route.device
   skb.protocol = etherType.ipv6
+  if (route.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, options)
+  skb.dev = route.device
   if (ns.sysctls.device('net.ipv6.conf.DEV.disable_ipv6', route.device.name) !== 0) {
     count(ns, 'Ip6OutDiscards')
     drop(skb, { device: '', stage: 'route', reason: 'SKB_DROP_REASON_IPV6DISABLED' })
@@ -62,6 +63,7 @@ export function ip6Output(
   }
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  if (skb.route?.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, { ...options, rerouted: true })
   const asked =
     options.input === undefined && options.whole !== true && skb.sk !== undefined ? runCgroupEgress(skb) : 0
   if (asked !== 0 && asked !== transmitCongested) return asked

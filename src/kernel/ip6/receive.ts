@@ -56,6 +56,7 @@ function checkHeader(skb: Skb): boolean {
   skb.tail = end
   skb.networkHeader = l3
   skb.fragmentMax = 0
+  skb.transformed = false
   return readU8(bytes, l3 + ipv6At.nextHeader) !== ipProtocol.hopByHop || hopByHop(skb)
 }
 
@@ -100,7 +101,7 @@ function groupInput(skb: Skb, group: Ipv6): void {
 }
 
 /** ip6_rcv_finish() and dst_input(). */
-function finishReceive(skb: Skb): void {
+export function finishReceive(skb: Skb): void {
   const { dev } = skb
   const keepsRoute =
     (dev.kind === 'loopback' || skb.pktType === pktType.loopback) && skb.route?.local === true

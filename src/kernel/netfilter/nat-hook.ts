@@ -11,6 +11,7 @@ import { isRelated, rewriteError } from '../conntrack/nat-rewrite.ts'
 import { isIcmp } from '../conntrack/tuple.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import { routeForward } from '../xfrm/check.ts'
 import { chainPacket, type HookDevices } from './chain-packet.ts'
 import { factsWanted, noteChain } from './chain-trace.ts'
 import { evaluate } from './evaluate.ts'
@@ -106,6 +107,20 @@ function afterOutput(packet: ChainPacket, connection: Connection): HookVerdict {
   return 'drop'
 }
 
+/** nf_nat_ipv4_out(), nf_xfrm_me_harder(): a flow whose source was changed may be one for another policy. */
+function afterPostrouting(packet: ChainPacket, connection: Connection): HookVerdict {
+  const { skb, ns, family } = packet
+  const direction = directionOf(skb.nfctInfo)
+  const from = tupleOf(connection, direction).source
+  const real = tupleOf(connection, direction === 0 ? 1 : 0).destination
+  if (skb.transformed || sameIp(from, real)) return 'accept'
+  const { route } = skb
+  if (typeof route?.xfrm === 'object') skb.route = route.xfrm.route
+  if (routeForward(ns, skb, family)) return 'accept'
+  noteChain(packet, 'nat', 'drop', undefined)
+  return 'drop'
+}
+
 function runNat(packet: ChainPacket): HookVerdict {
   const connection = packet.skb.nfct
   if (connection === undefined || connection.template) return 'accept'
@@ -113,6 +128,8 @@ function runNat(packet: ChainPacket): HookVerdict {
   const verdict = natPacketAt(packet, connection)
   if (verdict !== 'accept') return verdict
   if (before !== undefined && !destinationIs(packet, before)) packet.skb.route = undefined
+  if (packet.hook === 'POSTROUTING' && packet.ns.xfrm !== undefined)
+    return afterPostrouting(packet, connection)
   return packet.hook === 'OUTPUT' ? afterOutput(packet, connection) : verdict
 }
 

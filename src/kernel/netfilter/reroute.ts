@@ -8,9 +8,10 @@ import { count } from '../counters.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, routeScope } from '../ip/route.ts'
 import { addressType } from '../ip/source.ts'
-import { way6 } from '../ip6/output-route.ts'
+import { way6 } from '../ip6/way.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import { routeForward } from '../xfrm/check.ts'
 
 interface Question {
   readonly source: IpAddress
@@ -60,7 +61,7 @@ function questionOf(skb: Skb, family: 4 | 6): Question {
   }
 }
 
-/** Puts the new route into a locally built packet; false when there is none: the packet must be dropped. */
+/** Puts the new route into a locally built packet; false when there is none, or policies refuse it: the packet must be dropped. */
 export function reroute(ns: Namespace, skb: Skb, family: 4 | 6): boolean {
   const route = routeFromAnywhere(ns, questionOf(skb, family))
   if (route === undefined) {
@@ -68,5 +69,5 @@ export function reroute(ns: Namespace, skb: Skb, family: 4 | 6): boolean {
     return false
   }
   skb.route = route
-  return true
+  return skb.transformed || routeForward(ns, skb, family)
 }

@@ -17,6 +17,7 @@ import { showLinks } from './ip-link.ts'
 import { showNeighbours } from './ip-neigh.ts'
 import { showRoutes } from './ip-route.ts'
 import { showRules } from './ip-rule.ts'
+import { showPolicies, showStates } from './ip-xfrm.ts'
 
 type Flags = ReadonlySet<string>
 
@@ -38,6 +39,7 @@ export function ipCommand(words: readonly string[], context: ShowContext): Shown
   if (rest.takes('route')) return routes(rest, flags, context)
   if (rest.takes('rule')) return rules(rest, flags, context)
   if (rest.takes('neighbour', 'neighbor')) return neighbours(rest, flags, context)
+  if (rest.takes('xfrm')) return xfrm(rest, context)
   return unknown(rest.next() ?? 'ip')
 }
 
@@ -126,6 +128,15 @@ function rules(rest: Words, flags: Flags, { ns }: ShowContext): Shown {
   rest.takes('show', 'list', 'lst')
   const stray = rest.next()
   return stray === undefined ? shown(showRules(ns, familyOf(flags) ?? 4)) : unknown(stray)
+}
+
+function xfrm(rest: Words, { ns }: ShowContext): Shown {
+  const states = rest.takes('state')
+  if (!states && !rest.takes('policy')) return unknown(rest.next() ?? 'xfrm')
+  rest.takes('show', 'list', 'lst')
+  const stray = rest.next()
+  if (stray !== undefined) return unknown(stray)
+  return shown(states ? showStates(ns) : showPolicies(ns))
 }
 
 function neighbours(rest: Words, flags: Flags, { ns }: ShowContext): Shown {

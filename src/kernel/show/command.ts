@@ -23,6 +23,7 @@ export const knownCommands: readonly string[] = [
   'ip [-4|-6] [-br] addr [show [dev DEV]]',
   'ip [-4|-6] route [show [table T|local|main|all] [dev DEV] [type TYPE]]',
   'ip [-4|-6] rule',
+  'ip xfrm state | ip xfrm policy',
   'ip [-4|-6] neigh [show [dev DEV]] [show proxy]',
   'arp -n | arp -an',
   'bridge fdb [show [dev DEV] [br BRIDGE]]',

@@ -127,6 +127,9 @@ export function sendRun(socket: TcpSocket, run: readonly SendPiece[]): number {
   const [first] = run
   if (first === undefined) return 0
   if (run.length === 1) return sendPiece(socket, first)
+  // sk_setup_caps(): what IPsec transforms is not large
+  if (currentRoute(socket)?.xfrm !== undefined)
+    return run.reduce((sent, piece) => (sent === 0 ? sendPiece(socket, piece) : sent), 0)
   const again = first.sentAt >= 0
   if (again && waitsForNeighbour(socket, first.sequence)) return busy
   const data = new Uint8Array(run.reduce((bytes, piece) => bytes + piece.data.length, 0))

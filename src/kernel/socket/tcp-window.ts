@@ -28,9 +28,14 @@ function headerBytes(route: Route): number {
   return (route.family === 4 ? 20 : 40) + 20
 }
 
-/** The MSS to offer (dst_metric_advmss): from the route's MTU, at least 256 for IPv4 and 1220 for IPv6. */
+/** xfrm_dst_path(): the route by which what was transformed leaves. */
+function pathOf(route: Route): Route {
+  return typeof route.xfrm === 'object' ? pathOf(route.xfrm.child) : route
+}
+
+/** The MSS to offer (dst_metric_advmss): from the MTU of the route, or of the one behind IPsec, at least 256 for IPv4 and 1220 for IPv6. */
 export function offeredMss(route: Route): number {
-  const room = route.mtu - headerBytes(route)
+  const room = pathOf(route).mtu - headerBytes(route)
   // ip_default_advmss(): an IPv4 packet has at most 65535 bytes with its headers (lo's MTU is greater)
   if (route.family === 4) return Math.min(65_535 - headerBytes(route), Math.max(256, room))
   return Math.min(65_535, Math.max(1220, room))

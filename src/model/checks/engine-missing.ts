@@ -82,7 +82,7 @@ function hostItem(item: HostItem, report: Report): void {
 
 const missing: readonly string[] = ['wireguard']
 
-const rulesets: readonly string[] = ['iptables', 'ip6tables', 'nft', 'ipset', 'ipvs']
+const rulesets: readonly string[] = ['iptables', 'ip6tables', 'nft', 'ipset', 'ipvs', 'xfrm']
 
 function programType({ syntax }: ProgramDraft, report: Report): void {
   if (syntax.body.kind === 'object') {

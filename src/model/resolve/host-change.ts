@@ -109,7 +109,8 @@ function readRulesetChange(
     notYet(item.span, `a ruleset of ${item.tool}`, scope.report)
     return []
   }
-  if ((item.text.form === 'quoted' || item.tool === 'nft') && verb !== 'add') {
+  const saysItself = item.text.form === 'quoted' || item.tool === 'nft' || item.tool === 'xfrm'
+  if (saysItself && verb !== 'add') {
     const hint = 'leave the verb out: the command says what happens'
     scope.report(mistake('S118', item.span, `\`${verb}\` does not go with a command`, { hint }))
     return []

@@ -56,7 +56,14 @@ export const deviceStages = [
 ] as const satisfies readonly Stage[]
 
 /** Stages of a host itself. */
-export const hostStages = ['nf', 'route', 'socket', 'proxy', 'cgroup'] as const satisfies readonly Stage[]
+export const hostStages = [
+  'nf',
+  'route',
+  'xfrm',
+  'socket',
+  'proxy',
+  'cgroup',
+] as const satisfies readonly Stage[]
 
 export const outcomes = ['delivered', 'dropped', 'consumed', 'looped', 'unfinished'] as const
 

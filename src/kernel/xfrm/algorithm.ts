@@ -1,0 +1,54 @@
+// What an algorithm adds to an ESP packet. Sizes are those of the kernel's own templates (net/xfrm/xfrm_algo.c, crypto/); the
+// bytes are a stand-in (../cipher.ts).
+
+/** Bytes that an algorithm for encryption needs. */
+export interface Cipher {
+  /** Bytes of the initialization vector in front of the payload. */
+  readonly iv: number
+  /** What the payload with its trailer is a multiple of; ESP aligns to four at least (RFC 4303 section 2.4). */
+  readonly block: number
+}
+
+/** crypto_aead_ivsize(), crypto_aead_blocksize() of the algorithms that authenticate as well. */
+export const aeads: Readonly<Record<string, Cipher>> = {
+  'rfc4106(gcm(aes))': { iv: 8, block: 1 },
+  'rfc4309(ccm(aes))': { iv: 8, block: 1 },
+  'rfc4543(gcm(aes))': { iv: 8, block: 1 },
+  'rfc7539esp(chacha20,poly1305)': { iv: 8, block: 1 },
+}
+
+/** ealg_list. */
+export const ciphers: Readonly<Record<string, Cipher>> = {
+  'cbc(aes)': { iv: 16, block: 16 },
+  aes: { iv: 16, block: 16 },
+  'cbc(des3_ede)': { iv: 8, block: 8 },
+  des3_ede: { iv: 8, block: 8 },
+  'rfc3686(ctr(aes))': { iv: 8, block: 1 },
+  'ecb(cipher_null)': { iv: 0, block: 1 },
+  cipher_null: { iv: 0, block: 1 },
+}
+
+/** aalg_list: what is left of the sum of an algorithm (uinfo.auth.icv_truncbits), in bits. */
+export const authenticators: Readonly<Record<string, number>> = {
+  'hmac(md5)': 96,
+  md5: 96,
+  'hmac(sha1)': 96,
+  sha1: 96,
+  'hmac(sha256)': 96,
+  sha256: 96,
+  'hmac(sha384)': 192,
+  'hmac(sha512)': 256,
+  digest_null: 0,
+}
+
+/** How a security association protects its packets. */
+export interface Algorithm {
+  readonly iv: number
+  readonly block: number
+  /** Bytes of the integrity check value at the end. */
+  readonly icv: number
+  /** What both ends must have in common: names, lengths and keys. */
+  readonly secret: string
+  /** As `ip xfrm state` prints them. */
+  readonly text: readonly string[]
+}
