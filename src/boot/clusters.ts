@@ -41,8 +41,8 @@ function podFacts(pod: PodObject): Omit<ManifestReading['pods'][number], 'start'
   return { name, namespace, node, nodeSelector, addresses, labels, serviceAccount, hostNetwork }
 }
 
-/** Options that are none, refusals and fallbacks of the agents, policies without effect. */
-function examine(model: CiliumModel): readonly Diagnostic[] {
+/** Options that are none, refusals and fallbacks of the agents. */
+function examineOptions(model: CiliumModel): readonly Diagnostic[] {
   const diagnostics: Diagnostic[] = []
   const { version, exact, problems, nodes } = settledOptions(model)
   if (!exact) {
@@ -72,8 +72,12 @@ function examine(model: CiliumModel): readonly Diagnostic[] {
       )
     }
   }
-  if (diagnostics.some(({ severity }) => severity === 'error')) return diagnostics
-  return [...diagnostics, ...bandwidthRemarks(model), ...policyRemarks(model)]
+  return diagnostics
+}
+
+/** Annotations and policies without effect: of manifests and options without mistakes. */
+function examineObjects(model: CiliumModel): readonly Diagnostic[] {
+  return [...bandwidthRemarks(model), ...policyRemarks(model)]
 }
 
 /** Annotations about bandwidth that the agent cannot read, or that nothing carries out. */
@@ -176,4 +180,9 @@ function redirecting(agents: readonly AgentState[]): ReadonlySet<string> {
 }
 
 /** For `check`. */
-export const clusterKnowledge: ClusterKnowledge = { readManifest: reading, examine, plan: deployWorld }
+export const clusterKnowledge: ClusterKnowledge = {
+  readManifest: reading,
+  examineOptions,
+  examineObjects,
+  plan: deployWorld,
+}

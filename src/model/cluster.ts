@@ -197,8 +197,10 @@ export interface ManifestReading {
 /** What is known of clusters outside of the language: handed in by who checks a file. */
 export interface ClusterKnowledge {
   readonly readManifest: (text: string) => ManifestReading
-  /** What the agents of a world's cluster refuse or remark. */
-  readonly examine: (cluster: CiliumModel) => readonly Diagnostic[]
+  /** What the agents of a world's cluster refuse, or do in another way. */
+  readonly examineOptions: (cluster: CiliumModel) => readonly Diagnostic[]
+  /** What they remark on pods and policies; asked only where manifests and options have no mistake. */
+  readonly examineObjects: (cluster: CiliumModel) => readonly Diagnostic[]
   /** Completes a world with everything that its cluster's plugin or agents install; asked only for worlds without mistakes. */
   readonly plan: ClusterPlanner
 }
@@ -209,6 +211,7 @@ export type ClusterPlanner = (world: World) => World
 /** Nothing is known: manifests are not read, the world stays as it is. */
 export const knowNothing: ClusterKnowledge = {
   readManifest: () => ({ pods: [], nodeLabels: new Map(), mistakes: [], objects: [] }),
-  examine: () => [],
+  examineOptions: () => [],
+  examineObjects: () => [],
   plan: (world) => world,
 }

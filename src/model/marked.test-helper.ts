@@ -53,7 +53,8 @@ const knowWrong: ClusterKnowledge = {
       start === -1 ? [] : [{ severity: 'error' as const, start, end: start + 5, message: 'wrong' }]
     return { pods: [], nodeLabels: new Map(), objects: [], mistakes }
   },
-  examine: ({ options }) =>
+  examineObjects: () => [],
+  examineOptions: ({ options }) =>
     options.flatMap(({ key, keySpan }) => {
       const code = key.replace(/^wrong\./, '')
       return code in modelCodes ? [mistake(code as keyof typeof modelCodes, keySpan, 'wrong')] : []

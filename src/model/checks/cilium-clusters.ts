@@ -56,6 +56,10 @@ export function ciliumClusters(clusters: ClusterKnowledge): (world: WorldDraft, 
         if (each.severity === 'error') isSound = false
       }
     }
-    if (isSound) for (const each of clusters.examine(cilium)) report(each)
+    for (const each of clusters.examineOptions(cilium)) {
+      report(each)
+      if (each.severity === 'error') isSound = false
+    }
+    if (isSound) for (const each of clusters.examineObjects(cilium)) report(each)
   }
 }
