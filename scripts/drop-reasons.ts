@@ -137,10 +137,7 @@ export const shown: Readonly<Record<number, Shown>> = {
     'encryption/strict-mode-lets-nothing-plain-through.scn::ingress',
   ),
   196: spec('what-a-pod-may-not-send.scn::ttl', 'what-a-node-refuses.scn::ttl'),
-  197: unit(
-    'ESP and encryption in a cluster are to come; every node of a cluster has an id',
-    'datapath/ipsec.test.ts::for a node without an id it is dropped',
-  ),
+  197: spec('encryption/ipsec-drops-what-it-cannot-open.scn::unknown'),
   198: nowhere('services: answers to packets for a service without backends, too many of them'),
   199: multicast,
   200: multicast,

@@ -80,7 +80,9 @@ export function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel
   const stated = new Set(host.sysctls.map(({ key }) => key))
   const sets =
     plan.sets.length === 0 ? [] : [{ tool: 'ipset' as const, text: `${plan.sets.join('\n')}\n`, span }]
-  const rulesets = [...sets, ...mergeTables(host.rulesets ?? [], plan.tables, span)]
+  const { xfrm } = plan
+  const ipsec = xfrm.length === 0 ? [] : [{ tool: 'xfrm' as const, text: `${xfrm.join('\n')}\n`, span }]
+  const rulesets = [...sets, ...ipsec, ...mergeTables(host.rulesets ?? [], plan.tables, span)]
   return {
     ...host,
     devices: [

@@ -21,6 +21,7 @@ import { bpfXdp } from '../cilium/xdp/bpf-xdp.ts'
 import { legacyIpcacheEntries, legacyPolicyEntries, tunnelEntries } from './cilium-legacy-maps.ts'
 import {
   egressEntries,
+  encryptEntries,
   endpointEntries,
   fill,
   fillIpcache,
@@ -123,6 +124,7 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
     fillAddresses: fillIpcache,
     featureTables: (maps, agent, ifindexOf) => [
       { map: maps.cilium_node_map_v2, entries: nodeEntries(agent.nodeIds) },
+      { map: maps.cilium_encrypt_state, entries: encryptEntries(agent) },
       { map: maps.cilium_egress_gw_policy_v4, entries: egressEntries(agent.egress.rules, 4, ifindexOf) },
       { map: maps.cilium_egress_gw_policy_v6, entries: egressEntries(agent.egress.rules, 6, ifindexOf) },
       { map: maps.cilium_throttle, entries: throttleEntries(agent) },

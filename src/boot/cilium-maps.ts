@@ -8,7 +8,7 @@ import type { AgentState } from '../cilium/agent/agent.ts'
 import { dropHorizon } from '../cilium/agent/bandwidth.ts'
 import type { EgressRule } from '../cilium/agent/egress-gateway.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
-import type { IpcacheEntry } from '../cilium/agent/ipcache.ts'
+import { type IpcacheEntry, keyOf } from '../cilium/agent/ipcache.ts'
 import type { NodeId } from '../cilium/agent/node-ids.ts'
 import { lpmLength, type PolicyMapEntry } from '../cilium/agent/policy/map-entry.ts'
 import type { NodeMaps } from '../cilium/datapath/ctx.ts'
@@ -158,6 +158,12 @@ export function nodeEntries(ids: readonly NodeId[]): readonly MapEntry[] {
     value[2] = spi
     return { key, value }
   })
+}
+
+/** cilium_encrypt_state (pkg/maps/encrypt): the index of the key that this node encrypts with. */
+export function encryptEntries({ addresses }: Pick<AgentState, 'addresses'>): readonly MapEntry[] {
+  if (addresses.node.config.encryption !== 'ipsec') return []
+  return [{ key: new Uint8Array(4), value: Uint8Array.of(keyOf(addresses.node)) }]
 }
 
 const policyBytes = 12

@@ -150,6 +150,7 @@ function toProtocol(dev: NetDevice, skb: Skb): void {
   }
   skb.pullMac()
   skb.metaBytes = 0
-  skb.cb.fill(0)
+  // struct inet_skb_parm and inet6_skb_parm lie over the first four words (tried on 6.18, which has no Mobile IPv6)
+  skb.cb.fill(0, 0, 4)
   handler(skb)
 }

@@ -54,10 +54,11 @@ const enginesToCome: Readonly<Record<string, (value: string, version: CiliumVers
   {
     'mesh-auth-mutual-enabled': (value) => (value === 'true' ? 'mutual authentication by SPIRE' : undefined),
     encryption: (value, version) =>
-      value === 'off' || (value === 'wireguard' && version === '1.19') ? undefined : `encryption by ${value}`,
+      value === 'off' || version === '1.19' ? undefined : `encryption by ${value}`,
     'enable-wireguard': (value, version) =>
       value === 'true' && version === '1.10' ? 'encryption by wireguard' : undefined,
-    'enable-ipsec': (value) => (value === 'true' ? 'encryption by ipsec' : undefined),
+    'enable-ipsec': (value, version) =>
+      value === 'true' && version === '1.10' ? 'encryption by ipsec' : undefined,
     'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
   }
 

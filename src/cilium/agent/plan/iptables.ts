@@ -4,6 +4,7 @@ import { formatIp, isIpv4 } from '../../../net/address.ts'
 import { formatPrefix, isIpv4Prefix, networkOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
 import type { NodeAddresses } from '../node-addresses.ts'
+import { noTrackForward } from './ipsec.ts'
 import type { TablePlan } from './plan.ts'
 import { hostDevice, netDevice } from './routes.ts'
 
@@ -127,6 +128,7 @@ function staticProxyRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
     ...toProxyRules(),
     ...(delivery === hostDevice ? [] : fromProxyRules(delivery)),
     ...fromProxyRules(hostDevice),
+    ...(config.encryption === 'ipsec' ? [noTrackForward] : []),
     ['filter', `-A CILIUM_OUTPUT ${from} ${comment('cilium: ACCEPT for proxy traffic')} -j ACCEPT`],
     ...(family === 6
       ? []

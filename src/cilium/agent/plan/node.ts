@@ -5,6 +5,7 @@ import type { AgentState, ClusterState } from '../agent.ts'
 import { dropHorizon } from '../bandwidth.ts'
 import type { AgentConfig } from '../config.ts'
 import { type Endpoint, healthPeer } from '../endpoint.ts'
+import { ipsecPlan, ipsecRoutes } from './ipsec.ts'
 import { iptablesPlan, needsNodeSet, nodeSet, type ProxyListener } from './iptables.ts'
 import { mtusOf } from './mtu.ts'
 import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
@@ -160,7 +161,12 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
   const { node, addresses, endpoints } = agent
   const mtus = mtusOf(node.config, baseMtu(agent), addresses.ip4 === undefined ? 6 : 4)
   const others = cluster.agents.filter((each) => each !== agent)
-  const proxy = proxyRoutes(addresses)
+  const proxy = proxyRoutes(addresses, mtus.route)
+  const ipsec = ipsecRoutes(
+    addresses,
+    others.map((each) => each.addresses),
+    { tunnel: tunnelDevice[node.config.tunnelProtocol], mtu: mtus.device },
+  )
   const own: HostPlan = {
     ...emptyPlan(node.name),
     devices: [...nodeDevices(agent, mtus.device), ...wireguardPlan(agent, others, mtus.device)],
@@ -172,13 +178,15 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
         mtus.route,
       ),
       ...proxy.routes,
+      ...ipsec.routes,
     ],
-    rules: proxy.rules,
+    rules: [...ipsec.rules, ...proxy.rules],
     sysctls: nodeSysctls(agent),
     tables: iptablesPlan(addresses, listenersOf(agent, cluster)),
     queues: node.config.bandwidthManager
       ? node.devices.map(({ name }) => ({ device: name, horizon: dropHorizon }))
       : [],
+    xfrm: ipsecPlan(agent, others),
     sets: nodeSets(agent, others),
     localRulePriority,
   }

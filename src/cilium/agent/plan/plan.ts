@@ -76,6 +76,8 @@ export interface HostPlan {
   readonly tables: readonly TablePlan[]
   /** Devices whose root becomes fq, and how far ahead a departure may lie (nanoseconds). */
   readonly queues: readonly { readonly device: string; readonly horizon: number }[]
+  /** Policies and states in the words of `ip xfrm`. */
+  readonly xfrm: readonly string[]
   /** Sets in the words of ipset. */
   readonly sets: readonly string[]
   /** Where the rule for the table local stands; undefined: where the kernel put it. */
@@ -92,6 +94,7 @@ export function emptyPlan(name: string): HostPlan {
     sysctls: [],
     tables: [],
     queues: [],
+    xfrm: [],
     sets: [],
     localRulePriority: undefined,
   }

@@ -14,6 +14,7 @@ export const netDevice = 'cilium_net'
 export const localRulePriority = 100
 
 const toProxy = { priority: 9, mark: 0x200, mask: 0xf00, table: 2004 } as const
+const fromEgressProxy = { priority: 10, mark: 0xb00, mask: 0xf00, table: 2005 } as const
 const fromIngressProxy = { priority: 10, mark: 0xa00, mask: 0xf00, table: 2005 } as const
 
 function anyPrefix(version: 4 | 6): Prefix {
@@ -72,8 +73,11 @@ function directRoute(prefix: Prefix, own: NodeAddresses, other: NodeAddresses): 
   return []
 }
 
-/** Tables and rules for traffic to and from the proxy. */
-export function proxyRoutes(own: NodeAddresses): {
+/** Tables and rules for traffic to and from the proxy; `routeMtu` is that of routes. */
+export function proxyRoutes(
+  own: NodeAddresses,
+  routeMtu: number,
+): {
   readonly routes: readonly RoutePlan[]
   readonly rules: readonly RulePlan[]
 } {
@@ -82,6 +86,8 @@ export function proxyRoutes(own: NodeAddresses): {
   const families = ([4, 6] as const).filter((version) => (version === 4 ? config.ipv4 : config.ipv6))
   const routes: RoutePlan[] = []
   const rules: RulePlan[] = []
+  // what the proxy sends leaves room for encryption
+  const room = config.version === '1.19' ? { mtu: routeMtu } : {}
   for (const family of families) {
     routes.push({ prefix: anyPrefix(family), type: 'local', device: 'lo', table: toProxy.table })
     rules.push({ family, ...toProxy })
@@ -91,16 +97,17 @@ export function proxyRoutes(own: NodeAddresses): {
     const { table } = fromIngressProxy
     routes.push(
       { prefix: hostPrefix(via), type: 'unicast', device: hostDevice, scopeLink: true, table },
-      { prefix: anyPrefix(family), type: 'unicast', device: hostDevice, via, table },
+      { prefix: anyPrefix(family), type: 'unicast', device: hostDevice, via, table, ...room },
     )
     rules.push({ family, ...fromIngressProxy })
+    if (config.encryption === 'ipsec' && config.version === '1.19') rules.push({ family, ...fromEgressProxy })
   }
   return { routes, rules }
 }
 
-/** Where table 2005 leads: to the router, in IPv6 of 1.10 to the other end of cilium_host (cilium v1.10 bpf/init.sh). */
+/** Where table 2005 leads: to the router, in IPv6 to the other end of cilium_host (getCiliumNetIPv6(); 1.10: bpf/init.sh). */
 function proxyGateway({ node, router }: NodeAddresses, family: 4 | 6): IpAddress | undefined {
-  if (family === 6 && node.config.version === '1.10') return linkLocalOf(node.macOf(netDevice))
+  if (family === 6) return linkLocalOf(node.macOf(netDevice))
   return router.find((address) => versionOf(address) === family)
 }
 
