@@ -13,6 +13,8 @@ const classInternet = 1
 const flag = { response: 0x8000, recursionDesired: 0x0100, recursionAvailable: 0x0080 } as const
 const headerBytes = 12
 const labelMax = 63
+/** As written: without the length of the first label and the root's. */
+const nameMax = 253
 
 /** An answer: an address, or for CNAME another name. */
 export interface DnsRecord {
@@ -44,6 +46,13 @@ export function dnsTypeName(type: number): string {
 /** `REFUSED` for 5. */
 export function dnsCodeName(code: number): string {
   return Object.entries(dnsCode).find(([, number]) => number === code)?.[0] ?? String(code)
+}
+
+/** Whether a name can be asked for: ASCII, labels of 1 to 63 bytes, 255 in all (RFC 1035 section 2.3.4). */
+export function isDnsName(name: string): boolean {
+  const labels = name.replace(/\.$/, '').split('.')
+  const fits = labels.every((label) => label.length > 0 && label.length <= labelMax)
+  return fits && labels.join('.').length <= nameMax && /^[\x21-\x7e]+$/.test(name)
 }
 
 interface NameRead {

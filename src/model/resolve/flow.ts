@@ -3,6 +3,7 @@ import { didYouMean } from '../../base/closest.ts'
 import type { Flow, FlowOptionName, Operation, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { FlowOperation, FlowStep } from '../step.ts'
+import { domainIn } from '../words/addresses.ts'
 import { defined } from '../words/defined.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { bytesIn, durationIn, numberIn, type Range, ranges, rateIn } from '../words/numbers.ts'
@@ -228,8 +229,11 @@ function readOperation(
       )
     case 'request':
       return readRequest(operation, scope)
-    case 'query':
-      return { kind: 'query', name: first?.text ?? '', type: values[1]?.text === 'AAAA' ? 'AAAA' : 'A', span }
+    case 'query': {
+      const name = values[0] === undefined ? undefined : domainIn(values[0], scope.report)
+      const type = values[1]?.text === 'AAAA' ? 'AAAA' : 'A'
+      return name === undefined ? undefined : { kind: 'query', name, type, span }
+    }
     case 'respond': {
       const status =
         first === undefined ? 200 : numberIn(first, { what: 'a status', min: 100, max: 599 }, scope.report)

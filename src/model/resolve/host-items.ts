@@ -2,7 +2,7 @@
 import type { Fdb, FdbOptionName, Listen, ListenOptionName, Neighbour, Word } from '../../syntax/ast.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import type { FdbModel, ListenModel, NeighbourModel } from '../model.ts'
-import { addressIn, macIn } from '../words/addresses.ts'
+import { addressIn, domainIn, macIn } from '../words/addresses.ts'
 import { defined } from '../words/defined.ts'
 import { durationIn, numberIn, type Range, ranges } from '../words/numbers.ts'
 import { isSet, optionOf, optionValue } from '../words/options.ts'
@@ -178,7 +178,9 @@ function zoneOf({ options }: Listen, { report }: Scope): NonNullable<ListenModel
   return options.flatMap(({ name, values: [domain, ...addresses] }) => {
     if (name !== 'answer' || domain === undefined) return []
     const known = addresses.map((word) => addressIn(word, report)).filter((each) => each !== undefined)
-    return [{ name: domain.text, addresses: known, ...(ttl === undefined ? {} : { ttl }) }]
+    const asked = domainIn(domain, report)
+    if (asked === undefined) return []
+    return [{ name: asked, addresses: known, ...(ttl === undefined ? {} : { ttl }) }]
   })
 }
 

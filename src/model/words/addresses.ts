@@ -1,10 +1,12 @@
 // Addresses as people write them. A word goes in; an address, a prefix or a MAC address comes out, or a message.
 import type { Report } from '../../base/diagnostic.ts'
 import { type IpAddress, isIpv4, parseIp } from '../../net/address.ts'
+import { isDnsName } from '../../net/dns.ts'
 import { type Mac, parseMac } from '../../net/mac.ts'
 import { type Prefix, parsePrefix, prefixOf } from '../../net/prefix.ts'
 import type { Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
+import { isNothing } from './fill.ts'
 
 /** 32 or 128. */
 export function bitsOf(address: IpAddress): number {
@@ -30,6 +32,14 @@ export function addressIn(word: Word, report: Report): IpAddress | undefined {
   if (address !== undefined) return address
   const hint = word.text.includes('/') ? 'no prefix length belongs here' : addressProblem(word.text)
   report(mistakeIn('S104', word, `\`${word.text}\` is not an address`, { hint }))
+  return undefined
+}
+
+/** A name that a name server can be asked for. */
+export function domainIn(word: Word, report: Report): string | undefined {
+  if (!isNothing(word) && isDnsName(word.text)) return word.text
+  const hint = 'its labels have 1 to 63 ASCII characters, and it has no more than 253'
+  report(mistakeIn('S121', word, `\`${word.text}\` is no name of the DNS`, { hint }))
   return undefined
 }
 
