@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { present } from '../../base/assert.ts'
+import { readLe16 } from '../../bpf/context/byte-order.ts'
 import type { KernelServices } from '../../bpf/contract.ts'
+import { tcContext } from '../../bpf/test-support/contexts.ts'
+import { bpfHost } from '../host/bpf-host.ts'
 import { egressGatewayHandleRequest } from '../host/egress-gateway-request.ts'
 import { putEgressPolicy, putEndpoint, putIpcache } from '../test-support/entries.ts'
 import {
@@ -11,19 +14,21 @@ import {
   routeTo,
   usualDefines,
 } from '../test-support/lab.ts'
+import type { Define } from './config.ts'
 import { drop } from './drop-reason.ts'
 import { egressGatewayFibRedirect, egressGatewayReplyTarget } from './egress-gateway.ts'
 import { endpointFlag } from './endpoints.ts'
 import { type Family, ipv4, ipv6 } from './family.ts'
+import { mark } from './mark.ts'
 
 const pod = '10.0.1.10'
 const world = '8.8.8.8'
 const here = '192.168.0.1'
 const there = '192.168.0.2'
 
-function lab(kernel: Partial<KernelServices> = {}): DatapathLab {
+function lab(kernel: Partial<KernelServices> = {}, families: readonly Define[] = usualDefines): DatapathLab {
   const on = datapathLab({
-    defines: [...usualDefines, 'HAVE_ENCAP', 'ENABLE_EGRESS_GATEWAY', 'ENABLE_EGRESS_GATEWAY_COMMON'],
+    defines: [...families, 'HAVE_ENCAP', 'ENABLE_EGRESS_GATEWAY', 'ENABLE_EGRESS_GATEWAY_COMMON'],
     values: { ENCAP_IFINDEX: 13 },
     object: { kind: 'bpf_host' },
     kernel,
@@ -79,6 +84,20 @@ describe('a request that leaves a node (facts 2.14)', () => {
     putIpcache(on.maps, world, { identity: 6 })
     expect(request(on).result).toBe(0)
   })
+})
+
+test('of one family alone to-netdev translates in its own program, with an egress gateway as without', () => {
+  const on = lab({}, ['ENABLE_IPV4', 'ENABLE_NODEPORT', 'ENABLE_IPV4_FRAGMENTS', 'DROP_NOTIFY'])
+  const events: Uint8Array[] = []
+  on.maps.cilium_events.onRecord = (record) => events.push(record)
+  // a later fragment whose first was not seen
+  const fragment = frame(here, world, { kind: 'udp', source: 40_000, destination: 53 })
+  fragment[21] = 0x10
+  const context = tcContext(fragment)
+  context.skb.mark = mark.HOST
+  expect(on.runObject(bpfHost(on.node), 'cil_to_netdev', context).result).toBe(2)
+  const [event = new Uint8Array()] = events
+  expect([-(event[1] ?? 0), readLe16(event, 28), event[30]]).toEqual([drop.FRAG_NOT_FOUND, 1549, 1])
 })
 
 test('the route of an IPv6 packet is asked with the MTU of the device that was found before as its length', () => {

@@ -211,12 +211,15 @@ function tailHandleNatFwd(ctx: Ctx, family: Family): number {
   return result
 }
 
-/** Whether a tail call separates handle_nat_fwd() from its caller: programs have a limited size. */
+/**
+ * Whether a tail call separates handle_nat_fwd() from its caller: programs have a limited size. Cilium asks for the egress gateway,
+ * too, but by is_defined(), which holds only for what is defined as 1, and ENABLE_EGRESS_GATEWAY_COMMON has no value.
+ */
 function usesTailCall(ctx: Ctx): boolean {
   const { node, object } = ctx
   if (node.ENABLE_IPV4 && node.ENABLE_IPV6) return true
   if (node.ENABLE_CLUSTER_AWARE_ADDRESSING && node.ENABLE_INTER_CLUSTER_SNAT) return true
-  return object.kind === 'bpf_host' && (node.ENABLE_HOST_FIREWALL || node.ENABLE_EGRESS_GATEWAY_COMMON)
+  return object.kind === 'bpf_host' && node.ENABLE_HOST_FIREWALL
 }
 
 /** What handle_nat_fwd() is told: the cluster id, 0, is always that of this cluster. */
