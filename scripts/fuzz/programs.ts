@@ -150,7 +150,12 @@ function quietActions(actions: readonly string[], test: string, ipv6: boolean): 
   return ipv6 && !quietTests.test(test) ? actions.filter((action) => !action.startsWith('count ')) : actions
 }
 
-function body(dice: Dice, type: ProgramType, each: DraftHost, ipv6: boolean): string[] {
+/** On a wire no frame grows past its MTU: the veth that stands for a card takes in none that is longer. */
+function fittingActions(actions: readonly string[], wired: boolean): readonly string[] {
+  return wired ? actions.filter((action) => action !== 'adjust-room 8') : actions
+}
+
+function body(dice: Dice, type: ProgramType, each: DraftHost, draft: Draft): string[] {
   const lines: string[] = []
   const other = dice.pick(each.devices)
   for (let left = dice.number(1, 3); left > 0; left -= 1) {
@@ -163,7 +168,7 @@ function body(dice: Dice, type: ProgramType, each: DraftHost, ipv6: boolean): st
     } else if (type === 'tc' && dice.once(8))
       actions.push(`clone-redirect ${other.name}${dice.pick(['', ' ingress'])}`)
     const test = dice.pick(type === 'tc' ? [...tests, ...tcTests] : tests)
-    const kept = quietActions(actions, test, ipv6)
+    const kept = fittingActions(quietActions(actions, test, draft.ipv6), draft.nets.length > 0)
     lines.push(`  ${test} => ${code}${kept.length === 0 ? '' : ` { ${kept.join('; ')} }`}`)
   }
   const end =
@@ -203,6 +208,6 @@ export function programs(dice: Dice, draft: Draft, only: ReadonlySet<string>): v
     if (type === 'xdp' && (taken.has(place) || !/peer|on /.test(device.kind))) continue
     if (type === 'xdp') taken.add(place)
     device.inner.push(attachment(dice, hook, `p${number}`))
-    draft.programs.push(`prog p${number} ${type} {`, ...body(dice, type, each, draft.ipv6), '}', '')
+    draft.programs.push(`prog p${number} ${type} {`, ...body(dice, type, each, draft), '}', '')
   }
 }

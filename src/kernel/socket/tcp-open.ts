@@ -131,10 +131,13 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
   armRto(child, child.rto)
 }
 
-/** The SYN again while half-open: the answer was lost, and its timer starts once more (tcp_check_req). */
+/** The SYN again while half-open: the answer was lost, and its timer starts once more if it can be sent (tcp_check_req). */
 export function repeatSynAck(socket: TcpSocket): void {
   socket.retransmits += 1
-  if (sendOpening(socket) === 0 && socket.listener !== undefined) armRto(socket, socket.rto)
+  const sent = sendOpening(socket)
+  if (socket.listener === undefined) return
+  if (sent === 0) armRto(socket, socket.rto)
+  else socket.retransmits -= 1
 }
 
 /** The last step of the handshake at the called side; the connection waits for accept (tcp_check_req). */

@@ -261,20 +261,31 @@ function hasGivenUp(socket: TcpSocket): boolean {
   return socket.retransmits >= (socket.orphan ? 8 : 15)
 }
 
+/** A request (struct request_sock): half-open at the called side. It has no queue, and no packet that could still wait in one. */
+function isRequest(socket: TcpSocket): boolean {
+  return socket.state === socketState.synReceived && socket.listener !== undefined
+}
+
 /** The SYN or SYN-ACK of a connection that is being opened. */
 export function sendOpening(socket: TcpSocket): number {
   const first = socket.retransmits === 0
-  if (!first && waitsForNeighbour(socket, socket.iss)) return busy
+  const request = isRequest(socket)
+  if (!first && !request && waitsForNeighbour(socket, socket.iss)) return busy
   const active = socket.state === socketState.synSent
   const kind = active ? 'syn' : 'synack'
-  return transmit(socket, {
+  const sent = transmit(socket, {
     sequence: socket.iss,
     flags: active ? tcpFlag.syn : tcpFlag.syn | tcpFlag.ack,
     data: noData,
     name: first ? kind : `${kind}.retry${socket.retransmits}`,
-    again: !first,
+    // tcp_make_synack() counts each as sent, tcp_rtx_synack() as repeated what has left
+    again: !first && !request,
     ...causeOf(socket),
   })
+  if (first || (request && sent !== 0)) return sent
+  count(socket.ns, 'TcpExtTCPSynRetrans')
+  if (request) count(socket.ns, 'TcpRetransSegs')
+  return sent
 }
 
 /** Linear steps of one second first (tcp_syn_linear_timeouts), then doubled each time. */
@@ -304,6 +315,11 @@ function retransmissionTimeout(socket: TcpSocket): void {
   if (!opening) enterLoss(socket)
   const status = opening ? sendOpening(socket) : resend(socket)
   if (socket.state === socketState.close) return
+  if (status !== 0 && isRequest(socket)) {
+    // reqsk_timer_handler(): whoever cannot be answered is forgotten
+    tcpDone(socket, undefined)
+    return
+  }
   if (status > 0) {
     armRto(socket, Math.min(socket.rto, tcpTime.localDrop))
     return
