@@ -19,7 +19,7 @@ import { createMachine, type Limits, type Machine } from '../kernel/machine.ts'
 import { addNamespace, type Namespace } from '../kernel/namespace.ts'
 import { Fq, fqDefaults } from '../kernel/tc/fq.ts'
 import { setQdisc } from '../kernel/transmit.ts'
-import type { DeviceModel, NamespaceModel, World } from '../model/model.ts'
+import type { DeviceModel, NamespaceModel, RouteModel, World } from '../model/model.ts'
 import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
@@ -256,6 +256,29 @@ function bootHost(ns: Namespace, model: NamespaceModel): void {
   if (model.localRulePriority !== undefined) moveLocalRule(ns, model.localRulePriority)
   for (const rule of model.rules) mustDo(addRuleModel(ns, rule), `${ns.name} takes a rule`)
   for (const route of model.routes) mustDo(addRouteModel(ns, route), `${ns.name} takes a route`)
+}
+
+/** A route that a host's kernel does not take, with its errno. */
+export interface RefusedRoute {
+  readonly route: RouteModel
+  readonly errno: string
+}
+
+/** The routes of a world that its hosts refuse, tried on a machine of its own. */
+export function refusedRoutes(world: World): readonly RefusedRoute[] {
+  const machine = createMachine({ seed: 0 })
+  for (const { name } of world.segments) addSegment(machine, name)
+  for (const model of world.namespaces) bootNamespace(machine, model)
+  for (const model of world.namespaces) bootDevices(machine, model)
+  for (const model of world.namespaces) bootLinks(namespaceOf(machine, model.name), model)
+  return world.namespaces.flatMap((model) => {
+    const ns = namespaceOf(machine, model.name)
+    for (const rule of model.rules) addRuleModel(ns, rule)
+    return model.routes.flatMap((route) => {
+      const result = addRouteModel(ns, route)
+      return result.ok ? [] : [{ route, errno: result.errno }]
+    })
+  })
 }
 
 const tableLocal = 255

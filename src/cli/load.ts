@@ -3,6 +3,7 @@ import type { Checked, Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
 import { clusterKnowledge } from '../boot/clusters.ts'
 import { deviceRefusals } from '../boot/device-refusals.ts'
+import { routeRefusals } from '../boot/route-refusals.ts'
 import { rulesetMistakes } from '../boot/rulesets.ts'
 import { xdpRefusals } from '../boot/xdp-refusals.ts'
 import { addedIn, check, importPath } from '../model/check.ts'
@@ -10,6 +11,9 @@ import type { Model } from '../model/model.ts'
 import type { File } from '../syntax/ast.ts'
 import { parse } from '../syntax/parse.ts'
 import { filesLike, readText } from './files.ts'
+
+/** What kernels refuse, asked of a checked model. */
+const refusals = [deviceRefusals, xdpRefusals, routeRefusals]
 
 /** Loads a spec by its path. A file that cannot be read is a diagnostic without a place of its own. */
 export function load(cwd: string, path: string): Checked<Model> {
@@ -24,7 +28,7 @@ export function load(cwd: string, path: string): Checked<Model> {
   const manifests = manifestFiles(cwd, [parsed.value, ...imports.values()])
   const checked = check({ main: parsed.value, imports, manifests }, rulesetMistakes, clusterKnowledge)
   const diagnostics = [...parsed.diagnostics, ...checked.diagnostics]
-  const refused = checked.ok ? [...deviceRefusals(checked.value), ...xdpRefusals(checked.value)] : []
+  const refused = checked.ok ? refusals.flatMap((refusal) => refusal(checked.value)) : []
   if (refused.length > 0) return { ok: false, diagnostics: [...diagnostics, ...refused] }
   return { ...checked, diagnostics }
 }
