@@ -41,9 +41,15 @@ export class ServedConnection {
     const got = this.socket.receive()
     if (!('ok' in got)) return
     const { data } = got.ok
+    if (this.#model.app === 'http') {
+      this.#web(data)
+      return
+    }
     if (this.#model.app === 'echo' && data.length > 0) this.socket.send(data)
-    if (this.#model.app === 'http') this.#web(data)
     if (this.#model.app === 'dns') this.#names(data)
+    if (data.length > 0) return
+    this.#over = true
+    this.socket.close()
   }
 
   #names(data: Uint8Array): void {
@@ -52,9 +58,6 @@ export class ServedConnection {
       const answer = answerDatagram(this.#model, message)
       if (answer !== undefined) this.socket.send(framedDns(answer))
     }
-    if (data.length > 0) return
-    this.#over = true
-    this.socket.close()
   }
 
   #web(data: Uint8Array): void {

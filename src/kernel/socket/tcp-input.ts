@@ -21,6 +21,7 @@ import { sendReset } from './tcp-reset.ts'
 import { type Arrived, readSegment, readTimestamp } from './tcp-segment.ts'
 import { seqAdd, seqAfter, seqBefore } from './tcp-sequence.ts'
 import { asTcp, type TcpSocket, tcpTime } from './tcp-socket.ts'
+import { answerLate, lateSegment } from './tcp-timewait.ts'
 import { receiveWindow, sendAck } from './tcp-transmit.ts'
 
 /** What became of a segment: taken by the connection, answered with RST, or dropped for a reason. */
@@ -103,9 +104,13 @@ function process(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
       return answer === 'ignored' ? 'SKB_DROP_REASON_TCP_FLAGS' : answer
     }
     case socketState.timeWait:
-      return processTimeWait(socket, segment, tuple)
+      return processLate(socket, segment, tuple)
     case socketState.synReceived:
       return processSynReceived(socket, segment, tuple)
+    case socketState.finWait2:
+      return socket.orphan && socket.lifeTimer !== undefined
+        ? processLate(socket, segment, tuple)
+        : processConnected(socket, segment)
     default:
       return processConnected(socket, segment)
   }
@@ -124,7 +129,7 @@ function processListen(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate 
 function takeRepeatedSyn(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
   fireIfDue(socket)
   if (socket.state !== socketState.close) {
-    if (!isLimited(socket, segment)) repeatSynAck(socket)
+    if (!isLimited(socket, segment, 'SynRecv')) repeatSynAck(socket)
     return 'taken'
   }
   const next = lookupTcp(socket.ns, tuple)
@@ -147,23 +152,14 @@ function processSynReceived(socket: TcpSocket, segment: Arrived, tuple: Tuple): 
   return processConnected(socket, segment)
 }
 
-/** tcp_timewait_state_process(): late segments of a connection that is over. */
-function processTimeWait(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
-  if (has(segment, tcpFlag.rst)) {
-    if (segment.sequence === socket.rcvNxt) tcpDone(socket, undefined)
-    return 'taken'
-  }
-  const syn = has(segment, tcpFlag.syn) && !has(segment, tcpFlag.ack)
-  if (syn && seqAfter(segment.sequence, socket.rcvNxt)) {
-    tcpDone(socket, undefined)
-    const next = lookupTcp(socket.ns, tuple)
-    return next === undefined ? 'reset' : process(asTcp(next), segment, tuple)
-  }
-  if (segment.endSequence !== segment.sequence) {
-    sendAck(socket)
-    enterTimeWait(socket, socketState.timeWait)
-  }
-  return 'taken'
+/** tcp_v4_rcv(), do_time_wait: a SYN may begin a new connection with whoever listens. */
+function processLate(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
+  const status = lateSegment(socket, segment)
+  if (status === 'ack') answerLate(socket, segment, typeof tuple.local === 'number' ? 4 : 6)
+  if (status === 'success' || status === 'ack') return 'taken'
+  tcpDone(socket, undefined)
+  const next = status === 'syn' ? lookupTcp(socket.ns, tuple) : undefined
+  return next === undefined ? 'reset' : process(asTcp(next), segment, tuple)
 }
 
 /** Whether the segment touches the window (tcp_sequence). */
@@ -181,7 +177,7 @@ function challengeSyn(socket: TcpSocket): void {
 /** What lies outside of the window is answered with what is expected (tcp_send_dupack); a SYN with a challenge. */
 function answerOutOfWindow(socket: TcpSocket, segment: Arrived): void {
   if (has(segment, tcpFlag.syn)) return challengeSyn(socket)
-  if (isLimited(socket, segment)) return
+  if (isLimited(socket, segment, 'Seq')) return
   if (repeats(socket, segment)) {
     enterQuickAck(socket)
     noteDuplicate(socket, segment)

@@ -88,6 +88,8 @@ export function tcpDone(socket: TcpSocket, error: Errno | undefined): void {
 
 /** tcp_time_wait(): nothing to do but to answer late segments, for `duration`. */
 export function enterTimeWait(socket: TcpSocket, state: number, duration: number = tcpTime.timeWait): void {
+  // tw_last_oow_ack_time begins anew with it
+  if (socket.lifeTimer === undefined) socket.lastOutOfWindow = -1
   stopTimers(socket)
   socket.state = state
   socket.lifeTimer = tcpTimer(socket, duration, () => tcpDone(socket, undefined))

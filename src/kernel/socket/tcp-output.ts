@@ -1,12 +1,11 @@
 // The stream that waits to be sent, and what is sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
 // tcp_retransmit_skb(); tcp_timer.c tcp_retransmit_timer(). Before changing this file, read RFC 6298 and RFC 8985.
-import { readU32 } from '../../net/bytes.ts'
-import { tcpAt, tcpFlag } from '../../net/tcp.ts'
+import { tcpFlag } from '../../net/tcp.ts'
 import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
-import { findNeighbour } from '../neighbour-entry.ts'
 import type { Errno } from './errno.ts'
 import { socketState } from './socket.ts'
+import { busy, waitsForNeighbour } from './tcp-host-queue.ts'
 import { tcpDone, tcpTimer } from './tcp-life.ts'
 import { heldByPacing, heldBySmallQueue, nextRun, pieceEnd } from './tcp-run.ts'
 import { seqAdd } from './tcp-sequence.ts'
@@ -76,27 +75,6 @@ export function queueFin(socket: TcpSocket): void {
     piece.name = 'fin'
   }
   socket.writeSeq = seqAdd(socket.writeSeq, 1)
-}
-
-/** -EBUSY: the segment itself still waits on this host, so sending it again would be pointless. */
-const busy = -16
-
-/**
- * skb_still_in_host_queue(): whether the segment that starts at `sequence` waits for its neighbour's address. Looked at
- * only when it should be sent again.
- */
-function waitsForNeighbour(socket: TcpSocket, sequence: number): boolean {
-  const route = currentRoute(socket)
-  if (route === undefined) return false
-  const neighbour = findNeighbour(route.device, route.gateway ?? socket.remoteAddress)
-  if (neighbour === undefined) return false
-  const header = route.family === 4 ? 20 : 40
-  const waits = neighbour.queue.some(
-    (skb) =>
-      skb.sk === socket && readU32(skb.bytes, skb.networkHeader + header + tcpAt.sequence) === sequence,
-  )
-  if (waits) count(socket.ns, 'TcpExtTCPSpuriousRtxHostQueues')
-  return waits
 }
 
 const noCause: { readonly cause?: string } = {}

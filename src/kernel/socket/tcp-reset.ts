@@ -1,4 +1,4 @@
-// The answer to a segment that belongs to no connection: tcp_ipv4.c tcp_v4_send_reset(), tcp_ipv6.c tcp_v6_send_reset().
+// Answers that no connection sends, above all RST: tcp_ipv4.c tcp_v4_send_reset(), tcp_v4_send_ack(), tcp_ipv6.c tcp_v6_send_response().
 // Before changing this file, read RFC 9293 section 3.10.7.1 (CLOSED state) and section 3.5.2.
 import { isMulticast } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
@@ -14,48 +14,50 @@ import type { Socket } from './socket.ts'
 import { type Arrived, writeSegment } from './tcp-segment.ts'
 import { noData } from './tcp-transmit.ts'
 
+/** What an answer says that no connection sends. */
+export interface Reply {
+  readonly sequence: number
+  readonly acknowledgement: number
+  readonly flags: number
+  readonly window: number
+  readonly options: Uint8Array
+  readonly tos: number
+  /** Where the packet's own mark is not reflected. */
+  readonly mark: number
+  readonly transparent: boolean
+  /** Gives the packet its name. */
+  readonly born: (reply: Skb) => void
+}
+
 /**
- * Answers with RST, never to an RST. A segment with ACK gets `seq = its ack` and no ACK; one without gets sequence 0 and
- * an ACK of everything it carried. Identification 0 with DF; not limited in rate. `socket` is the one that refused the
- * segment: its mark and its freedom of address are the answer's.
+ * Answers a segment without a connection: ip_send_unicast_reply(), tcp_v6_send_response(). Back to where it came from, with the TTL of
+ * the host, identification 0 and DF; not limited in rate. False when no route leads back.
  */
-export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: Socket): void {
-  if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
+export function sendReply(skb: Skb, family: 4 | 6, segment: Arrived, what: Reply): boolean {
   const { ns } = skb.dev
   const source = destinationOf(skb, family)
   const destination = sourceOf(skb, family)
-  // a segment to a group is nobody's; that a socket was found counts as if its way in had been right (tcp_v4_send_reset)
-  if (socket === undefined && (isMulticast(source) || skb.route?.type === 'broadcast')) return
-  const acknowledges = (segment.flags & tcpFlag.ack) !== 0
   const reflect = ns.sysctls.get(family === 4 ? 'net.ipv4.fwmark_reflect' : 'net.ipv6.fwmark_reflect') !== 0
-  const mark = (reflect ? skb.mark : 0) || (socket?.options.mark ?? 0)
-  const tos = serviceOf(skb, family) & ~ecnMask
-  const bytes = writeSegment({
-    sport: portAt(segment, 2),
-    dport: portAt(segment, 0),
-    sequence: acknowledges ? segment.acknowledgement : 0,
-    acknowledgement: acknowledges ? 0 : segment.endSequence,
-    flags: acknowledges ? tcpFlag.rst : tcpFlag.rst | tcpFlag.ack,
-    window: 0,
-    options: noData,
-    data: noData,
-  })
+  const mark = (reflect ? skb.mark : 0) || what.mark
+  const { tos } = what
+  const [sport, dport] = [portAt(segment, 2), portAt(segment, 0)]
   const answer = routeFor(ns, {
     destination,
     source,
     protocol: ipProtocol.tcp,
-    sport: portAt(segment, 2),
-    dport: portAt(segment, 0),
+    sport,
+    dport,
     oif: needsDevice(destination) ? skb.dev.ifindex : 0,
     mark,
     tos,
-    anySource: socket?.transparent === true,
+    anySource: what.transparent,
   })
   // IPv4 counts it whether a route is found or not (tcp_v4_send_reset, tcp_v6_send_response)
-  if (answer.kind === 'error' && family === 6) return
+  if (answer.kind === 'error' && family === 6) return false
   count(ns, 'TcpOutSegs')
-  count(ns, 'TcpOutRsts')
-  if (answer.kind === 'error') return
+  if ((what.flags & tcpFlag.rst) !== 0) count(ns, 'TcpOutRsts')
+  if (answer.kind === 'error') return false
+  const { sequence, acknowledgement, flags, window, options } = what
   const reply = buildPacket({
     socket: undefined,
     route: answer.route,
@@ -67,13 +69,47 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: So
     mark,
     dontFragment: true,
     identification: 0,
-    segment: bytes,
+    segment: writeSegment({
+      sport,
+      dport,
+      sequence,
+      acknowledgement,
+      flags,
+      window,
+      options,
+      data: noData,
+    }),
   })
-  bornFrom(skb, reply, 'rst')
+  what.born(reply)
   reply.kernelSocket = ns
   const sent = localOut(ns, reply)
   // ip_send_unicast_reply() goes by ip_send_skb(); tcp_v6_send_response() does not
   if (sent !== 0 && family === 4) count(ns, 'IpOutDiscards')
+  return true
+}
+
+/**
+ * Answers with RST, never to an RST. A segment with ACK gets `seq = its ack` and no ACK; one without gets sequence 0 and
+ * an ACK of everything it carried. `socket` is the one that refused the segment: its mark and its freedom of address are
+ * the answer's.
+ */
+export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: Socket): void {
+  if ((segment.flags & tcpFlag.rst) !== 0 || skb.pktType !== pktType.host) return
+  // a segment to a group is nobody's; that a socket was found counts as if its way in had been right (tcp_v4_send_reset)
+  const toGroup = isMulticast(destinationOf(skb, family)) || skb.route?.type === 'broadcast'
+  if (socket === undefined && toGroup) return
+  const acknowledges = (segment.flags & tcpFlag.ack) !== 0
+  sendReply(skb, family, segment, {
+    sequence: acknowledges ? segment.acknowledgement : 0,
+    acknowledgement: acknowledges ? 0 : segment.endSequence,
+    flags: acknowledges ? tcpFlag.rst : tcpFlag.rst | tcpFlag.ack,
+    window: 0,
+    options: noData,
+    tos: serviceOf(skb, family) & ~ecnMask,
+    mark: socket?.options.mark ?? 0,
+    transparent: socket?.transparent === true,
+    born: (reply) => bornFrom(skb, reply, 'rst'),
+  })
 }
 
 const ecnMask = 3

@@ -86,7 +86,8 @@ function selectWindow(socket: TcpSocket): number {
   return Math.min(0xffff, socket.rcvWnd >> socket.rcvScale)
 }
 
-function timestampsOf(socket: TcpSocket): Timestamps | undefined {
+/** The timestamps of the next segment, where they were agreed on. */
+export function timestampsOf(socket: TcpSocket): Timestamps | undefined {
   if (!socket.timestamps) return undefined
   return { value: timestampNow(socket.ns.machine, socket.flow), echo: socket.tsRecent }
 }
