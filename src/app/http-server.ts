@@ -12,10 +12,15 @@ export interface HttpAnswer {
   readonly status: number
   /** Length of the body (bytes). */
   readonly bytes: number
+  /** The body comes in chunks, without a length. */
+  readonly chunked?: boolean
 }
 
 /** The answer to a request; HEAD gets the headers alone. */
-export function httpAnswer(request: HttpMessage, { status, bytes }: HttpAnswer): HttpResponse {
+export function httpAnswer(
+  request: HttpMessage,
+  { status, bytes, chunked = false }: HttpAnswer,
+): HttpResponse {
   const hasBody = status >= 200 && status !== 204 && status !== 304
   const isHead = request.kind === 'request' && request.method === 'HEAD'
   const headers = [
@@ -23,7 +28,9 @@ export function httpAnswer(request: HttpMessage, { status, bytes }: HttpAnswer):
     ...(hasBody
       ? [
           { name: 'Content-Type', value: 'text/plain' },
-          { name: 'Content-Length', value: String(bytes) },
+          chunked
+            ? { name: 'Transfer-Encoding', value: 'chunked' }
+            : { name: 'Content-Length', value: String(bytes) },
         ]
       : []),
   ]
@@ -33,6 +40,7 @@ export function httpAnswer(request: HttpMessage, { status, bytes }: HttpAnswer):
     status,
     reason: reasonPhrase(status),
     headers,
+    ...(isHead ? { bodiless: true } : {}),
     body: hasBody && !isHead ? letters(bytes) : new Uint8Array(0),
   }
 }

@@ -57,7 +57,11 @@ export function startListener(ns: Namespace, listen: ListenModel): Result<Listen
   if (listen.app === 'discard') serveTcp(socket.ok, { received: () => undefined })
   if (listen.app === 'dns') serveDnsStream(socket.ok, listen.answers ?? [])
   if (listen.app === 'http')
-    serveHttp(socket.ok, { status: listen.status ?? 200, bytes: listen.bodyBytes ?? defaultBodyBytes })
+    serveHttp(socket.ok, {
+      status: listen.status ?? 200,
+      bytes: listen.bodyBytes ?? defaultBodyBytes,
+      chunked: listen.chunked ?? false,
+    })
   return { ok: { kind: 'tcp', socket: socket.ok, app: listen.app } }
 }
 

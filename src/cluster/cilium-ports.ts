@@ -50,7 +50,11 @@ const http = object(
     headerMatches: list(
       object(
         { name: string() },
-        { value: string(), mismatch: oneOf(['LOG', 'ADD', 'DELETE', 'REPLACE']), secret: anything },
+        {
+          value: string(),
+          mismatch: oneOf(['LOG', 'ADD', 'DELETE', 'REPLACE']),
+          secret: later('a header from a secret'),
+        },
       ),
     ),
   },

@@ -304,6 +304,8 @@ export interface ListenModel {
   /** http: what it answers, 200 and 3 bytes where they are absent. */
   readonly status?: number
   readonly bodyBytes?: number
+  /** http: the body comes in chunks. */
+  readonly chunked?: boolean
   /** dns: the names that it knows. */
   readonly answers?: readonly {
     readonly name: string

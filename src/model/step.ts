@@ -19,6 +19,11 @@ export type FlowOperation =
       /** The Host header; undefined: whom the flow goes to. */
       readonly host?: string
       readonly headers: readonly { readonly name: string; readonly value: string }[]
+      /** Length of the body; it comes in chunks, or has its length told. */
+      readonly body?: number
+      readonly chunked?: boolean
+      /** The next request does not wait for the response. */
+      readonly pipelined?: boolean
       readonly span: Span
     }
   | { readonly kind: 'query'; readonly name: string; readonly type: 'A' | 'AAAA'; readonly span: Span }

@@ -33,7 +33,11 @@ test.each([
   'GET / HTTP/2\r\n\r\n',
   'GET / HTTP/1.1\r\nno header\r\n\r\n',
   'GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n',
-  'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n',
+  'GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n',
+  'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n',
+  'GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n',
   'HTTP/1.1 999 Odd\r\n\r\n',
 ])('%j is malformed', (text) => {
   expect(readHttp(bytes(text))).toBe('malformed')
@@ -62,4 +66,16 @@ test.each([
   [4_107_542_400, 'Mon, 01 Mar 2100 00:00:00 GMT'],
 ])('the date of %d seconds', (seconds, text) => {
   expect(httpDate(seconds * 1e9)).toBe(text)
+})
+
+test('a body in chunks, with an extension and a trailer', () => {
+  const head = 'POST /a HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const text = `${head}4;x=1\r\nwiki\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n`
+  const read = readHttp(bytes(`${text}GET`))
+  if (typeof read === 'string') throw new Error(read)
+  expect(read.length).toBe(text.length)
+  expect(new TextDecoder().decode(read.message.body)).toBe('wiki0123456789')
+  for (let length = head.length; length < text.length; length += 1)
+    expect(readHttp(bytes(text.slice(0, length)))).toBe('incomplete')
+  expect(new TextDecoder().decode(writeHttp(read.message))).toBe(`${head}e\r\nwiki0123456789\r\n0\r\n\r\n`)
 })

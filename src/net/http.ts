@@ -1,5 +1,5 @@
-// HTTP/1.1 messages as bytes (RFC 9112). Reads whole messages whose length is told by Content-Length, or that have no body;
-// transfer codings (chunked) are not modelled and count as malformed.
+// HTTP/1.1 messages as bytes (RFC 9112). Reads whole messages whose length is told by Content-Length or by chunks, or that have no
+// body; other transfer codings are not modelled and count as malformed, and trailers behind the last chunk are forgotten.
 import { momentOf, twoDigits } from '../base/calendar.ts'
 import { concatBytes } from './bytes.ts'
 
@@ -31,6 +31,8 @@ export interface HttpResponse {
   readonly reason: string
   readonly headers: readonly HttpHeader[]
   readonly body: Uint8Array
+  /** It has no body whatever its headers say: not even a last chunk. */
+  readonly bodiless?: boolean
 }
 
 export type HttpMessage = HttpRequest | HttpResponse
@@ -133,16 +135,59 @@ function headEnd(bytes: Uint8Array): number {
   return -1
 }
 
-/** Answers to HEAD, 1xx, 204 and 304 have no body, whatever their headers say (RFC 9112 section 6.3). */
-function bodyBytes(head: Head, to: string | undefined): number | undefined {
-  if (headerOf(head.headers, 'transfer-encoding') !== undefined) return undefined
+/** Whether a message says that its body comes in chunks. */
+export function isChunked({ headers }: Pick<HttpMessage, 'headers'>): boolean {
+  return headerOf(headers, 'transfer-encoding')?.toLowerCase() === 'chunked'
+}
+
+/** How a body ends: after so many bytes, or with the last chunk. Answers to HEAD, 1xx, 204 and 304 have none (RFC 9112 section 6.3). */
+function framing(head: Head, to: string | undefined): number | 'chunked' | undefined {
   if (head.kind === 'response') {
     const { status } = head
     if (to === 'HEAD' || status < 200 || status === 204 || status === 304) return 0
   }
   const length = headerOf(head.headers, 'content-length')
+  if (headerOf(head.headers, 'transfer-encoding') !== undefined) {
+    const fits = isChunked(head) && length === undefined && head.version === 'HTTP/1.1'
+    return fits ? 'chunked' : undefined
+  }
   if (length === undefined) return 0
   return /^[0-9]+$/.test(length) ? Number(length) : undefined
+}
+
+/** Where the line that starts at `at` ends, before its CR LF; -1 while it has none. */
+function lineEnd(bytes: Uint8Array, at: number): number {
+  for (let end = at; end + 1 < bytes.length; end += 1)
+    if (bytes[end] === 13 && bytes[end + 1] === 10) return end
+  return -1
+}
+
+/** A body of chunks from `start` on (RFC 9112 section 7.1): its bytes, and where it ends. */
+function readChunks(
+  bytes: Uint8Array,
+  start: number,
+): { readonly body: Uint8Array; readonly end: number } | 'incomplete' | 'malformed' {
+  const pieces: Uint8Array[] = []
+  let at = start
+  for (;;) {
+    const end = lineEnd(bytes, at)
+    if (end < 0) return 'incomplete'
+    const [, digits] = /^([0-9a-f]{1,8})(?:[ \t]*;.*)?$/i.exec(decoder.decode(bytes.subarray(at, end))) ?? []
+    if (digits === undefined) return 'malformed'
+    const size = Number.parseInt(digits, 16)
+    at = end + 2
+    if (size === 0) break
+    if (bytes.length < at + size + 2) return 'incomplete'
+    if (bytes[at + size] !== 13 || bytes[at + size + 1] !== 10) return 'malformed'
+    pieces.push(bytes.slice(at, at + size))
+    at += size + 2
+  }
+  for (;;) {
+    const end = lineEnd(bytes, at)
+    if (end < 0) return 'incomplete'
+    if (end === at) return { body: concatBytes(pieces), end: end + 2 }
+    at = end + 2
+  }
 }
 
 /** What stands at the start of a stream: a message and its length, or why there is none yet. */
@@ -153,11 +198,20 @@ export function readHttp(bytes: Uint8Array, to?: string): HttpRead {
   const end = headEnd(bytes)
   if (end < 0) return bytes.length > 65_536 ? 'malformed' : 'incomplete'
   const head = readHead(decoder.decode(bytes.subarray(0, end)))
-  const size = head === undefined ? undefined : bodyBytes(head, to)
-  if (head === undefined || size === undefined) return 'malformed'
+  const frame = head === undefined ? undefined : framing(head, to)
+  if (head === undefined || frame === undefined) return 'malformed'
   const start = end + 4
-  if (bytes.length < start + size) return 'incomplete'
-  return { message: { ...head, body: bytes.slice(start, start + size) }, length: start + size }
+  if (frame === 'chunked') {
+    const read = readChunks(bytes, start)
+    return typeof read === 'string' ? read : { message: { ...head, body: read.body }, length: read.end }
+  }
+  if (bytes.length < start + frame) return 'incomplete'
+  const body = bytes.slice(start, start + frame)
+  const bodiless = head.kind === 'response' && isChunked(head)
+  return {
+    message: bodiless ? { ...head, body, bodiless } : { ...head, body },
+    length: start + frame,
+  }
 }
 
 /** First line and headers of the message that a packet's payload starts with; undefined when it starts with none. */
@@ -166,15 +220,23 @@ export function readHttpHead(bytes: Uint8Array): Head | undefined {
   return end < 0 ? undefined : readHead(decoder.decode(bytes.subarray(0, end)))
 }
 
-/** A message as bytes, its headers as they are given. */
+/** A body as one chunk and the last one. */
+function chunksOf(body: Uint8Array): readonly Uint8Array[] {
+  const last = encoder.encode('0\r\n\r\n')
+  if (body.length === 0) return [last]
+  return [encoder.encode(`${body.length.toString(16)}\r\n`), body, encoder.encode('\r\n'), last]
+}
+
+/** A message as bytes, its headers as they are given; a body that comes in chunks is one. */
 export function writeHttp(message: HttpMessage): Uint8Array {
+  const inChunks = isChunked(message) && !(message.kind === 'response' && message.bodiless === true)
   const first =
     message.kind === 'request'
       ? `${message.method} ${message.target} ${message.version}`
       : `${message.version} ${message.status} ${message.reason}`
   const lines = message.headers.map(({ name, value }) => `${name}: ${value}\r\n`)
   const head = encoder.encode(`${first}\r\n${lines.join('')}\r\n`)
-  return concatBytes([head, message.body])
+  return concatBytes([head, ...(inChunks ? chunksOf(message.body) : [message.body])])
 }
 
 /** `/public/a` of the target `/public/a?x=1` or `http://api/public/a`. */

@@ -209,6 +209,7 @@ export class TcpFlow extends Flow {
 /** A web client: as HttpConversation of src/run. */
 export class HttpFlow extends TcpFlow {
   private readonly stream = new HttpStream()
+  private readonly asked: string[] = []
 
   override operate(operation: FlowOperation, patience: number): void {
     if (operation.kind === 'request') return this.request(operation, patience)
@@ -220,16 +221,18 @@ export class HttpFlow extends TcpFlow {
     if (this.client === undefined) super.operate({ kind: 'open', span: ask.span }, patience)
     if (!this.established || this.client === undefined) return
     this.note('send', this.client.send(requestBytes(this.step, ask)))
-    if (this.server === undefined) this.await(this.client, ask.method, patience)
+    this.asked.push(ask.method)
+    if (ask.pipelined !== true && this.server === undefined) this.await(this.client, patience)
   }
 
-  private await(client: RealSocket, method: string, patience: number): void {
+  private await(client: RealSocket, patience: number): void {
     const complete = this.world.waitFor(() => {
       const got = client.receive()
       if (!('ok' in got)) return got.errno !== 'EAGAIN' && !this.note('recv', got)
       this.received += got.ok.data.length
       this.stream.push(got.ok.data)
-      return this.stream.take(method) !== undefined || got.ok.data.length === 0
+      while (this.asked.length > 0 && this.stream.take(this.asked[0]) !== undefined) this.asked.shift()
+      return this.asked.length === 0 || got.ok.data.length === 0
     }, patience)
     if (!complete) this.note('recv', { errno: 'EAGAIN' })
   }
@@ -242,7 +245,7 @@ export class HttpFlow extends TcpFlow {
     }
     this.world.waitFor(() => 'ok' in server.receive(), patience)
     this.note('recv', server.send(emptyResponse(status)))
-    this.await(client, 'GET', patience)
+    this.await(client, patience)
   }
 }
 

@@ -9,7 +9,10 @@ import { writeHttp } from '../net/http.ts'
 import type { RealSocket } from './sockets.ts'
 
 /** A line `listen` as a real program needs it. */
-export type Served = Pick<ListenModel, 'protocol' | 'port' | 'app' | 'status' | 'bodyBytes' | 'answers'>
+export type Served = Pick<
+  ListenModel,
+  'protocol' | 'port' | 'app' | 'status' | 'bodyBytes' | 'chunked' | 'answers'
+>
 
 /** Whether a program serves the socket, and no flow reads there. */
 export function isServed({ app }: Served): boolean {
@@ -62,11 +65,11 @@ export class ServedConnection {
 
   #web(data: Uint8Array): void {
     this.#stream.push(data)
-    const { status = 200, bodyBytes = defaultBodyBytes } = this.#model
+    const { status = 200, bodyBytes = defaultBodyBytes, chunked = false } = this.#model
     let close = data.length === 0
     for (let message = this.#stream.take(); message !== undefined; message = this.#stream.take()) {
       if (message === 'malformed') return
-      this.socket.send(writeHttp(httpAnswer(message, { status, bytes: bodyBytes })))
+      this.socket.send(writeHttp(httpAnswer(message, { status, bytes: bodyBytes, chunked })))
       close ||= wantsClose(message)
     }
     if (!close) return

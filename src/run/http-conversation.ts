@@ -14,6 +14,8 @@ type Ask = Extract<FlowOperation, { readonly kind: 'request' }>
 
 export class HttpConversation extends TcpConversation {
   private readonly stream = new HttpStream()
+  /** Methods of requests that wait for their responses. */
+  private readonly asked: string[] = []
 
   override operate(operation: FlowOperation): void {
     switch (operation.kind) {
@@ -31,21 +33,23 @@ export class HttpConversation extends TcpConversation {
     const client = this.connection()
     if (client === undefined) return
     this.note('send', tcpSend(client, requestBytes(this.step, ask), { name: 'request' }))
+    this.asked.push(ask.method)
+    // the next one follows at once
+    if (ask.pipelined === true) return
     this.run.settle()
     // a socket without a program waits for `respond`
-    if (this.served() === undefined) this.awaitResponse(client, ask.method)
+    if (this.served() === undefined) this.awaitResponses(client)
   }
 
-  private awaitResponse(client: TcpSocket, method: string): void {
-    let over = false
+  private awaitResponses(client: TcpSocket): void {
     const read = (): boolean => {
       const got = tcpReceive(client)
       if (!failed(got)) {
         this.stream.push(got.ok)
         this.received += got.ok.length
-        over ||= this.stream.take(method) !== undefined
+        while (this.asked.length > 0 && this.stream.take(this.asked[0]) !== undefined) this.asked.shift()
       } else if (got.errno !== 'EAGAIN') this.note('recv', got)
-      return over || client.peerClosed || client.state === socketState.close
+      return this.asked.length === 0 || client.peerClosed || client.state === socketState.close
     }
     if (!this.run.waitFor(read, receivePatience)) this.note('recv', { errno: 'EAGAIN' })
     this.run.settle()
@@ -58,6 +62,6 @@ export class HttpConversation extends TcpConversation {
     tcpReceive(server)
     const cause = server.newest?.record?.name ?? ''
     this.note('recv', tcpSend(server, emptyResponse(status), { name: 'response', cause }))
-    this.awaitResponse(client, 'GET')
+    this.awaitResponses(client)
   }
 }

@@ -2,6 +2,7 @@
 import { textHash } from '../kernel/socket/ports.ts'
 import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { formatIp, isIpv4 } from '../net/address.ts'
+import { letters } from '../net/bytes.ts'
 import { dnsType, writeDns } from '../net/dns.ts'
 import { reasonPhrase, writeHttp } from '../net/http.ts'
 
@@ -18,7 +19,7 @@ function authority({ namespace, address, port }: FlowStep['to']): string {
 
 /** A request as curl writes it. */
 export function requestBytes(step: FlowStep, ask: Operation<'request'>): Uint8Array {
-  const { method, url, headers, host } = ask
+  const { method, url, headers, host, body: length, chunked = false } = ask
   const [, written, path = ''] = /^[a-z]+:\/\/([^/]*)(.*)$/i.exec(url) ?? [undefined, undefined, url]
   return writeHttp({
     kind: 'request',
@@ -30,8 +31,10 @@ export function requestBytes(step: FlowStep, ask: Operation<'request'>): Uint8Ar
       { name: 'User-Agent', value: 'scn' },
       { name: 'Accept', value: '*/*' },
       ...headers,
+      ...(chunked ? [{ name: 'Transfer-Encoding', value: 'chunked' }] : []),
+      ...(chunked || length === undefined ? [] : [{ name: 'Content-Length', value: String(length) }]),
     ],
-    body: new Uint8Array(0),
+    body: letters(length ?? 0),
   })
 }
 

@@ -312,6 +312,7 @@ export type ListenOptionName =
   | 'reply'
   | 'answer'
   | 'for'
+  | 'chunked'
   | 'ttl'
   | 'backlog'
   | 'v6only'

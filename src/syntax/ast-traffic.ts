@@ -47,6 +47,8 @@ export type OperationName =
   | 'getpeername'
   | 'wait'
 
+export type RequestOptionName = 'header' | 'host' | 'body' | 'chunked' | 'pipelined'
+
 /** `open`, `send 100`, `request GET /public`. */
 export interface Operation {
   readonly kind: 'operation'
@@ -54,7 +56,7 @@ export interface Operation {
   readonly name: OperationName
   readonly values: readonly Word[]
   /** Of a request. */
-  readonly options?: readonly Option<'header' | 'host'>[]
+  readonly options?: readonly Option<RequestOptionName>[]
 }
 
 /** `p1: packet ... on n1/eth0`: a frame injected at the receive side of a device. Without a label it is nameless. */

@@ -66,16 +66,16 @@ export function request(
   name: 'request',
   method: ast.Word,
   url: ast.Word,
-  options: readonly ast.Option<'header' | 'host'>[],
+  options: readonly ast.Option<ast.RequestOptionName>[],
 ): ast.Operation {
   return { kind: 'operation', span, name, values: [method, url], options }
 }
 
 export function requestOption(
   span: ast.Span,
-  name: 'header' | 'host',
-  value: ast.Word,
-): ast.Option<'header' | 'host'> {
+  name: ast.RequestOptionName,
+  value: ast.Word | null,
+): ast.Option<ast.RequestOptionName> {
   return makeOption(span, name, value)
 }
 

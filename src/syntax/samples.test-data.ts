@@ -149,7 +149,7 @@ ff ff ff ff ff ff
   p5: packet icmp6 ns fd00::1 > [fd00::2] on host/eth0
   p6: packet udp [fd00::1]:80 > [fd00::2]:$dport hoplimit 3 on host/eth0
   repeat $i in 1..100 { p: packet tcp attacker:$i > 10.2.0.2:80 on host/eth0 }
-  f1: tcp client:40000 > svc/web:80 { open send 100 recv 200; request GET /public?a=1&b=2 close }
+  f1: tcp client:40000 > svc/web:80 { open send 100 recv 200; request GET /public?a=1&b=2 pipelined request POST /a body 10 chunked close }
   f2: http frontend:40001 > api:80 ttl 64
   f1 { send 100 }
   wait 30s

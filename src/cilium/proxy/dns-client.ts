@@ -42,7 +42,9 @@ type Done = (outcome: DnsOutcome) => void
 
 function socketOptions({ mark, keeps, bpfTproxy }: DnsAsk) {
   const own = keeps ? { transparent: true, reuseAddr: true, reusePort: !bpfTproxy } : {}
-  return mark === 0 ? own : { mark, ...own }
+  // Go's connections do not wait
+  const all = { noDelay: true, ...own }
+  return mark === 0 ? all : { mark, ...all }
 }
 
 function upstreamLabel({ session: { flow } }: DnsAsk): string {

@@ -71,7 +71,9 @@ class DnsProxy {
   #open({ family }: ProxyBinding) {
     const { ns } = this.#node
     const { port, bpfTproxy } = this.#options
-    const options = { mark: mark.PROXY_EGRESS, transparent: true, reuseAddr: true, reusePort: !bpfTproxy }
+    const shared = { reuseAddr: true, reusePort: !bpfTproxy }
+    // Go's connections do not wait
+    const options = { mark: mark.PROXY_EGRESS, transparent: true, noDelay: true, ...shared }
     return { ns, family, label: `${ns.name}-proxy-${port}`, options, program } as const
   }
 

@@ -92,7 +92,7 @@ class Envoy {
     const { ns } = this.#node
     const { port, ingress } = this.#listener
     const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
-    const options = { mark: magic, transparent: true, reuseAddr: true, reusePort: true }
+    const options = { mark: magic, transparent: true, reuseAddr: true, reusePort: true, noDelay: true }
     const opened = tcpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
     assert(!failed(opened), `${ns.name} opens the listener of its proxy`)
     const bound = tcpBind(opened.ok, { address, port })
@@ -156,7 +156,7 @@ class Envoy {
     const decision: Decision = { code: 'ANSWER', target: String(response.status) }
     const { port } = this.#listener
     notice(this.#node, connection.socket.newest, { port, program, decision, logged: [] })
-    this.#answer(connection, response, { close, cause: this.#cause(connection) })
+    this.#answerAndGoOn(connection, response, { close, cause: this.#cause(connection) })
   }
 
   #cause({ socket }: Connection): string {
@@ -196,7 +196,7 @@ class Envoy {
         : this.#denials(connection, exchange, response)
     notice(this.#node, connection.socket.newest, { port, program, decision, logged })
     if (response === undefined) this.#forward(connection, exchange)
-    else this.#answer(connection, response, { close, cause })
+    else this.#answerAndGoOn(connection, response, { close, cause })
   }
 
   #denials(connection: Connection, exchange: Exchange, response: HttpResponse): readonly LogRecord[] {
@@ -275,8 +275,17 @@ class Envoy {
 
   #finish(connection: Connection, { request }: Exchange, response: HttpResponse, cause: string): void {
     connection.waiting = undefined
-    this.#answer(connection, response, { close: wantsClose(request), cause })
-    this.#next(connection)
+    this.#answerAndGoOn(connection, response, { close: wantsClose(request), cause })
+  }
+
+  /** The client may have sent its next request already. */
+  #answerAndGoOn(
+    connection: Connection,
+    response: HttpResponse,
+    how: { readonly close: boolean; readonly cause: string },
+  ): void {
+    this.#answer(connection, response, how)
+    if (!how.close) this.#next(connection)
   }
 
   #answer(

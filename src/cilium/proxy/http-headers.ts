@@ -7,6 +7,7 @@ import {
   type HttpResponse,
   headerOf,
   httpDate,
+  isChunked,
   reasonPhrase,
 } from '../../net/http.ts'
 import { covers, parsePrefix } from '../../net/prefix.ts'
@@ -24,10 +25,18 @@ function isInternal(address: IpAddress): boolean {
 /** Headers of one connection (RFC 9110 section 7.6.1). */
 const ofConnection: readonly string[] = ['connection', 'keep-alive', 'proxy-connection', 'upgrade', 'te']
 
+/** The codec writes it anew, behind all others. */
+const transferEncoding = 'transfer-encoding'
+
 function lowered(headers: readonly HttpHeader[]): readonly HttpHeader[] {
   return headers
     .map(({ name, value }) => ({ name: name.toLowerCase(), value }))
     .filter(({ name }) => !ofConnection.includes(name))
+}
+
+/** Headers without the one that says how the body comes. */
+export function withoutTransferEncoding(headers: readonly HttpHeader[]): readonly HttpHeader[] {
+  return headers.filter(({ name }) => name !== transferEncoding)
 }
 
 function withHeader(headers: readonly HttpHeader[], name: string, value: string): readonly HttpHeader[] {
@@ -38,7 +47,7 @@ function withHeader(headers: readonly HttpHeader[], name: string, value: string)
 
 /** ConnectionManagerUtility::mutateRequestHeaders(): what a filter sees of a request from a client. */
 export function requestHeaders(request: HttpRequest, client: IpAddress, id: string): readonly HttpHeader[] {
-  let headers = lowered(request.headers)
+  let headers = withoutTransferEncoding(lowered(request.headers))
   headers = withHeader(headers, 'x-forwarded-proto', 'http')
   const isForwarded = headerOf(headers, 'x-forwarded-for') !== undefined
   if (isInternal(client) && !isForwarded) headers = withHeader(headers, 'x-envoy-internal', 'true')
@@ -57,7 +66,8 @@ export function upstreamRequest(
   const host = headers.filter(({ name }) => name === 'host')
   const rest = headers.filter(({ name }) => name !== 'host')
   const told = withHeader(rest, 'x-envoy-expected-rq-timeout-ms', requestTimeout)
-  return { ...request, target: path, version: 'HTTP/1.1', headers: [...host, ...told] }
+  const chunked = isChunked(request) ? [{ name: transferEncoding, value: 'chunked' }] : []
+  return { ...request, target: path, version: 'HTTP/1.1', headers: [...host, ...told, ...chunked] }
 }
 
 /** A server's response as filters see it: names in lower case, and how long the server took (nanoseconds). */
@@ -90,9 +100,11 @@ export function localReply(status: number, text: string, extra: readonly HttpHea
 
 /** The response as it leaves for the client: what the connection manager and the codec add. `now`: nanoseconds since 1970. */
 export function sentResponse(response: HttpResponse, now: number): HttpResponse {
-  const dated = withHeader(withHeader(response.headers, 'date', httpDate(now)), 'server', 'envoy')
+  const own = withoutTransferEncoding(response.headers)
+  const dated = withHeader(withHeader(own, 'date', httpDate(now)), 'server', 'envoy')
   const isLocal = headerOf(response.headers, 'x-envoy-upstream-service-time') === undefined
   const hasLength = headerOf(response.headers, 'content-length') !== undefined
   const length = isLocal && !hasLength ? [{ name: 'content-length', value: '0' }] : []
-  return { ...response, headers: [...dated, ...length] }
+  const chunked = isChunked(response) ? [{ name: transferEncoding, value: 'chunked' }] : []
+  return { ...response, headers: [...dated, ...length, ...chunked] }
 }

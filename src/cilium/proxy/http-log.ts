@@ -4,7 +4,7 @@ import { type HttpHeader, type HttpRequest, type HttpResponse, headerOf } from '
 import { ipProtocol } from '../../net/protocol.ts'
 import { isSix, type LogHttp, type LogRecord, logEndpoint, logEnds } from './access-log.ts'
 import type { ProxyDialect } from './dialect.ts'
-import { sentResponse } from './http-headers.ts'
+import { sentResponse, withoutTransferEncoding } from './http-headers.ts'
 import { endpointAt, identityAt, type ProxyNode } from './proxy-node.ts'
 
 /** Who asks whom over a connection. */
@@ -39,7 +39,7 @@ function answered(
 ): readonly HttpHeader[] {
   const id = asked.filter(({ name }) => name === 'x-request-id')
   if (dialect.logsBeforeManager) return [...id, ...response.headers]
-  return [...sentResponse(response, now).headers, ...id]
+  return [...withoutTransferEncoding(sentResponse(response, now).headers), ...id]
 }
 
 /** A line about a request, or about what was answered to it. */

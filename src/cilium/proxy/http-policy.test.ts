@@ -65,7 +65,36 @@ test.each<[NonNullable<HttpRule['headerMatches']>[number], readonly (readonly [s
   [{ name: 'X-Token', value: 'x', mismatch: 'DELETE' }, []],
   [{ name: 'X-Token', value: 'x', mismatch: 'REPLACE' }, [['x-token', 'x']]],
   [{ name: 'X-Token', value: 'one two', mismatch: 'DELETE' }, [['x-token', 'one two']]],
+  [{ name: 'X-Token', mismatch: 'DELETE' }, [['x-token', 'one two']]],
+  [
+    { name: 'X-New', value: 'x', mismatch: 'REPLACE' },
+    [
+      ['x-token', 'one two'],
+      ['x-new', 'x'],
+    ],
+  ],
 ])('a mismatch of %j mends the request', (match, headers) => {
   const allowed = allowRequest([redirect([{ headerMatches: [match] }])], 300, request)
   expect(allowed?.map(({ name, value }) => [name, value])).toEqual(headers)
+})
+
+test('several headers of one name are one value; the first takes the place of all that is replaced', () => {
+  const twice = { ...request, headers: ['a', 'b'].map((value) => ({ name: 'x-token', value })) }
+  expect(allowRequest([redirect([{ headers: ['X-Token: a'] }])], 300, twice)).toBeUndefined()
+  expect(allowRequest([redirect([{ headers: ['X-Token: a,b'] }])], 300, twice)).toBeDefined()
+  const replaced = redirect([{ headerMatches: [{ name: 'X-Token', value: 'c', mismatch: 'REPLACE' }] }])
+  expect(allowRequest([replaced], 300, twice)?.map(({ value }) => value)).toEqual(['c', 'b'])
+})
+
+test('where a rule mends headers all rules are looked at, with what those before have left', () => {
+  const add = (name: string, method: string): HttpRule => ({
+    method,
+    headerMatches: [{ name, value: '1', mismatch: 'ADD' }],
+  })
+  const rules = redirect([{ method: 'GET' }, add('x-one', 'GET'), add('x-other', 'POST')])
+  const other = redirect([
+    { headers: ['x-one: 1'], headerMatches: [{ name: 'x-two', value: '1', mismatch: 'ADD' }] },
+  ])
+  const names = allowRequest([rules, other], 300, request)?.map(({ name }) => name)
+  expect(names).toEqual(['x-token', 'x-one', 'x-two'])
 })

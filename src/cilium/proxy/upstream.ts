@@ -167,7 +167,7 @@ export class UpstreamPool {
   }
 
   #connect({ to, from, transparent, mark, key, label, cause }: UpstreamTarget): Upstream | undefined {
-    const options = { mark, transparent, reuseAddr: true, reusePort: true }
+    const options = { mark, transparent, reuseAddr: true, reusePort: true, noDelay: true }
     const family = isIpv4(to.address) ? 4 : 6
     const number = (this.#opened.get(label) ?? 0) + 1
     this.#opened.set(label, number)

@@ -43,6 +43,8 @@ export interface SocketOptions {
   transparent: boolean
   /** IPV6_V6ONLY. */
   v6only: boolean
+  /** TCP_NODELAY. */
+  noDelay: boolean
   /** TCP_MAXSEG: the largest segment to offer and to send (88 to 32767), 0 for none. */
   maxSegment: number
   /** SO_SNDBUF: how much of its packets may wait on this host (bytes, as charged). */
@@ -69,6 +71,7 @@ export function defaultOptions(): SocketOptions {
     broadcast: false,
     transparent: false,
     v6only: false,
+    noDelay: false,
     maxSegment: 0,
     sendBufferBytes: 212_992,
     maxPacingRate: Number.POSITIVE_INFINITY,

@@ -11,9 +11,9 @@ export function pieceEnd(piece: SendPiece): number {
   return seqAdd(piece.sequence, piece.data.length + (piece.fin ? 1 : 0))
 }
 
-/** RFC 896 as Linux does it (tcp_nagle_check): one small segment at a time, unless it ends the stream. */
+/** RFC 896 as Linux does it (tcp_nagle_check): one small segment at a time, unless it ends the stream or TCP_NODELAY is set. */
 function heldByNagle(socket: TcpSocket, piece: SendPiece, mss: number): boolean {
-  if (piece.fin || piece.data.length >= mss) return false
+  if (piece.fin || piece.data.length >= mss || socket.options.noDelay) return false
   return seqAfter(socket.sndSmall, socket.sndUna) && !seqAfter(socket.sndSmall, socket.sndNxt)
 }
 

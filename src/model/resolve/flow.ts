@@ -269,14 +269,20 @@ function readRequest(
     return []
   })
   const host = optionValue(options, 'host')?.text
-  const base = {
+  const bodyWord = optionValue(options, 'body')
+  const body = bodyWord && bytesIn(bodyWord, report)
+  const base = defined({
     kind: 'request' as const,
     method: method?.text ?? 'GET',
     url: url?.text ?? '/',
     headers,
+    host,
+    body,
+    chunked: isSet(options, 'chunked') || undefined,
+    pipelined: isSet(options, 'pipelined') || undefined,
     span,
-  }
-  return host === undefined ? base : { ...base, host }
+  })
+  return base
 }
 
 function flowOption(flow: Flow | undefined, name: FlowOptionName): Word | undefined {

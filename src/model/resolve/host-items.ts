@@ -139,7 +139,7 @@ function remoteOf(item: Fdb, host: HostDraft, scope: Scope): FdbModel['remote'] 
 /** Apps that speak over one transport only. */
 const transportOf: Readonly<Record<string, string | undefined>> = { http: 'tcp' }
 /** Options of one app. */
-const appOf = { status: 'http', reply: 'http', answer: 'dns', for: 'dns' } as const
+const appOf = { status: 'http', reply: 'http', chunked: 'http', answer: 'dns', for: 'dns' } as const
 
 /** The app has this transport, and these options. */
 function appFits({ app, options, protocol, span }: Listen, { report }: Scope): void {
@@ -150,7 +150,7 @@ function appFits({ app, options, protocol, span }: Listen, { report }: Scope): v
         hint: `\`${app}\` is for ${transport}`,
       }),
     )
-  for (const name of ['status', 'reply', 'answer', 'for'] as const) {
+  for (const name of ['status', 'reply', 'chunked', 'answer', 'for'] as const) {
     const option = optionOf(options, name)
     if (option === undefined || app === appOf[name]) continue
     const hint = `it is for \`${appOf[name]}\``
@@ -202,6 +202,7 @@ export function readListen(item: Listen, scope: Scope): ListenModel | undefined 
     app: item.app ?? ('accept' as const),
     status: number('status', { what: 'a status', min: 200, max: 599 }),
     bodyBytes: number('reply', { what: 'a length', min: 0, max: 1_000_000 }),
+    chunked: isSet(options, 'chunked') || undefined,
     answers: item.app === 'dns' ? zoneOf(item, scope) : undefined,
     span: item.span,
     address,
