@@ -83,6 +83,10 @@ export interface CiliumEra {
   readonly xdp: (node: Defines) => ObjectSource
   /** The symbol of the program for a hook; undefined where the version has none. */
   readonly symbols: Readonly<Record<Hook, string | undefined>>
+  /** The name of a clsact filter for a program on a device. */
+  readonly filterName: (symbol: string, device: string) => string
+  /** Whether its loader tells the kernel the names of programs. */
+  readonly namesPrograms: boolean
   /** Which identity and which tunnel an address has. */
   readonly addressTables: (maps: NodeMaps, agent: AgentState) => readonly AgentTable[]
   /** Fills the empty maps of `addressTables`; what nodes share may be there once. */
@@ -93,6 +97,14 @@ export interface CiliumEra {
   readonly policyEntries: (entries: readonly PolicyMapEntry[]) => readonly MapEntry[]
   /** Whether the agent attaches to native devices at all. */
   readonly selectsDevices: (config: AgentConfig) => boolean
+}
+
+/** The file that the agent of 1.10 compiles for a device (pkg/datapath/loader, reloadHostDatapath()). */
+function legacyObjectFile(device: string): string {
+  if (device === 'cilium_host') return 'bpf_host.o'
+  if (device === 'cilium_net') return 'bpf_host_cilium_net.o'
+  if (device === 'cilium_vxlan' || device === 'cilium_geneve') return 'bpf_overlay.o'
+  return device.startsWith('lxc') ? 'bpf_lxc.o' : `bpf_netdev_${device}.o`
 }
 
 /** Every version that is followed. */
@@ -120,6 +132,9 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       egressPolicy: 'cil_lxc_policy_egress',
       hostPolicy: 'cil_host_policy',
     },
+    // pkg/datapath/loader attachTCProgram()
+    filterName: (symbol, device) => `${symbol}-${device}`,
+    namesPrograms: true,
     addressTables: (maps, { ipcache }) => [{ map: maps.cilium_ipcache_v2, entries: ipcacheEntries(ipcache) }],
     fillAddresses: fillIpcache,
     featureTables: (maps, agent, ifindexOf) => [
@@ -157,6 +172,9 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       egressPolicy: undefined,
       hostPolicy: 'handle_lxc_traffic',
     },
+    // `tc filter replace ... bpf da obj FILE sec SECTION`: file and section are the name that iproute2 gives, and its loader gives programs none
+    filterName: (section, device) => `${legacyObjectFile(device)}:[${section}]`,
+    namesPrograms: false,
     addressTables: legacyAddressTables,
     fillAddresses: (maps, agent) => {
       for (const { map, entries } of legacyAddressTables(maps, agent)) fill(map, entries)

@@ -51,6 +51,8 @@ export interface RunningNode {
   readonly era: CiliumEra
   /** Programs at hooks of devices, by `device way`. */
   readonly hooked: Map<string, Program>
+  /** Objects by the device that they are for, in the order of loading. */
+  readonly objects: Map<string, LoadedObject>
   /** Devices of endpoints by id, for traces. */
   readonly names: Map<number, string>
   /** What is told of programs that are attached while the machine runs. */
@@ -66,9 +68,11 @@ function stageOf(dev: NetDevice, way: Way): Stage {
 }
 
 /** Attaches with tcx, or on kernels without it as a direct-action filter of clsact; to a netkit pair with its own links. */
-function attach(dev: NetDevice, way: Way, program: Program, tcx: boolean): AdminResult {
+function attach({ agent, era }: RunningNode, dev: NetDevice, way: Way, program: Program): AdminResult {
   if (dev.kind === 'netkit') return attachNetkit(dev, way === 'ingress' ? 'peer' : 'primary', { program })
-  return attachTc(dev, way, tcx ? { kind: 'tcx', program } : { kind: 'clsact', program, pref: 1, handle: 1 })
+  if (agent.node.config.tcx) return attachTc(dev, way, { kind: 'tcx', program })
+  const name = era.filterName(program.name, dev.name)
+  return attachTc(dev, way, { kind: 'clsact', program, name, pref: 1, handle: 1 })
 }
 
 function replace(dev: NetDevice, way: Way, old: Program, program: Program): AdminResult {
@@ -90,21 +94,22 @@ function symbolOf({ era }: RunningNode, name: keyof CiliumEra['symbols']): strin
 
 /** Puts a program at a hook of a device; in place of the one that the agent has there. */
 function hook(node: RunningNode, device: string, way: Way, object: LoadedObject, name: AttachedHook): void {
-  const { agent, ns, hooked } = node
+  const { ns, hooked } = node
   const dev = deviceOf(ns, device)
   const symbol = symbolOf(node, name)
   const program = programOf(object, symbol)
   const old = hooked.get(`${device} ${way}`)
-  const done =
-    old === undefined ? attach(dev, way, program, agent.node.config.tcx) : replace(dev, way, old, program)
+  const done = old === undefined ? attach(node, dev, way, program) : replace(dev, way, old, program)
   mustDo(done, `${ns.name}/${device} takes ${symbol}`)
   hooked.set(`${device} ${way}`, program)
+  node.objects.set(device, object)
   const what = old === undefined ? 'attach' : 'replace'
   node.onHook?.({ kind: 'program', what, device, stage: stageOf(dev, way), program: symbol })
 }
 
 /** Takes the programs of an endpoint from its device, which is about to go. */
 export function unhookEndpoint(node: RunningNode, device: string): void {
+  node.objects.delete(device)
   for (const way of ['ingress', 'egress'] as const) {
     const program = node.hooked.get(`${device} ${way}`)
     if (program === undefined) continue
@@ -240,6 +245,8 @@ function installXdp(node: RunningNode, host: Endpoint): void {
     })
     const symbol = symbolOf(node, 'xdp')
     mustDo(attachXdp(dev, programOf(loaded, symbol), 'native'), `${ns.name}/${name} takes ${symbol}`)
+    node.hooked.set(`${name} xdp`, programOf(loaded, symbol))
+    node.objects.set(`${name} xdp`, loaded)
   }
 }
 
@@ -269,6 +276,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   const hooked = new Map<string, Program>()
   const installing: RunningNode = {
     ...{ agent, ns, maps, policies, devices, era, hooked, names },
+    objects: new Map(),
     proxyPorts: new Set(),
     onHook: undefined,
   }

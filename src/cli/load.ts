@@ -8,6 +8,7 @@ import { rulesetMistakes } from '../boot/rulesets.ts'
 import { xdpRefusals } from '../boot/xdp-refusals.ts'
 import { addedIn, check, importPath } from '../model/check.ts'
 import type { Model } from '../model/model.ts'
+import { showRefusals } from '../run/show-refusals.ts'
 import type { File } from '../syntax/ast.ts'
 import { parse } from '../syntax/parse.ts'
 import { filesLike, readText } from './files.ts'
@@ -29,6 +30,8 @@ export function load(cwd: string, path: string): Checked<Model> {
   const checked = check({ main: parsed.value, imports, manifests }, rulesetMistakes, clusterKnowledge)
   const diagnostics = [...parsed.diagnostics, ...checked.diagnostics]
   const refused = checked.ok ? refusals.flatMap((refusal) => refusal(checked.value)) : []
+  // what a file shows is tried on its worlds, so they must boot
+  if (checked.ok && refused.length === 0) refused.push(...showRefusals(checked.value))
   if (refused.length > 0) return { ok: false, diagnostics: [...diagnostics, ...refused] }
   return { ...checked, diagnostics }
 }

@@ -117,6 +117,15 @@ export type Step =
       readonly span: Span
     }
   | { readonly kind: 'change'; readonly change: HostChange; readonly span: Span }
+  /** What a tool prints on a host, for the golden; `title` is unique among the steps of a case. */
+  | {
+      readonly kind: 'show'
+      readonly namespace: string
+      readonly command: string
+      readonly title: string
+      /** The place of the command. */
+      readonly span: Span
+    }
 
 /** Traffic through sockets. */
 export type FlowStep = Extract<Step, { readonly kind: 'flow' }>

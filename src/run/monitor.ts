@@ -1,6 +1,7 @@
 // A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
 // leaves: text. Both read the notifications in the trace and nothing else of the datapath.
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
+import { compactFlow, type HubbleLine } from '../cilium/decode/hubble-compact.ts'
 import { legacyFlow } from '../cilium/decode/hubble-era.ts'
 import { accessLogFlow, type RequestTimes } from '../cilium/decode/hubble-l7.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
@@ -38,7 +39,10 @@ function loggedIn(packet: PacketTrace): readonly { readonly event: HookEvent; re
 }
 
 /** Every notification of a run in the order of time. */
-export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): readonly Observed[] {
+export function observedIn(
+  trace: Pick<Trace, 'packets'>,
+  cilium: InstalledCilium | undefined,
+): readonly Observed[] {
   return trace.packets
     .flatMap((packet, born) =>
       [...notificationsOf(packet, cilium), ...loggedIn(packet)].map(({ event, told }) => ({
@@ -52,23 +56,34 @@ export function observedIn(trace: Trace, cilium: InstalledCilium | undefined): r
     .sort((left, right) => left.time - right.time)
 }
 
-/** `cilium monitor` on every node: a section each, in the cluster's order; nodes that saw nothing are left out. */
-export function monitorText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
-  const observed = observedIn(trace, cilium)
+/** What is needed to tell a run as one node saw it. */
+export interface Seen {
+  readonly packets: readonly PacketTrace[]
+  readonly cilium: InstalledCilium
+  readonly deviceName: DeviceName
+  readonly node: string
+}
+
+/** `cilium monitor` on a node: a line for each notification and for each message that a proxy read. */
+export function monitorOf({ packets, cilium, deviceName, node: name }: Seen): string {
   const endpointOf = flowEndpoints(cilium)
-  return [...cilium.nodes.values()]
-    .map(({ name }) => {
-      const device = (ifindex: number): string => deviceName(name, ifindex)
-      const lines = observed
-        .filter(({ node }) => node === name)
-        .map(({ told, born }) =>
-          told.kind === 'access-log'
-            ? `${accessLogLine(told.record, (end) => labelsOf(endpointOf, name, end, born))}\n`
-            : `${monitorLine(told, { era: cilium.era, device })}\n`,
-        )
-      return lines.length === 0 ? '' : `== ${name} ==\n${lines.join('')}`
-    })
-    .filter((section) => section !== '')
+  const device = (ifindex: number): string => deviceName(name, ifindex)
+  return observedIn({ packets }, cilium)
+    .filter(({ node }) => node === name)
+    .map(({ told, born }) =>
+      told.kind === 'access-log'
+        ? `${accessLogLine(told.record, (end) => labelsOf(endpointOf, name, end, born))}\n`
+        : `${monitorLine(told, { era: cilium.era, device })}\n`,
+    )
+    .join('')
+}
+
+/** `cilium monitor` on every node: a section each, in the cluster's order; nodes that saw nothing are left out. */
+export function monitorText({ packets }: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
+  return [...cilium.nodes.keys()]
+    .map((node) => ({ node, lines: monitorOf({ packets, cilium, deviceName, node }) }))
+    .filter(({ lines }) => lines !== '')
+    .map(({ node, lines }) => `== ${node} ==\n${lines}`)
     .join('\n')
 }
 
@@ -82,9 +97,29 @@ function labelsOf(
   return (parsed === undefined ? undefined : endpointOf(node, parsed, identity, born).labels) ?? []
 }
 
+/** The flows of all nodes in the order of time, each with the node that saw it. `uuidOf` says what identifies the next flow of a node. */
+function flowsOf(
+  { packets, cilium, deviceName }: Omit<Seen, 'node'>,
+  uuidOf: (node: string) => string | undefined,
+): readonly { readonly node: string; readonly flow: HubbleLine }[] {
+  const endpointOf = flowEndpoints(cilium)
+  const times: RequestTimes = new Map()
+  return observedIn({ packets }, cilium).map(({ node, time, told, born }) => {
+    const context = {
+      endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity, born),
+      device: (ifindex: number) => deviceName(node, ifindex),
+      nodeName: `${cilium.clusterName}/${node}`,
+      uuid: uuidOf(node),
+      time,
+    }
+    const flow =
+      told.kind === 'access-log' ? accessLogFlow(told.record, context, times) : hubbleFlow(told, context)
+    return { node, flow: cilium.era === '1.10' ? legacyFlow(flow) : flow }
+  })
+}
+
 /** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
 export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
-  const endpointOf = flowEndpoints(cilium)
   const story = trace.case === undefined ? trace.scenario : `${trace.scenario}[${trace.case}]`
   const seen = new Map<string, number>()
   const uuidOf = (node: string): string | undefined => {
@@ -93,20 +128,16 @@ export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: De
     seen.set(node, number)
     return flowUuid(`${story}/${node}/${number}`)
   }
-  const times: RequestTimes = new Map()
-  return observedIn(trace, cilium)
-    .map(({ node, time, told, born }) => {
-      const context = {
-        endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity, born),
-        device: (ifindex: number) => deviceName(node, ifindex),
-        nodeName: `${cilium.clusterName}/${node}`,
-        uuid: uuidOf(node),
-        time,
-      }
-      return told.kind === 'access-log'
-        ? accessLogFlow(told.record, context, times)
-        : hubbleFlow(told, context)
-    })
-    .map((flow) => `${JSON.stringify(cilium.era === '1.10' ? legacyFlow(flow) : flow)}\n`)
+  return flowsOf({ packets: trace.packets, cilium, deviceName }, uuidOf)
+    .map(({ flow }) => `${JSON.stringify(flow)}\n`)
+    .join('')
+}
+
+/** `hubble observe` against the agent of a node: its last flows. */
+export function hubbleObserve(seen: Seen, last: number): string {
+  return flowsOf(seen, () => undefined)
+    .filter(({ node }) => node === seen.node)
+    .slice(-last)
+    .map(({ flow }) => `${compactFlow(flow)}\n`)
     .join('')
 }

@@ -1,18 +1,11 @@
 // `scn show`: a case is carried out up to some step, and a command that people know is answered for its nodes.
 import { boot } from '../boot/boot.ts'
-import { bpfObjectsOf } from '../boot/bpf-objects.ts'
-import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
-import { monotonic } from '../kernel/clock.ts'
-import * as kernel from '../kernel/show/command.ts'
 import type { Shown } from '../kernel/show/command-words.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
+import { answer } from './answer.ts'
 import { Run } from './run-state.ts'
 import { takeStep } from './steps.ts'
-
-/** Every form that is understood, and the first words of all. */
-export const knownCommands: readonly string[] = [...kernel.knownCommands, ...ciliumCommands]
-export const knownTools: readonly string[] = [...kernel.knownTools, 'cilium']
 
 export interface ShowOptions {
   readonly seed: number
@@ -34,21 +27,7 @@ export function showCase(model: CaseModel, options: ShowOptions): readonly Shown
   for (const step of model.steps.slice(0, options.steps)) takeStep(run, step)
   return [...run.machine.namespaces.values()]
     .filter((ns) => options.node === undefined || ns.name === options.node)
-    .map((ns) => {
-      const node = model.world.namespaces.find((host) => host.name === ns.name)?.node ?? ns.name
-      const objects = bpfObjectsOf(run.booted, model.world, node)
-      const shown = ciliumShown(run, ns.name, options.command)
-      return { node: ns.name, shown: shown ?? kernel.showCommand(options.command, { ns, objects }) }
-    })
-}
-
-/** What the agent's own tool answers; undefined for another tool. */
-function ciliumShown({ booted, machine }: Run, name: string, command: string): Shown | undefined {
-  const [tool, ...words] = command.trim().split(/\s+/)
-  if (!isCiliumTool(tool)) return undefined
-  const node = booted.cilium?.nodes.get(name)
-  if (node === undefined) return { kind: 'missing', message: `no Cilium agent runs on ${name}` }
-  return ciliumCommand(words, node, Math.floor(monotonic(machine.clock.now) / 1e9))
+    .map((ns) => ({ node: ns.name, shown: answer(run, ns.name, options.command) }))
 }
 
 /**

@@ -25,6 +25,7 @@ import { receive } from '../kernel/receive.ts'
 import { skbFromFrame } from '../kernel/skb.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
+import { answer, complaint } from './answer.ts'
 import type { Conversation } from './conversation.ts'
 import { DnsConversation } from './dns-conversation.ts'
 import { DnsStreamConversation } from './dns-stream-conversation.ts'
@@ -82,6 +83,9 @@ export function takeStep(run: Run, step: Step): void {
     case 'change':
       takeChange(run, step.change)
       break
+    case 'show':
+      takeShow(run, step)
+      break
   }
   run.settle()
 }
@@ -93,6 +97,18 @@ function takeClusterChange(run: Run, { change, title }: Extract<Step, { readonly
   const changed = changeCilium(machine, booted.agents, change)
   listeners.push(...changed.listeners)
   steps.push({ title, packets: machine.trace?.packets.length ?? 0, nodes: changed.nodes })
+}
+
+/** What a tool prints now becomes part of the trace; what it complains of as well. */
+function takeShow(run: Run, { namespace, command, title }: Extract<Step, { readonly kind: 'show' }>): void {
+  const shown = answer(run, namespace, command)
+  const text = shown.kind === 'text' ? shown.text : complaint(shown)
+  run.steps.push({
+    title,
+    packets: run.machine.trace?.packets.length ?? 0,
+    nodes: [],
+    shown: { node: namespace, text },
+  })
 }
 
 /** A device or a namespace that goes away, with the far ends of its pairs; a pod's plugin takes its rules away. */

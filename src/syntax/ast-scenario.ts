@@ -87,6 +87,7 @@ export type Step =
   | Scale
   | Restart
   | OnHost
+  | Show
 
 /** `f1 { send 100 }`: more operations of a flow. */
 export interface Continue {
@@ -167,6 +168,14 @@ export interface Restart {
   readonly span: Span
   readonly what: 'agent' | 'kube-proxy' | 'node' | 'pod' | 'back'
   readonly target: Word
+}
+
+/** `show n1 "cilium bpf ct list global"`: the golden says what the tool prints on that host now. */
+export interface Show {
+  readonly kind: 'show'
+  readonly span: Span
+  readonly host: Place
+  readonly command: Word
 }
 
 /** `on n1 { route add ...; neigh ... }`: statements of a host, carried out now; `del` removes what equals the statement. */

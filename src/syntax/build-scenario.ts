@@ -194,6 +194,10 @@ export function restart(span: ast.Span, what: ast.Restart['what'], target: ast.W
   return { kind: 'restart', span, what, target }
 }
 
+export function show(span: ast.Span, host: ast.Place, command: ast.Word): ast.Show {
+  return { kind: 'show', span, host, command }
+}
+
 export function onHost(span: ast.Span, host: ast.Place, changes: readonly ast.Change[]): ast.OnHost {
   return { kind: 'on-host', span, host, changes }
 }

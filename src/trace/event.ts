@@ -183,13 +183,15 @@ export type AgentAct =
     }
   | { readonly kind: 'route'; readonly what: 'add' | 'delete'; readonly text: string }
 
-/** A step between packets that changed what agents are told, and what each of them did. */
+/** A step between packets that changed what agents are told, and what each of them did; or one that looks. */
 export interface StepTrace {
   /** `delete policy api`: two words or more, unique in a case. */
   readonly title: string
   /** How many packets had been born before. */
   readonly packets: number
   readonly nodes: readonly { readonly node: string; readonly acts: readonly AgentAct[] }[]
+  /** Of a step that looks: what a tool printed on a host, as it printed it. */
+  readonly shown?: { readonly node: string; readonly text: string }
 }
 
 /** Everything that one case of one scenario did. */
@@ -198,7 +200,7 @@ export interface Trace {
   readonly case?: string
   readonly bindings: readonly Binding[]
   readonly packets: readonly PacketTrace[]
-  /** Absent where no step changed what agents are told. */
+  /** Absent where no step changed what agents are told, or looked. */
   readonly steps?: readonly StepTrace[]
   readonly state: readonly { readonly node: string; readonly lines: readonly StateLine[] }[]
   /** Numbers that nobody promised; absent where there are none. */

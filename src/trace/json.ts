@@ -71,6 +71,7 @@ interface StepJson {
   readonly title: string
   readonly packets: number
   readonly nodes: readonly { readonly node: string; readonly acts: readonly ActJson[] }[]
+  readonly shown?: { readonly node: string; readonly text: string }
 }
 
 export interface TraceJson {

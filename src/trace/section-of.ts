@@ -83,13 +83,20 @@ function packetSections(trace: Trace, context: EffectContext): readonly PacketSe
   return sections
 }
 
-function stepSection({ title, nodes }: StepTrace, context: EffectContext): PacketSection {
+function stepSection({ title, nodes, shown }: StepTrace, context: EffectContext): PacketSection {
+  if (shown !== undefined) return { name: title, step: true, summary: '', hooks: printedLines(shown) }
   const hooks = nodes
     .filter(({ acts }) => acts.length > 0)
     .map(
       ({ node, acts }): Hook => ({ node, line: 'agent', effects: acts.map((act) => actText(act, context)) }),
     )
   return { name: title, step: true, summary: '', hooks }
+}
+
+/** What a tool printed: each line behind a bar, for blanks count there. Nothing is renamed. */
+function printedLines({ node, text }: NonNullable<StepTrace['shown']>): readonly Hook[] {
+  const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
+  return lines.map((line) => ({ node, line: `| ${line}`.trimEnd(), effects: [] }))
 }
 
 /** What an agent did, as a line: `map cilium_lxc[web] add ...`, `replace lxc-web tc-in cil_from_container`. */

@@ -168,7 +168,15 @@ export const traceSchema = {
       bindings: list(record({ name: text, addresses: list(text), remarks: list(text) })),
       packets: list({ $ref: '#/definitions/packet' }),
       steps: list(
-        record({ title: text, packets: count, nodes: list(record({ node: text, acts: list(act) })) }),
+        record(
+          {
+            title: text,
+            packets: count,
+            nodes: list(record({ node: text, acts: list(act) })),
+            shown: record({ node: text, text }),
+          },
+          ['shown'],
+        ),
       ),
       state: list(record({ node: text, lines: list(record({ word: text, text })) })),
       unstable: list(record({ kind: { enum: ['port', 'sequence', 'identifier'] }, value: count })),

@@ -207,27 +207,57 @@ const bbr: Gate = ({ bbr: wanted, bandwidthManager, kernel, bpfHostRouting }) =>
     : refuse(['enable-bbr'], "BPF bandwidth manager's BBR setup requires BPF host routing.")
 }
 
-const bigTcp: Gate = ({ bigTcp4, bigTcp6, kernel, bpfHostRouting, encryption: encrypted, routing }) => {
+const bigTcpFlags = { four: 'enable-ipv4-big-tcp', six: 'enable-ipv6-big-tcp' } as const
+
+/** pkg/datapath/linux/bigtcp validateConfig(): looked at before host routing falls back to anything. No kernel has BIG TCP in tunnels so far. */
+const bigTcpOptions: Gate = ({
+  bigTcp4,
+  bigTcp6,
+  dsrDispatch,
+  routing,
+  encryption: encrypted,
+  bpfHostRouting,
+}) => {
   if (!bigTcp4 && !bigTcp6) return undefined
-  const flags = ['enable-ipv4-big-tcp', 'enable-ipv6-big-tcp']
-  const off = { bigTcp4: false, bigTcp6: false }
-  if (!bpfHostRouting)
-    return fall(flags, 'BIG TCP is supported only with eBPF host routing. Disabling it.', off)
-  if (encrypted !== 'off') return fall(flags, 'BIG TCP is not supported with encryption. Disabling it.', off)
-  if (routing === 'tunnel') return fall(flags, 'BIG TCP is not supported with tunneling. Disabling it.', off)
-  if (bigTcp4 && !atLeast(kernel, '6.3'))
-    return fall(flags, 'IPv4 BIG TCP needs kernel 6.3 or newer. Disabling it.', { bigTcp4: false })
-  return bigTcp6 && !atLeast(kernel, '5.19')
-    ? fall(flags, 'IPv6 BIG TCP needs kernel 5.19 or newer. Disabling it.', { bigTcp6: false })
-    : undefined
+  const flags = [bigTcp4 ? bigTcpFlags.four : bigTcpFlags.six]
+  if (dsrDispatch === 'ipip')
+    return refuse(flags, "bpf-lb-dsr-dispatch ipip creates IPIP tunnels that aren't compatible with BIG TCP")
+  if (routing === 'tunnel')
+    return refuse(flags, 'BIG TCP in tunneling mode requires pending kernel support', '`routing native`')
+  if (dsrDispatch !== 'opt')
+    return refuse(flags, 'BIG TCP with bpf-lb-dsr-dispatch geneve requires pending kernel support')
+  if (encrypted === 'ipsec') return refuse(flags, 'BIG TCP is not supported with encryption enabled')
+  return bpfHostRouting ? undefined : refuse(flags, 'BIG TCP is not supported with legacy host routing')
 }
+
+/** startBIGTCP() */
+const bigTcp4: Gate = (config) =>
+  config.bigTcp4 && !atLeast(config.kernel, '6.3')
+    ? fall([bigTcpFlags.four], `Cannot enable --${bigTcpFlags.four}, needs kernel 6.3 or newer`, {
+        bigTcp4: false,
+      })
+    : undefined
+
+const bigTcp6: Gate = (config) =>
+  config.bigTcp6 && !atLeast(config.kernel, '5.19')
+    ? fall([bigTcpFlags.six], `Cannot enable --${bigTcpFlags.six}, needs kernel 5.19 or newer`, {
+        bigTcp6: false,
+      })
+    : undefined
 
 const family: Gate = ({ ipv4, ipv6 }) =>
   ipv4 || ipv6 ? undefined : refuse(['enable-ipv4', 'enable-ipv6'], 'either IPv4 or IPv6 must be enabled')
 
 /** In the order in which the agent decides. */
 export const gates: readonly Gate[] = [
-  ...[family, dispatchOfOld, nodePortOnOldKernel, tcpServicesOnOldKernel, udpServicesOnOldKernel],
+  ...[
+    family,
+    bigTcpOptions,
+    dispatchOfOld,
+    nodePortOnOldKernel,
+    tcpServicesOnOldKernel,
+    udpServicesOnOldKernel,
+  ],
   ...[affinityOnOldKernel, dsrInTunnelOfOld],
   ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade, nativeRange4, nativeRange6],
   ...[
@@ -241,5 +271,5 @@ export const gates: readonly Gate[] = [
     strictEgress,
     bandwidth,
   ],
-  ...[tproxy, fragments, affinity, hostRouting, netkit, tcx, bbr, bigTcp],
+  ...[tproxy, fragments, affinity, hostRouting, netkit, tcx, bbr, bigTcp4, bigTcp6],
 ]

@@ -284,6 +284,18 @@ describe('refusals', () => {
       undefined,
       'DSR dispatch mode ipip only supported for --datapath-mode=lb-only',
     ],
+    [
+      '--enable-ipv4-big-tcp true',
+      '1.19',
+      '6.8',
+      'BIG TCP in tunneling mode requires pending kernel support',
+    ],
+    [
+      'routing native; native-routing-cidr 10.0.0.0/8; --enable-ipv6-big-tcp true; host-routing legacy',
+      '1.19',
+      '6.8',
+      'BIG TCP is not supported with legacy host routing',
+    ],
     ['encryption wireguard', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
     [
       'ip-masq-agent on',
@@ -313,4 +325,18 @@ describe('refusals', () => {
     const refused = of(text, version, kernel).notices.filter(({ kind }) => kind === 'refused')
     expect(refused.map((each) => each.message)).toEqual([message])
   })
+})
+
+test('BIG TCP is warned of for each family that the kernel has not', () => {
+  const native =
+    'kube-proxy-replacement on; bpf-masquerade on; routing native; native-routing-cidr 10.0.0.0/8'
+  const both = `${native}; --enable-ipv4-big-tcp true; --enable-ipv6-big-tcp true`
+  const told = (kernel: string): readonly string[] =>
+    said(both, '1.19', kernel).filter((line) => line.includes('big-tcp'))
+  expect(told('6.3')).toEqual([])
+  expect(told('5.19')).toEqual(['fallback: Cannot enable --enable-ipv4-big-tcp, needs kernel 6.3 or newer'])
+  expect(told('5.18')).toEqual([
+    'fallback: Cannot enable --enable-ipv4-big-tcp, needs kernel 6.3 or newer',
+    'fallback: Cannot enable --enable-ipv6-big-tcp, needs kernel 5.19 or newer',
+  ])
 })

@@ -3,6 +3,7 @@
 import { assert, present } from '../../base/assert.ts'
 import type { SkbContext } from '../../bpf/context/skb.ts'
 import type { XdpContext } from '../../bpf/context/xdp.ts'
+import type { Program } from '../../bpf/contract.ts'
 import { type LoadedProgram, loadProgram } from '../../bpf/load.ts'
 import { createMap } from '../../bpf/maps/create.ts'
 import type { MapSpec } from '../../bpf/maps/map.ts'
@@ -148,4 +149,16 @@ export function loadObject(
 /** An entry program, which must be there. */
 export function programOf(object: LoadedObject, symbol: string): LoadedProgram {
   return present(object.programs.get(symbol), `the object has a program ${symbol}`)
+}
+
+/** What the kernel has loaded of an object: these entry programs, and what the slots of its tail-call map hold. */
+export function loadedPrograms(
+  object: LoadedObject,
+  isUsed: (program: Program) => boolean,
+): readonly Program[] {
+  const { calls } = object.maps
+  const tails = Array.from({ length: calls.spec.maxEntries }, (_, slot) => calls.get(slot))
+  return [...object.programs.values()]
+    .filter(isUsed)
+    .concat(tails.filter((program) => program !== undefined) as LoadedProgram[])
 }

@@ -24,10 +24,24 @@ export function captureFlags(event: Notification): number {
   return (event.isIpv6 ? classFlag.IPV6 : 0) | (event.isL3 ? classFlag.L3_DEV : 0)
 }
 
-/** Reads what a notification captured; undefined where nothing was. */
-export function readCaptured(bytes: Uint8Array, flags: number): Captured | undefined {
-  if (bytes.length === 0) return undefined
-  const outer = layersIn(dissect(bytes, (flags & classFlag.L3_DEV) !== 0 ? 'ip' : 'ethernet'))
+/** What was captured of a packet: its first bytes, and how long it was (bytes). */
+export interface Capture {
+  readonly captured: Uint8Array
+  readonly length: number
+}
+
+/** The bytes as long as the packet was: headers speak of all of it, and what is behind them is not looked at. */
+function whole({ captured, length }: Capture): Uint8Array {
+  if (length <= captured.length) return captured
+  const bytes = new Uint8Array(length)
+  bytes.set(captured)
+  return bytes
+}
+
+/** Reads what a notification captured; undefined where nothing was. A packet that was cut has its headers all the same (gopacket). */
+export function readCaptured(capture: Capture, flags: number): Captured | undefined {
+  if (capture.captured.length === 0) return undefined
+  const outer = layersIn(dissect(whole(capture), (flags & classFlag.L3_DEV) !== 0 ? 'ip' : 'ethernet'))
   const isTunnel = (flags & (classFlag.VXLAN | classFlag.GENEVE)) !== 0
   return { outer, inner: isTunnel ? outer.tunnel?.inner : undefined }
 }
@@ -100,8 +114,8 @@ function packetText(layers: Layers): string {
 }
 
 /** GetConnectionSummary() */
-export function connectionText(bytes: Uint8Array, flags: number): string {
-  const captured = readCaptured(bytes, flags)
+export function connectionText(capture: Capture, flags: number): string {
+  const captured = readCaptured(capture, flags)
   if (captured === undefined) return '[unknown]'
   const { outer, inner } = captured
   if (outer.malformed && outer.family === 0 && outer.ethernet < 0) return '[error]'

@@ -258,7 +258,7 @@ function addressFields(event: Notification, layers: Layers, context: FlowContext
 /** One line of an export: the flow with the node that saw it. */
 export function hubbleFlow(event: Notification, context: FlowContext): Json {
   const flags = captureFlags(event)
-  const captured = readCaptured(event.captured, flags)
+  const captured = readCaptured(event, flags)
   const layers = captured?.inner ?? captured?.outer
   const { sourceEndpoint, fields } =
     layers === undefined ? { sourceEndpoint: 0, fields: {} } : addressFields(event, layers, context)

@@ -108,11 +108,21 @@ test('a policy verdict', () => {
 })
 
 test('what a tunnel carries stands first', () => {
-  expect(connectionText(tunnelled, 4)).toBe(
+  const whole = { captured: tunnelled, length: tunnelled.length }
+  expect(connectionText(whole, 4)).toBe(
     '10.0.2.10:40022 -> 10.0.1.11:8080 tcp SYN [tunnel 192.168.0.2:0 -> 192.168.0.1:8472 vxlan]',
   )
-  expect(connectionText(tunnelled, 0)).toBe('192.168.0.2:0 -> 192.168.0.1:8472 udp')
-  expect(connectionText(new Uint8Array(0), 0)).toBe('[unknown]')
+  expect(connectionText(whole, 0)).toBe('192.168.0.2:0 -> 192.168.0.1:8472 udp')
+  expect(connectionText({ captured: new Uint8Array(0), length: 0 }, 0)).toBe('[unknown]')
+})
+
+test('a packet that is longer than what was captured has its headers all the same', () => {
+  const long = Uint8Array.from(syn)
+  long[16] = 1000 >> 8
+  long[17] = 1000 & 0xff
+  expect(connectionText({ captured: long, length: 1014 }, 0)).toBe(
+    '10.0.1.10:40000 -> 10.0.1.11:8080 tcp SYN',
+  )
 })
 
 test('types and codes of ICMP', () => {

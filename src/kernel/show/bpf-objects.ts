@@ -8,6 +8,10 @@ export interface LoadedProgram {
   readonly id: number
   readonly program: Program
   readonly mapIds: readonly number[]
+  /** It has BTF, which knows its whole name; the kernel itself keeps 15 characters. */
+  readonly btf?: true
+  /** The loader gave it no name. */
+  readonly anonymous?: true
 }
 
 /** A map; programs that share it through a pin refer to one id. */
@@ -20,6 +24,8 @@ export interface LoadedMap {
 export interface BpfObjects {
   readonly programs: readonly LoadedProgram[]
   readonly maps: readonly LoadedMap[]
+  /** Ids of the links by which programs are attached, where they are (BPF_LINK_CREATE). */
+  readonly links?: ReadonlyMap<Program, number>
 }
 
 /** The id of an attached program; 0 when nobody told of it. */
@@ -42,4 +48,17 @@ export function programTag({ name, type }: Program): string {
 /** BPF_OBJ_NAME_LEN: the kernel keeps 15 characters. */
 export function objectName(name: string): string {
   return name.slice(0, 15)
+}
+
+/** The name that bpftool prints: the function's in BTF where the kernel's was cut (get_prog_full_name()); '' where there is none. */
+export function printedName(objects: BpfObjects, program: Program): string {
+  const loaded = objects.programs.find((each) => each.program === program)
+  if (loaded?.anonymous === true) return ''
+  return loaded?.btf === true ? program.name : objectName(program.name)
+}
+
+/** `link_id 7 ` of a program that a link attaches; bpftool says it behind the program's id. */
+export function linkWord({ links }: BpfObjects, program: Program): string {
+  const id = links?.get(program)
+  return id === undefined ? '' : `link_id ${id} `
 }

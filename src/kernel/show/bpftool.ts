@@ -6,7 +6,15 @@ import { mapGet, mapKeys } from '../../bpf/user.ts'
 import type { NetDevice } from '../device/device.ts'
 import { netkitDetail, netkitPrograms } from '../device/netkit.ts'
 import type { TcDirection } from '../tc/hook.ts'
-import { type BpfObjects, type LoadedMap, objectName, programId, programTag } from './bpf-objects.ts'
+import {
+  type BpfObjects,
+  type LoadedMap,
+  linkWord,
+  objectName,
+  printedName,
+  programId,
+  programTag,
+} from './bpf-objects.ts'
 
 const xdpWords = { native: 'driver', generic: 'generic', offload: 'offload' } as const
 
@@ -16,14 +24,14 @@ function tcLines(dev: NetDevice, direction: TcDirection, objects: BpfObjects): r
   return [
     ...(hook?.tcx ?? []).map(
       ({ program }) =>
-        `${place} tcx/${direction} ${objectName(program.name)} prog_id ${programId(objects, program)} `,
+        `${place} tcx/${direction} ${printedName(objects, program)} prog_id ${programId(objects, program)} ${linkWord(objects, program)}`,
     ),
-    ...(hook?.filters ?? []).map(({ program, actions }) => {
+    ...(hook?.filters ?? []).map(({ program, name, actions }) => {
       const gact = actions
         .map((each) => (each.kind === 'mirred' ? '' : each.kind))
         .filter((word) => word !== '')
       const act = actions.length === 0 ? '' : ` act [${gact.join(' ')}] `
-      return `${place} clsact/${direction} ${program.name} id ${programId(objects, program)}${act}`
+      return `${place} clsact/${direction} ${name ?? program.name} id ${programId(objects, program)}${act}`
     }),
   ]
 }
@@ -34,7 +42,7 @@ function netkitLines(dev: NetDevice, objects: BpfObjects): readonly string[] {
   const lines = (end: NetDevice | undefined, which: 'primary' | 'peer'): readonly string[] =>
     (end === undefined ? [] : netkitPrograms(end)).map(
       ({ program }) =>
-        `${dev.name}(${dev.ifindex}) netkit/${which} ${objectName(program.name)} prog_id ${programId(objects, program)} `,
+        `${dev.name}(${dev.ifindex}) netkit/${which} ${printedName(objects, program)} prog_id ${programId(objects, program)} ${linkWord(objects, program)}`,
     )
   return [...lines(dev, 'primary'), ...lines(dev.peer, 'peer')]
 }
@@ -54,13 +62,17 @@ export function showNetPrograms(devices: readonly NetDevice[], objects: BpfObjec
   return ['xdp:', ...xdp, '', 'tc:', ...tc, '', 'flow_dissector:', '', ''].join('\n')
 }
 
+function nameWords(name: string): string {
+  return name === '' ? '' : `  name ${name}`
+}
+
 /** `bpftool prog show`. The clock starts at 1970; a program without instructions has no size. */
 export function showPrograms(objects: BpfObjects): string {
   return objects.programs
     .map(({ id, program, mapIds }) => {
       const maps = mapIds.length === 0 ? '' : `  map_ids ${mapIds.join(',')}`
       return [
-        `${id}: ${program.type}  name ${objectName(program.name)}  tag ${programTag(program)}  gpl`,
+        `${id}: ${program.type}${nameWords(printedName(objects, program))}  tag ${programTag(program)}  gpl`,
         '\tloaded_at 1970-01-01T00:00:00+0000  uid 0',
         `\txlated 0B  not jited  memlock 4096B${maps}`,
         '',

@@ -3,7 +3,7 @@
 import { etherType, etherTypeName } from '../../net/protocol.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { TcAction, TcDirection, TcProgram } from '../tc/hook.ts'
-import { type BpfObjects, objectName, programId, programTag } from './bpf-objects.ts'
+import { type BpfObjects, objectName, printedName, programId, programTag } from './bpf-objects.ts'
 import { qdiscName } from './link-state.ts'
 import { fqLines } from './tc-fq.ts'
 
@@ -35,10 +35,12 @@ function filterLines(filter: TcProgram, dev: NetDevice, objects: BpfObjects): re
   const words = [
     `handle 0x${filter.handle.toString(16)}`,
     ...(filter.classid === 0 ? [] : [`flowid ${classText(filter.classid)}`]),
-    program.name,
+    filter.name ?? program.name,
     ...(filter.directAction ? ['direct-action'] : []),
     'not_in_hw',
-    `id ${programId(objects, program)} name ${objectName(program.name)} tag ${programTag(program)}`,
+    `id ${programId(objects, program)}`,
+    ...(printedName(objects, program) === '' ? [] : [`name ${objectName(program.name)}`]),
+    `tag ${programTag(program)}`,
   ]
   const actions = filter.actions.flatMap((action, index) => actionLines(action, index + 1, dev))
   return [`${head}${words.join(' ')} `, ...actions, ...(actions.length === 0 ? [] : [''])]

@@ -8,6 +8,8 @@ import type { TcAction, TcDirection, TcHook, TcProgram } from './hook.ts'
 export interface FilterOptions {
   readonly kind: 'clsact'
   readonly program: Program
+  /** TCA_BPF_NAME; the program's name unless said. */
+  readonly name?: string
   /** Lower runs first. Without one the kernel takes one below the lowest in use: the filter added last runs first. */
   readonly pref?: number
   readonly handle?: number
@@ -73,6 +75,7 @@ function attachFilter(hook: TcHook, options: FilterOptions): AdminResult {
   if (same.some((other) => other.handle === handle)) return refused('EEXIST')
   const entry: TcProgram = {
     program: options.program,
+    ...(options.name === undefined ? {} : { name: options.name }),
     kind: 'clsact',
     pref,
     handle,

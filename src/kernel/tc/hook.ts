@@ -19,6 +19,8 @@ export type TcAction =
 /** One program on a tc hook. */
 export interface TcProgram {
   readonly program: Program
+  /** TCA_BPF_NAME of a filter where it is not the program's name. */
+  readonly name?: string
   readonly kind: 'clsact' | 'tcx'
   /** The filter's preference (priority): lower runs first. 0 for tcx. */
   readonly pref: number

@@ -12,13 +12,17 @@ import type { Scope } from './scope.ts'
 import type { StepsDraft } from './step.ts'
 import { notYet } from './unavailable.ts'
 
-/** Adds a change; a title that stands there already gets a number. */
-export function pushChange(draft: StepsDraft, change: CiliumChange, title: string, span: Span): void {
-  const same = draft.steps.filter(
-    (step) => step.kind === 'cluster' && (step.title === title || step.title.startsWith(`${title} #`)),
+/** A title that stands there already gets a number. */
+export function uniqueTitle({ steps }: StepsDraft, title: string): string {
+  const same = steps.filter(
+    (step) => 'title' in step && (step.title === title || step.title.startsWith(`${title} #`)),
   )
-  const unique = same.length === 0 ? title : `${title} #${same.length + 1}`
-  draft.steps.push({ kind: 'cluster', change, title: unique, span })
+  return same.length === 0 ? title : `${title} #${same.length + 1}`
+}
+
+/** Adds a change. */
+export function pushChange(draft: StepsDraft, change: CiliumChange, title: string, span: Span): void {
+  draft.steps.push({ kind: 'cluster', change, title: uniqueTitle(draft, title), span })
 }
 
 /** `add pod`, `add policy`, `apply manifest`; false for what is not the cluster's. */

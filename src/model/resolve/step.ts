@@ -6,6 +6,7 @@ import type {
   Packet,
   Place,
   SetStep,
+  Show,
   Step as StepSyntax,
   Word,
 } from '../../syntax/ast.ts'
@@ -18,7 +19,7 @@ import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
 import { clusterCni, podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
-import { addToCluster, bringBack, deletePolicy, pushChange, setLabels } from './cluster-step.ts'
+import { addToCluster, bringBack, deletePolicy, pushChange, setLabels, uniqueTitle } from './cluster-step.ts'
 import { readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
 import { readFrame } from './packet.ts'
@@ -77,6 +78,9 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       return
     case 'scale':
       notYet(step.span, 'scaling a deployment', report)
+      return
+    case 'show':
+      readShow(step, draft, scope)
       return
     case 'restart':
       if (podConnection(scope.entities.clusters) === 'cilium' && bringBack(step, draft, scope)) return
@@ -285,6 +289,20 @@ function setDevice(
     const on = word.text === 'on' || word.text === 'true'
     draft.steps.push({ ...base, [option.name]: on })
   } else notYet(option.span, `setting \`${option.name}\` of a running device`, scope.report)
+}
+
+function readShow({ host: place, command }: Show, draft: StepsDraft, scope: Scope): void {
+  const [first, second] = place.segments
+  const host = first && hostNamed(first, scope)
+  if (host === undefined || isUnconnected(host, scope)) return
+  if (second !== undefined) {
+    const hint = `write \`${host.name}\`, and the device into the command`
+    scope.report(mistake('S118', place.span, 'a host is needed here', { hint }))
+    return
+  }
+  const words = command.text.trim().replace(/\s+/g, ' ')
+  const title = uniqueTitle(draft, `show ${host.name} ${words}`)
+  draft.steps.push({ kind: 'show', namespace: host.name, command: words, title, span: command.span })
 }
 
 function readOnHost(step: OnHost, draft: StepsDraft, scope: Scope): void {

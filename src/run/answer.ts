@@ -1,0 +1,64 @@
+// A command that people know, answered for a namespace of a machine that runs: by the agent's own tools from its maps, by Hubble
+// and `cilium monitor` from what its programs sent, by all others from the kernel.
+
+import { present } from '../base/assert.ts'
+import { bpfObjectsOf } from '../boot/bpf-objects.ts'
+import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
+import { monotonic } from '../kernel/clock.ts'
+import * as kernel from '../kernel/show/command.ts'
+import { type Shown, shown, unknown } from '../kernel/show/command-words.ts'
+import { hubbleObserve, monitorOf } from './monitor.ts'
+import type { Run } from './run-state.ts'
+import type { DeviceName } from './simulate.ts'
+
+/** Every form that is understood, and the first words of all. */
+export const knownCommands: readonly string[] = [
+  ...kernel.knownCommands,
+  ...ciliumCommands,
+  'cilium monitor',
+  'hubble observe [--all|--last N]',
+]
+export const knownTools: readonly string[] = [...kernel.knownTools, 'cilium', 'hubble']
+
+/** What the command prints in the namespace now. */
+export function answer(run: Run, namespace: string, command: string): Shown {
+  const [tool = '', ...words] = command.trim().split(/\s+/)
+  if (isCiliumTool(tool) || tool === 'hubble') return agentAnswer(run, namespace, [tool, ...words])
+  const { world } = run.model
+  const node = world.namespaces.find((host) => host.name === namespace)?.node ?? namespace
+  const objects = bpfObjectsOf(run.booted, world, node)
+  const ns = present(run.machine.namespaces.get(namespace), `namespace ${namespace} is there`)
+  return kernel.showCommand(command, { ns, objects })
+}
+
+/** What is said where a command cannot be answered. */
+export function complaint(told: Exclude<Shown, { readonly kind: 'text' }>): string {
+  return told.kind === 'missing' ? told.message : `\`${told.word}\` is not understood`
+}
+
+function agentAnswer(run: Run, namespace: string, [tool, ...words]: readonly string[]): Shown {
+  const { booted, machine } = run
+  const node = booted.cilium?.nodes.get(namespace)
+  if (booted.cilium === undefined || node === undefined)
+    return { kind: 'missing', message: `no Cilium agent runs on ${namespace}` }
+  const deviceName: DeviceName = (host, ifindex) =>
+    machine.namespaces.get(host)?.devices.get(ifindex)?.name ?? String(ifindex)
+  const seen = { packets: machine.trace?.packets ?? [], cilium: booted.cilium, deviceName, node: namespace }
+  if (tool === 'hubble') return hubbleCommand(words, (last) => hubbleObserve(seen, last))
+  if (words[0] === 'monitor') return words[1] === undefined ? shown(monitorOf(seen)) : unknown(words[1])
+  return ciliumCommand(words, node, Math.floor(monotonic(machine.clock.now) / 1e9))
+}
+
+/** How many flows `hubble observe` shows unless it is told (hubble/pkg/defaults FlowPrintCount). */
+const flowPrintCount = 20
+
+function hubbleCommand([verb, ...words]: readonly string[], observe: (last: number) => string): Shown {
+  if (verb !== 'observe') return unknown(verb ?? 'hubble')
+  const [option, value, stray] = words
+  if (option === undefined) return shown(observe(flowPrintCount))
+  if (option === '--all')
+    return value === undefined ? shown(observe(Number.POSITIVE_INFINITY)) : unknown(value)
+  if (option !== '--last') return unknown(option)
+  if (stray !== undefined) return unknown(stray)
+  return /^[1-9][0-9]*$/.test(value ?? '') ? shown(observe(Number(value))) : unknown(value ?? option)
+}
