@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Source, Span } from '../src/base/text.ts'
 import { check } from '../src/model/check.ts'
-import { knownCommands } from '../src/run/show.ts'
+import { knownCommands } from '../src/run/answer.ts'
 import { parse } from '../src/syntax/parse.ts'
 
 const root = join(import.meta.dirname, '..')

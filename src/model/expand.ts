@@ -1,5 +1,6 @@
 // Nothing is hidden: the whole derived world as text in the language's own words. What the file may say is a statement;
 // what only the kernel says (indexes, connected routes, warm neighbours) is a comment behind it.
+
 import { formatIp, type IpAddress, isIpv4 } from '../net/address.ts'
 import { formatMac } from '../net/mac.ts'
 import { broadcastOf, formatPrefix, isIpv4Prefix, networkOf, type Prefix } from '../net/prefix.ts'
@@ -20,6 +21,7 @@ import type {
 import type { ProgramModel } from './program.ts'
 import type { RulesetModel } from './ruleset.ts'
 import { type WarmNeighbour, warmNeighbours } from './warm.ts'
+import { sysctlTexts } from './words/sysctls.ts'
 
 /** A world as text; equal worlds give equal text. */
 export function expandWorld(world: World): string {
@@ -53,7 +55,7 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
         ? [`# dev ${device.name}   ifindex ${index + 2}, mtu ${device.mtu}`]
         : deviceLines(device, index + 2),
     ),
-    ...host.sysctls.map(({ key, value }) => `${ofAgents(host, key)}sysctl ${key} = ${value}`),
+    ...sysctlTexts(host.sysctls).map((text) => `${ofAgents(host, text)}sysctl ${text}`),
     ...host.devices.flatMap((device) => device.addresses.flatMap((prefix) => kernelRoutes(prefix, device))),
     ...host.routes.map(routeLine),
     ...(host.localRulePriority === undefined
@@ -118,7 +120,7 @@ function deviceLines(device: DeviceModel, ifindex: number): readonly string[] {
   const inside = [
     ...(device.qdisc === undefined ? [] : [qdiscLine(device.qdisc)]),
     ...device.attachments.map(attachmentLine),
-    ...device.sysctls.map(({ key, value }) => `sysctl ${key} = ${value}`),
+    ...sysctlTexts(device.sysctls).map((text) => `sysctl ${text}`),
   ]
   const head = words.join(' ')
   const remark = `# ifindex ${ifindex}${device.noarp === true ? ', noarp' : ''}`

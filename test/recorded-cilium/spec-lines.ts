@@ -1,7 +1,7 @@
 // What a spec on the recorded topology did with one of its packets, as the lines that replay.ts makes of a recording. A spec
 // is written as a user would write it, so numbers that the language does not let one choose are others there; they are
 // renamed here to those of the recording, and nothing else: MAC addresses of devices that agents make (lxc*, cilium_host,
-// cilium_net) and of the client, ifindexes, numbers of endpoints, the port of the proxy.
+// cilium_net), ifindexes, numbers of endpoints, the port of the proxy.
 import { type Booted, boot } from '../../src/boot/boot.ts'
 import type { AgentState } from '../../src/cilium/agent/agent.ts'
 import type { CaseModel } from '../../src/model/model.ts'
@@ -45,12 +45,8 @@ function hexOfMac(text: string): string {
 
 function recordedMac(ns: string, device: string): string | undefined {
   const node = Number(ns.slice(1))
-  const inside = pods.find(({ name }) => name === ns)
   const outside = pods.find(({ name }) => `lxc-${name}` === device)
-  if (inside !== undefined && device === 'eth0') return inside.mac
   if (outside !== undefined) return outside.nodeMac
-  if (ns === 'cl' && device === 'eth0') return macs.client
-  if (device === 'eth0') return macs.eth0(node)
   if (device === 'cilium_host') return macs.ciliumHost(node)
   return device === 'cilium_net' ? macs.ciliumNet(node) : undefined
 }

@@ -153,6 +153,20 @@ const tuples: ReadonlyMap<string, { readonly parts: readonly string[]; readonly 
   ],
 ])
 
+/** `KEY = VALUE` of each setting as a file says it; the numbers of a sysctl that has several stand together. */
+export function sysctlTexts(
+  settings: readonly { readonly key: string; readonly value: number }[],
+): readonly string[] {
+  const values = new Map(settings.map(({ key, value }) => [key, value]))
+  return settings.flatMap(({ key, value }) => {
+    const [name, { parts }] = [...tuples].find(([each]) => key.startsWith(`${each}.`)) ?? [key, { parts: [] }]
+    if (parts.length === 0) return [`${key} = ${value}`]
+    // the first of them speaks for all
+    if (key !== `${name}.${parts[0]}`) return []
+    return [`${name} = "${parts.map((part) => values.get(`${name}.${part}`)).join(' ')}"`]
+  })
+}
+
 function valuesOf(name: string, key: Word, value: Word, report: Report): readonly SysctlSetting[] {
   const tuple = tuples.get(name)
   const numbers = value.text.trim().split(/\s+/).map(integerOf)
