@@ -26,7 +26,11 @@ const allowedRanges: readonly (readonly [number, number])[] = [
  */
 export function icmp6HostHandle(ctx: Ctx, l4Offset: number, handleSolicitation: boolean): number {
   const type = ctx.load(l4Offset, 1)?.[0]
-  if (type === undefined) return drop.INVALID
+  return type === undefined ? drop.INVALID : handleIcmp6Type(ctx, type, handleSolicitation)
+}
+
+/** The same for a message of this type. */
+export function handleIcmp6Type(ctx: Ctx, type: number, handleSolicitation: boolean): number {
   if (type === icmp6Type.SOLICITATION && handleSolicitation) {
     return callHandleSolicitation(ctx, ethernetLength(ctx), metricDirection.INGRESS)
   }

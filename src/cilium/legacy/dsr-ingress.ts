@@ -8,11 +8,12 @@ import { type DsrInfo, dsrOption6, readOption4 } from '../datapath/dsr-ingress.t
 import { type Family, ipv6, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, hasHeader, nextHeader } from '../datapath/headers.ts'
 import { portAt } from '../datapath/l4.ts'
-import { natTuple, rewriteSide } from '../datapath/nat.ts'
+import { natTuple } from '../datapath/nat.ts'
 import { natCreate, natLookup, newEntry, type PacketPlace } from '../datapath/nat-mapping.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { extensionHeader, maxExtensionHeaders, walkHeaders } from './headers.ts'
 import { natDirection } from './nat.ts'
+import { rewriteSide } from './nat-rewrite.ts'
 
 const wordsWithOption = 7
 
@@ -78,10 +79,5 @@ export function xlateDsr(ctx: Ctx, tuple: Tuple, place: PacketPlace): number {
   asked.swapPorts()
   const entry = natLookup(ctx, asked)
   if (entry === undefined) return 0
-  return rewriteSide(ctx, asked, place, {
-    side: 'source',
-    entry,
-    portAt: portAt.source,
-    newPort: entry.toPort,
-  })
+  return rewriteSide(ctx, asked, place, 'source', entry)
 }

@@ -27,11 +27,14 @@ import {
 } from '../datapath/icmp6-reply.ts'
 import { buildTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
 import type { MetricDirection } from '../datapath/metrics.ts'
+import { handleIcmp6Type } from '../host/icmp6.ts'
 import { sendDrop } from './notify.ts'
 import { call } from './slots.ts'
 
 const echoRequest = 128
 const echoReply = 129
+/** What bpf_skb_load_bytes() leaves where it cannot read. */
+const unreadable = 0
 
 /** Writes new bytes over old ones and repairs the ICMPv6 checksum. 0 or a drop reason. */
 function replaceBytes(ctx: Ctx, l3Offset: number, at: number, old: Uint8Array, bytes: Uint8Array): number {
@@ -88,6 +91,14 @@ export const tailHandleSolicitation = replyTail('tail_icmp6_handle_ns', handleSo
 /** icmp6_send_echo_reply(): does not come back, except with DROP_MISSED_TAIL_CALL. */
 function callSendEchoReply(ctx: Ctx, l3Offset: number, direction: MetricDirection): number {
   return callReply(ctx, call.SEND_ICMP6_ECHO_REPLY, l3Offset, direction)
+}
+
+/**
+ * icmp6_host_handle(): the type is read where it is without extension headers, and nobody asks whether it could be. CTX_ACT_OK:
+ * policy decides; SKIP_HOST_FIREWALL; or a drop reason.
+ */
+export function handleIcmp6AtHost(ctx: Ctx, l3Offset: number): number {
+  return handleIcmp6Type(ctx, ctx.load(l3Offset + icmpAt, 1)?.[0] ?? unreadable, true)
 }
 
 /** icmp6_handle(): of an ICMPv6 packet whose header lies in the packet. 0: not for a program to answer. */

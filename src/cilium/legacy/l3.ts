@@ -57,7 +57,9 @@ export function localDelivery(ctx: Ctx, family: Family, delivery: Delivery): num
   const macs = { source: endpoint.nodeMac, destination: endpoint.mac }
   const result = l3(ctx, family, macs, direction)
   if (result !== ctx.act.OK) return result
-  if (ctx.node.LOCAL_DELIVERY_METRICS) count(ctx, direction, metricReason.FORWARDED)
+  // the agent asks for it in the settings of endpoints, which those of the tunnel device are not
+  const counts = ctx.node.LOCAL_DELIVERY_METRICS && ctx.object.kind !== 'bpf_overlay'
+  if (counts) count(ctx, direction, metricReason.FORWARDED)
   if (ctx.node.USE_BPF_PROG_FOR_INGRESS_POLICY) {
     setIdentityMark(ctx, source)
     return redirectEndpoint(ctx, endpoint.ifindex, fromHost)

@@ -10,7 +10,7 @@ import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { type Address, type Family, ipv4, protocolNumber, sameAddress } from '../datapath/family.ts'
 import { ethernetLength } from '../datapath/headers.ts'
-import { type ChecksumOffset, modifyPort, portAt, replaceL4, updateIpv4Checksum } from '../datapath/l4.ts'
+import { type ChecksumOffset, portAt, replaceL4, updateIpv4Checksum } from '../datapath/l4.ts'
 import { affinityBackendId, backendOfSlot, lbSelection, updateAffinity } from '../datapath/lb-backend.ts'
 import { hashFromTuple } from '../datapath/tuple-hash.ts'
 import { type Service, type ServiceKey, serviceFlag } from '../maps/service.ts'
@@ -19,6 +19,7 @@ import { ctCreate, ctLookup } from './conntrack.ts'
 import { LegacyCtEntry } from './ct-entry.ts'
 import { type CtState, ctStatus } from './ct-state.ts'
 import { lbLookupService } from './lb.ts'
+import { modifyPort } from './nat-rewrite.ts'
 
 const { BPF_F_PSEUDO_HDR } = checksumFlag
 
@@ -191,8 +192,10 @@ export function lbLocal(ctx: Ctx, connection: Connection): number {
   if (backend === undefined) return drop.NO_SERVICE
   state.revNatIndex = service.revNatIndex
   if (hasAffinity(service)) updateAffinity(ctx, family, service, client, state.backendId)
-  const loopback = family === ipv4 && sameAddress(client, backend.address)
-  if (!loopback && !state.loopback) tuple.daddr = backend.address
+  // the agent disables it (DISABLE_LOOPBACK_LB) but for pods
+  const mayLoop = family === ipv4 && ctx.object.kind === 'bpf_lxc'
+  const loopback = mayLoop && sameAddress(client, backend.address)
+  if (!mayLoop || !(loopback || state.loopback)) tuple.daddr = backend.address
   if (!loopback) return translate(ctx, tuple, packet, backend, undefined)
   const { service_loopback_ipv4 } = ctx.node
   state.loopback = true

@@ -7,17 +7,15 @@ import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { type Address, ipv4, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength } from '../datapath/headers.ts'
-import { type ChecksumOffset, modifyPort, portAt, replaceL4, updateIpv4Checksum } from '../datapath/l4.ts'
+import { type ChecksumOffset, portAt, replaceL4, updateIpv4Checksum } from '../datapath/l4.ts'
 import { lookupExactly, lookupReverseNat } from '../datapath/lb.ts'
 import { lookupScope, type ReverseNat, type Service, ServiceKey, serviceFlag } from '../maps/service.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import type { CtState } from './ct-state.ts'
-import { EFAULT, loadPorts } from './ports.ts'
+import { modifyPort } from './nat-rewrite.ts'
+import { loadPorts, unreadable } from './ports.ts'
 
 const { BPF_F_PSEUDO_HDR } = checksumFlag
-
-/** csum_offset of a packet whose L4 header is elsewhere. */
-export const noChecksum: ChecksumOffset = { offset: 0, flags: 0 }
 
 /** extract_l4_port(): the destination's port into the key. 0, or a drop reason: NO_SERVICE for ICMP, UNKNOWN_L4. */
 function extractPort(
@@ -28,7 +26,7 @@ function extractPort(
   key: ServiceKey,
 ): number {
   const { nexthdr, family } = tuple
-  if (nexthdr === family.icmp) return drop.NO_SERVICE
+  if (nexthdr === protocolNumber.ICMP || nexthdr === protocolNumber.ICMPV6) return drop.NO_SERVICE
   if (nexthdr !== protocolNumber.TCP && nexthdr !== protocolNumber.UDP) return drop.UNKNOWN_L4
   if (family === ipv4 && ctx.node.ENABLE_IPV4_FRAGMENTS) {
     const scratch = tuple.copy()
@@ -39,7 +37,7 @@ function extractPort(
     return 0
   }
   const port = ctx.load(l4Offset + portAt.destination, 2)
-  if (port === undefined) return EFAULT
+  if (port === undefined) return unreadable(ctx)
   key.dport = readU16(port, 0)
   return 0
 }
@@ -89,7 +87,7 @@ function reverseMapPort(ctx: Ctx, tuple: Tuple, { l4Offset, checksum }: ReverseP
   if (nexthdr === protocolNumber.ICMP || nexthdr === protocolNumber.ICMPV6) return 0
   if (nexthdr !== protocolNumber.TCP && nexthdr !== protocolNumber.UDP) return drop.UNKNOWN_L4
   const bytes = ctx.load(l4Offset + portAt.source, 2)
-  if (bytes === undefined) return EFAULT
+  if (bytes === undefined) return unreadable(ctx)
   const old = readU16(bytes, 0)
   return port === old ? 0 : modifyPort(ctx, l4Offset, portAt.source, checksum, port, old)
 }
@@ -98,7 +96,7 @@ function reverseMapPort(ctx: Ctx, tuple: Tuple, { l4Offset, checksum }: ReverseP
 function undoLoopback(ctx: Ctx, tuple: Tuple, oldSource: Address): number {
   const at = ethernetLength(ctx) + ipv4.destinationAt
   const oldDestination = ctx.load(at, ipv4.addressBytes)
-  if (oldDestination === undefined) return EFAULT
+  if (oldDestination === undefined) return unreadable(ctx)
   if (ctx.store(at, oldSource) < 0) return drop.WRITE_ERROR
   tuple.saddr = oldSource
   return ctx.checksumDifference(oldDestination, oldSource, 0)
@@ -115,7 +113,7 @@ function reverse(ctx: Ctx, tuple: Tuple, place: ReversePlace, nat: ReverseNat, l
   }
   const at = l3Offset + family.sourceAt
   const oldSource = place.tupleSource ? tuple.saddr.slice() : ctx.load(at, family.addressBytes)
-  if (oldSource === undefined) return family === ipv4 ? EFAULT : drop.INVALID
+  if (oldSource === undefined) return family === ipv4 ? unreadable(ctx) : drop.INVALID
   if (place.tupleSource) tuple.saddr = nat.address
   let sum = 0
   if (family === ipv4 && loopback) {

@@ -4,7 +4,6 @@
 import { routerAddress } from '../datapath/config.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 import { endpointFlag, lookupEndpoint } from '../datapath/endpoints.ts'
-import { validEtherType } from '../datapath/ethernet.ts'
 import {
   type Address,
   enabledFamily,
@@ -19,6 +18,7 @@ import { isInSubnet, isIpMasqAgentExcluded } from '../datapath/masquerade.ts'
 import { NAT_PUNT_TO_STACK } from '../datapath/nat-embedded.ts'
 import type { ObjectProgram } from '../datapath/object.ts'
 import { lookupEgress } from './egress-gateway.ts'
+import { validEtherType } from './ethernet.ts'
 import { walkHeaders } from './headers.ts'
 import { lookupRemoteEndpoint } from './ipcache.ts'
 import { natDirection, snatProcess } from './nat.ts'

@@ -7,12 +7,13 @@ import { type Family, ipv6, protocolNumber } from '../datapath/family.ts'
 import { wholePacket } from '../datapath/fragments.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { echoIdentifierAt, icmpHeaderBytes, portAt } from '../datapath/l4.ts'
-import { natTuple, rewriteSide } from '../datapath/nat.ts'
+import { natTuple } from '../datapath/nat.ts'
 import { NAT_PUNT_TO_STACK } from '../datapath/nat-embedded.ts'
 import type { PacketPlace } from '../datapath/nat-mapping.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { walkHeaders } from './headers.ts'
 import { handleMapping, type NatTarget } from './nat-mapping.ts'
+import { rewriteSide } from './nat-rewrite.ts'
 
 /** NAT_DIR_* */
 export const natDirection = { EGRESS: tupleFlag.OUT, INGRESS: tupleFlag.IN } as const
@@ -20,18 +21,9 @@ export const natDirection = { EGRESS: tupleFlag.OUT, INGRESS: tupleFlag.IN } as 
 const echo = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const
 const neighbourDiscovery: ReadonlySet<number> = new Set([135, 136])
 
-/** What of a packet is translated: where its port or identifier is, and whether it answers an echo. */
+/** A packet that can be translated. */
 interface Readable {
-  /** Offset in the L4 header. */
-  readonly sourcePortAt: number
-  readonly destinationPortAt: number
   readonly isEchoReply: boolean
-}
-
-const ports: Readable = {
-  sourcePortAt: portAt.source,
-  destinationPortAt: portAt.destination,
-  isEchoReply: false,
 }
 
 /** The identifier of an echo stands where the sender of the request has its port. A code or drop reason otherwise. */
@@ -46,11 +38,7 @@ function readIcmp(ctx: Ctx, tuple: Tuple, l4Offset: number): Readable | number {
   const identifier = readU16(header, echoIdentifierAt)
   if (type === request) tuple.sport = identifier
   else tuple.dport = identifier
-  return {
-    sourcePortAt: echoIdentifierAt,
-    destinationPortAt: echoIdentifierAt,
-    isEchoReply: type === reply,
-  }
+  return { isEchoReply: type === reply }
 }
 
 /** Puts ports or identifier into the tuple, as they stand in the packet: fragments are not looked after. */
@@ -62,7 +50,7 @@ function read(ctx: Ctx, tuple: Tuple, l4Offset: number): Readable | number {
   if (bytes === undefined) return drop.INVALID
   tuple.sport = readU16(bytes, portAt.source)
   tuple.dport = readU16(bytes, portAt.destination)
-  return ports
+  return { isEchoReply: false }
 }
 
 /** snat_v4_can_skip(), snat_v6_can_skip(): only the former knows of endpoints. */
@@ -95,16 +83,7 @@ export function snatProcess(
   if (canSkip(tuple, target, fromEndpoint, readable.isEchoReply)) return NAT_PUNT_TO_STACK
   const entry = handleMapping(ctx, tuple, place.l4Offset, target)
   if (typeof entry === 'number') return entry
-  const { toPort: newPort } = entry
-  if (direction === natDirection.EGRESS) {
-    return rewriteSide(ctx, tuple, place, { side: 'source', entry, portAt: readable.sourcePortAt, newPort })
-  }
+  if (direction === natDirection.EGRESS) return rewriteSide(ctx, tuple, place, 'source', entry)
   // of a packet that arrives no fragment is thought of
-  const whole = { ...place, fragment: wholePacket }
-  return rewriteSide(ctx, tuple, whole, {
-    side: 'destination',
-    entry,
-    portAt: readable.destinationPortAt,
-    newPort,
-  })
+  return rewriteSide(ctx, tuple, { ...place, fragment: wholePacket }, 'destination', entry)
 }

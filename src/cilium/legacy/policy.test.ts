@@ -1,10 +1,9 @@
 // Facts 5: four exact lookups, the first hit decides.
 import { describe, expect, test } from 'vitest'
-import { writeLe32 } from '../../bpf/context/byte-order.ts'
-import { writeU16 } from '../../net/bytes.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { policyMatch } from '../datapath/notify.ts'
 import { readLe64 } from '../maps/ct-entry.ts'
+import { addLegacyPolicy, type LegacyPolicyRule } from '../test-support/entries.ts'
 import {
   type DatapathLab,
   datapathLab,
@@ -18,28 +17,12 @@ import { policyCanEgress, policyCanIngress, policyMarkSkip } from './policy.ts'
 const { NONE, L3_ONLY, L3_L4, L4_ONLY, ALL } = policyMatch
 const web = 5002
 
-interface Rule {
-  readonly egress?: boolean
-  readonly identity?: number
-  readonly protocol?: number
-  readonly port?: number
-  readonly deny?: boolean
-  readonly proxyPort?: number
-}
-
-function lab(rules: readonly Rule[], ...defines: readonly (typeof usualDefines)[number][]): DatapathLab {
+function lab(
+  rules: readonly LegacyPolicyRule[],
+  ...defines: readonly (typeof usualDefines)[number][]
+): DatapathLab {
   const on = datapathLab({ legacy: true, defines: [...usualDefines, ...defines] })
-  for (const rule of rules) {
-    const key = new Uint8Array(8)
-    writeLe32(key, 0, rule.identity ?? 0)
-    writeU16(key, 4, rule.port ?? 0)
-    key[6] = rule.protocol ?? 0
-    key[7] = rule.egress === true ? 1 : 0
-    const value = new Uint8Array(24)
-    writeU16(value, 0, rule.proxyPort ?? 0)
-    value[2] = rule.deny === true ? 1 : 0
-    on.policy.update(key, value, 0, 0)
-  }
+  for (const rule of rules) addLegacyPolicy(on.policy, rule)
   return on
 }
 
@@ -64,12 +47,12 @@ function ask(
   }).result
 }
 
-const exact: Rule = { identity: web, protocol: 6, port: 80 }
-const port: Rule = { protocol: 6, port: 80 }
-const identity: Rule = { identity: web }
+const exact: LegacyPolicyRule = { identity: web, protocol: 6, port: 80 }
+const port: LegacyPolicyRule = { protocol: 6, port: 80 }
+const identity: LegacyPolicyRule = { identity: web }
 
 describe('the first of four entries decides', () => {
-  test.each<[string, readonly Rule[], number, number]>([
+  test.each<[string, readonly LegacyPolicyRule[], number, number]>([
     ['identity and port', [exact, { ...port, deny: true }, { ...identity, deny: true }], 0, L3_L4],
     ['the port', [port, { ...identity, deny: true }], 0, L4_ONLY],
     ['the identity', [identity, { deny: true }], 0, L3_ONLY],

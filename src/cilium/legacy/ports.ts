@@ -1,5 +1,6 @@
 // The ports of a packet in Cilium 1.10. Fragments are known of IPv4 only: a later fragment of IPv6, or of IPv4 where they are
 // not tracked, is read as if an L4 header followed. bpf/lib/ipv4.h ipv4_handle_fragmentation(), bpf/lib/conntrack.h
+import { errno } from '../../bpf/errno.ts'
 import { type CtDirection, metricDirectionOf } from '../datapath/ct-state.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
@@ -10,8 +11,11 @@ import { metricReason } from '../datapath/metrics.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { count } from './notify.ts'
 
-/** -EFAULT of bpf_skb_load_bytes(), which reaches the drop event as it is. */
-export const EFAULT = -14
+/** What ctx_load_bytes() says of bytes outside of the packet, which reaches the drop event as it is: bpf_skb_load_bytes() says
+ * -EFAULT, Cilium's own function of XDP -EINVAL. */
+export function unreadable(ctx: Ctx): number {
+  return ctx.isXdp ? -errno.EINVAL : -errno.EFAULT
+}
 
 /** What loading ports found out. */
 export interface LoadedPorts {
@@ -40,7 +44,7 @@ function loadTracked(ctx: Ctx, tuple: Tuple, l4Offset: number, direction: CtDire
     return { result: 0, hasL4Header: false }
   }
   const ports = ctx.load(l4Offset, 4)
-  if (ports === undefined) return { result: EFAULT, hasL4Header: true }
+  if (ports === undefined) return { result: unreadable(ctx), hasL4Header: true }
   setPorts(tuple, ports)
   if (fragment.isFragment && ctx.update(map, fragmentKey(ctx, ipv4, fragment, l3Offset), ports) !== 0) {
     count(ctx, metricDirectionOf(direction), metricReason.FRAG_PACKET_UPDATE)

@@ -172,6 +172,43 @@ export function putService(maps: NodeMaps, service: TestService): void {
   put(four ? maps.cilium_lb4_reverse_nat : maps.cilium_lb6_reverse_nat, numberKey(revNatIndex, 2), reverse)
 }
 
+/** A service with its slots, backends and reverse entry as 1.10 has them: without a protocol, backend ids of 16 bits. */
+export function putLegacyService(maps: NodeMaps, service: TestService): void {
+  putService(maps, { ...service, protocol: 0 })
+  for (const { id, address, port } of service.backends) {
+    const bytes = addressBytes(address)
+    const four = bytes.length === 4
+    const value = new Uint8Array(four ? 8 : 20)
+    value.set(bytes)
+    writeU16(value, bytes.length, port)
+    const map = four ? maps.cilium_lb4_backends : maps.cilium_lb6_backends
+    if (map?.update(numberKey(id, 2), value, 0, 0) !== 0) throw new Error('backends')
+  }
+}
+
+/** One rule in an endpoint's policy map of 1.10. */
+export interface LegacyPolicyRule {
+  readonly egress?: boolean
+  readonly identity?: number
+  readonly protocol?: number
+  readonly port?: number
+  readonly deny?: boolean
+  readonly proxyPort?: number
+}
+
+/** Writes a rule as the agent of 1.10 does. */
+export function addLegacyPolicy(map: AnyMap, rule: LegacyPolicyRule): void {
+  const key = new Uint8Array(8)
+  writeLe32(key, 0, rule.identity ?? 0)
+  writeU16(key, 4, rule.port ?? 0)
+  key[6] = rule.protocol ?? 0
+  key[7] = rule.egress === true ? 1 : 0
+  const value = new Uint8Array(24)
+  writeU16(value, 0, rule.proxyPort ?? 0)
+  value[2] = rule.deny === true ? 1 : 0
+  put(map as MapOf<'hash'>, key, value)
+}
+
 /** A Maglev table of a service over IPv4. */
 export function putMaglev(maps: NodeMaps, revNatIndex: number, ids: readonly number[]): void {
   const map = maps.cilium_lb4_maglev

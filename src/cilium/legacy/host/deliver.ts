@@ -2,17 +2,17 @@
 // firewall as pods' programs call it. bpf_host.c to_host(), handle_lxc_traffic()
 import { type Ctx, isError } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
-import { validEtherType } from '../../datapath/ethernet.ts'
 import { enabledFamily, type Family, ipv6 } from '../../datapath/family.ts'
 import { identity } from '../../datapath/identity.ts'
 import { magicOf, mark } from '../../datapath/mark.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
-import { proxyPortOf, redirectToProxyFirst } from '../../datapath/proxy.ts'
 import { tracePoint } from '../../datapath/trace-point.ts'
+import { validEtherType } from '../ethernet.ts'
 import { hostPolicyEgress, hostPolicyIngress } from '../host-firewall.ts'
 import { sendDrop, sendTrace } from '../notify.ts'
 import { policyClearMark } from '../policy.ts'
+import { redirectToProxyFirst } from '../proxy.ts'
 import { call, cb, withIdentity } from '../slots.ts'
 import { passesArp } from './receive.ts'
 
@@ -40,7 +40,7 @@ export function toHost(ctx: Ctx): number {
     ctx.mark = withIdentity(magic, source)
   } else if ((magic & 0xffff) === mark.TO_PROXY) {
     ctx.setMeta(cb.PROXY_MAGIC, 0)
-    const redirected = redirectToProxyFirst(ctx, proxyPortOf(magic))
+    const redirected = redirectToProxyFirst(ctx, magic >>> 16)
     if (isError(ctx, redirected)) return sendDrop(ctx, redirected, { source, direction: INGRESS })
     traced = true
   }

@@ -12,10 +12,11 @@ import { metricDirection } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
 import { skipHostFirewall, skipNodeport, xferFlag, xferFlagsWord } from '../../datapath/overloadable.ts'
 import type { Origin } from '../../host/forward.ts'
-import { icmp6HostHandle, SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
+import { SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
 import { encapAndRedirectNetdev, encapAndRedirectWithNode } from '../encap.ts'
 import { walkHeaders } from '../headers.ts'
 import { hostPolicyEgress, hostPolicyIngress } from '../host-firewall.ts'
+import { handleIcmp6AtHost } from '../icmp6.ts'
 import { isSet, lookupRemoteEndpoint } from '../ipcache.ts'
 import { localDelivery } from '../l3.ts'
 import { nodeportLb } from '../nodeport.ts'
@@ -37,8 +38,7 @@ function precheck(ctx: Ctx, family: Family): number {
   }
   const walk = walkHeaders(ctx, family, l3Offset)
   if (typeof walk === 'number') return walk
-  // the type is read where it is without extension headers
-  return walk.nexthdr === family.icmp ? icmp6HostHandle(ctx, l3Offset + family.headerBytes, true) : 0
+  return walk.nexthdr === family.icmp ? handleIcmp6AtHost(ctx, l3Offset) : 0
 }
 
 /** nodeport_lb4(), unless XDP or an earlier round has asked. 0 to go on, or a drop reason. */
@@ -52,7 +52,9 @@ function hostFirewall(ctx: Ctx, family: Family, origin: Origin): number {
   const { source, ipcacheSource, fromHost } = origin
   if (!ctx.node.ENABLE_HOST_FIREWALL) return ctx.act.OK
   if (fromHost) return hostPolicyEgress(ctx, family, source, ipcacheSource)
-  return skipHostFirewall(ctx) ? ctx.act.OK : hostPolicyIngress(ctx, family, 0).verdict
+  // whom the ipcache does not know is of the world in IPv6, and nobody in IPv4
+  const unknown = family === ipv4 ? identity.UNKNOWN_ID : identity.WORLD_ID
+  return skipHostFirewall(ctx) ? ctx.act.OK : hostPolicyIngress(ctx, family, unknown).verdict
 }
 
 /**

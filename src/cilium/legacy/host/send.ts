@@ -1,7 +1,6 @@
 // What leaves through a native device of 1.10: host firewall, departure time, translation, in this order. bpf_host.c to_netdev()
 import { type Ctx, isError } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
-import { validEtherType } from '../../datapath/ethernet.ts'
 import { enabledFamily, type Family, ipv4 } from '../../datapath/family.ts'
 import { ethernetLength, hasHeader, pullHeader } from '../../datapath/headers.ts'
 import { identity } from '../../datapath/identity.ts'
@@ -9,9 +8,11 @@ import { magicOf, mark } from '../../datapath/mark.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import { edtSchedDeparture } from '../../datapath/throttle.ts'
 import { tracePoint } from '../../datapath/trace-point.ts'
-import { icmp6HostHandle, SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
+import { SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
+import { validEtherType } from '../ethernet.ts'
 import { walkHeaders } from '../headers.ts'
 import { hostPolicyEgress } from '../host-firewall.ts'
+import { handleIcmp6AtHost } from '../icmp6.ts'
 import { lookupRemoteEndpoint } from '../ipcache.ts'
 import { handleNatFwd } from '../masquerade.ts'
 import { count, sendDrop, sendTrace } from '../notify.ts'
@@ -36,7 +37,7 @@ function firewall6(ctx: Ctx, family: Family): number {
   const walk = walkHeaders(ctx, family, l3Offset)
   if (typeof walk === 'number') return walk
   if (walk.nexthdr === family.icmp) {
-    const handled = icmp6HostHandle(ctx, l3Offset + family.headerBytes, true)
+    const handled = handleIcmp6AtHost(ctx, l3Offset)
     if (handled === SKIP_HOST_FIREWALL) return ctx.act.OK
     if (isError(ctx, handled)) return handled
   }

@@ -4,10 +4,10 @@ import { checksumFlag } from '../../../bpf/helpers/checksum.ts'
 import { routerAddress } from '../../datapath/config.ts'
 import type { Ctx } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
-import { validEtherType } from '../../datapath/ethernet.ts'
 import { ipv6, sameAddress } from '../../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../../datapath/headers.ts'
 import { checksumOffset, replaceL4 } from '../../datapath/l4.ts'
+import { validEtherType } from '../ethernet.ts'
 import { walkHeaders } from '../headers.ts'
 
 /** 0, or a drop reason. Packets that are not IPv6, or of other addresses, stay as they are. */

@@ -1,11 +1,11 @@
 // What goes into the tunnel, in Cilium 1.10: the mark stays as it is, and there is no trace. bpf_overlay.c to_overlay()
 import { type Ctx, isError } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
-import { validEtherType } from '../../datapath/ethernet.ts'
 import { identity } from '../../datapath/identity.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
 import { edtSchedDeparture } from '../../datapath/throttle.ts'
+import { validEtherType } from '../ethernet.ts'
 import { handleNatFwd } from '../masquerade.ts'
 import { count, sendDrop } from '../notify.ts'
 import { isSnatDone } from '../slots.ts'
