@@ -192,6 +192,9 @@ describe('fallbacks, in the agent’s words', () => {
   })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)
+    expect(said('host-firewall on; encryption ipsec')).toContain(
+      'refused: IPSec cannot be used with the host firewall.',
+    )
     expect(said(`bandwidth-manager on; encryption ipsec`)).toContain(
       'fallback: The bandwidth manager cannot be used with IPSec. Disabling the bandwidth manager.',
     )

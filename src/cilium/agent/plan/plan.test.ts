@@ -67,6 +67,67 @@ describe('routes', () => {
   })
 })
 
+describe('IPsec', () => {
+  const native = { 'routing-mode': 'native', 'enable-ipsec': 'true' }
+  const tunnel = { 'enable-ipsec': 'true' }
+  /** What of a line another agent would write otherwise: keys and node ids. */
+  const bare = (lines: readonly string[]): readonly string[] =>
+    lines.map((line) =>
+      line
+        .replace(/ replay-window.* 128(?= mark)/, '')
+        .replace(/0x[0-9a-f]{1,4}(3e00|0d00)\b/g, '0xNODE$1')
+        .replace(/0x[0-9a-f]{1,3}(d00)\b(?= mask 0xffff0f00)/g, '0xNODE0$1'),
+    )
+
+  test('rule and routes of table 200', () => {
+    const { rules, routes } = host({ settings: native })
+    expect(rules[0]).toEqual({ family: 4, priority: 1, mark: 0xd00, mask: 0xf00, table: 200 })
+    const texts = routes.map(routeText).filter((text) => text.endsWith('table 200'))
+    expect(texts).toEqual([
+      'local 10.0.1.0/24 dev eth0 table 200',
+      '10.0.2.0/24 dev cilium_host mtu 1500 table 200',
+    ])
+    expect(host({ settings: tunnel }).routes.map(routeText)).toContain(
+      'local 10.0.1.0/24 dev cilium_vxlan table 200',
+    )
+    const each = { ...native, 'enable-endpoint-routes': 'true' }
+    expect(host({ settings: each }).rules.filter(({ priority }) => priority === 1)).toEqual([])
+  })
+  test('routes leave room, and what the egress proxy sends goes to cilium_host', () => {
+    const { rules, routes } = host({ settings: native })
+    expect(rules).toContainEqual({ family: 4, priority: 10, mark: 0xb00, mask: 0xf00, table: 2005 })
+    expect(routes.map(routeText)).toContain('0.0.0.0/0 via 10.0.1.1 dev cilium_host mtu 1423 table 2005')
+    expect(host({ settings: tunnel }).routes.map(routeText)).toContain(
+      '10.0.2.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1 mtu 1373',
+    )
+  })
+  test('states and policies between the routers', () => {
+    expect(bare(host({ settings: native }).xfrm)).toEqual([
+      'policy update src 0.0.0.0/0 dst 0.0.0.0/0 dir out priority 100 mark 0xe00 mask 0xf00 action block',
+      'state add src 10.0.1.1 dst 10.0.2.1 proto esp spi 3 reqid 1 mode tunnel mark 0xNODE3e00 mask 0xffffff00 output-mark 0xe00 mask 0xffffff00',
+      'policy update src 0.0.0.0/0 dst 10.0.2.0/24 dir out mark 0xNODE3e00 mask 0xffffff00 tmpl src 10.0.1.1 dst 10.0.2.1 proto esp spi 3 reqid 1 mode tunnel',
+      'policy update src 0.0.0.0/0 dst 0.0.0.0/0 dir fwd priority 2975 tmpl src 0.0.0.0 dst 0.0.0.0 proto esp mode tunnel level use',
+      'state add src 10.0.2.1 dst 10.0.1.1 proto esp spi 3 reqid 1 mode tunnel mark 0xNODE0d00 mask 0xffff0f00 output-mark 0xd00 mask 0xffffff00',
+      'policy update src 0.0.0.0/0 dst 0.0.0.0/0 dir in tmpl src 0.0.0.0 dst 0.0.0.0 proto esp mode tunnel level use',
+    ])
+  })
+  test('in tunnel mode between the nodes as well, and both nodes have the same keys', () => {
+    const lines = host({ settings: tunnel }).xfrm
+    expect(bare(lines)).toContain(
+      'policy update src 192.168.0.1/32 dst 192.168.0.2/32 dir out mark 0xNODE3e00 mask 0xffffff00 tmpl src 192.168.0.1 dst 192.168.0.2 proto esp spi 3 reqid 1 mode tunnel',
+    )
+    const keysOf = (name: string): readonly string[] =>
+      (plansOf({ settings: tunnel }).get(name)?.xfrm ?? [])
+        .flatMap(
+          (line) => /state add (src \S+ dst \S+).*(0x[0-9a-f]{40})/.exec(line)?.slice(1).join(' ') ?? [],
+        )
+        .sort()
+    expect(keysOf('n1')).toHaveLength(4)
+    expect(keysOf('n1')).toEqual(keysOf('n2'))
+    expect(new Set(keysOf('n1').map((key) => key.split(' ').at(-1))).size).toBe(4)
+  })
+})
+
 describe('devices', () => {
   test('of a node', () => {
     expect(
