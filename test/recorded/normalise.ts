@@ -159,7 +159,7 @@ const checksumAt = new Map<number, number>([
 function normaliseIp(bytes: Uint8Array, at: number, limit: number, chosen: Chosen): void {
   const ip = readIp(bytes, at, limit)
   if (ip === undefined) return
-  if (ip.protocol === ipProtocol.tcp) normaliseTcp(bytes, ip, chosen)
+  if (ip.protocol === ipProtocol.tcp && !ip.later) normaliseTcp(bytes, ip, chosen)
   if (!ip.later) normalisePorts(bytes, ip, chosen)
   if (ip.protocol === ipProtocol.icmp || ip.protocol === ipProtocol.icmp6) normaliseIcmp(bytes, ip, chosen)
   if (ip.protocol === ipProtocol.udp && !ip.later) normaliseVxlan(bytes, ip, chosen)
