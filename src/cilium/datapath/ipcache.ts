@@ -1,7 +1,7 @@
 // cilium_ipcache_v2: which identity an address has and through which tunnel it is reached. lib/eps.h
 import { readLe32, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import type { Ctx } from './ctx.ts'
-import type { Address, Family } from './family.ts'
+import { type Address, type Family, ipv4, ipv6 } from './family.ts'
 
 const keyBytes = 24
 const clusterAt = 4
@@ -23,7 +23,7 @@ export interface RemoteEndpoint {
   readonly remoteCluster: boolean
 }
 
-function parse(value: Uint8Array): RemoteEndpoint {
+export function remoteEndpointOf(value: Uint8Array): RemoteEndpoint {
   const flags = value[23] as number
   return {
     secIdentity: readLe32(value, 0),
@@ -45,6 +45,12 @@ export function ipcacheKey(family: Family, address: Address): Uint8Array {
   return key
 }
 
+/** The prefix that a struct ipcache_key stands for. */
+export function ipcachePrefixOf(key: Uint8Array): { readonly address: Address; readonly length: number } {
+  const size = key[familyAt] === ipv4.endpointKey ? ipv4.addressBytes : ipv6.addressBytes
+  return { address: key.subarray(addressAt, addressAt + size), length: readLe32(key, 0) - staticPrefix }
+}
+
 /** lookup_ip4_remote_endpoint(), lookup_ip6_remote_endpoint(): by the longest prefix. */
 export function lookupRemoteEndpoint(
   ctx: Ctx,
@@ -56,5 +62,5 @@ export function lookupRemoteEndpoint(
   const key = ipcacheKey(family, address)
   writeLe16(key, clusterAt, clusterId)
   const value = ctx.lookup(ctx.maps.cilium_ipcache_v2, key)
-  return value === undefined ? undefined : parse(value)
+  return value === undefined ? undefined : remoteEndpointOf(value)
 }

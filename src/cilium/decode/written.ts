@@ -4,6 +4,7 @@ import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
 import { readU16 } from '../../net/bytes.ts'
 import type { AgentAct } from '../../trace/event.ts'
 import type { Names } from '../../trace/names.ts'
+import { ipcachePrefixOf, remoteEndpointOf } from '../datapath/ipcache.ts'
 import { addressText } from '../maps/address-text.ts'
 import { readLe64 } from '../maps/ct-entry.ts'
 import { identityName } from './identity-name.ts'
@@ -32,22 +33,22 @@ const endpoints: Reader = {
       : `endpoint ${readLe16(value, 6)} identity ${identityName(readLe32(value, 32), names)}`,
 }
 
-const ipcacheStaticBits = 32
-
 function prefixText(bytes: Uint8Array, length: number, names: Names): string {
   return length === bytes.length * 8 ? address(bytes, names) : `${addressText(bytes)}/${length}`
 }
 
 const ipcache: Reader = {
-  key: (key, names) =>
-    prefixText(key.subarray(8, key[7] === familyIpv4 ? 12 : 24), readLe32(key, 0) - ipcacheStaticBits, names),
+  key: (key, names) => {
+    const prefix = ipcachePrefixOf(key)
+    return prefixText(prefix.address, prefix.length, names)
+  },
   value: (value, names) => {
-    const flags = value[23] as number
-    const words = [`identity ${identityName(readLe32(value, 0), names)}`]
-    if ((flags & 2) !== 0)
-      words.push(`tunnel ${address(value.subarray(4, (flags & 4) === 0 ? 8 : 20), names)}`)
-    if (value[22] !== 0) words.push(`key ${value[22]}`)
-    if ((flags & 1) !== 0) words.push('skip-tunnel')
+    const remote = remoteEndpointOf(value)
+    const tunnel = remote.tunnelEndpoint.subarray(0, remote.ipv6TunnelEndpoint ? 16 : 4)
+    const words = [`identity ${identityName(remote.secIdentity, names)}`]
+    if (remote.hasTunnelEndpoint) words.push(`tunnel ${address(tunnel, names)}`)
+    if (remote.key !== 0) words.push(`key ${remote.key}`)
+    if (remote.skipTunnel) words.push('skip-tunnel')
     return words.join(' ')
   },
 }

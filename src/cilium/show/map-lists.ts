@@ -7,6 +7,7 @@ import { readU16 } from '../../net/bytes.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
 import type { NodeMaps } from '../datapath/ctx.ts'
 import type { Address } from '../datapath/family.ts'
+import { ipcachePrefixOf, remoteEndpointOf } from '../datapath/ipcache.ts'
 import { addressText, endText } from '../maps/address-text.ts'
 import { CtEntry, ctBit } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
@@ -143,27 +144,26 @@ export function natList(maps: NodeMaps, now: number): string {
 }
 
 const familyIpv4 = 1
-const ipcacheStaticBits = 32
 const ipcacheFlags = [
-  [1, 'skiptunnel'],
-  [2, 'hastunnel'],
-  [4, 'ipv6tunnel'],
-  [8, 'remotecluster'],
+  ['skipTunnel', 'skiptunnel'],
+  ['hasTunnelEndpoint', 'hastunnel'],
+  ['ipv6TunnelEndpoint', 'ipv6tunnel'],
+  ['remoteCluster', 'remotecluster'],
 ] as const
 
 /** The prefix of a struct ipcache_key: `10.0.1.0/24`. */
 export function ipcachePrefix(key: Uint8Array): string {
-  const address = key.subarray(8, key[7] === familyIpv4 ? 12 : 24)
-  return `${addressText(address)}/${readLe32(key, 0) - ipcacheStaticBits}`
+  const { address, length } = ipcachePrefixOf(key)
+  return `${addressText(address)}/${length}`
 }
 
 function ipcacheRow({ key, value }: Entry): readonly [string, string] {
-  const bits = value[23] as number
-  const flags = ipcacheFlags.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name)
-  const tunnel = addressText(value.subarray(4, (bits & 4) === 0 ? 8 : 20))
+  const remote = remoteEndpointOf(value)
+  const flags = ipcacheFlags.filter(([flag]) => remote[flag]).map(([, name]) => name)
+  const tunnel = addressText(remote.tunnelEndpoint.subarray(0, remote.ipv6TunnelEndpoint ? 16 : 4))
   return [
     ipcachePrefix(key),
-    `identity=${readLe32(value, 0)} encryptkey=${value[22]} tunnelendpoint=${tunnel} flags=${flags.length === 0 ? '<none>' : flags.join(',')}`,
+    `identity=${remote.secIdentity} encryptkey=${remote.key} tunnelendpoint=${tunnel} flags=${flags.length === 0 ? '<none>' : flags.join(',')}`,
   ]
 }
 
