@@ -189,7 +189,10 @@ function podsOf(model: CiliumModel): readonly RunningPod[] {
     if (change.kind === 'add-pod') add(({ name }) => name === change.pod)
     else if (change.kind === 'delete-pod') pods.delete(change.pod)
     else if (change.kind === 'return-pod') comeBack(change.pod)
-    else if (change.kind === 'set-labels') label(change.pod, change.labels)
+    else if (change.kind === 'roll-pod') {
+      comeBack(change.pod)
+      label(change.pod, change.labels)
+    } else if (change.kind === 'set-labels') label(change.pod, change.labels)
     else if (change.kind === 'apply') {
       for (const { object } of readObjects(change.text)) {
         if (object.kind !== 'Pod') continue

@@ -1,6 +1,7 @@
 // Real Kubernetes YAML in, objects and mistakes out. Several documents stand behind `---`; a List is what is in it.
 import { type Document, isMap, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from 'yaml'
 import { didYouMean } from '../base/closest.ts'
+import { hash32 } from '../base/hash.ts'
 import { type CiliumIdentityManifest, ciliumIdentity } from './cilium-identity.ts'
 import {
   type CiliumPolicyManifest,
@@ -239,11 +240,22 @@ function podObjects({ metadata, spec, status }: PodManifest): readonly PodObject
   return [{ ...podOf(metadata, spec), addresses }]
 }
 
+/** A value as text, its keys in order: what is written in another order is the same. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? ''
+  const pairs = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1))
+  return `{${pairs.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`).join(',')}}`
+}
+
 /** The pods of a Deployment: NAME-1, NAME-2 ..., in place of the random names that a ReplicaSet gives. */
 function deploymentObjects({ metadata, spec }: DeploymentManifest): readonly PodObject[] {
   const { template } = spec
+  // what the ReplicaSet of this template gives to its pods
+  const hash = hash32(canonical(template), 0).toString(36)
+  const labels = { ...template.metadata?.labels, 'pod-template-hash': hash }
   return Array.from({ length: spec.replicas ?? 1 }, (_, index) => {
-    const meta = { ...template.metadata, name: `${metadata.name}-${index + 1}` }
+    const meta = { ...template.metadata, labels, name: `${metadata.name}-${index + 1}` }
     return podOf(
       { ...meta, ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }) },
       template.spec,

@@ -3,6 +3,7 @@ import { parseIp } from '../net/address.ts'
 import { labelSelector, metadata, objectName, templateMetadata } from './meta.ts'
 import {
   anything,
+  asWritten,
   boolean,
   type Infer,
   integer,
@@ -35,8 +36,10 @@ const containerPort = object(
   },
 )
 
-function notRead<const Name extends string>(...names: readonly Name[]): Readonly<Record<Name, Schema<true>>> {
-  return Object.fromEntries(names.map((name) => [name, anything])) as Record<Name, Schema<true>>
+function notRead<const Name extends string>(
+  ...names: readonly Name[]
+): Readonly<Record<Name, Schema<string>>> {
+  return Object.fromEntries(names.map((name) => [name, asWritten])) as Record<Name, Schema<string>>
 }
 
 const container = object(

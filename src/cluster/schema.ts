@@ -125,6 +125,9 @@ export function intOrString(check?: Check<number | string>): Schema<number | str
 /** Known to Kubernetes and not read here. */
 export const anything: Schema<true> = { name: 'anything', read: () => true }
 
+/** Whatever it is, as text: two that read alike were written alike. */
+export const asWritten: Schema<string> = { name: 'anything', read: (node) => JSON.stringify(node) ?? '' }
+
 function itemsOf(node: YAMLMap): readonly { readonly key: Node | null; readonly value: Node | null }[] {
   return node.items.map(({ key, value }) => ({ key: key as Node | null, value: value as Node | null }))
 }

@@ -162,6 +162,7 @@ function worldsOf(
     const ofCluster: ManifestScope = {
       texts: (item) => manifestTexts(item, files),
       read: known.readManifest,
+      world: manifests,
       policies: new Set([...policies, ...named]),
     }
     const programs = linked.programs.map(({ name, syntax }) => ({ name, syntax: fill(syntax, lookup) }))

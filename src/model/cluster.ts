@@ -88,6 +88,12 @@ export interface CiliumModel {
 /** What a step tells the cluster. Pods are named as in the world, policies as `namespace/name`, or `name` without one. */
 export type CiliumChange =
   | { readonly kind: 'add-pod' | 'delete-pod' | 'return-pod'; readonly pod: string }
+  /** A pod of a Deployment comes back from another template. */
+  | {
+      readonly kind: 'roll-pod'
+      readonly pod: string
+      readonly labels: Readonly<Record<string, string>>
+    }
   | { readonly kind: 'set-labels'; readonly pod: string; readonly labels: Readonly<Record<string, string>> }
   | { readonly kind: 'add-policy'; readonly policy: PolicyModel }
   | { readonly kind: 'delete-policy'; readonly origin: string }

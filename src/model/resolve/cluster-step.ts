@@ -2,7 +2,7 @@
 import { didYouMean } from '../../base/closest.ts'
 import type { Span } from '../../base/text.ts'
 import type { Add, Delete, Manifest, Restart, SetStep } from '../../syntax/ast.ts'
-import type { CiliumChange } from '../cluster.ts'
+import type { CiliumChange, ManifestPod, ManifestText } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import { isSet } from '../words/options.ts'
 import { podConnection } from '../world/cluster-devices.ts'
@@ -109,8 +109,37 @@ export function bringBack({ what, target, span }: Restart, draft: StepsDraft, sc
   return true
 }
 
-function applyManifest(item: Manifest, span: Span, draft: StepsDraft, { manifests }: Scope): void {
+const templateHash = 'pod-template-hash'
+
+/** The template that a pod of a Deployment was last made from; undefined where none was. */
+function templateOf(draft: StepsDraft, { manifests }: Scope, pod: ManifestPod): string | undefined {
+  const applied = draft.steps.flatMap((step) =>
+    step.kind === 'cluster' && step.change.kind === 'apply' ? [step.change.text] : [],
+  )
+  const pods = [...(manifests?.world ?? []), ...applied].flatMap(
+    ({ text }) => manifests?.read(text).pods ?? [],
+  )
+  const last = pods.findLast(({ name, namespace }) => name === pod.name && namespace === pod.namespace)
+  return last?.labels[templateHash]
+}
+
+/** A Deployment whose template has changed: each of its pods that runs ends, and one of the new ReplicaSet takes its name. */
+function rollOut(text: ManifestText, span: Span, draft: StepsDraft, scope: Scope): void {
+  const { pods, latePods } = scope.entities
+  for (const pod of scope.manifests?.read(text.text).pods ?? []) {
+    const before = templateOf(draft, scope, pod)
+    const { name, labels } = pod
+    const runs = [...pods, ...latePods].some((each) => each.name.text === name) && !isDeleted(draft, name)
+    if (before === undefined || labels[templateHash] === before || !runs) continue
+    pushChange(draft, { kind: 'delete-pod', pod: name }, `delete pod ${name}`, span)
+    pushChange(draft, { kind: 'roll-pod', pod: name, labels }, `add pod ${name}`, span)
+  }
+}
+
+function applyManifest(item: Manifest, span: Span, draft: StepsDraft, scope: Scope): void {
+  const { manifests } = scope
   for (const text of manifests?.texts(item) ?? []) {
+    rollOut(text, span, draft, scope)
     const objects = manifests?.read(text.text).objects ?? []
     const title = objects.map(({ kind, name }) => `${kind} ${name}`).join(', ')
     pushChange(draft, { kind: 'apply', text }, `apply ${title}`, span)

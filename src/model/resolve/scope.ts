@@ -13,6 +13,8 @@ import type { DeviceDraft, Entities, HostDraft } from '../world/entities.ts'
 export interface ManifestScope {
   readonly texts: (item: Manifest) => readonly ManifestText[]
   readonly read: ClusterKnowledge['readManifest']
+  /** Those of the topology. */
+  readonly world: readonly ManifestText[]
   /** Policies of the world and of all steps: `default/api`, or `all` without a namespace. */
   readonly policies: ReadonlySet<string>
 }
