@@ -38,7 +38,7 @@ export const helloCases = ['hello.scn::hello[one]', 'hello.scn::hello[two]', 'he
 export const clusterSpec = `scn 1
 
 topology {
-  cluster cilium 1.19 { routing native; native-routing-cidr 10.0.0.0/8; encryption ipsec }
+  cluster kube-proxy iptables
   node n1
 }
 
