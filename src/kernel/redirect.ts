@@ -12,12 +12,10 @@ import { drop } from './drop.ts'
 import { ethTypeTrans } from './eth-type.ts'
 import { redirectNeigh } from './ip/redirect-neigh.ts'
 import { redirectNeigh6 } from './ip6/redirect-neigh.ts'
+import { dropRecursiveRedirect, tooManyTransmissions } from './recursion.ts'
 import type { Skb } from './skb.ts'
 import type { TcDirection } from './tc/hook.ts'
 import { queueTransmit } from './transmit.ts'
-
-/** include/linux/netdevice.h XMIT_RECURSION_LIMIT: the tenth transmission inside others is refused. */
-const recursionMax = 8
 
 const errno = { invalid: -22 } as const
 
@@ -104,8 +102,8 @@ function takeMacOff(skb: Skb): boolean {
  */
 function sendFrom(target: NetDevice, skb: Skb): number {
   const { machine } = target.ns
-  if (machine.transmitDepth > recursionMax) {
-    drop(skb, { device: skb.dev.name, stage: 'tc-out', reason: 'SKB_DROP_REASON_RECURSION_LIMIT' })
+  if (tooManyTransmissions(machine)) {
+    dropRecursiveRedirect(skb)
     return transmitDown
   }
   if (target.headerBytes === 0 && !takeMacOff(skb)) {

@@ -11,12 +11,10 @@ import {
 } from './device/device.ts'
 import { drop, endPacket, hopLimitReached } from './drop.ts'
 import { carriesLarge, segmentAt } from './gso.ts'
+import { tooManyTransmissions } from './recursion.ts'
 import { pktType, type Skb } from './skb.ts'
 import { attachQdisc, type Qdisc, throughQdisc } from './tc/qdisc.ts'
 import { runEgress } from './tc/run.ts'
-
-/** include/linux/netdevice.h XMIT_RECURSION_LIMIT. */
-const recursionMax = 8
 
 /** After this long without carrier the link watcher has stopped the queues (facts: linux 15). */
 export const linkWatchNanoseconds = 1_000_000_000
@@ -61,7 +59,7 @@ function enqueue(dev: NetDevice, skb: Skb): number {
     return transmitCongested
   }
   if (dev.qdisc !== undefined) return throughQdisc(dev, dev.qdisc, skb)
-  if (machine.transmitDepth > recursionMax) return recursionEnd(dev, skb)
+  if (tooManyTransmissions(machine)) return recursionEnd(dev, skb)
   if (machine.trace?.full)
     machine.trace.note(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc' }, { actor: 'kernel' })
   machine.transmitDepth += 1

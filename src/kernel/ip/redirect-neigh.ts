@@ -9,6 +9,7 @@ import { etherType } from '../../net/protocol.ts'
 import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import { sendAsLoopback } from '../neighbour-send.ts'
+import { dropRecursiveRedirect, tooManyTransmissions } from '../recursion.ts'
 import type { Skb } from '../skb.ts'
 import { neighbourOutput } from './neighbour-output.ts'
 import { routeOutput } from './output-route.ts'
@@ -52,8 +53,15 @@ export function redirectNeigh(skb: Skb, dev: NetDevice, nextHop: IpAddress | und
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
   if (target === undefined) return false
+  const { machine } = dev.ns
+  if (tooManyTransmissions(machine)) {
+    dropRecursiveRedirect(skb)
+    return true
+  }
+  machine.transmitDepth += 1
   // ip_neigh_for_gw(): the neighbour stands on the device of the route, which for an own address is lo
   if (nextHop === undefined && skb.route?.type === 'local') sendAsLoopback(dev, skb)
   else neighbourOutput(skb, dev, target)
+  machine.transmitDepth -= 1
   return true
 }

@@ -7,6 +7,7 @@ import { clearTstamp } from '../device/crossing.ts'
 import type { NetDevice } from '../device/device.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import { routeScope } from '../ip/route.ts'
+import { dropRecursiveRedirect, tooManyTransmissions } from '../recursion.ts'
 import type { Skb } from '../skb.ts'
 import { route6Output } from './output-route.ts'
 
@@ -47,6 +48,13 @@ export function redirectNeigh6(skb: Skb, dev: NetDevice, nextHop: IpAddress | un
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
   if (target === undefined) return false
+  const { machine } = dev.ns
+  if (tooManyTransmissions(machine)) {
+    dropRecursiveRedirect(skb)
+    return true
+  }
+  machine.transmitDepth += 1
   neighbourOutput(skb, dev, target)
+  machine.transmitDepth -= 1
   return true
 }
