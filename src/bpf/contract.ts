@@ -85,6 +85,8 @@ export interface SkbView {
   readonly ingressIfindex: number
   /** Flow hash; 0 until computed. `bpf_get_hash_recalc` asks the kernel for it. */
   hash: number
+  /** `hash` is of the ports too, or was written by a program: it survives tunnels. */
+  l4Hash: boolean
   tcIndex: number
   tcClassid: number
   /** skb->cb as programs see it: five 32-bit words. */

@@ -52,17 +52,31 @@ function keysOf(skb: Skb): Keys | undefined {
   }
 }
 
-/** The flow's hash, computed once and kept in `skb.hash`; never 0 for IP packets, 0 for anything else. */
+/**
+ * The hash of a packet: its socket's, or that of its flow, computed once and kept in `skb.hash`; never 0 for IP packets, 0 for
+ * anything else.
+ */
 export function flowHash(skb: Skb): number {
-  skb.hash = peekFlowHash(skb)
-  return skb.hash
-}
-
-/** The same number, without the packet keeping it: what it is asked for must not change how the packet is sent. */
-export function peekFlowHash(skb: Skb): number {
   if (skb.hash !== 0) return skb.hash
   const keys = keysOf(skb)
   if (keys === undefined) return 0
+  skb.hash = hashOf(skb, keys)
+  skb.l4Hash = keys.ports >= 0
+  return skb.hash
+}
+
+/** A number of the packet's addresses and ports alone; the packet does not keep it. */
+export function flowNumber(skb: Skb): number {
+  const keys = keysOf(skb)
+  return keys === undefined ? 0 : hashOf(skb, keys)
+}
+
+/** skb_clear_hash_if_not_l4(): what tunnels forget. */
+export function forgetHashWithoutPorts(skb: Skb): void {
+  if (!skb.l4Hash) skb.hash = 0
+}
+
+function hashOf(skb: Skb, keys: Keys): number {
   const sport = keys.ports < 0 ? 0 : readU16(skb.bytes, keys.ports)
   const dport = keys.ports < 0 ? 0 : readU16(skb.bytes, keys.ports + 2)
   const forward = keys.source < keys.destination || (keys.source === keys.destination && sport <= dport)

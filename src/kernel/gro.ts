@@ -115,6 +115,7 @@ function follows(held: Held, skb: Skb, headers: Headers): boolean {
   const options = skb.bytes.subarray(headers.l4 + tcpAt.options, headers.payload)
   if (!bytesAre(bytes, l4 + tcpAt.options, payload, options)) return false
   if (length === 0 || length > held.size) return false
+  if (held.skb.hash !== skb.hash) return false // gro_list_prepare()
   const next = (readU32(bytes, l4 + tcpAt.sequence) + held.bytes) >>> 0
   if (readU32(skb.bytes, headers.l4 + tcpAt.sequence) !== next) return false
   const network = held.headers.payload - held.headers.l3

@@ -131,6 +131,7 @@ function receiveOn(target: NetDevice, skb: Skb, from: TcDirection): boolean {
   }
   const { clock, wiring } = target.ns.machine
   scrub(skb)
+  skb.priority = 0 // ____dev_forward_skb()
   ethTypeTrans(skb, target)
   clock.soon(() => wiring.netifReceive(skb))
   return true

@@ -4,7 +4,7 @@ import { type IpAddress, ipv4From } from '../net/address.ts'
 import { ipProtocol } from '../net/protocol.ts'
 import { monotonic } from './clock.ts'
 import type { NetDevice } from './device/device.ts'
-import { flowHash, peekFlowHash } from './flow-hash.ts'
+import { flowHash, flowNumber } from './flow-hash.ts'
 import { bpfFibLookup } from './ip/bpf-fib.ts'
 import { cloneRedirect } from './redirect.ts'
 import type { Skb } from './skb.ts'
@@ -31,7 +31,7 @@ class Services implements KernelServices {
 
   random32(): number {
     this.draws += 1
-    this.drawFor ??= peekFlowHash(this.skb)
+    this.drawFor ??= flowNumber(this.skb)
     return this.dev.ns.machine.random('bpf_get_prandom_u32', this.drawFor * 64 + this.draws)
   }
 

@@ -54,6 +54,8 @@ export class Skb implements SkbView, Recordable {
   priority = 0
   queueMapping = 0
   hash = 0
+  /** skb->l4_hash: `hash` is of the ports too, or of a socket; such a one survives tunnels. */
+  l4Hash = false
   tcIndex = 0
   tcClassid = 0
   readonly cb = new Uint32Array(5)
@@ -279,6 +281,7 @@ export class Skb implements SkbView, Recordable {
     copy.priority = this.priority
     copy.queueMapping = this.queueMapping
     copy.hash = this.hash
+    copy.l4Hash = this.l4Hash
     copy.tcIndex = this.tcIndex
     copy.tcClassid = this.tcClassid
     copy.cb.set(this.cb)

@@ -4,6 +4,7 @@
 export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.ipv4.ip_forward': 0,
   'net.ipv4.ip_default_ttl': 64,
+  'net.ipv4.ip_forward_update_priority': 1,
   'net.ipv4.icmp_echo_ignore_all': 0,
   'net.ipv4.icmp_echo_ignore_broadcasts': 1,
   'net.ipv4.icmp_ratelimit': 1000,
@@ -13,6 +14,7 @@ export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.ipv4.tcp_syn_retries': 6,
   'net.ipv4.tcp_synack_retries': 5,
   'net.ipv4.tcp_syn_linear_timeouts': 4,
+  'net.core.txrehash': 1,
   'net.ipv4.tcp_timestamps': 1,
   'net.ipv4.tcp_fin_timeout': 60,
   'net.ipv4.tcp_rmem.min': 4096,

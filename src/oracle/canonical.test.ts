@@ -48,3 +48,14 @@ test('edges of SACK blocks are told from the start of the stream', () => {
   expect(seen('1000 0000', '1000 0001', '1000 0005')).toBe(seen('2000 0000', '2000 0001', '2000 0005'))
   expect(seen('1000 0000', '1000 0001', '1000 0005')).not.toBe(seen('2000 0000', '2000 0001', '2000 0006'))
 })
+
+test('of the source port of a tunnel it counts whether a flow keeps it', () => {
+  const outer = (port: string): string =>
+    `${ethernet} 4500 0052 0000 4000 4011 0000 0a01 0002 0a02 0001 ${port} 2118 003e 0000 0800 0000 0000 2a00 ${ethernet} ${one}`
+  const seen = (...ports: string[]): string => {
+    const canonical = new Canonical()
+    return ports.map((port) => bytesToHex(canonical.frame(frame(outer(port))))).join(' ')
+  }
+  expect(seen('aaaa', 'aaaa', 'bbbb')).toBe(seen('cccc', 'cccc', 'dddd'))
+  expect(seen('aaaa', 'aaaa', 'bbbb')).not.toBe(seen('aaaa', 'bbbb', 'bbbb'))
+})

@@ -19,10 +19,14 @@ const timestampsOption = 8
 /** Bytes that a header in a moved frame may stand behind its start. */
 const movedMost = 64
 const vxlanPorts: readonly number[] = [4789, 8472]
+/** The first source port of a flow in a tunnel is shown as this one. */
+const tunnelPort = 50_000
 
 /** Remembers the initial sequence numbers of one side in the order in which they appear. */
 export class Canonical {
   private readonly starts: number[] = []
+  /** Source ports of tunnels, in the order in which they appear, by the flow inside. */
+  private readonly outerPorts = new Map<string, number[]>()
   /** Ports that NAT drew, and what they are shown as. */
   private readonly ports: ReadonlyMap<number, number>
 
@@ -175,11 +179,21 @@ export class Canonical {
     if (this.number(acknowledgement) === acknowledgement) this.starts.push((acknowledgement - 1) >>> 0)
   }
 
-  /** VXLAN: the source port is a hash seeded at boot; the inner frame counts. */
+  /**
+   * VXLAN: the source port is a hash seeded at boot, or drawn by the socket inside. Each port that the inner flow has had gets a
+   * number, so that a flow keeps its port, or takes another, on both sides alike.
+   */
   private udp(bytes: Uint8Array, at: number, end: number): void {
     if (!vxlanPorts.includes(readU16(bytes, at + 2)) || at + 30 > end) return
-    writeU16(bytes, at, 50_000)
     this.ethernet(bytes, at + 16)
+    writeU16(bytes, at, tunnelPort + this.outerPort(innerFlow(bytes, at + 16, end), readU16(bytes, at)))
+  }
+
+  private outerPort(flow: string, port: number): number {
+    const seen = this.outerPorts.get(flow) ?? []
+    this.outerPorts.set(flow, seen)
+    const at = seen.indexOf(port)
+    return at === -1 ? seen.push(port) - 1 : at
   }
 
   /** A sequence number as its distance from the start of its stream. */
@@ -205,6 +219,20 @@ interface Part {
   /** The first fragment, or a whole packet. */
   readonly first: boolean
   readonly what: 'whole' | 'quoted'
+}
+
+/** What a flow inside a tunnel is known by: its addresses, protocol and ports; of other frames the MAC addresses. */
+function innerFlow(bytes: Uint8Array, start: number, end: number): string {
+  const l3 = start + 14
+  const four = readU16(bytes, l3 - 2) === etherType.ipv4 && l3 + 24 <= end
+  const six = readU16(bytes, l3 - 2) === etherType.ipv6 && l3 + 44 <= end
+  if (!four && !six) return bytes.slice(start, l3).join(' ')
+  const number = bytes[l3 + (four ? 9 : 6)] as number
+  const l4 = four ? l3 + ((bytes[l3] as number) & 15) * 4 : l3 + 40
+  const whole = !four || (readU16(bytes, l3 + 6) & 0x3fff) === 0
+  const ports = whole && (number === protocol.tcp || number === protocol.udp) ? bytes.slice(l4, l4 + 4) : []
+  const ends = bytes.slice(four ? l3 + 12 : l3 + 8, four ? l3 + 20 : l3 + 40)
+  return `${ends.join(' ')} ${number} ${ports.join(' ')}`
 }
 
 /** An IPv4 header that a program has cut: its identification and its sum, as far as they are there. */

@@ -71,6 +71,7 @@ interface FlowLine {
 /** The two halves do not look at the same moment. */
 const clockSlack = 2
 
+/** The lines of flows, those that end first in front: so the first match of each leaves the most for the others. */
 function flowLines(text: string, ports: ReadonlyMap<number, number>): FlowLine[] {
   const lines = text.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
   return lines
@@ -86,6 +87,7 @@ function flowLines(text: string, ports: ReadonlyMap<number, number>): FlowLine[]
         ),
       secondsLeft: Number(/^\S+ \d+ (\d+) /.exec(line)?.[1] ?? 0),
     }))
+    .sort((one, two) => one.secondsLeft - two.secondsLeft)
 }
 
 function shownFlow({ text, secondsLeft }: FlowLine): string {

@@ -168,7 +168,9 @@ export function setHashInvalid(context: RunContext): number {
 
 /** bpf_set_hash. */
 export function setHash(context: RunContext, hash: number): number {
-  skbOf(context).hash = hash >>> 0
+  const skb = skbOf(context)
+  skb.hash = hash >>> 0
+  skb.l4Hash = true
   return 0
 }
 

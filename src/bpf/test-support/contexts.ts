@@ -63,6 +63,7 @@ export class TestSkb implements SkbView {
   }
 
   hash = 0
+  l4Hash = false
   tcIndex = 0
   tcClassid = 0
   readonly cb = new Uint32Array(5)

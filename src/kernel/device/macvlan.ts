@@ -29,6 +29,7 @@ function deliverCopy(dev: NetDevice, skb: Skb): void {
   const { wiring, clock } = dev.ns.machine
   if (skb.dev.ns === dev.ns) scrub(skb)
   else leaveNamespace(skb)
+  skb.priority = 0 // ____dev_forward_skb()
   ethTypeTrans(skb, dev)
   countReceived(dev, skb.length)
   clock.soon(() => wiring.netifReceive(skb))

@@ -45,12 +45,13 @@ function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
   else arrive(last, skb)
 }
 
-/** What arrives by a wire is a new sk_buff: nobody's, and without a time. */
+/** What arrives by a wire is a new sk_buff: nobody's, without a time, and without a hash (no card here computes one). */
 function newAtTheFarEnd(skb: Skb): void {
   skb.sk = undefined
   skb.skAssigned = false
   skb.tstamp = 0
   skb.tstampType = 0
+  skb.hash = 0
 }
 
 function lost(dev: NetDevice, skb: Skb): void {

@@ -5,6 +5,7 @@ import { readU8, readU16 } from '../../net/bytes.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
 import { udpAt } from '../../net/udp.ts'
+import { forgetHashWithoutPorts } from '../flow-hash.ts'
 import type { Skb } from '../skb.ts'
 import { scrub } from './crossing.ts'
 import type { NetDevice } from './device.ts'
@@ -68,6 +69,7 @@ export function pullOuter(skb: Skb, inner: number, end: number): void {
   skb.macHeader = -1
   skb.vlanTci = -1
   skb.queueMapping = 0
+  forgetHashWithoutPorts(skb)
   scrub(skb)
 }
 

@@ -19,6 +19,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import type { Fact } from '../../trace/event.ts'
 import { countSent } from '../counters.ts'
 import { drop } from '../drop.ts'
+import { forgetHashWithoutPorts } from '../flow-hash.ts'
 import { nextIdent } from '../ip/ident.ts'
 import { ipLocalOut } from '../ip/output.ts'
 import { routeOutput } from '../ip/output-route.ts'
@@ -144,6 +145,7 @@ export function sendOuter(
   skb.route = route
   skb.dev = route.device
   const four = skb.protocol === etherType.ipv4
+  if (four) forgetHashWithoutPorts(skb)
   const result = four
     ? ipLocalOut(dev.ns, skb, { encapsulated: true })
     : ip6LocalOut(dev.ns, skb, { whole: how.mayBeCut !== true })

@@ -16,7 +16,7 @@ const frameSlack = 14 + 4
 function cross(peer: NetDevice, skb: Skb): void {
   if (skb.dev.ns === peer.ns) scrub(skb)
   else leaveNamespace(skb)
-  skb.hash = 0
+  skb.priority = 0 // ____dev_forward_skb()
   // A far end with native XDP or GRO has a poll function, and GRO uses cb for itself.
   if (peer.xdp?.mode === 'native' || peer.offloads.gro) skb.cb.fill(0)
   arrive(peer, skb)

@@ -21,6 +21,7 @@ import { forwardOptions, isSourceRouted } from './options.ts'
 import { ipOutput } from './output.ts'
 import { redirectAllowed, routeErrorAllowed } from './rate-limit.ts'
 import type { Route } from './route.ts'
+import { tosPriority } from './tos-priority.ts'
 
 const forwardHook = { family: 4, hook: 'FORWARD' } as const
 
@@ -113,6 +114,8 @@ export function ipForward(skb: Skb): void {
   noteForward(skb, route)
   const told = route.redirect && skb.securityPath === undefined && !isSourceRouted(skb)
   if (told) sendRedirect(skb, route)
+  if (ns.sysctls.get('net.ipv4.ip_forward_update_priority') !== 0)
+    skb.priority = tosPriority(readU8(skb.bytes, skb.networkHeader + ipv4At.tos))
   const verdict = ns.netfilter.run(ns, forwardHook, skb, { in: input, out: route.device })
   if (verdict !== 'accept') return
   forwardOptions(skb, route)

@@ -24,14 +24,15 @@ function stripOptions(bytes: Uint8Array, start: number, end: number): void {
   }
 }
 
-/** ip_copy_metadata(): what a fragment inherits. */
-function inherit(piece: Skb, from: Skb): void {
+/** ip_copy_metadata(), ip6_copy_metadata(): what a fragment inherits. */
+export function inherit(piece: Skb, from: Skb): void {
   piece.networkHeader = piece.data
   piece.protocol = from.protocol
   piece.pktType = from.pktType
   piece.mark = from.mark
   piece.priority = from.priority
   piece.hash = from.hash
+  piece.l4Hash = from.l4Hash
   piece.tcIndex = from.tcIndex
   piece.tstamp = from.tstamp
   piece.tstampType = from.tstampType

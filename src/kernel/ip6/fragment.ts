@@ -4,7 +4,7 @@ import { readU8, writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { extensionLength } from '../../net/ipv6-extensions.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { pieceLengths } from '../ip/fragment.ts'
+import { inherit, pieceLengths } from '../ip/fragment.ts'
 import { Skb } from '../skb.ts'
 
 const headroom = 128
@@ -41,16 +41,7 @@ export function fragmentPacket6(skb: Skb, mtu: number, identification: number): 
     writeU32(bytes, at + 4, identification)
     bytes.set(skb.bytes.subarray(end + start, end + start + length), at + fragmentHeader)
     const piece = new Skb(skb.dev, bytes, headroom, bytes.length)
-    piece.networkHeader = headroom
-    piece.protocol = skb.protocol
-    piece.pktType = skb.pktType
-    piece.mark = skb.mark
-    piece.priority = skb.priority
-    piece.route = skb.route
-    piece.sk = skb.sk
-    piece.hops = skb.hops
-    piece.ingressIfindex = skb.ingressIfindex
-    piece.record = skb.record
+    inherit(piece, skb)
     pieces.push(piece)
     start += length
   }

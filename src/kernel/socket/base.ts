@@ -75,6 +75,8 @@ export class Base implements BaseSocket {
   sendMemory = 0
   sendSpace: (() => void) | undefined = undefined
   pacing: Socket['pacing'] = 'none'
+  txHash = 0
+  txRehash: boolean
   error: Errno | undefined
   softError: Errno | undefined
   readonly errorQueue: QueuedError[] = []
@@ -97,6 +99,7 @@ export class Base implements BaseSocket {
     this.options = { ...defaultOptions(), ...open.options }
     if (this.options.maxPacingRate !== Number.POSITIVE_INFINITY) this.pacing = 'needed'
     this.order = sockets.created
+    this.txRehash = open.ns.sysctls.get('net.core.txrehash') === 1
   }
 
   get transparent(): boolean {

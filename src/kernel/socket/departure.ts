@@ -11,6 +11,7 @@ import { born } from '../birth.ts'
 import { ipLocalOut } from '../ip/output.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, type RouteAnswer, routeScope } from '../ip/route.ts'
+import { tosPriority } from '../ip/tos-priority.ts'
 import { ip6LocalOut } from '../ip6/output.ts'
 import { route6Output } from '../ip6/output-route.ts'
 import type { Namespace } from '../namespace.ts'
@@ -19,6 +20,7 @@ import { anyAddress, type BaseSocket, familyOf } from './base.ts'
 import type { SocketAddress } from './hooks.ts'
 import { reachable } from './names.ts'
 import type { Socket } from './socket.ts'
+import { hashFromSocket } from './tx-hash.ts'
 
 /** A segment that is ready to leave. Its checksum field may hold anything. */
 export interface Departure {
@@ -125,6 +127,11 @@ export function buildPacket(departure: Departure): Skb {
   skb.route = route
   skb.sk = socket
   skb.mark = departure.mark
+  if (socket !== undefined) {
+    // sk_priority follows IP_TOS, not IPV6_TCLASS
+    if (type === etherType.ipv4) skb.priority = tosPriority(departure.tos)
+    hashFromSocket(skb, socket)
+  }
   return skb
 }
 

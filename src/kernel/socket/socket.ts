@@ -107,6 +107,10 @@ export interface Socket {
   sendSpace: (() => void) | undefined
   /** sk_pacing_status: nobody keeps a rate, TCP itself should, or an fq that its packets pass does. */
   pacing: 'none' | 'needed' | 'fq'
+  /** sk_txhash: what its packets have as their hash; 0 while it is not connected. */
+  txHash: number
+  /** sk_txrehash: it draws another when nothing comes back (`net.core.txrehash` as the socket was made). */
+  txRehash: boolean
   /** sk_lookup and TPROXY may hand a packet to a socket that does not match its addresses. */
   readonly transparent: boolean
 }
@@ -131,6 +135,8 @@ export interface SocketTable {
   tcpPorts: Chain<Socket> | undefined
   /** ICMP and ICMPv6 echo sockets by identifier (ping_table and raw sockets). */
   echo: Chain<Socket> | undefined
+  /** How often sockets with these ends drew an sk_txhash, by `flowKey`. */
+  txDraws: Map<number, number> | undefined
   /** BPF programs on the cgroup that every socket of this namespace is created in; undefined while there are none. */
   hooks: SocketHooks | undefined
   /** Programs of the same cgroup that see packets (cgroup_skb); undefined while there are none. */
@@ -146,6 +152,7 @@ export function createSocketTable(): SocketTable {
     tcpFlows: undefined,
     tcpPorts: undefined,
     echo: undefined,
+    txDraws: undefined,
     hooks: undefined,
     skbHooks: undefined,
   }

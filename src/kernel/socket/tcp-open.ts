@@ -15,6 +15,7 @@ import { initialSequence, seqAdd } from './tcp-sequence.ts'
 import { createTcp, type TcpSocket, tcpTime } from './tcp-socket.ts'
 import { currentRoute, ownMss, sendAck } from './tcp-transmit.ts'
 import { receiveSpace } from './tcp-window.ts'
+import { drawTxHash } from './tx-hash.ts'
 
 /** Whether this namespace offers timestamps. */
 function offersTimestamps(socket: TcpSocket): boolean {
@@ -107,6 +108,7 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
   child.localPort = tuple.localPort
   child.remotePort = tuple.remotePort
   child.listener = listener
+  child.txRehash = listener.txRehash
   if (listener.ns.sysctls.get('net.ipv4.tcp_fwmark_accept') !== 0) child.options.mark = skb.mark
   // so that link-local addresses have a meaning (tcp_v6_init_req)
   if (family === 6 && needsDevice(child.remoteAddress)) child.options.device ||= skb.dev.ifindex
@@ -118,6 +120,7 @@ export function acceptSyn(listener: TcpSocket, segment: Arrived, tuple: Tuple): 
     return
   }
   enterFlows(child)
+  drawTxHash(child)
   enterPorts(child)
   const offer = readSynOptions(segment)
   child.timestamps = offersTimestamps(child) && offer.timestamp !== undefined

@@ -11,6 +11,7 @@ import { heldByPacing, heldBySmallQueue, nextRun, pieceEnd } from './tcp-run.ts'
 import { seqAdd } from './tcp-sequence.ts'
 import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
 import { currentMss, currentRoute, noData, transmit } from './tcp-transmit.ts'
+import { rethinkTxHash } from './tx-hash.ts'
 
 /** Whether this is a SYN or SYN-ACK still under way. */
 function isOpening(socket: TcpSocket): boolean {
@@ -251,6 +252,8 @@ export function sendOpening(socket: TcpSocket): number {
   if (!first && !request && waitsForNeighbour(socket, socket.iss)) return busy
   const active = socket.state === socketState.synSent
   const kind = active ? 'syn' : 'synack'
+  // tcp_rtx_synack(): each answer to a request that is repeated
+  if (!first && request) rethinkTxHash(socket)
   const sent = transmit(socket, {
     sequence: socket.iss,
     flags: active ? tcpFlag.syn : tcpFlag.syn | tcpFlag.ack,
@@ -280,6 +283,15 @@ function timeoutError(socket: TcpSocket): Errno {
   return socket.softError ?? 'ETIMEDOUT'
 }
 
+/**
+ * The end of tcp_write_timeout(): the next packets try another path. Not where a closed window is asked whether it opened, nor for a
+ * request, which draws with each answer.
+ */
+function rethinkAtTimeout(socket: TcpSocket): void {
+  const asksWindow = !isOpening(socket) && (socket.sndWnd === 0 || inFlight(socket) === 0)
+  if (!isRequest(socket) && !asksWindow && rethinkTxHash(socket)) count(socket.ns, 'TcpExtTcpTimeoutRehash')
+}
+
 /** tcp_retransmit_timer(). */
 function retransmissionTimeout(socket: TcpSocket): void {
   const opening = isOpening(socket)
@@ -288,6 +300,7 @@ function retransmissionTimeout(socket: TcpSocket): void {
     tcpDone(socket, timeoutError(socket))
     return
   }
+  rethinkAtTimeout(socket)
   socket.retransmits += 1
   socket.timeouts += 1
   if (!opening) enterLoss(socket)

@@ -6,13 +6,15 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
 import { bornFrom } from '../birth.ts'
 import { count } from '../counters.ts'
+import { tosPriority } from '../ip/tos-priority.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { destinationOf, sourceOf } from './arrival.ts'
 import { buildPacket, localOut, routeFor } from './departure.ts'
 import { hopsFor, needsDevice } from './names.ts'
-import type { Socket } from './socket.ts'
+import { type Socket, socketState } from './socket.ts'
 import { type Arrived, writeSegment } from './tcp-segment.ts'
 import { noData } from './tcp-transmit.ts'
+import { hashFromSocket } from './tx-hash.ts'
 
 /** What an answer says that no connection sends. */
 export interface Reply {
@@ -25,6 +27,8 @@ export interface Reply {
   /** Where the packet's own mark is not reflected. */
   readonly mark: number
   readonly transparent: boolean
+  /** The socket it speaks for, whose hash it has (tw_txhash, sk_txhash); undefined for none. */
+  readonly speaker: Socket | undefined
   /** Gives the packet its name. */
   readonly born: (reply: Skb) => void
 }
@@ -80,6 +84,10 @@ export function sendReply(skb: Skb, family: 4 | 6, segment: Arrived, what: Reply
       data: noData,
     }),
   })
+  if (what.speaker !== undefined) {
+    hashFromSocket(reply, what.speaker)
+    if (family === 4) reply.priority = tosPriority(what.speaker.options.tos) // tw_priority, sk_priority
+  }
   what.born(reply)
   reply.kernelSocket = ns
   const sent = localOut(ns, reply)
@@ -108,6 +116,8 @@ export function sendReset(skb: Skb, family: 4 | 6, segment: Arrived, socket?: So
     tos: serviceOf(skb, family) & ~ecnMask,
     mark: socket?.options.mark ?? 0,
     transparent: socket?.transparent === true,
+    // a listener has no hash, who has not answered yet does not speak
+    speaker: socket?.state === socketState.synReceived ? undefined : socket,
     born: (reply) => bornFrom(skb, reply, 'rst'),
   })
 }

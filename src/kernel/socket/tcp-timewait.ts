@@ -89,6 +89,7 @@ export function answerLate(socket: TcpSocket, segment: Arrived, family: 4 | 6): 
     tos: socket.options.tos,
     mark: socket.options.mark,
     transparent: socket.transparent,
+    speaker: socket,
     born: (reply) => bornAs(reply, socket.label, 'ack'),
   })
 }

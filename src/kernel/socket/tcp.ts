@@ -19,6 +19,7 @@ import { startConnect } from './tcp-open.ts'
 import { pushPending, queueData, queueFin, type SentAs } from './tcp-output.ts'
 import { createTcp, type TcpSocket } from './tcp-socket.ts'
 import { sendAck, sendActiveReset } from './tcp-transmit.ts'
+import { drawTxHash } from './tx-hash.ts'
 import { mayBind } from './udp.ts'
 
 /** socket(AF_INET or AF_INET6, SOCK_STREAM). EPERM when a sock_create program refuses. */
@@ -181,6 +182,7 @@ export function tcpConnect(socket: TcpSocket, wanted: SocketAddress): Result<tru
   const problem = takePort(socket)
   if (problem !== undefined) return { errno: problem }
   enterFlows(socket)
+  drawTxHash(socket)
   socket.route = answer.route
   socket.routeGeneration = familyState(socket.ns, familyOf(answer.destination)).generation
   socket.born = socket.ns.machine.clock.now

@@ -23,6 +23,7 @@ import { flowKey, insertSocket, removeSocket } from './lookup.ts'
 import { familyProblem, hopsFor, needsDevice, unmapped } from './names.ts'
 import { ephemeralPort, keepToFamily, portConflict } from './ports.ts'
 import { type Socket, socketState } from './socket.ts'
+import { drawTxHash } from './tx-hash.ts'
 import { findRoute, keepRoute, peerRoute } from './udp-route.ts'
 import { createUdp, type UdpSocket } from './udp-socket.ts'
 
@@ -126,6 +127,7 @@ export function udpConnect(socket: UdpSocket, wanted: SocketAddress): Result<tru
     remotePort: to.port,
   })
   socket.identification = socket.ns.machine.random('ip-id', key) & 0xffff
+  drawTxHash(socket)
   return { ok: true }
 }
 

@@ -10,6 +10,7 @@ import { integerOf } from './numbers.ts'
 const ipv4 = [
   'ip_forward',
   'ip_default_ttl',
+  'ip_forward_update_priority',
   'icmp_echo_ignore_all',
   'icmp_echo_ignore_broadcasts',
   'icmp_ratelimit',
@@ -76,6 +77,7 @@ const neighbour = [
 ]
 
 const plain = [
+  'net.core.txrehash',
   'net.ipv6.fwmark_reflect',
   'net.ipv6.icmp.ratelimit',
   'net.bridge.bridge-nf-call-iptables',
