@@ -109,6 +109,11 @@ export interface SkbView {
   resizeAt(offset: number, delta: number): void
   /** Room for a link-layer header in front of the packet (bpf_skb_change_head): zeros; the network header stays where it is. */
   pushHead(bytes: number): void
+  /**
+   * CHECKSUM_PARTIAL: whether the checksum at `at` stands outside of one that is unfinished. What changes such a sum takes it for
+   * the unfinished one.
+   */
+  isSumOutside(at: number): boolean
   /** Sets the packet's length (bpf_skb_change_tail); new bytes are zero. */
   resizeTail(length: number): void
 }

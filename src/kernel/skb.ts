@@ -109,6 +109,12 @@ export class Skb implements SkbView, Recordable {
   securityPath: SecurityPath | undefined
   /** IPSKB_XFRM_TRANSFORMED, IP6SKB_XFRM_TRANSFORMED: this host has transformed it, and no policy is asked again. */
   transformed = false
+  /**
+   * CHECKSUM_PARTIAL: the transport checksum would be finished by a card; bytes from its field to the end of the packet, whatever is put
+   * in front of it, and 0 when every sum is finished. The field holds the finished sum all the same: what Linux does
+   * otherwise is leave, or spoil, the sums of headers outside (unfinished.ts).
+   */
+  unfinishedSum = 0
   /** How many devices this copy has been received on and sent to; `limits.hopsMax` of them end it as looped. */
   hops = 0
   /** What all copies of a packet share once there is more than one. */
@@ -208,11 +214,17 @@ export class Skb implements SkbView, Recordable {
     this.macHeader = moved
   }
 
+  isSumOutside(at: number): boolean {
+    // a large packet has no sum that is finished, outside neither (udp_set_csum)
+    return this.unfinishedSum > 0 && this.gsoSize === 0 && at !== this.tail - this.unfinishedSum
+  }
+
   resizeTail(length: number): void {
     const wanted = this.start + length
     if (wanted > this.bytes.length) this.regrow(0, wanted - this.bytes.length + headroomBytes)
     const tail = this.start + length
     if (tail > this.tail) this.bytes.fill(0, this.tail, tail)
+    if (this.unfinishedSum > 0) this.unfinishedSum = Math.max(0, this.unfinishedSum + tail - this.tail)
     this.tail = tail
   }
 
@@ -309,6 +321,7 @@ export class Skb implements SkbView, Recordable {
     copy.redirected = this.redirected
     copy.securityPath = this.securityPath === undefined ? undefined : { ...this.securityPath }
     copy.transformed = this.transformed
+    copy.unfinishedSum = this.unfinishedSum
     copy.hops = this.hops
   }
 }

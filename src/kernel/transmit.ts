@@ -15,6 +15,7 @@ import { tooManyTransmissions } from './recursion.ts'
 import { pktType, type Skb } from './skb.ts'
 import { attachQdisc, type Qdisc, throughQdisc } from './tc/qdisc.ts'
 import { runEgress } from './tc/run.ts'
+import { finishSums } from './unfinished.ts'
 
 /** After this long without carrier the link watcher has stopped the queues (facts: linux 15). */
 export const linkWatchNanoseconds = 1_000_000_000
@@ -84,6 +85,7 @@ function startTransmit(dev: NetDevice, skb: Skb): number {
 /** dev_hard_start_xmit(): the taps, then the driver. */
 function startOne(dev: NetDevice, skb: Skb): number {
   const { trace } = dev.ns.machine
+  finishSums(dev, skb)
   if (dev.taps.length > 0) {
     const kept = skb.pktType
     skb.pktType = pktType.outgoing

@@ -105,6 +105,7 @@ function bareFrame(skb: Skb): void {
   skb.sk = undefined
   skb.cb.fill(0)
   skb.hash = 0
+  skb.unfinishedSum = 0
 }
 
 /** XDP_TX: out of the device it came in on. */

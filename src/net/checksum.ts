@@ -40,6 +40,14 @@ export function updateChecksum32(checksum: number, before: number, after: number
   return finishSum((~checksum & 0xffff) + removed + (after >>> 16) + (after & 0xffff))
 }
 
+/**
+ * inet_proto_csum_replace4() of CHECKSUM_PARTIAL for words of the pseudo header: right for the sum of a pseudo header, which is
+ * not inverted, and wrong for a finished one. The sums may exceed 16 bits.
+ */
+export function replacedInPseudo(checksum: number, before: number, after: number): number {
+  return foldSum(checksum + (~foldSum(before) & 0xffff) + foldSum(after))
+}
+
 /** Sum of the IPv4 pseudo header (RFC 9293 section 3.1); `l3` is the offset of the IPv4 header. */
 export function pseudoSum4(bytes: Uint8Array, l3: number, protocol: number, lengthBytes: number): number {
   return sumWords(bytes, l3 + 12, l3 + 20, protocol + lengthBytes)

@@ -2,8 +2,8 @@
 // net/core/utils.c inet_proto_csum_replace*(). Numbers are as a C program has them: loaded natively from the packet
 // (little endian), so use `swap16`/`swap32` on host numbers. One's-complement sums do not mind (RFC 1071 section 2B).
 //
-// A deviation: CHECKSUM_PARTIAL and CHECKSUM_COMPLETE are not modelled, every packet has its full checksum in place.
-import { foldSum } from '../../net/checksum.ts'
+// A deviation: the field of an unfinished checksum (CHECKSUM_PARTIAL) holds the finished one; CHECKSUM_COMPLETE is not modelled.
+import { foldSum, replacedInPseudo } from '../../net/checksum.ts'
 import { readLe16, writeLe16 } from '../context/byte-order.ts'
 import type { RunContext } from '../contract.ts'
 import { errno } from '../errno.ts'
@@ -28,6 +28,11 @@ export function replacedChecksum(checksum: number, from: number, to: number, siz
   const added = (to >>> 16) + (to & 0xffff)
   if (size === 0) return ~foldSum(sum + added) & 0xffff
   return ~foldSum(sum + (~(from >>> 16) & 0xffff) + (~from & 0xffff) + added) & 0xffff
+}
+
+/** The sum of the two words of a number. */
+function wordsOf(number: number): number {
+  return (number >>> 16) + (number & 0xffff)
 }
 
 /** Where the checksum lies in the bytes, or a negative errno. */
@@ -70,14 +75,21 @@ export function l4CsumReplace(
   if ((flags & ~l4Flags) !== 0) return -errno.EINVAL
   const at = checksumAt(context, offset)
   if (at < 0) return at
-  const { bytes } = skbOf(context)
+  const skb = skbOf(context)
+  const { bytes } = skb
   const before = readLe16(bytes, at)
   const mangledZero = (flags & checksumFlag.BPF_F_MARK_MANGLED_0) !== 0
   const enforce = (flags & checksumFlag.BPF_F_MARK_ENFORCE) !== 0
   if (mangledZero && !enforce && before === 0) return 0
   const size = flags & checksumFlag.BPF_F_HDR_FIELD_MASK
   if (sizeIsWrong(size, from)) return -errno.EINVAL
-  const after = replacedChecksum(before, from, to, size)
+  const outside = skb.isSumOutside(at)
+  const pseudo = (flags & checksumFlag.BPF_F_PSEUDO_HDR) !== 0
+  const after = outside
+    ? pseudo
+      ? replacedInPseudo(before, wordsOf(from), wordsOf(to))
+      : before
+    : replacedChecksum(before, from, to, size)
   writeLe16(bytes, at, mangledZero && after === 0 ? 0xffff : after)
   return 0
 }

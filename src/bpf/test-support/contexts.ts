@@ -72,6 +72,8 @@ export class TestSkb implements SkbView {
   readonly gsoSize = 0
   tunnelKey: TunnelKey | undefined
   readonly socketCookie = 5
+  /** Where an unfinished checksum stands; -1 for none. */
+  unfinishedAt = -1
 
   constructor(frame: Uint8Array) {
     this.bytes = new Uint8Array(64 + frame.length)
@@ -94,6 +96,10 @@ export class TestSkb implements SkbView {
 
   pushHead(bytes: number): void {
     this.resizeAt(0, bytes)
+  }
+
+  isSumOutside(at: number): boolean {
+    return this.unfinishedAt >= 0 && at !== this.unfinishedAt
   }
 
   resizeTail(length: number): void {

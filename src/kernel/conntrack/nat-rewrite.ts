@@ -5,7 +5,9 @@ import { readU8, readU16, readU32, writeU16 } from '../../net/bytes.ts'
 import {
   checksumOf,
   finishSum,
+  pseudoSum4,
   pseudoSum6,
+  replacedInPseudo,
   replaceU16,
   replaceU32,
   sumWords,
@@ -17,6 +19,7 @@ import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { writeSctpChecksum } from '../../net/sctp.ts'
+import { udpAt } from '../../net/udp.ts'
 import type { Skb } from '../skb.ts'
 import type { Connection } from './connection.ts'
 import { connInfo, connStatus, directionOf, tupleOf } from './connection.ts'
@@ -26,6 +29,8 @@ import { hasPorts, invertTuple, isIcmp, type Tuple, transportOf } from './tuple.
 interface Place {
   readonly l3: number
   readonly end: number
+  /** The packet itself; nothing for one that is quoted. */
+  readonly skb?: Skb
 }
 
 /** ICMP messages with an identifier: echo, timestamp, information, address mask; ICMPv6 echo. */
@@ -73,7 +78,16 @@ function writePort(bytes: Uint8Array, at: number, port: number, checksumAt: numb
   writeU16(bytes, at, port)
 }
 
-function writeTransport(bytes: Uint8Array, l4: number, end: number, target: Tuple, manip: Manip): void {
+/** What is rewritten, and where its transport header and the sum to correct stand; -1 for no sum. */
+interface Rewrite {
+  readonly target: Tuple
+  readonly manip: Manip
+  readonly l4: number
+  readonly end: number
+  readonly checksumAt: number
+}
+
+function writeTransport(bytes: Uint8Array, { target, manip, l4, end, checksumAt }: Rewrite): void {
   const { protocol } = target
   if (isIcmp(protocol)) {
     if (l4 + 8 > end) return
@@ -82,7 +96,6 @@ function writeTransport(bytes: Uint8Array, l4: number, end: number, target: Tupl
     return
   }
   if (!hasPorts(protocol) || l4 + 4 > end) return
-  const checksumAt = checksumPlace(bytes, l4, end, protocol)
   const port = manip === 'source' ? target.sport : target.dport
   writePort(bytes, l4 + (manip === 'source' ? 0 : 2), port, checksumAt)
   if (checksumAt >= 0) keepNonZero(bytes, checksumAt, protocol)
@@ -107,15 +120,21 @@ export function defiesNat(bytes: Uint8Array, { l3, end }: Place, { family, proto
  * nf_nat_ipv4_manip_pkt(), nf_nat_ipv6_manip_pkt(): makes the source or the destination of the packet at `l3` that of
  * `target`, whose `protocol` says how to read what follows. True (the packet counts as changed) unless nothing differs.
  */
-export function rewriteHeader(bytes: Uint8Array, { l3, end }: Place, target: Tuple, manip: Manip): boolean {
-  const { family } = target
-  const place = transportOf(bytes, l3, end, family)
-  const { protocol } = target
-  const whole = place.fragmentOffset === 0
-  if (whole) writeTransport(bytes, place.l4, end, target, manip)
+export function rewriteHeader(
+  bytes: Uint8Array,
+  { l3, end, skb }: Place,
+  target: Tuple,
+  manip: Manip,
+): boolean {
+  const { family, protocol } = target
+  const { l4, fragmentOffset } = transportOf(bytes, l3, end, family)
+  const whole = fragmentOffset === 0
+  const sumAt = whole ? checksumPlace(bytes, l4, end, protocol) : -1
+  const outside = whole && protocol === ipProtocol.udp && skb?.isSumOutside(l4 + udpAt.checksum) === true
+  const before = outside ? pseudoSum(bytes, l3, family) : 0
+  const checksumAt = outside ? -1 : sumAt
+  if (whole) writeTransport(bytes, { target, manip, l4, end, checksumAt })
   const address = manip === 'source' ? target.source : target.destination
-  const covered = whole && protocol !== ipProtocol.icmp && !(protocol === ipProtocol.sctp)
-  const checksumAt = covered ? checksumPlace(bytes, place.l4, end, protocol) : -1
   if (family === 4) {
     const at = l3 + (manip === 'source' ? ipv4At.source : ipv4At.destination)
     writeAddress4(bytes, l3, at, isIpv4(address) ? address : 0, checksumAt)
@@ -123,7 +142,20 @@ export function rewriteHeader(bytes: Uint8Array, { l3, end }: Place, target: Tup
     writeAddress6(bytes, l3 + (manip === 'source' ? ipv6At.source : ipv6At.destination), address, checksumAt)
   }
   if (checksumAt >= 0) keepNonZero(bytes, checksumAt, protocol)
+  if (outside) spoilSum(bytes, l4 + udpAt.checksum, before, pseudoSum(bytes, l3, family))
   return true
+}
+
+function pseudoSum(bytes: Uint8Array, l3: number, family: 4 | 6): number {
+  return family === 4 ? pseudoSum4(bytes, l3, 0, 0) : pseudoSum6(bytes, l3, 0, 0)
+}
+
+/**
+ * nf_csum_update() and inet_proto_csum_replace2() for a datagram outside of an unfinished one (CHECKSUM_PARTIAL): the addresses are
+ * corrected as if this were the sum of a pseudo header, the ports not at all. A sum of zero, which means none, changes too.
+ */
+function spoilSum(bytes: Uint8Array, at: number, before: number, after: number): void {
+  writeU16(bytes, at, replacedInPseudo(readU16(bytes, at), before, after) || 0xffff)
 }
 
 function writeOuterChecksum(skb: Skb, l4: number, family: 4 | 6): void {

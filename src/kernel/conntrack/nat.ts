@@ -75,6 +75,6 @@ export function natPacket(connection: Connection, skb: Skb, manip: Manip): boole
   if ((connection.status & natBit(manip, info)) === 0) return false
   const target = invertTuple(tupleOf(connection, directionOf(info) === 0 ? 1 : 0))
   if (target === undefined) return false
-  const place = { l3: skb.networkHeader, end: skb.tail }
+  const place = { l3: skb.networkHeader, end: skb.tail, skb }
   return defiesNat(skb.bytes, place, target) ? 'drop' : rewriteHeader(skb.bytes, place, target, manip)
 }

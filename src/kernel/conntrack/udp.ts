@@ -20,6 +20,7 @@ function isBroken({ ns, hook, skb, l3, l4 }: TrackedPacket): boolean {
   if (length > tail - l4 || length < udpAt.payload) return true
   if (readU16(bytes, l4 + udpAt.checksum) === 0) return false
   if (hook !== 'PREROUTING' || ns.sysctls.get('net.netfilter.nf_conntrack_checksum') === 0) return false
+  if (skb.unfinishedSum > 0) return false // CHECKSUM_PARTIAL
   skb.summedHeader = headerSum(bytes, l3, l4) // __skb_checksum_complete() keeps the sum of the whole packet
   return !segmentChecksumIsRight(bytes, { l3, l4, end: tail, protocol: ipProtocol.udp })
 }

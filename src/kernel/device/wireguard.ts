@@ -77,6 +77,7 @@ function transmit(dev: NetDevice, skb: Skb): number {
 /** encrypt_packet(): the padded packet becomes a data message at `skb.data`. */
 function encrypt(skb: Skb, peer: Peer, mtu: number): void {
   flowHash(skb)
+  skb.unfinishedSum = 0 // skb_checksum_help()
   const { counter, key, remoteIndex } = peer
   peer.counter += 1
   skb.resizeTail(skb.length + paddingFor(skb.length, mtu) + tagBytes)

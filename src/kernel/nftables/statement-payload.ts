@@ -1,7 +1,7 @@
 // `ip dscp set cs1`, `tcp dport set 8080`: a field of the packet is written and the checksums that cover it are corrected by the
 // difference (nft_payload.c nft_payload_set_eval(); the fields and their checksums: src/proto.c).
 import { readU16, writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
-import { finishSum, foldSum, sumWords } from '../../net/checksum.ts'
+import { finishSum, foldSum, replacedInPseudo, sumWords } from '../../net/checksum.ts'
 import { icmpAt } from '../../net/icmp.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
@@ -108,7 +108,9 @@ function setNetwork(packet: ChainPacket, place: Place, value: Words): void {
   if (family === 4) replaceSum(bytes, l3 + ipv4At.checksum, before, after)
   const at = place.pseudo === true ? pseudoChecksumAt(packet) : -1
   if (at === -1) return
-  replaceSum(bytes, at, before, after)
+  // nft_payload_l4csum_update() of CHECKSUM_PARTIAL
+  if (skb.isSumOutside(at)) writeU16(bytes, at, replacedInPseudo(readU16(bytes, at), before, after))
+  else replaceSum(bytes, at, before, after)
   // skb->csum is corrected although address and checksum cancel each other: the kept sum is wrong now
   if (family === 6 && skb.summedHeader >= 0) skb.summedHeader += 1
 }
@@ -121,6 +123,8 @@ function setTransport(packet: ChainPacket, protocol: number, place: Place, value
   if (packet.protocol !== protocol || packet.fragmentOffset !== 0 || l4 + checksum + 2 > tail) return false
   const before = wordsAround(bytes, l4, place)
   write(bytes, l4, place, value)
+  // nft_payload_set_eval() leaves all transport sums alone then; the unfinished one will be made of the new bytes
+  if (skb.isSumOutside(l4 + checksum)) return true
   replaceSum(bytes, l4 + checksum, before, wordsAround(bytes, l4, place))
   return true
 }

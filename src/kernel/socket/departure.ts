@@ -6,7 +6,7 @@ import { writeU8, writeU16, writeU32 } from '../../net/bytes.ts'
 import { writeSegmentChecksum } from '../../net/checksum.ts'
 import { ipv4At, ipv4Flag, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
-import { etherType } from '../../net/protocol.ts'
+import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { born } from '../birth.ts'
 import { ipLocalOut } from '../ip/output.ts'
 import { routeOutput } from '../ip/output-route.ts'
@@ -16,6 +16,7 @@ import { ip6LocalOut } from '../ip6/output.ts'
 import { route6Output } from '../ip6/output-route.ts'
 import type { Namespace } from '../namespace.ts'
 import { type Skb, skbFromPacket } from '../skb.ts'
+import { finishesSums, leaveSumUnfinished } from '../unfinished.ts'
 import { anyAddress, type BaseSocket, familyOf } from './base.ts'
 import type { SocketAddress } from './hooks.ts'
 import { reachable } from './names.ts'
@@ -37,8 +38,11 @@ export interface Departure {
   readonly identification: number
   /** The transport header and its payload. */
   readonly segment: Uint8Array
-  /** The segment's checksum is what the program wrote (raw sockets). */
-  readonly checksum?: 'given'
+  /**
+   * The segment's checksum is what the program wrote (raw sockets), or a card would finish it (CHECKSUM_PARTIAL): one of UDP if the
+   * route's device can and the datagram needs not be cut.
+   */
+  readonly checksum?: 'given' | 'unfinished'
 }
 
 /** What asks for a route (struct flowi4, flowi6 as sockets fill them). */
@@ -119,6 +123,12 @@ function packetBytes(departure: Departure): Uint8Array {
   return bytes
 }
 
+/** tcp_v4_send_check() always; for a datagram what __ip_append_data() asks of the device and of its length. */
+function mayStayUnfinished({ protocol, route, source, segment }: Departure): boolean {
+  if (protocol === ipProtocol.tcp) return true
+  return finishesSums(route.device) && segment.length + (isIpv4(source) ? 20 : 40) <= route.mtu
+}
+
 /** Builds the packet; the caller names it and hands it to `localOut`. */
 export function buildPacket(departure: Departure): Skb {
   const { route, socket } = departure
@@ -127,6 +137,8 @@ export function buildPacket(departure: Departure): Skb {
   skb.route = route
   skb.sk = socket
   skb.mark = departure.mark
+  if (departure.checksum === 'unfinished' && mayStayUnfinished(departure))
+    leaveSumUnfinished(skb, skb.tail - departure.segment.length, departure.protocol)
   if (socket !== undefined) {
     // sk_priority follows IP_TOS, not IPV6_TCLASS
     if (type === etherType.ipv4) skb.priority = tosPriority(departure.tos)

@@ -83,6 +83,7 @@ export function sendReply(skb: Skb, family: 4 | 6, segment: Arrived, what: Reply
       options,
       data: noData,
     }),
+    ...(family === 6 ? { checksum: 'unfinished' } : {}),
   })
   if (what.speaker !== undefined) {
     hashFromSocket(reply, what.speaker)

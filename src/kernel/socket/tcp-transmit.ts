@@ -231,6 +231,7 @@ export function transmit(socket: TcpSocket, what: Transmission): number {
     dontFragment: isIpv4(socket.remoteAddress) && socket.options.mtuDiscover !== 'dont',
     identification: nextIdentification(socket, flags, segmentsOf(what)),
     segment,
+    checksum: 'unfinished',
   })
   acknowledged(socket, flags)
   countSegment(socket, what)

@@ -251,6 +251,7 @@ export function udpSend(
       dontFragment: whole,
     }),
     segment: udpSegment(socket.localPort, to.port, data),
+    checksum: 'unfinished',
   })
   if (socket.options.departAfter !== undefined) {
     skb.tstamp = monotonic(socket.ns.machine.clock.now) + socket.options.departAfter

@@ -131,6 +131,7 @@ function sendReset(packet: ChainPacket): void {
     dontFragment: true,
     identification: 0,
     segment: resetSegment(packet),
+    ...(family === 4 ? { checksum: 'unfinished' } : {}),
   })
   attachFlow(reply, skb)
   close(ns, skb.nfct)
