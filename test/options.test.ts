@@ -126,7 +126,7 @@ const values: Readonly<Record<string, string>> = {
   dscp: '10',
 }
 const flagLike: ReadonlySet<string> = new Set(
-  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport onlink not blackhole unreachable prohibit self static dynamic local permanent append horizon_drop horizon_cap pacing nopacing classic first last df mf connected recverr from-host tcp chunked pipelined open close reset shutdown getpeername sack'.split(
+  'down external learning nolearning udpcsum noudpcsum nopmtudisc proxy l2miss l3miss gbp v6only reuseport transparent onlink not blackhole unreachable prohibit self static dynamic local permanent append horizon_drop horizon_cap pacing nopacing classic first last df mf connected recverr from-host tcp chunked pipelined open close reset shutdown getpeername sack'.split(
     ' ',
   ),
 )

@@ -22,12 +22,13 @@ export type Listener =
   | { readonly kind: 'tcp'; readonly socket: TcpSocket; readonly app: ListenModel['app'] }
   | { readonly kind: 'udp'; readonly socket: UdpSocket; readonly app: ListenModel['app'] }
 
-function optionsOf({ ttl, mark, v6only, reuseport }: ListenModel): Partial<SocketOptions> {
+function optionsOf({ ttl, mark, v6only, reuseport, transparent }: ListenModel): Partial<SocketOptions> {
   return {
     ...(ttl === undefined ? {} : { ttl }),
     ...(mark === undefined ? {} : { mark }),
     ...(v6only === undefined ? {} : { v6only }),
     ...(reuseport === undefined ? {} : { reusePort: reuseport }),
+    ...(transparent === undefined ? {} : { transparent }),
   }
 }
 

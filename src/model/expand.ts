@@ -294,7 +294,7 @@ function warmLine(entry: WarmNeighbour): string {
 }
 
 function listenLine({ protocol, port, app, address, ...options }: ListenModel): string {
-  const { ttl, mark, backlog, v6only, reuseport, status, bodyBytes, answers = [] } = options
+  const { ttl, mark, backlog, v6only, reuseport, transparent, status, bodyBytes, answers = [] } = options
   const words = [
     ...(status === undefined ? [] : [` status ${status}`]),
     ...(bodyBytes === undefined ? [] : [` reply ${bodyBytes}`]),
@@ -304,6 +304,7 @@ function listenLine({ protocol, port, app, address, ...options }: ListenModel): 
     ...(backlog === undefined ? [] : [` backlog ${backlog}`]),
     ...(v6only === true ? [' v6only'] : []),
     ...(reuseport === true ? [' reuseport'] : []),
+    ...(transparent === true ? [' transparent'] : []),
   ]
   const on = (at: IpAddress | undefined): string => (at === undefined ? '' : ` on ${formatIp(at)}`)
   return `listen ${protocol} ${port}${app === 'accept' ? '' : ` ${app}`}${on(address)}${words.join('')}`

@@ -318,6 +318,8 @@ export interface ListenModel {
   readonly mark?: number
   readonly v6only?: boolean
   readonly reuseport?: boolean
+  /** IP_TRANSPARENT: TPROXY may hand it packets for any address, and it answers from that address. */
+  readonly transparent?: boolean
   /** tcp: how many connections may wait to be accepted, 128 where it is absent. */
   readonly backlog?: number
   readonly span: Span

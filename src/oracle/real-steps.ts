@@ -122,12 +122,13 @@ export class RealSteps {
       case 'sysctl':
         return this.world.ground.sysctl(namespace, item.key, item.value)
       case 'listen': {
-        const { protocol, port, address } = item
+        const { protocol, port, address, transparent } = item
         return this.world.listen(namespace, {
           protocol,
           port,
           app: 'accept',
           ...(address === undefined ? {} : { address }),
+          ...(transparent === undefined ? {} : { transparent }),
         })
       }
       case 'addr':

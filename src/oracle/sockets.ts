@@ -27,8 +27,9 @@ const option = {
   tos: 1,
   discover: 10,
   receiveErrors: 11,
+  transparent: 19,
 } as const
-const option6 = { ttl: 16, tos: 67, discover: 23, receiveErrors: 25, only: 26 } as const
+const option6 = { ttl: 16, tos: 67, discover: 23, receiveErrors: 25, only: 26, transparent: 75 } as const
 const discover = { dont: 0, want: 1, do: 2 } as const
 const levelTcp = 6
 const tcpInfo = 11
@@ -101,6 +102,11 @@ export class RealSocket {
   /** A listening socket of family 6 takes both families. */
   takeBothFamilies(): void {
     if (this.family === 6) this.set(levelOf[6], option6.only, 0)
+  }
+
+  /** IP_TRANSPARENT, for both families. */
+  takeForeignAddresses(): void {
+    this.set(levelOf[this.family], this.family === 4 ? option.transparent : option6.transparent, 1)
   }
 
   reportErrors(): void {

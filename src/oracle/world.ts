@@ -92,10 +92,11 @@ export class RealWorld {
   }
 
   /** Starts a listener; a failure is our own mistake, the model has accepted it. */
-  listen(name: string, model: Served & Pick<ListenModel, 'address'>): void {
+  listen(name: string, model: Served & Pick<ListenModel, 'address' | 'transparent'>): void {
     const family = model.address !== undefined && isIpv4(model.address) ? 4 : 6
     const socket = this.open(name, family, model.protocol === 'tcp' ? 'stream' : 'datagram')
     socket.takeBothFamilies()
+    if (model.transparent === true) socket.takeForeignAddresses()
     socket.bind({ address: model.address ?? anyIpv6, port: model.port })
     if (model.protocol === 'tcp') socket.listen()
     else this.watch(name, model.port, socket)

@@ -317,6 +317,7 @@ export type ListenOptionName =
   | 'backlog'
   | 'v6only'
   | 'reuseport'
+  | 'transparent'
   | 'mark'
 
 /** `listen tcp 80 [http | dns | echo | mute | discard] [on ADDRESS]`. */

@@ -65,7 +65,8 @@ function exceedsMtu(skb: Skb, mtu: number): boolean {
 /** What stops a packet before it is changed; true when it is gone. */
 function refused(skb: Skb): boolean {
   const { ns } = skb.dev
-  if (skb.pktType !== pktType.host) {
+  // a packet that was given to a socket (TPROXY) and has no local route is nobody's
+  if (skb.pktType !== pktType.host || skb.sk !== undefined) {
     dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return true
   }

@@ -65,7 +65,7 @@ function isTooBig(skb: Skb, mtu: number): boolean {
 
 /** What stops a packet before anything else; true when it is gone. */
 function refused(skb: Skb): boolean {
-  if (skb.pktType !== pktType.host) {
+  if (skb.pktType !== pktType.host || skb.sk !== undefined) {
     dropAtRoute(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return true
   }

@@ -1,6 +1,6 @@
 // Rule sets of nft and a namespace: base chains become hook functions beside those of iptables (nft_chain_filter.c,
 // nft_chain_nat.c, nft_chain_route.c), in the order of priorities.
-import { enableConntrack, releaseConntrack } from '../conntrack/hooks.ts'
+import { enableConntrack, enableDefrag, releaseConntrack, releaseDefrag } from '../conntrack/hooks.ts'
 import type { Namespace } from '../namespace.ts'
 import { chainPacket, type HookDevices } from '../netfilter/chain-packet.ts'
 import { factsWanted, noteAt } from '../netfilter/chain-trace.ts'
@@ -28,10 +28,18 @@ function needsConntrack({ chains }: TableSpec): boolean {
   )
 }
 
+function needsDefrag({ chains }: TableSpec, family: 4 | 6): boolean {
+  return [...chains.values()].some(({ rules }) =>
+    rules.some(({ statements }) => statements.some(({ defrag }) => defrag.includes(family))),
+  )
+}
+
 /** Switches connection tracking on for the families whose tables need it, and off for the others. */
 function serveNeeds(ns: Namespace, specs: readonly TableSpec[]): void {
   for (const family of [4, 6] as const) {
     const tables = specs.filter((spec) => familiesOf(spec.family).includes(family))
+    if (tables.some((table) => needsDefrag(table, family))) enableDefrag(ns, family, 'nft')
+    else releaseDefrag(ns, family, 'nft')
     if (tables.some(needsConntrack)) enableConntrack(ns, family, 'nft')
     else releaseConntrack(ns, family, 'nft')
   }

@@ -68,6 +68,20 @@ test.each([
     rule('reject with icmp type nobody'),
     /^3:23 there is no way to reject with `nobody`/,
   ],
+  ['proxy without a protocol', rule('tproxy to :80'), /^3:1 `tproxy` needs the transport protocol/],
+  ['proxy with a range', rule('tcp dport 1 tproxy to :80-90'), /^3:23 `tproxy` takes one port, no range/],
+  ['proxy to nowhere', rule('tcp dport 1 tproxy to'), /^3:22 expected an address or `:PORT`/],
+  ['proxy of the other family', rule('tcp dport 1 tproxy ip6 to :80'), /^3:20 this table has only the other/],
+  [
+    'proxy of no family',
+    problems('table inet t {\nchain c {\ntcp dport 1 tproxy to 10.0.0.1\n}\n}'),
+    /^3:23 in an inet table the family is written/,
+  ],
+  [
+    'proxy at input',
+    rule(`${base}\ntcp dport 1 tproxy to :80`),
+    /^4:13 `tproxy` is only valid in prerouting/,
+  ],
   ['not modelled', rule('queue num 1'), /^3:1 `queue` begins no statement that is modelled/],
   [
     'unknown hook',

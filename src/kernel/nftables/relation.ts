@@ -23,6 +23,7 @@ export interface TableScope {
   readonly counter: (name: string) => boolean
 }
 
+const noFamilies: readonly (4 | 6)[] = []
 const noVerdicts = (): readonly Verdict[] => []
 
 /** A statement of an expression, with what every statement has. */
@@ -32,6 +33,7 @@ export function statementOf(
 ): Statement {
   return {
     conntrack: expression?.conntrack ?? false,
+    defrag: noFamilies,
     protocol: expression?.protocol,
     family: expression?.family,
     implied: undefined,

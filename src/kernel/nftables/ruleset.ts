@@ -101,6 +101,8 @@ export interface Requirement {
 export interface Statement {
   readonly text: string
   readonly conntrack: boolean
+  /** The families whose datagrams it needs whole (nf_defrag). */
+  readonly defrag: readonly (4 | 6)[]
   /** Transport protocol that its expressions read. */
   readonly protocol: number | undefined
   readonly family: 4 | 6 | undefined

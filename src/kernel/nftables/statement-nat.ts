@@ -39,11 +39,12 @@ function knowsTransport(earlier: readonly Statement[]): boolean {
   )
 }
 
-function checkTransport(place: Token, earlier: readonly Statement[]): void {
+/** A mistake unless the rule is about one transport protocol; `what` begins its sentence. */
+export function checkTransport(place: Token, earlier: readonly Statement[], what = 'a port'): void {
   if (!knowsTransport(earlier))
     throw new Mistake(
       place,
-      'a port needs the transport protocol in front of it',
+      `${what} needs the transport protocol in front of it`,
       'write `meta l4proto tcp` before it',
     )
 }

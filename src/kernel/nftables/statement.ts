@@ -15,6 +15,7 @@ import { readAddressNat, readMasquerade, readRedirect } from './statement-nat.ts
 import { isSettable, readPayloadSet, settableFields } from './statement-payload.ts'
 import { readReject } from './statement-reject.ts'
 import { codeOf, readSetStatement, readVerdictMap } from './statement-set.ts'
+import { readTproxy } from './statement-tproxy.ts'
 import { dataTypes } from './types.ts'
 
 function readVerdictStatement(cursor: Cursor): Statement {
@@ -233,6 +234,7 @@ const known = [
   'masquerade',
   'redirect',
   'notrack',
+  'tproxy',
   'add',
   'update',
   'delete',
@@ -268,6 +270,8 @@ export function readStatement(cursor: Cursor, scope: TableScope, earlier: readon
       return readRedirect(cursor, earlier)
     case 'notrack':
       return readNotrack(cursor)
+    case 'tproxy':
+      return readTproxy(cursor, scope, earlier)
     case 'add':
     case 'update':
     case 'delete':

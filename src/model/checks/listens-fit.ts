@@ -33,7 +33,9 @@ function optionsFit(item: Listen, host: NamespaceModel, report: Report): void {
     (device) => device.up && device.addresses.some((prefix) => sameIp(prefix.address, address)),
   )
   const isFree = host.sysctls.some(({ key, value }) => key.endsWith('ip_nonlocal_bind') && value !== 0)
-  if (isLoopback || isOwn || isFree) return
+  // inet_can_nonlocal_bind()
+  const isTransparent = optionOf(options, 'transparent') !== undefined
+  if (isLoopback || isOwn || isFree || isTransparent) return
   const hint = 'bind(2) would answer EADDRNOTAVAIL; it needs an address of a device that is up'
   report(mistakeIn('S103', on, `\`${host.name}\` has no address \`${on.text}\``, { hint }))
 }

@@ -211,5 +211,6 @@ export function readListen(item: Listen, scope: Scope): ListenModel | undefined 
     backlog: number('backlog', { what: 'a backlog', min: 0, max: 65_535 }),
     v6only: isSet(options, 'v6only') || undefined,
     reuseport: isSet(options, 'reuseport') || undefined,
+    transparent: isSet(options, 'transparent') || undefined,
   })
 }

@@ -1,30 +1,17 @@
 // Targets for packets before conntrack and before routing: xt_CT.c (with NOTRACK) and xt_TPROXY.c.
-import {
-  anyIpv4,
-  anyIpv6,
-  formatIp,
-  type IpAddress,
-  isUnspecified,
-  type parseIp,
-  parseIpv4,
-  parseIpv6,
-} from '../../../net/address.ts'
+import { anyIpv4, anyIpv6, formatIp, type IpAddress, parseIpv4, parseIpv6 } from '../../../net/address.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { connInfo, zoneTemplate } from '../../conntrack/connection.ts'
-import { addressesOf } from '../../ip/source.ts'
-import { lookupFlow, lookupListener, lookupUdp } from '../../socket/lookup.ts'
-import type { Socket } from '../../socket/socket.ts'
 import {
   type Action,
   actionVerdict,
-  type ChainPacket,
   type Given,
   type RuleScope,
   type TargetKind,
   type TargetSpec,
 } from '../extension.ts'
 import { find, flag, read, withValue } from '../match/given.ts'
-import { socketTuple } from '../match/socket.ts'
+import { type ProxyAddress, proxySocket } from '../proxy-socket.ts'
 import { hex, parseMasked, parseNumber } from '../values.ts'
 
 const notrack: Action = ({ skb }) => {
@@ -69,34 +56,9 @@ const noTrackTarget: TargetKind = {
   read: (): TargetSpec => ({ text: '', bind: () => notrack }),
 }
 
-interface Proxy {
-  readonly address: ReturnType<typeof parseIp>
-  readonly port: number
+interface Proxy extends ProxyAddress {
   readonly value: number
   readonly mask: number
-}
-
-/** nf_tproxy_laddr4(): the address asked for, else the first one of the device it came by, else where the packet goes. */
-function localAddress(packet: ChainPacket, { address }: Proxy, destination: IpAddress): IpAddress {
-  if (address !== undefined && !isUnspecified(address)) return address
-  const { in: dev, family } = packet
-  const own = dev === undefined ? undefined : addressesOf(dev, family)[0]?.address
-  return own ?? destination
-}
-
-/** A connection that is there already, else the listener at the proxy's address and port. */
-function proxySocket(packet: ChainPacket, proxy: Proxy): Socket | undefined {
-  const tuple = socketTuple(packet)
-  const towards = {
-    ...tuple,
-    local: localAddress(packet, proxy, tuple.local),
-    localPort: proxy.port === 0 ? tuple.localPort : proxy.port,
-  }
-  if (packet.protocol === ipProtocol.tcp)
-    return lookupFlow(packet.ns, tuple) ?? lookupListener(packet.ns, towards)
-  const connected = lookupUdp(packet.ns, tuple)
-  if (connected !== undefined && connected.remotePort !== 0) return connected
-  return lookupUdp(packet.ns, towards)
 }
 
 function proxyAction(proxy: Proxy): Action {
