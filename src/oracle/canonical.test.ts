@@ -50,12 +50,14 @@ test('edges of SACK blocks are told from the start of the stream', () => {
 })
 
 test('of the source port of a tunnel it counts whether a flow keeps it', () => {
-  const outer = (port: string): string =>
-    `${ethernet} 4500 0052 0000 4000 4011 0000 0a01 0002 0a02 0001 ${port} 2118 003e 0000 0800 0000 0000 2a00 ${ethernet} ${one}`
+  const outer = (port: string, to = '2118'): string =>
+    `${ethernet} 4500 0052 0000 4000 4011 0000 0a01 0002 0a02 0001 ${port} ${to} 003e 0000 0800 0000 0000 2a00 ${ethernet} ${one}`
   const seen = (...ports: string[]): string => {
     const canonical = new Canonical()
-    return ports.map((port) => bytesToHex(canonical.frame(frame(outer(port))))).join(' ')
+    return ports.map((port) => bytesToHex(canonical.frame(bytesOfHex(outer(port))))).join(' ')
   }
   expect(seen('aaaa', 'aaaa', 'bbbb')).toBe(seen('cccc', 'cccc', 'dddd'))
   expect(seen('aaaa', 'aaaa', 'bbbb')).not.toBe(seen('aaaa', 'bbbb', 'bbbb'))
+  // a program may have led it to another port
+  expect(form(outer('aaaa', '1b59'))).toBe(form(outer('bbbb', '1b59')))
 })

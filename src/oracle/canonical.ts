@@ -184,7 +184,7 @@ export class Canonical {
    * number, so that a flow keeps its port, or takes another, on both sides alike.
    */
   private udp(bytes: Uint8Array, at: number, end: number): void {
-    if (!vxlanPorts.includes(readU16(bytes, at + 2)) || at + 30 > end) return
+    if (at + 30 > end || !(vxlanPorts.includes(readU16(bytes, at + 2)) || isVxlan(bytes, at + 8))) return
     this.ethernet(bytes, at + 16)
     writeU16(bytes, at, tunnelPort + this.outerPort(innerFlow(bytes, at + 16, end), readU16(bytes, at)))
   }
@@ -219,6 +219,14 @@ interface Part {
   /** The first fragment, or a whole packet. */
   readonly first: boolean
   readonly what: 'whole' | 'quoted'
+}
+
+/** A VXLAN header with an Ethernet frame behind it, whatever port a program has led it to. */
+function isVxlan(bytes: Uint8Array, at: number): boolean {
+  const types: readonly number[] = [etherType.ipv4, etherType.ipv6, etherType.arp]
+  return (
+    readU32(bytes, at) === 0x0800_0000 && bytes[at + 7] === 0 && types.includes(readU16(bytes, at + 8 + 12))
+  )
 }
 
 /** What a flow inside a tunnel is known by: its addresses, protocol and ports; of other frames the MAC addresses. */
