@@ -13,7 +13,7 @@ import { copySets, type ParsedSets, parseSets } from '../kernel/netfilter/set/pa
 import { type SetTable, setsOf } from '../kernel/netfilter/set/set-table.ts'
 import { attachNft, currentNft } from '../kernel/nftables/nftables.ts'
 import { parseNft } from '../kernel/nftables/parse.ts'
-import type { Ruleset as NftRuleset } from '../kernel/nftables/ruleset.ts'
+import { Ruleset as NftRuleset } from '../kernel/nftables/ruleset.ts'
 import { changeTables, changeXfrm, type Refusal, type XfrmCommand } from '../kernel/xfrm/install.ts'
 import { parseXfrm } from '../kernel/xfrm/parse.ts'
 import { emptyTables, type XfrmTables } from '../kernel/xfrm/tables.ts'
@@ -107,7 +107,7 @@ export const rulesetMistakes: RulesetReader = (texts, changes = []) => {
     sets: copySets(sets),
     rulesets: new Map(),
     services: [],
-    nft: new Map(),
+    nft: new NftRuleset(),
     xfrm: emptyTables(),
   }
   const found = texts.map((text) => {
@@ -248,7 +248,7 @@ const knownNft = new WeakMap<RulesetModel, NftRuleset>()
 function attachNftOf(ns: Namespace, models: readonly RulesetModel[]): void {
   const last = models.at(-1)
   if (last === undefined) return
-  const ruleset = knownNft.get(last) ?? new Map()
+  const ruleset = knownNft.get(last) ?? new NftRuleset()
   if (!knownNft.has(last))
     for (const { text } of models) assert(parseNft(text, ruleset).ok, 'a checked nft text can be parsed')
   knownNft.set(last, ruleset)

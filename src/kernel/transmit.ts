@@ -9,6 +9,7 @@ import {
   transmitDropped,
   transmitted,
 } from './device/device.ts'
+import { insertTag } from './device/vlan-tag.ts'
 import { drop, endPacket, hopLimitReached } from './drop.ts'
 import { carriesLarge, segmentAt } from './gso.ts'
 import { tooManyTransmissions } from './recursion.ts'
@@ -82,10 +83,14 @@ function startTransmit(dev: NetDevice, skb: Skb): number {
   return result
 }
 
+/** validate_xmit_vlan(): devices without NETIF_F_HW_VLAN_CTAG_TX get the tag inside the frame. */
+const insertsTags: ReadonlySet<NetDevice['kind']> = new Set(['vxlan', 'geneve', 'dummy', 'netkit', 'vlan'])
+
 /** dev_hard_start_xmit(): the taps, then the driver. */
 function startOne(dev: NetDevice, skb: Skb): number {
   const { trace } = dev.ns.machine
   finishSums(dev, skb)
+  if (skb.vlanTci >= 0 && insertsTags.has(dev.kind)) insertTag(skb)
   if (dev.taps.length > 0) {
     const kept = skb.pktType
     skb.pktType = pktType.outgoing

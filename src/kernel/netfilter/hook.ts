@@ -63,6 +63,8 @@ export class NetfilterHooks {
   tables: { readonly 4: BoundTables; readonly 6: BoundTables } | undefined
   /** The tables of nft, in the order in which they were made. */
   nftables: readonly BoundTable[] | undefined
+  /** The last handle given to one of them (nft_net->table_handle). */
+  nftHandles = 0
   /** Who is asked about new flows at the NAT hooks. */
   nat: NatClients | undefined
   /** IPVS; undefined until there is a virtual service. */

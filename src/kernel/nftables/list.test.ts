@@ -26,6 +26,40 @@ test('every rule is listed as the real tool lists it', () => {
   expect(listed(fixture('given.txt')).split('\n')).toEqual(fixture('listed.txt').split('\n'))
 })
 
+test('parts and rules have the handles that the kernel gives them', () => {
+  expect(nftText(attached(fixture('given.txt')), true).split('\n')).toEqual(
+    fixture('handles.txt').split('\n'),
+  )
+})
+
+test('rules come, go and change beside others by their handles', () => {
+  const ns = attached('table ip y {\n}\nadd chain ip y c\nadd rule ip y c drop\nadd rule ip y c accept')
+  const changes = [
+    'add rule ip y c ip saddr { 1.1.1.1, 2.2.2.2 } counter',
+    'add rule ip y c handle 2 continue',
+    'insert rule ip y c position 3 return',
+    'replace rule ip y c handle 2 ip saddr vmap { 1.1.1.1 : accept }',
+    'delete rule ip y c handle 3',
+    'add rule ip y c udp dport { 1, 2 } drop',
+  ]
+  for (const change of changes) {
+    const parsed = parseNft(change, currentNft(ns))
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+    attachNft(ns, parsed.ruleset)
+  }
+  // as nft 1.0.6 on Linux 6.18 lists it
+  expect(nftText(ns, true)).toBe(`table ip y { # handle 1
+	chain c { # handle 1
+		ip saddr vmap { 1.1.1.1 : accept } # handle 2
+		continue # handle 6
+		return # handle 7
+		ip saddr { 1.1.1.1, 2.2.2.2 } counter packets 0 bytes 0 # handle 5
+		udp dport { 1, 2 } drop # handle 10
+	}
+}
+`)
+})
+
 test('what is listed is read as the same rules', () => {
   const once = fixture('listed.txt')
   expect(listed(once)).toBe(once)

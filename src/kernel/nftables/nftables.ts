@@ -14,7 +14,7 @@ import type { BoundChain, BoundTable } from './bound.ts'
 import { evaluateNft } from './evaluate.ts'
 import { tableText } from './print.ts'
 import { copyRuleset } from './remove.ts'
-import type { BaseChain, Ruleset, TableFamily, TableSpec } from './ruleset.ts'
+import { type BaseChain, Ruleset, type TableFamily, type TableSpec } from './ruleset.ts'
 
 function familiesOf(family: TableFamily): readonly (4 | 6)[] {
   if (family === 'inet') return [4, 6]
@@ -103,6 +103,7 @@ export function attachNft(ns: Namespace, ruleset: Ruleset): void {
   }
   for (const gone of before.values()) detach(gone)
   ns.netfilter.nftables = tables
+  ns.netfilter.nftHandles = ruleset.tableHandles
 }
 
 function tableKey({ family, name }: TableSpec): string {
@@ -111,11 +112,13 @@ function tableKey({ family, name }: TableSpec): string {
 
 /** The rule set that a namespace has, as a copy that can be changed: rules and elements keep their identity. */
 export function currentNft(ns: Namespace): Ruleset {
-  return copyRuleset(new Map((ns.netfilter.nftables ?? []).map(({ spec }) => [tableKey(spec), spec])))
+  const current = new Ruleset((ns.netfilter.nftables ?? []).map(({ spec }) => [tableKey(spec), spec]))
+  current.tableHandles = ns.netfilter.nftHandles
+  return copyRuleset(current)
 }
 
-/** What `nft list ruleset` prints. */
-export function nftText(ns: Namespace): string {
+/** What `nft list ruleset` prints, or `nft -a list ruleset` with handles. */
+export function nftText(ns: Namespace, handles = false): string {
   const { now } = ns.machine.clock
-  return (ns.netfilter.nftables ?? []).map((table) => tableText(table, now)).join('')
+  return (ns.netfilter.nftables ?? []).map((table) => tableText(table, now, handles)).join('')
 }

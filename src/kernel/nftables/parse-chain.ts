@@ -107,7 +107,7 @@ export function readRule(cursor: Cursor, scope: TableScope): RuleSpec {
     checkProtocols(statements, scope, start)
   }
   if (statements.length === 0) cursor.fail('a rule has a statement at least')
-  return { statements, comment, place }
+  return { handle: 0, statements, comment, place }
 }
 
 /** One line of a chain's block. */

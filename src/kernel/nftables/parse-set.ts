@@ -105,6 +105,7 @@ export function addElements(set: SetSpec, elements: readonly ElementSpec[]): voi
 export function readSet(cursor: Cursor, kind: 'set' | 'map', name: string): SetSpec {
   const draft: Draft = {
     name,
+    handle: 0,
     kind,
     types: [],
     data: undefined,

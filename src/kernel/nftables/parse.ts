@@ -5,11 +5,12 @@ import type { ReportProblem, RulesetProblem } from '../netfilter/words.ts'
 import { checkTables } from './check.ts'
 import { Cursor, Mistake } from './cursor.ts'
 import { readElements } from './elements.ts'
+import { numberParts, readHandle, readPlace } from './handles.ts'
 import { readChainLine, readRule } from './parse-chain.ts'
 import { addElements, readSet } from './parse-set.ts'
 import type { TableScope } from './relation.ts'
 import { readDelete, readFlushOf } from './remove.ts'
-import type { ChainSpec, Ruleset, SetSpec, TableFamily, TableSpec } from './ruleset.ts'
+import { type ChainSpec, Ruleset, type SetSpec, type TableFamily, type TableSpec } from './ruleset.ts'
 import { readCounterStart } from './statement.ts'
 import { tokensOf } from './tokens.ts'
 
@@ -27,9 +28,14 @@ function scopeOf(table: TableSpec): TableScope {
 
 function openTable(ruleset: Ruleset, family: TableFamily, name: string): TableSpec {
   const key = `${family} ${name}`
-  const table: TableSpec = ruleset.get(key) ?? {
+  const known = ruleset.get(key)
+  if (known !== undefined) return known
+  ruleset.tableHandles += 1
+  const table: TableSpec = {
     family,
     name,
+    handle: ruleset.tableHandles,
+    handles: 0,
     comment: undefined,
     counters: new Map(),
     sets: new Map(),
@@ -40,7 +46,13 @@ function openTable(ruleset: Ruleset, family: TableFamily, name: string): TableSp
 }
 
 function openChain(table: TableSpec, name: string): ChainSpec {
-  const chain: ChainSpec = table.chains.get(name) ?? { name, base: undefined, comment: undefined, rules: [] }
+  const chain: ChainSpec = table.chains.get(name) ?? {
+    name,
+    handle: 0,
+    base: undefined,
+    comment: undefined,
+    rules: [],
+  }
   table.chains.set(name, chain)
   return chain
 }
@@ -103,7 +115,7 @@ function declareCounter(cursor: Cursor, table: TableSpec): void {
     })
     cursor.expect('}')
   }
-  table.counters.set(name, { name, comment, start })
+  table.counters.set(name, { name, handle: 0, comment, start })
 }
 
 const tableWords = ['set', 'map', 'chain', 'counter', 'comment']
@@ -197,9 +209,10 @@ function readAdd(cursor: Cursor, ruleset: Ruleset, first: boolean): void {
     }
     case 'rule': {
       const chain = namedChain(cursor, table)
+      const beside = readPlace(cursor, chain)
       const rule = readRule(cursor, scopeOf(table))
-      if (first) chain.rules.unshift(rule)
-      else chain.rules.push(rule)
+      const at = first ? (beside ?? 0) : beside === undefined ? chain.rules.length : beside + 1
+      chain.rules.splice(at, 0, rule)
       return
     }
     case 'element':
@@ -226,7 +239,19 @@ function readDeletion(cursor: Cursor, ruleset: Ruleset): void {
   else readDelete(cursor, what, table)
 }
 
-const commands = ['table', 'add', 'create', 'insert', 'flush', 'delete']
+/** `replace rule TABLE CHAIN handle N STATEMENTS`: the new rule has the handle of the old one. */
+function readReplacement(cursor: Cursor, ruleset: Ruleset): void {
+  cursor.expect('rule')
+  const table = namedTable(cursor, ruleset)
+  const chain = namedChain(cursor, table)
+  const at = readHandle(cursor, chain)
+  const rule = readRule(cursor, scopeOf(table))
+  table.handles += rule.statements.reduce((sum, { sets }) => sum + sets, 0)
+  rule.handle = chain.rules[at]?.handle ?? 0
+  chain.rules[at] = rule
+}
+
+const commands = ['table', 'add', 'create', 'insert', 'replace', 'flush', 'delete']
 
 function readCommand(cursor: Cursor, ruleset: Ruleset): void {
   const token = cursor.name('command')
@@ -241,6 +266,9 @@ function readCommand(cursor: Cursor, ruleset: Ruleset): void {
       return
     case 'flush':
       readFlush(cursor, ruleset)
+      return
+    case 'replace':
+      readReplacement(cursor, ruleset)
       return
     case 'delete':
       readDeletion(cursor, ruleset)
@@ -258,14 +286,17 @@ function readCommand(cursor: Cursor, ruleset: Ruleset): void {
  * Parses what `nft -f` takes. All mistakes come at once, in the order of the text. `ruleset` is what is there already, and is
  * added to.
  */
-export function parseNft(text: string, ruleset: Ruleset = new Map()): ParsedNft {
+export function parseNft(text: string, ruleset: Ruleset = new Ruleset()): ParsedNft {
   const problems: RulesetProblem[] = []
   const report: ReportProblem = ({ line, column, length }, message, hint) => {
     problems.push({ line, column, length, message, ...(hint === undefined ? {} : { hint }) })
   }
   const cursor = new Cursor(tokensOf(text, report), report)
   while (!cursor.finished) {
-    eachStatement(cursor, () => readCommand(cursor, ruleset))
+    eachStatement(cursor, () => {
+      readCommand(cursor, ruleset)
+      for (const table of ruleset.values()) numberParts(table)
+    })
     if (cursor.is('}')) report(cursor.take(), 'this `}` closes nothing')
   }
   if (problems.length === 0) checkTables(ruleset, report)

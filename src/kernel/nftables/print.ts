@@ -59,11 +59,19 @@ function elementsText(store: SetStore, now: number): string {
   return lines.join(',\n\t\t\t     ')
 }
 
-function setLines(store: SetStore, now: number): string[] {
+/** ` # handle 3`, if handles are asked for. */
+function handleOf({ handle }: { readonly handle: number }, handles: boolean): string {
+  return handles ? ` # handle ${handle}` : ''
+}
+
+function setLines(store: SetStore, now: number, handles: boolean): string[] {
   const { spec } = store
   const data =
     spec.data === undefined ? '' : ` : ${spec.data === 'verdict' ? 'verdict' : typesText(spec.data)}`
-  const lines = [`\t${spec.kind} ${spec.name} {`, `\t\ttype ${typesText(spec.types)}${data}`]
+  const lines = [
+    `\t${spec.kind} ${spec.name} {${handleOf(spec, handles)}`,
+    `\t\ttype ${typesText(spec.types)}${data}`,
+  ]
   if (spec.size !== undefined) lines.push(`\t\tsize ${spec.size}`)
   if (spec.flags.length > 0) lines.push(`\t\tflags ${spec.flags.join(',')}`)
   if (spec.timeout > 0) lines.push(`\t\ttimeout ${durationText(spec.timeout)}`)
@@ -83,24 +91,31 @@ function headLines({ base, comment }: ChainSpec): string[] {
   ]
 }
 
-function chainLines({ spec, rules }: BoundChain): string[] {
-  const lines = rules.map((rule) => `\t\t${ruleText(rule.spec, rule.counters)}`)
-  return [`\tchain ${spec.name} {`, ...headLines(spec), ...lines, '\t}', '']
+function chainLines({ spec, rules }: BoundChain, handles: boolean): string[] {
+  const lines = rules.map(
+    (rule) => `\t\t${ruleText(rule.spec, rule.counters)}${handleOf(rule.spec, handles)}`,
+  )
+  return [`\tchain ${spec.name} {${handleOf(spec, handles)}`, ...headLines(spec), ...lines, '\t}', '']
 }
 
-/** One table, as a block. */
-export function tableText({ spec, counters, sets, chains }: BoundTable, now: number): string {
+/** One table, as a block; with the handles of its parts, if they are asked for. */
+export function tableText(
+  { spec, counters, sets, chains }: BoundTable,
+  now: number,
+  handles = false,
+): string {
   const lines: string[] = []
-  for (const { name, comment } of spec.counters.values()) {
+  for (const counter of spec.counters.values()) {
+    const { name, comment } = counter
     const count = counters.get(name)
-    lines.push(`\tcounter ${name} {`)
+    lines.push(`\tcounter ${name} {${handleOf(counter, handles)}`)
     if (comment !== undefined) lines.push(`\t\tcomment "${comment}"`)
     lines.push(`\t\tpackets ${count?.packets ?? 0} bytes ${count?.bytes ?? 0}`, '\t}', '')
   }
-  for (const store of sets.values()) lines.push(...setLines(store, now))
-  for (const chain of chains.values()) lines.push(...chainLines(chain))
+  for (const store of sets.values()) lines.push(...setLines(store, now, handles))
+  for (const chain of chains.values()) lines.push(...chainLines(chain, handles))
   if (lines.at(-1) === '') lines.pop()
   const head = spec.comment === undefined ? [] : [`\tcomment "${spec.comment}"`]
   if (head.length > 0 && lines.length > 0 && spec.counters.size + sets.size === 0) head.push('')
-  return `${[`table ${spec.family} ${spec.name} {`, ...head, ...lines, '}'].join('\n')}\n`
+  return `${[`table ${spec.family} ${spec.name} {${handleOf(spec, handles)}`, ...head, ...lines, '}'].join('\n')}\n`
 }

@@ -40,6 +40,7 @@ export function statementOf(
     verdicts: noVerdicts,
     requires: undefined,
     terminal: false,
+    sets: 0,
     counter: undefined,
     ...own,
   }
@@ -66,6 +67,7 @@ export function inlineSet(cursor: Cursor, expression: Expression, data: SetSpec[
   if (elements.length === 0) throw new Mistake(place, 'a set in a rule has an element at least')
   const set: SetSpec = {
     name: '',
+    handle: 0,
     kind: data === undefined ? 'set' : 'map',
     types,
     data,
@@ -100,6 +102,7 @@ function inSet(expression: Expression, set: SetSpec, inverted: boolean): Stateme
   const text = `${expression.text}${inverted ? ' !=' : ''} ${single ? keyText(only) : setText(set)}`
   return statementOf(expression, {
     text,
+    sets: set.name === '' && !single ? 1 : 0,
     bind: (binding) => {
       const store = binding.storeOf(set)
       const load = expression.bind(binding)

@@ -2,7 +2,8 @@
 import { didYouMean } from '../../base/closest.ts'
 import { type Cursor, Mistake } from './cursor.ts'
 import { readElements } from './elements.ts'
-import type { ChainSpec, ElementSpec, Ruleset, SetSpec, TableSpec } from './ruleset.ts'
+import { readHandle } from './handles.ts'
+import { type ChainSpec, type ElementSpec, Ruleset, type SetSpec, type TableSpec } from './ruleset.ts'
 import type { Token } from './tokens.ts'
 
 function copySet(set: SetSpec): SetSpec {
@@ -15,7 +16,8 @@ function copyChain(chain: ChainSpec): ChainSpec {
 
 /** A copy whose tables, chains and sets can be changed; rules and elements are the same objects. */
 export function copyRuleset(ruleset: Ruleset): Ruleset {
-  const copy: Ruleset = new Map()
+  const copy = new Ruleset()
+  copy.tableHandles = ruleset.tableHandles
   for (const [key, table] of ruleset) {
     copy.set(key, {
       ...table,
@@ -57,7 +59,7 @@ function deleteElements(cursor: Cursor, set: SetSpec): void {
   }
 }
 
-/** `delete chain|set|map|element|counter TABLE ...`. */
+/** `delete chain|set|map|element|counter TABLE ...`, `delete rule TABLE CHAIN handle N`. */
 export function readDelete(cursor: Cursor, what: Token, table: TableSpec): void {
   const token = cursor.identifier(what.text)
   switch (what.text) {
@@ -67,6 +69,11 @@ export function readDelete(cursor: Cursor, what: Token, table: TableSpec): void 
         throw new Mistake(token, `something still leads to chain \`${token.text}\``)
       table.chains.delete(token.text)
       return
+    case 'rule': {
+      const chain = find(table.chains, token, 'chain')
+      chain.rules.splice(readHandle(cursor, chain), 1)
+      return
+    }
     case 'set':
     case 'map':
       find(table.sets, token, what.text)

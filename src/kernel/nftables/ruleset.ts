@@ -51,6 +51,7 @@ export interface ElementSpec {
 export interface SetSpec {
   /** '' for a set that stands in a rule. */
   readonly name: string
+  handle: number
   readonly kind: 'set' | 'map'
   readonly types: readonly DataType[]
   /** Of a map: the types of its data, or `verdict`. */
@@ -114,6 +115,8 @@ export interface Statement {
   /** Nothing may follow. */
   readonly terminal: boolean
   readonly bind: (binding: Binding) => Step
+  /** Sets of its own without a name, which take a handle each. */
+  readonly sets: number
   /** What is printed, if packets change it: counters. */
   readonly counter: CounterStart | undefined
 }
@@ -125,6 +128,8 @@ export interface CounterStart {
 }
 
 export interface RuleSpec {
+  /** By which `delete rule` and its kin name it; 0 until it has one. */
+  handle: number
   readonly statements: readonly Statement[]
   readonly comment: string | undefined
   readonly place: Place
@@ -139,6 +144,7 @@ export interface BaseChain {
 
 export interface ChainSpec {
   readonly name: string
+  handle: number
   base: BaseChain | undefined
   comment: string | undefined
   readonly rules: RuleSpec[]
@@ -146,6 +152,7 @@ export interface ChainSpec {
 
 export interface CounterSpec {
   readonly name: string
+  handle: number
   readonly comment: string | undefined
   readonly start: CounterStart
 }
@@ -153,6 +160,9 @@ export interface CounterSpec {
 export interface TableSpec {
   readonly family: TableFamily
   readonly name: string
+  readonly handle: number
+  /** table->hgenerator: the last handle given to one of its parts. */
+  handles: number
   comment: string | undefined
   readonly counters: Map<string, CounterSpec>
   readonly sets: Map<string, SetSpec>
@@ -160,4 +170,7 @@ export interface TableSpec {
 }
 
 /** The tables of a namespace, by `FAMILY NAME`, in the order in which they were made. */
-export type Ruleset = Map<string, TableSpec>
+export class Ruleset extends Map<string, TableSpec> {
+  /** The last handle given to a table. */
+  tableHandles = 0
+}

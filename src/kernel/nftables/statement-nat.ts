@@ -64,6 +64,8 @@ type Chosen = Pick<NatRange, 'addresses' | 'ports'>
 
 interface Target {
   readonly text: string
+  /** Sets without a name. */
+  readonly sets: number
   /** The addresses and ports for a packet; undefined when a map has none for it. */
   readonly bind: (binding: Binding) => (run: Run) => Chosen | undefined
 }
@@ -86,7 +88,8 @@ function fixedTarget(cursor: Cursor, family: 4 | 6, earlier: readonly Statement[
   }
   const shown =
     address === undefined ? '' : family === 6 && ports !== undefined ? `[${address.text}]` : address.text
-  return { text: `${shown}${ports === undefined ? '' : `:${ports.text}`}`, bind: () => () => range }
+  const text = `${shown}${ports === undefined ? '' : `:${ports.text}`}`
+  return { text, sets: 0, bind: () => () => range }
 }
 
 function ofWords(words: Words, family: 4 | 6): Chosen {
@@ -111,6 +114,7 @@ function mappedTarget(cursor: Cursor, scope: TableScope, family: 4 | 6): Target 
     cursor.fail(`this map does not lead to an ${type.name}`)
   return {
     text: `${expression.text} map ${setText(set)}`,
+    sets: set.name === '' ? 1 : 0,
     bind: (binding) => {
       const store = binding.storeOf(set)
       const load = expression.bind(binding)
@@ -162,6 +166,7 @@ export function readAddressNat(cursor: Cursor, scope: TableScope, earlier: reado
     text: `${place.text}${shown} to ${target.text}${flagText(flags)}`,
     conntrack: true,
     terminal: true,
+    sets: target.sets,
     requires: requirement(place, manip === 'source' ? ['POSTROUTING', 'INPUT'] : ['PREROUTING', 'OUTPUT']),
     bind: (binding) => {
       const choose = target.bind(binding)

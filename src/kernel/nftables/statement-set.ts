@@ -39,6 +39,7 @@ export function readVerdictMap(cursor: Cursor, scope: TableScope, expression: Ex
   if (set.data !== 'verdict') throw new Mistake(place, `\`@${set.name}\` is no map of verdicts`)
   return statementOf(expression, {
     text: `${expression.text} vmap ${setText(set)}`,
+    sets: set.name === '' ? 1 : 0,
     verdicts: () => verdictsOf(set),
     bind: (binding) => {
       const store = binding.storeOf(set)

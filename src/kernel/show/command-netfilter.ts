@@ -24,15 +24,16 @@ export function iptablesCommand(words: readonly string[], { ns }: ShowContext): 
   return shown(showRuleCommands(ns, { family, table: table ?? 'filter' }))
 }
 
-/** `nft list ruleset`, `nft list table [FAMILY] NAME`. */
+/** `nft [-a] list ruleset`, `nft [-a] list table [FAMILY] NAME`. */
 export function nftCommand(words: readonly string[], { ns }: ShowContext): Shown {
-  const [, verb = '', what = '', ...rest] = words
+  const handles = words[1] === '-a' || words[1] === '--handle'
+  const [verb = '', what = '', ...rest] = words.slice(handles ? 2 : 1)
   if (verb !== 'list') return unknown(verb === '' ? 'nft' : verb)
-  if (what === 'ruleset') return rest[0] === undefined ? shown(nftText(ns)) : unknown(rest[0])
+  if (what === 'ruleset') return rest[0] === undefined ? shown(nftText(ns, handles)) : unknown(rest[0])
   if (what !== 'table') return unknown(what)
   const [family, name] = rest.length > 1 ? rest : ['ip', rest[0]]
   const table = ns.netfilter.nftables?.find(({ spec }) => spec.family === family && spec.name === name)
-  return table === undefined ? unknown(name ?? what) : shown(tableText(table, ns.machine.clock.now))
+  return table === undefined ? unknown(name ?? what) : shown(tableText(table, ns.machine.clock.now, handles))
 }
 
 /** `conntrack -L [-f ipv4|ipv6] [-p PROTOCOL]`. */

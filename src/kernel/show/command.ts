@@ -38,7 +38,7 @@ export const knownCommands: readonly string[] = [
   'bpftool map [show] | bpftool map dump name NAME',
   'iptables-save [-c] [-t TABLE] | ip6tables-save',
   'iptables [-t TABLE] -S | ip6tables -S',
-  'nft list ruleset | nft list table [FAMILY] NAME',
+  'nft [-a] list ruleset | nft [-a] list table [FAMILY] NAME',
   'conntrack -L [-f ipv6] [-p PROTOCOL]',
   'ipvsadm -Ln [--stats] | ipvsadm -Lnc | ipvsadm-save -n',
   'sysctl KEY',

@@ -35,6 +35,7 @@ function writeVector(bytes: Uint8Array, at: number, state: XfrmState, number: nu
  * protocol of what is protected.
  */
 export function espSeal(skb: Skb, state: XfrmState, next: number): void {
+  skb.unfinishedSum = 0 // skb_checksum_help() in xfrm_output()
   const { iv, icv } = state.algorithm
   const length = skb.length
   const block = blockBytes(state)
