@@ -157,7 +157,11 @@ test.each([
     'add element ip t m { 80 : accept }',
     /^7:22 `@m` has another value for this key: jump d/,
   ],
-  ['a rule by a handle that none has', 'delete rule ip t c handle 50', /chain `c` has no rule with handle 50/],
+  [
+    'a rule by a handle that none has',
+    'delete rule ip t c handle 50',
+    /chain `c` has no rule with handle 50/,
+  ],
   ['a rule without its handle', 'delete rule ip t c', /expected `handle`/],
   ['a rule by its index', 'add rule ip t c index 0 accept', /`index` is not modelled/],
 ])('what cannot go: %s', (_name, command, wanted) => {
