@@ -1,7 +1,7 @@
 // The stream that waits to be sent, and what is sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
 // tcp_retransmit_skb(); tcp_timer.c tcp_retransmit_timer(). Before changing this file, read RFC 6298 and RFC 8985.
 import { tcpFlag } from '../../net/tcp.ts'
-import { cancel, second } from '../clock.ts'
+import { cancel } from '../clock.ts'
 import { count } from '../counters.ts'
 import type { Errno } from './errno.ts'
 import { socketState } from './socket.ts'
@@ -339,18 +339,4 @@ function enterLoss(socket: TcpSocket): void {
 function resend(socket: TcpSocket): number {
   const first = socket.pieces.find((piece) => !piece.sacked)
   return first === undefined ? 0 : sendPiece(socket, first)
-}
-
-/** tcp_rtt_estimator() and __tcp_set_rto() (RFC 6298): at least 200 ms above the smoothed round trip. */
-export function sampleRoundTrip(socket: TcpSocket, sample: number): void {
-  socket.minRtt = Math.min(socket.minRtt, sample)
-  if (socket.srtt < 0) {
-    socket.srtt = sample
-    socket.rttvar = Math.max(sample * 2, tcpTime.rtoMin)
-  } else {
-    const error = Math.abs(sample - socket.srtt)
-    socket.srtt += (sample - socket.srtt) / 8
-    socket.rttvar = Math.max(socket.rttvar + (error - socket.rttvar) / 4, tcpTime.rtoMin)
-  }
-  socket.rto = Math.min(Math.max(socket.srtt + socket.rttvar, tcpTime.rtoMin), 120 * second)
 }
