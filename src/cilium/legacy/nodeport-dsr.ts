@@ -12,7 +12,7 @@ import { tcpFlagsAt } from '../datapath/l4.ts'
 import { metricDirection } from '../datapath/metrics.ts'
 import { storedAddress, writeDsrExtension6, writeDsrOption4 } from '../datapath/nodeport-dsr.ts'
 import type { ObjectProgram } from '../datapath/object.ts'
-import { resolveNodeport } from './nodeport-route.ts'
+import { redirectNodeport, resolveNodeport } from './nodeport-route.ts'
 import { sendDrop } from './notify.ts'
 import { call, cb } from './slots.ts'
 
@@ -36,7 +36,7 @@ function tailDsr(ctx: Ctx, family: Family): number {
   if (told < 0) return sendDrop(ctx, told, event)
   const { direct_routing_dev_ifindex, ENABLE_NODEPORT_HAIRPIN: hairpin } = ctx.node
   const oif = resolveNodeport(ctx, family, direct_routing_dev_ifindex, { ask: hairpin, learn: hairpin })
-  return oif < 0 ? sendDrop(ctx, oif, event) : ctx.redirect(oif, 0)
+  return oif < 0 ? sendDrop(ctx, oif, event) : redirectNodeport(ctx, oif)
 }
 
 /** Slot DSR of one family. */

@@ -2,6 +2,7 @@
 // routing table or the map of neighbours knows. bpf/lib/nodeport.h tail_nodeport_nat_ipv4(), tail_nodeport_ipv4_dsr(),
 // rev_nodeport_lb4() and their IPv6 siblings
 import { writeLe32 } from '../../bpf/context/byte-order.ts'
+import { errno } from '../../bpf/errno.ts'
 import { fibResult } from '../../bpf/fib-result.ts'
 import { fibFlag } from '../../bpf/helpers/lookup.ts'
 import type { Ctx } from '../datapath/ctx.ts'
@@ -72,4 +73,11 @@ export function resolveNodeport(ctx: Ctx, family: Family, oif: number, use: Neig
   if (use.learn) neighStore(ctx, family, destination, dmac)
   const smac = params.slice(fibAt.smac, fibAt.smac + macBytes)
   return storeMacs(ctx, smac, dmac) < 0 ? drop.WRITE_ERROR : fibDevice(params)
+}
+
+/**
+ * ctx_redirect(): in XDP a packet only goes back out of the device it came from; -ENOTSUPP, which no hook knows, for another one.
+ */
+export function redirectNodeport(ctx: Ctx, oif: number): number {
+  return ctx.isXdp && oif !== ctx.ifindex ? -errno.ENOTSUPP : ctx.redirect(oif, 0)
 }

@@ -25,7 +25,7 @@ import { lbExtractKey, lbLookupService, lbReverseNat, newServiceKey } from './lb
 import { natDirection, snatProcess } from './nat.ts'
 import { type NatTarget, natTarget } from './nat-mapping.ts'
 import { dsrTails } from './nodeport-dsr.ts'
-import { encapNodeport, resolveNodeport } from './nodeport-route.ts'
+import { encapNodeport, redirectNodeport, resolveNodeport } from './nodeport-route.ts'
 import { serveNodeport, usesDsr } from './nodeport-service.ts'
 import { sendDrop } from './notify.ts'
 import { call, cb, fromLxc, markSnatDone, nodeportNat, skipRecirculation } from './slots.ts'
@@ -118,7 +118,9 @@ function routeRequest(ctx: Ctx, family: Family): number {
 function tailNat(ctx: Ctx, family: Family): number {
   if (ctx.meta(cb.NAT) === natDirection.INGRESS) return natReply(ctx, family)
   const oif = routeRequest(ctx, family)
-  return oif < 0 ? sendDrop(ctx, oif, { source: 0, direction: metricDirection.EGRESS }) : ctx.redirect(oif, 0)
+  return oif < 0
+    ? sendDrop(ctx, oif, { source: 0, direction: metricDirection.EGRESS })
+    : redirectNodeport(ctx, oif)
 }
 
 /** The way of a service's reply to its client: the device, or a drop reason. */
@@ -167,7 +169,7 @@ function tailRevNodeport(ctx: Ctx, family: Family): number {
   const ifindex = revNodeportLb(ctx, family)
   if (ifindex < 0) return sendDrop(ctx, ifindex, { source: 0, direction: EGRESS })
   edtSetAggregate(ctx, 0)
-  return ctx.redirect(ifindex, 0)
+  return redirectNodeport(ctx, ifindex)
 }
 
 /** The tail calls of bpf/lib/nodeport.h for one family. */
