@@ -142,7 +142,8 @@ export function checkAck(socket: TcpSocket): void {
     return
   }
   if (socket.ackTimer !== undefined) return
-  const wait = Math.min(Math.max(socket.ato, tcpTime.delayedAck), tcpTime.rtoMin)
+  // tcp_send_delayed_ack(): a FIN before any data finds no patience yet, and waits for the next tick
+  const wait = Math.min(socket.ato, tcpTime.rtoMin)
   socket.ackTimer = tcpTimer(socket, wait, () => {
     socket.ackTimer = undefined
     if (!socket.ackScheduled) return
