@@ -11,7 +11,7 @@ import {
   writeFibMtu,
   writeFibTarget,
 } from '../context/structs.ts'
-import type { RunContext, SocketHandle } from '../contract.ts'
+import type { RunContext, SkbView, SocketHandle } from '../contract.ts'
 import { errno } from '../errno.ts'
 import { fibResult } from '../fib-result.ts'
 import { skbLength, skbOf } from './subject.ts'
@@ -31,9 +31,15 @@ const vlanBytes = 4
 const tcp = 6
 const udp = 17
 
-/** is_skb_forwardable(): the check of a tc program that gave no tot_len. */
-function fitsDevice(context: RunContext, mtu: number): boolean {
-  return context.skb === undefined || skbLength(context.skb) <= mtu + ethernetBytes + vlanBytes
+/** is_skb_forwardable(): the check of a tc program that gave no tot_len. What is cut later fits. */
+function fitsDevice({ skb }: RunContext, mtu: number): boolean {
+  return skb === undefined || skb.gsoSize > 0 || skbLength(skb) <= mtu + ethernetBytes + vlanBytes
+}
+
+/** skb_gso_validate_network_len(): whether the segments that a large packet is cut into fit, from the IP header on. */
+function segmentsFit(skb: SkbView, mtu: number): boolean {
+  const headers = (skb.wireLength - skbLength(skb)) / Math.max(1, skb.gsoSegs - 1)
+  return headers - ethernetBytes + skb.gsoSize <= mtu
 }
 
 /**
@@ -64,7 +70,8 @@ export function fibLookup(context: RunContext, params: Uint8Array, flags = 0): n
 
 /**
  * bpf_check_mtu: 0 fits, 1 (BPF_MTU_CHK_RET_FRAG_NEEDED) does not. `mtuLength` is a u32: 0 or the L3 length to check
- * instead of the packet's; on return the device's MTU. -ENODEV for an unknown device, -EINVAL for flags.
+ * instead of the packet's; on return the device's MTU. A packet that is cut later fits, and with BPF_MTU_CHK_SEGS is 2
+ * (BPF_MTU_CHK_RET_SEGS_TOOBIG) where its segments do not. -ENODEV for an unknown device, -EINVAL for flags.
  */
 export function checkMtu(
   context: RunContext,
@@ -83,7 +90,9 @@ export function checkMtu(
   const packet = skb !== undefined ? skbLength(skb) : xdp === undefined ? 0 : xdp.dataEnd - xdp.data
   const length = (asked === 0 ? packet : asked + ethernetBytes) + difference
   writeLe32(mtuLength, 0, mtu)
-  return length <= mtu + ethernetBytes ? 0 : 1
+  if (length <= mtu + ethernetBytes) return 0
+  if (skb === undefined || skb.gsoSize === 0) return 1
+  return segments && !segmentsFit(skb, mtu) ? 2 : 0
 }
 
 function lookup(
