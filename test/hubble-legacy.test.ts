@@ -41,12 +41,16 @@ describe('cilium on a node of 1.10', () => {
 test('monitor of 1.10 writes no comma, knows no identity of what arrives, and no trace of to-overlay', async () => {
   const { out } = await scnIn('.', ['trace', old, '--as', 'monitor'])
   const [, first = '', second = '', third = '', fourth = ''] = out.split('\n')
-  expect(first).toMatch(
-    /^<- endpoint 2403 flow 0x0 identity 20062->unknown state new ifindex 0 orig-ip 0\.0\.0\.0: /,
+  // the hash is the socket's own, in the tunnel too, and gone behind a wire: 1.10 computes none
+  const flow = / flow (0x[0-9a-f]{2,}) /.exec(first)?.[1]
+  expect(first).toBe(
+    `<- endpoint 2403 flow ${flow} identity 20062->unknown state new ifindex 0 orig-ip 0.0.0.0: 10.0.1.10:40007 -> 10.0.2.20:80 tcp SYN`,
   )
-  expect(second).toMatch(/^-> overlay flow 0x0 identity 20062->unknown state new ifindex cilium_vxlan /)
-  expect(third).toMatch(/^-> network flow \S+ identity unknown->unknown state new ifindex 0 /)
-  expect(fourth).toMatch(/^<- network flow \S+ identity unknown->unknown state new ifindex eth0 /)
+  const overlay = `-> overlay flow ${flow} identity 20062->unknown state new ifindex cilium_vxlan `
+  expect(second.slice(0, overlay.length)).toBe(overlay)
+  const network = `-> network flow ${flow} identity unknown->unknown state new ifindex 0 `
+  expect(third.slice(0, network.length)).toBe(network)
+  expect(fourth).toMatch(/^<- network flow 0x0 identity unknown->unknown state new ifindex eth0 /)
 })
 
 test('Hubble of 1.10 tells neither tunnels nor reasons', async () => {
