@@ -96,6 +96,8 @@ export class Skb implements SkbView, Recordable {
   options: IpOptions | undefined
   /** IPCB(skb)->frag_max_size: the largest fragment (bytes) this packet was put together from; 0 when it came whole. */
   fragmentMax = 0
+  /** skb->ignore_df: conntrack put it together from pieces, and it may be cut again even where `fragmentMax` was forgotten. */
+  ignoreDf = false
   /** skb_shinfo(skb)->frag_list: the payload bytes of each of those fragments, by which it may be cut again. */
   fragmentSizes: readonly number[] | undefined
   /**
@@ -317,6 +319,7 @@ export class Skb implements SkbView, Recordable {
     copy.bridged = copyPassage(this.bridged)
     copy.options = this.options === undefined ? undefined : { ...this.options }
     copy.fragmentMax = this.fragmentMax
+    copy.ignoreDf = this.ignoreDf
     copy.summedHeader = this.summedHeader
     copy.redirected = this.redirected
     copy.securityPath = this.securityPath === undefined ? undefined : { ...this.securityPath }

@@ -95,11 +95,14 @@ export class TcpConversation extends Conversation {
     const opened = tcpOpen({ ns, family, label, options: this.options() })
     if (failed(opened)) return this.note('connect', opened)
     const socket = opened.ok
-    this.client = socket
     if (from.port !== undefined || from.address !== undefined) {
       const bound = tcpBind(socket, { address: from.address ?? unspecified[family], port: from.port ?? 0 })
-      if (failed(bound)) return this.note('bind', bound)
+      if (failed(bound)) {
+        tcpClose(socket)
+        return this.note('bind', bound)
+      }
     }
+    this.client = socket
     this.note('connect', openAndWait(socket, { address: to.address, port: to.port }, patience))
     this.established = socket.state === socketState.established
     if (!this.established) tcpClose(socket)

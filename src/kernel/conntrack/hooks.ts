@@ -23,6 +23,7 @@ export function become(skb: Skb, whole: Skb): void {
   skb.networkHeader = whole.networkHeader
   skb.mark = whole.mark
   skb.fragmentMax = whole.fragmentMax
+  skb.ignoreDf = true
   skb.fragmentSizes = whole.fragmentSizes
   skb.seen = whole.seen
   skb.route = whole.route

@@ -8,6 +8,7 @@ export function scrub(skb: Skb): void {
   skb.route = undefined
   skb.tunnelKey = undefined
   skb.fragmentMax = 0
+  skb.ignoreDf = false
   skb.summedHeader = -1
   skb.nfct = undefined
   skb.nfctInfo = 0

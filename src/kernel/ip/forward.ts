@@ -58,7 +58,7 @@ function sendRedirect(skb: Skb, route: Route): void {
 function exceedsMtu(skb: Skb, mtu: number): boolean {
   if (skb.length <= mtu || (skb.gsoSize > 0 && networkLength(skb) <= mtu)) return false
   // put together for conntrack: the pieces are what must fit
-  if (skb.fragmentMax > 0 && skb.fragmentMax <= mtu) return false
+  if (skb.fragmentMax <= mtu && (skb.fragmentMax > 0 || skb.ignoreDf)) return false
   return (readU16(skb.bytes, skb.networkHeader + ipv4At.flagsAndOffset) & ipv4Flag.dontFragment) !== 0
 }
 

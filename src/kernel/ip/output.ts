@@ -102,7 +102,8 @@ function finishOutput(ns: Namespace, skb: Skb, route: Route, options: OutputOpti
   const flags = readU16(skb.bytes, skb.data + ipv4At.flagsAndOffset)
   // ip_fragment(): what came in pieces may be cut again, unless a piece of it was too big already
   const mayBeCut =
-    options.ignoreDontFragment === true || (skb.fragmentMax > 0 && skb.fragmentMax <= route.mtu)
+    options.ignoreDontFragment === true ||
+    (skb.fragmentMax <= route.mtu && (skb.fragmentMax > 0 || skb.ignoreDf))
   if ((flags & ipv4Flag.dontFragment) !== 0 && !mayBeCut) {
     count(ns, 'IpFragFails')
     ns.ip.stack.sendError(skb, {

@@ -57,10 +57,10 @@ function sourceStaysHere(skb: Skb): boolean {
   return isUnspecified(source) || isMulticast(source) || isLoopback(source) || isLinkLocal(source)
 }
 
-/** ip6_pkt_too_big(): what was put together here may be cut again, unless a piece of it was too big already. */
+/** ip6_pkt_too_big(): what was put together here may be cut again, unless a piece of it is known to have been too big already. */
 function isTooBig(skb: Skb, mtu: number): boolean {
   if (skb.length <= mtu || (skb.gsoSize > 0 && networkLength(skb) <= mtu)) return false
-  return skb.fragmentMax === 0 || skb.fragmentMax > mtu
+  return skb.fragmentMax === 0 ? !skb.ignoreDf : skb.fragmentMax > mtu
 }
 
 /** What stops a packet before anything else; true when it is gone. */
