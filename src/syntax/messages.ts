@@ -4,7 +4,6 @@ import type { Diagnostic } from '../base/diagnostic.ts'
 import type { Source } from '../base/text.ts'
 import { type SyntaxCode, syntaxError } from './codes.ts'
 import { type Expected, wordEnd } from './expected.ts'
-import { statementStart } from './statements.ts'
 
 /** A mistake and, where a better word or sign is known, the text that replaces the wrong one. Offsets as in `text`. */
 export interface Mistake {
@@ -116,11 +115,8 @@ function wrongSign(at: number, end: number, found: string, expected: Expected): 
 }
 
 /** `bpf.masquerade true` and `routingMode native` in the block of a cluster: names of Helm's, put as options are. */
-function valueWithoutSign(text: string, at: number, expected: Expected): Mistake | undefined {
-  // `ipv6.enabled` begins with the word of an option: the dot is what does not fit
-  const word = text[at] === '.' ? /^\s*([a-z]\w*)$/.exec(text.slice(statementStart(text, at), at))?.[1] : ''
-  if (word === undefined || (word === '' && !expected.kinds.includes('Helm value'))) return undefined
-  const start = at - word.length
+function valueWithoutSign(text: string, start: number, expected: Expected): Mistake | undefined {
+  if (!expected.kinds.includes('Helm value')) return undefined
   const [whole, name, value] = helmName.exec(text.slice(start, start + 200)) ?? []
   if (whole === undefined || name === undefined || value === undefined) return undefined
   return {

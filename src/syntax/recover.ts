@@ -93,6 +93,12 @@ function findMistake({ source, working }: Search, failed: Failed): Mistake {
     const fields = expectedAt(source, text, at + layer.length)
     if (fields.literals.length > 0) return mistakeAt(text, at + layer.length, fields)
   }
+  // `ipv6.enabled true` begins with the word of an option: the dot is what does not fit
+  const word = text[at] === '.' ? /[a-z]\w*$/.exec(text.slice(statementStart(text, at), at))?.[0] : undefined
+  if (word !== undefined) {
+    const before = expectedAt(source, text, at - word.length)
+    if (before.kinds.includes('Helm value')) return mistakeAt(text, at - word.length, before)
+  }
   const blanks = /^[ \t\r]+(?=[^\s#])/.exec(text.slice(at, at + 200))?.[0].length ?? 0
   const mistake = mistakeAt(text, at + blanks, expected)
   return mistake.replacement === undefined ? (mistakeBefore(source, text, mistake) ?? mistake) : mistake
