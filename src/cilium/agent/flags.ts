@@ -18,19 +18,18 @@ bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-
 certificates-directory cgroup-root cluster-health-port cluster-id clustermesh-cache-ttl
 clustermesh-config clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive
 cni-external-routing cni-log-file config config-dir connectivity-probe-frequency-ratio
-conntrack-gc-max-interval container-ip-local-reserved-ports
-controller-group-metrics crd-wait-timeout debug debug-verbose default-lb-service-ipam
-direct-routing-device direct-routing-skip-unreachable disable-endpoint-crd disable-envoy-version-check
-disable-external-ip-mitigation disable-iptables-feeder-rules dns-max-ips-per-restored-rule
-dns-policy-unload-on-shutdown dnsproxy-concurrency-limit dnsproxy-concurrency-processing-grace-period
-dnsproxy-enable-transparent-mode dnsproxy-socket-linger-timeout dynamic-lifecycle-config
-egress-gateway-policy-map-max egress-gateway-reconciliation-trigger-interval
-egress-masquerade-interfaces enable-active-connection-tracking enable-auto-protect-node-port-range
-enable-bbr-hostns-only enable-bgp-control-plane enable-bgp-control-plane-status-report
-enable-bgp-legacy-origin-attribute enable-bpf-clock-probe enable-cilium-api-server-access
-enable-cilium-endpoint-slice enable-cilium-health-api-server-access enable-drift-checker
-enable-dynamic-config enable-dynamic-lifecycle-manager 
-enable-endpoint-lockdown-on-policy-overflow enable-envoy-config
+conntrack-gc-max-interval container-ip-local-reserved-ports controller-group-metrics crd-wait-timeout
+debug debug-verbose default-lb-service-ipam direct-routing-device direct-routing-skip-unreachable
+disable-endpoint-crd disable-envoy-version-check disable-external-ip-mitigation
+disable-iptables-feeder-rules dns-max-ips-per-restored-rule dns-policy-unload-on-shutdown
+dnsproxy-concurrency-limit dnsproxy-concurrency-processing-grace-period dnsproxy-enable-transparent-mode
+dnsproxy-socket-linger-timeout dynamic-lifecycle-config egress-gateway-policy-map-max
+egress-gateway-reconciliation-trigger-interval egress-masquerade-interfaces
+enable-active-connection-tracking enable-auto-protect-node-port-range enable-bbr-hostns-only
+enable-bgp-control-plane enable-bgp-control-plane-status-report enable-bgp-legacy-origin-attribute
+enable-bpf-clock-probe enable-cilium-api-server-access enable-cilium-endpoint-slice
+enable-cilium-health-api-server-access enable-drift-checker enable-dynamic-config
+enable-dynamic-lifecycle-manager enable-endpoint-lockdown-on-policy-overflow enable-envoy-config
 enable-extended-ip-protocols enable-gateway-api enable-gops enable-health-check-loadbalancer-ip
 enable-health-check-nodeport enable-hubble enable-hubble-open-metrics enable-identity-mark
 enable-ingress-controller enable-ipip-termination enable-ipsec-key-watcher enable-ipv6-fragment-tracking
@@ -40,17 +39,15 @@ enable-monitor enable-nat46x64-gateway enable-native-vpc enable-no-service-endpo
 enable-node-ipam enable-node-selector-labels enable-pmtu-discovery enable-policy-secrets-sync
 enable-route-mtu-for-cni-chaining enable-service-topology enable-standalone-dns-proxy enable-tracing
 enable-unreachable-routes enable-vtep enable-well-known-identities enable-xdp-prefilter
-enable-xt-socket-fallback enable-ztunnel encrypt-interface
-
-endpoint-bpf-prog-watchdog-interval endpoint-policy-update-timeout endpoint-queue-size
-endpoint-regen-interval eni-delete-on-termination eni-disable-prefix-delegation
-eni-exclude-interface-tags eni-first-interface-index eni-security-group-tags eni-security-groups
-eni-subnet-ids eni-subnet-tags eni-use-primary-address envoy-access-log-buffer-size envoy-base-id
-envoy-config-retry-interval envoy-config-timeout envoy-default-log-level
-envoy-http-upstream-linger-timeout envoy-keep-cap-netbindservice envoy-log envoy-policy-restore-timeout
-envoy-secrets-namespace exclude-local-address exclude-node-label-patterns external-envoy-proxy
-fixed-identity-mapping force-device-detection gateway-api-secrets-namespace gops-port
-health-check-icmp-failure-threshold hive-log-threshold hive-start-timeout hive-stop-timeout
+enable-xt-socket-fallback enable-ztunnel encrypt-interface endpoint-bpf-prog-watchdog-interval
+endpoint-policy-update-timeout endpoint-queue-size endpoint-regen-interval eni-delete-on-termination
+eni-disable-prefix-delegation eni-exclude-interface-tags eni-first-interface-index
+eni-security-group-tags eni-security-groups eni-subnet-ids eni-subnet-tags eni-use-primary-address
+envoy-access-log-buffer-size envoy-base-id envoy-config-retry-interval envoy-config-timeout
+envoy-default-log-level envoy-http-upstream-linger-timeout envoy-keep-cap-netbindservice envoy-log
+envoy-policy-restore-timeout envoy-secrets-namespace exclude-local-address exclude-node-label-patterns
+external-envoy-proxy fixed-identity-mapping force-device-detection gateway-api-secrets-namespace
+gops-port health-check-icmp-failure-threshold hive-log-threshold hive-start-timeout hive-stop-timeout
 http-idle-timeout http-max-grpc-timeout http-normalize-path http-request-timeout http-retry-count
 http-retry-timeout http-stream-idle-timeout hubble-disable-tls hubble-drop-events
 hubble-drop-events-extended hubble-drop-events-interval hubble-drop-events-rate-limit
@@ -99,11 +96,10 @@ restored-proxy-ports-age-limit route-metric service-no-backend-response shell-so
 standalone-dns-proxy-server-port state-dir static-cnp-path status-collector-failure-threshold
 status-collector-interval status-collector-probe-check-timeout status-collector-stackdump-path
 status-collector-warning-threshold tofqdns-dns-reject-response-code tofqdns-enable-dns-compression
-
-tofqdns-pre-cache 
-tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen trace-payloadlen-overlay trace-sock
-tunnel-source-port-range underlay-protocol use-full-tls-context vlan-bpf-bypass vtep-cidr vtep-endpoint
-vtep-mac vtep-mask vtep-sync-interval wireguard-persistent-keepalive write-cni-conf-when-ready
+tofqdns-pre-cache tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen
+trace-payloadlen-overlay trace-sock tunnel-source-port-range underlay-protocol use-full-tls-context
+vlan-bpf-bypass vtep-cidr vtep-endpoint vtep-mac vtep-mask vtep-sync-interval
+wireguard-persistent-keepalive write-cni-conf-when-ready
 `
   .trim()
   .split(/\s+/)

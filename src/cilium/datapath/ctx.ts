@@ -34,6 +34,9 @@ export interface ContextActions {
   readonly TX: number
 }
 
+/** skb->pkt_type of what is for this host, for changeType(). */
+export const PACKET_HOST = 0
+
 /** Slots of skb->cb (or the XDP scratch area), with their aliases. lib/common.h CB_* */
 export const cb = {
   SRC_LABEL: 0,

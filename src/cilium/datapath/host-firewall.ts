@@ -6,7 +6,7 @@ import { authLookup } from './auth.ts'
 import { ctAnyMap, ctCreate, ctLookup, ctMapOf } from './conntrack.ts'
 import type { CtBuffer } from './ct-buffer.ts'
 import { ctDirection, ctScope, ctStatus, newCtState } from './ct-state.ts'
-import { type Ctx, isError } from './ctx.ts'
+import { type Ctx, isError, PACKET_HOST } from './ctx.ts'
 import { drop, type Where, where } from './drop-reason.ts'
 import type { Family } from './family.ts'
 import { wholePacket } from './fragments.ts'
@@ -18,8 +18,6 @@ import { newTuple } from './packet-tuple.ts'
 import { type PolicyVerdict, policyCanEgress, policyCanIngress } from './policy.ts'
 import { redirectToProxyHostEgress } from './proxy.ts'
 import { tracePoint } from './trace-point.ts'
-
-const PACKET_HOST = 0
 
 const toProxy: Readonly<Record<4 | 6, Where>> = {
   4: where('host_firewall.h', 436),

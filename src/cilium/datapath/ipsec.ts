@@ -1,7 +1,9 @@
 // IPsec: marks that tell the kernel's xfrm policies what to encrypt with which key, and what comes to be decrypted.
 // lib/ipsec.h, lib/encrypt.h
+
 import { readLe16 } from '../../bpf/context/byte-order.ts'
-import { type Ctx, cb } from './ctx.ts'
+import { redirectFlag } from '../../bpf/helpers/redirect.ts'
+import { type Ctx, cb, PACKET_HOST } from './ctx.ts'
 import { drop } from './drop-reason.ts'
 import { macBytesOf, storeDestinationMac } from './ethernet.ts'
 import { type Address, enabledFamily, type Family, ipv4, ipv6, protocolNumber } from './family.ts'
@@ -11,8 +13,6 @@ import { lookupRemoteEndpoint } from './ipcache.ts'
 import { identityOfMark, mark } from './mark.ts'
 import { isDecrypt, isOverlay } from './overloadable.ts'
 
-const BPF_F_INGRESS = 1
-const PACKET_HOST = 0
 /** Four bits of the mark say the key. */
 const maxKeyIndex = 15
 const nodeKeyBytes = 20
@@ -137,6 +137,6 @@ export function ipsecMaybeRedirectToEncrypt(ctx: Ctx, etherType: number | undefi
   const marked = setEncrypt(ctx, encryption.family, encryption.node, encryption.source)
   if (marked !== ctx.act.OK) return marked
   if (storeDestinationMac(ctx, macBytesOf(ctx.node.CILIUM_NET_MAC)) !== 0) return drop.WRITE_ERROR
-  const result = ctx.redirect(ctx.node.CILIUM_NET_IFINDEX, BPF_F_INGRESS)
+  const result = ctx.redirect(ctx.node.CILIUM_NET_IFINDEX, redirectFlag.BPF_F_INGRESS)
   return result === ctx.act.REDIRECT ? result : drop.INVALID
 }

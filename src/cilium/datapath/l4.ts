@@ -55,6 +55,26 @@ export function be16(port: number): number {
   return ((port & 0xff) << 8) | (port >>> 8)
 }
 
+const portBytes = 2
+
+/** Writes a port or identifier at `offset` of the packet. 0 or a drop reason. */
+export function storePort(ctx: Ctx, offset: number, port: number): number {
+  const bytes = new Uint8Array(portBytes)
+  writeU16(bytes, 0, port)
+  return ctx.store(offset, bytes) < 0 ? drop.WRITE_ERROR : 0
+}
+
+/** Repairs the checksum of a packet in which `port` takes the place of `old`. 0 or a drop reason. */
+export function replacePort(
+  ctx: Ctx,
+  l4Offset: number,
+  checksum: ChecksumOffset,
+  port: number,
+  old: number,
+): number {
+  return replaceL4(ctx, l4Offset, checksum, be16(old), be16(port), portBytes) < 0 ? drop.CSUM_L4 : 0
+}
+
 /** l4_modify_port(): writes a port or identifier and repairs the checksum. 0 or a drop reason. */
 export function modifyPort(
   ctx: Ctx,
@@ -64,10 +84,8 @@ export function modifyPort(
   port: number,
   old: number,
 ): number {
-  const bytes = new Uint8Array(2)
-  writeU16(bytes, 0, port)
-  if (ctx.store(l4Offset + at, bytes) < 0) return drop.WRITE_ERROR
-  return replaceL4(ctx, l4Offset, checksum, be16(old), be16(port), bytes.length) < 0 ? drop.CSUM_L4 : 0
+  const failed = storePort(ctx, l4Offset + at, port)
+  return failed < 0 ? failed : replacePort(ctx, l4Offset, checksum, port, old)
 }
 
 /** ipv4_csum_update_by_diff(): repairs the IPv4 header checksum after a change whose difference is `difference`. */

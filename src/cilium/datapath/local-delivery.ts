@@ -1,5 +1,5 @@
 // Delivery to a pod of this node: by its policy program, which a tail call reaches, or by its device. lib/local_delivery.h
-import { type Ctx, cb, isError } from './ctx.ts'
+import { type Ctx, cb, isError, PACKET_HOST } from './ctx.ts'
 import { drop, where } from './drop-reason.ts'
 import type { EndpointInfo } from './endpoints.ts'
 import type { Family } from './family.ts'
@@ -9,8 +9,6 @@ import { type MetricDirection, metricDirection, metricReason, updateMetrics } fr
 import { acceptIngress } from './throttle.ts'
 
 const forwarded = where('local_delivery.h', 130)
-
-export const PACKET_HOST = 0
 
 /** tail_call_egress_policy(): the program that acts for an endpoint's proxy. Comes back only where it is missing. */
 export function tailCallEgressPolicy(ctx: Ctx, endpointId: number): number {

@@ -1,13 +1,15 @@
 // Handing a packet to the L7 proxy of the node: by its mark, for iptables, or by assigning the proxy's socket.
 // lib/proxy.h, lib/proxy_hairpin.h
+
 import { swap16 } from '../../bpf/context/byte-order.ts'
+import { redirectFlag } from '../../bpf/helpers/redirect.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { swapTuple } from './conntrack.ts'
 import { ctDirection } from './ct-state.ts'
-import { type Ctx, cb, isError, tcIndexFlag } from './ctx.ts'
+import { type Ctx, cb, isError, PACKET_HOST, tcIndexFlag } from './ctx.ts'
 import { drop } from './drop-reason.ts'
 import { macBytesOf, storeDestinationMac, validEtherType } from './ethernet.ts'
-import { type Family, ipv4, ipv6, protocolNumber } from './family.ts'
+import { enabledFamily, type Family, protocolNumber } from './family.ts'
 import { loadL4Ports } from './fragments.ts'
 import { ethernetLength, hasHeader, walkHeaders } from './headers.ts'
 import { l3 } from './l3.ts'
@@ -15,8 +17,6 @@ import { mark } from './mark.ts'
 import { metricDirection } from './metrics.ts'
 import { newTuple } from './packet-tuple.ts'
 
-const PACKET_HOST = 0
-const BPF_F_INGRESS = 1
 const tcpState = { TIME_WAIT: 6, LISTEN: 10 } as const
 
 /** The mark that tells iptables the proxy's port: a __be16 as a C program has it in the upper half. */
@@ -25,7 +25,7 @@ function proxyMark(proxyPort: number): number {
 }
 
 /** struct bpf_sock_tuple: addresses and ports in the order of the packet. Ports in host order. */
-export function socketTuple(
+function socketTuple(
   source: Uint8Array,
   destination: Uint8Array,
   sourcePort: number,
@@ -42,7 +42,7 @@ export function socketTuple(
 }
 
 /** assign_socket(): CTX_ACT_OK or a drop reason. An established connection is looked for in TCP only. */
-export function assignSocket(ctx: Ctx, protocol: number, tuple: Uint8Array, established: boolean): number {
+function assignSocket(ctx: Ctx, protocol: number, tuple: Uint8Array, established: boolean): number {
   const { TCP, UDP } = protocolNumber
   if (protocol !== TCP && protocol !== UDP) return drop.PROXY_UNKNOWN_PROTO
   if (protocol === UDP && established) return drop.PROXY_LOOKUP_FAILED
@@ -54,21 +54,34 @@ export function assignSocket(ctx: Ctx, protocol: number, tuple: Uint8Array, esta
 }
 
 /**
- * ctx_redirect_to_proxy_ingress4(): the connection's own socket, else the proxy's on the loopback address, else on any address.
- * `tuple` in conntrack's forward form. CTX_ACT_OK or a drop reason.
+ * ctx_redirect_to_proxy_ingress4(): the connection's own socket, else one that listens on the proxy's port, at the first of
+ * `addresses` that has one. `tuple` in conntrack's forward form. CTX_ACT_OK or a drop reason.
  */
-function redirectToSocket(ctx: Ctx, tuple: Tuple, proxyPort: number): number {
+export function assignProxySocket(
+  ctx: Ctx,
+  tuple: Tuple,
+  proxyPort: number,
+  addresses: readonly Uint8Array[],
+): number {
   const { family, nexthdr } = tuple
   const own = socketTuple(tuple.daddr, tuple.saddr, tuple.sport, tuple.dport)
-  if (assignSocket(ctx, nexthdr, own, true) === ctx.act.OK) return ctx.act.OK
+  let result = assignSocket(ctx, nexthdr, own, true)
   const none = new Uint8Array(family.addressBytes)
-  const loopback =
-    family === ipv4
-      ? Uint8Array.of(127, 0, 0, 1)
-      : Uint8Array.from({ length: 16 }, (_, at) => (at === 15 ? 1 : 0))
-  const local = assignSocket(ctx, nexthdr, socketTuple(none, loopback, 0, proxyPort), false)
-  if (local === ctx.act.OK) return local
-  return assignSocket(ctx, nexthdr, socketTuple(none, none, 0, proxyPort), false)
+  for (const address of addresses) {
+    if (result === ctx.act.OK) break
+    result = assignSocket(ctx, nexthdr, socketTuple(none, address, 0, proxyPort), false)
+  }
+  return result
+}
+
+/** Where proxies listen: on the loopback address, or on any. */
+const listening = {
+  4: [Uint8Array.of(127, 0, 0, 1), new Uint8Array(4)],
+  6: [Uint8Array.from({ length: 16 }, (_, at) => (at === 15 ? 1 : 0)), new Uint8Array(16)],
+} as const
+
+function redirectToSocket(ctx: Ctx, tuple: Tuple, proxyPort: number): number {
+  return assignProxySocket(ctx, tuple, proxyPort, listening[tuple.family.version])
 }
 
 /**
@@ -107,11 +120,9 @@ function firstSocket(ctx: Ctx, proxyPort: number): number {
   if (proxyPort === 0) return ctx.act.OK
   const etherType = validEtherType(ctx)
   if (etherType === undefined) return drop.UNSUPPORTED_L2
-  const { ENABLE_IPV4, ENABLE_IPV6 } = ctx.node
-  const family = etherType === ipv4.etherType && ENABLE_IPV4 ? ipv4 : undefined
-  const chosen = family ?? (etherType === ipv6.etherType && ENABLE_IPV6 ? ipv6 : undefined)
-  if (chosen === undefined) return drop.UNKNOWN_L3
-  const tuple = extractTuple(ctx, chosen)
+  const family = enabledFamily(ctx, etherType)
+  if (family === undefined) return drop.UNKNOWN_L3
+  const tuple = extractTuple(ctx, family)
   return typeof tuple === 'number' ? tuple : redirectToSocket(ctx, tuple, proxyPort)
 }
 
@@ -136,7 +147,7 @@ export function redirectToProxyFirst(ctx: Ctx, proxyPort: number): number {
 export function redirectToProxyHostEgress(ctx: Ctx, proxyPort: number): number {
   ctx.mark = proxyMark(proxyPort)
   if (storeDestinationMac(ctx, macBytesOf(ctx.node.CILIUM_HOST_MAC)) < 0) return drop.WRITE_ERROR
-  return ctx.redirect(ctx.node.CILIUM_HOST_IFINDEX, BPF_F_INGRESS)
+  return ctx.redirect(ctx.node.CILIUM_HOST_IFINDEX, redirectFlag.BPF_F_INGRESS)
 }
 
 /** ctx_redirect_to_proxy_hairpin(): from a pod's device to the proxy by way of cilium_net. */

@@ -1,6 +1,6 @@
 // What arrives at cilium_host and cilium_net, on its way to the host's stack or its proxy (cil_to_host), and the host
 // firewall as pods' programs call it (cil_host_policy). bpf_host.c
-import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import { type Ctx, cb, isError, PACKET_HOST } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
 import { enabledFamily, type Family } from '../datapath/family.ts'
@@ -26,7 +26,6 @@ const toHostTrace = where('bpf_host.c', 1801)
 const hostPolicyDrop = where('bpf_host.c', 1921)
 
 const ETH_P_ARP = 0x0806
-const PACKET_HOST = 0
 
 const policyOnly = { 4: call.IPV4_TO_HOST_POLICY_ONLY, 6: call.IPV6_TO_HOST_POLICY_ONLY } as const
 

@@ -1,13 +1,12 @@
 // The host firewall of 1.10: policy of the node itself, asked also for replies, though they pass whatever it says.
 // bpf/lib/host_firewall.h
 import { ctDirection } from '../datapath/ct-state.ts'
-import { type Ctx, isError } from '../datapath/ctx.ts'
+import { type Ctx, isError, PACKET_HOST } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { type Family, ipv4 } from '../datapath/family.ts'
 import { fragmentInfo4 } from '../datapath/fragments.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { identity } from '../datapath/identity.ts'
-import { PACKET_HOST } from '../datapath/local-delivery.ts'
 import { policyDirection } from '../datapath/notify.ts'
 import { newTuple } from '../datapath/packet-tuple.ts'
 import type { Tuple } from '../maps/tuple.ts'

@@ -1,11 +1,10 @@
 // One routing hop, and delivery to a pod of this node, in Cilium 1.10. bpf/lib/l3.h, bpf/lib/common.h redirect_ep()
-import type { Ctx } from '../datapath/ctx.ts'
+import { type Ctx, PACKET_HOST } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import type { EndpointInfo } from '../datapath/endpoints.ts'
 import type { Family } from '../datapath/family.ts'
 import { ethernetLength } from '../datapath/headers.ts'
 import { l3 as hop } from '../datapath/l3.ts'
-import { PACKET_HOST } from '../datapath/local-delivery.ts'
 import { mark } from '../datapath/mark.ts'
 import { type MetricDirection, metricReason } from '../datapath/metrics.ts'
 import { count } from './notify.ts'

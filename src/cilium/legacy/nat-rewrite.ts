@@ -7,20 +7,19 @@ import type { Ctx } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { ipv4, sameAddress } from '../datapath/family.ts'
 import {
-  be16,
   type ChecksumOffset,
   checksumOffset,
   echoIdentifierAt,
   icmpChecksumAt,
   portAt,
   replaceL4,
+  replacePort,
+  storePort,
   updateIpv4Checksum,
 } from '../datapath/l4.ts'
 import type { PacketPlace } from '../datapath/nat-mapping.ts'
 import type { NatEntry } from '../maps/nat-entry.ts'
 import type { Tuple } from '../maps/tuple.ts'
-
-const portBytes = 2
 
 /** csum_offset of a packet whose L4 header is elsewhere. */
 export const noChecksum: ChecksumOffset = { offset: 0, flags: 0 }
@@ -34,10 +33,8 @@ export function modifyPort(
   port: number,
   old: number,
 ): number {
-  if (replaceL4(ctx, l4Offset, checksum, be16(old), be16(port), portBytes) < 0) return drop.CSUM_L4
-  const bytes = new Uint8Array(portBytes)
-  writeU16(bytes, 0, port)
-  return ctx.store(l4Offset + at, bytes) < 0 ? drop.WRITE_ERROR : 0
+  const failed = replacePort(ctx, l4Offset, checksum, port, old)
+  return failed < 0 ? failed : storePort(ctx, l4Offset + at, port)
 }
 
 /** Which side of a packet gets the address and the port of an entry. */
@@ -52,9 +49,8 @@ function portWord(port: number): Uint8Array {
 
 /** The difference of an identifier that was written, behind `seed`; or a drop reason, which is below 0 as no difference is. */
 function writeIdentifier(ctx: Ctx, l4Offset: number, old: number, port: number, seed: number): number {
-  const word = portWord(port)
-  if (ctx.store(l4Offset + echoIdentifierAt, word.subarray(0, portBytes)) < 0) return drop.WRITE_ERROR
-  return ctx.checksumDifference(portWord(old), word, seed)
+  const failed = storePort(ctx, l4Offset + echoIdentifierAt, port)
+  return failed < 0 ? failed : ctx.checksumDifference(portWord(old), portWord(port), seed)
 }
 
 /**

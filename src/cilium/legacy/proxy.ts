@@ -3,15 +3,14 @@
 import { swap16 } from '../../bpf/context/byte-order.ts'
 import { readU16 } from '../../net/bytes.ts'
 import { reverseTuple } from '../datapath/conntrack.ts'
-import type { Ctx } from '../datapath/ctx.ts'
+import { type Ctx, PACKET_HOST } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { enabledFamily, type Family, ipv4, protocolNumber } from '../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../datapath/headers.ts'
 import { portAt } from '../datapath/l4.ts'
-import { PACKET_HOST } from '../datapath/local-delivery.ts'
 import { mark } from '../datapath/mark.ts'
 import { newTuple } from '../datapath/packet-tuple.ts'
-import { assignSocket, redirectToProxyHairpin as hairpin, socketTuple } from '../datapath/proxy.ts'
+import { assignProxySocket, redirectToProxyHairpin as hairpin } from '../datapath/proxy.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { validEtherType } from './ethernet.ts'
 import { walkHeaders } from './headers.ts'
@@ -19,13 +18,9 @@ import { walkHeaders } from './headers.ts'
 /** POLICY_ACT_PROXY_REDIRECT: the packet is for the proxy. */
 export const proxyRedirect = 1 << 16
 
-/** ctx_redirect_to_proxy_ingress4(): the connection's own socket, else the proxy's on any address. CTX_ACT_OK or a drop reason. */
+/** ctx_redirect_to_proxy_ingress4(): here proxies listen on any address. CTX_ACT_OK or a drop reason. */
 function redirectToSocket(ctx: Ctx, tuple: Tuple, proxyPort: number): number {
-  const { family, nexthdr } = tuple
-  const own = socketTuple(tuple.daddr, tuple.saddr, tuple.sport, tuple.dport)
-  if (assignSocket(ctx, nexthdr, own, true) === ctx.act.OK) return ctx.act.OK
-  const none = new Uint8Array(family.addressBytes)
-  return assignSocket(ctx, nexthdr, socketTuple(none, none, 0, swap16(proxyPort)), false)
+  return assignProxySocket(ctx, tuple, swap16(proxyPort), [new Uint8Array(tuple.family.addressBytes)])
 }
 
 /**

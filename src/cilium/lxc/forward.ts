@@ -1,6 +1,7 @@
 // Where a packet that a pod may send goes: proxy, host, a pod of this node, the tunnel, the network, or the stack.
 // bpf_lxc.c ipv4_forward_to_destination(), ipv6_forward_to_destination()
 
+import { redirectFlag } from '../../bpf/helpers/redirect.ts'
 import { type CtState, ctStatus } from '../datapath/ct-state.ts'
 import { type Ctx, cb } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
@@ -20,7 +21,6 @@ import { type TracePoint, tracePoint } from '../datapath/trace-point.ts'
 import { encapToVtep } from '../datapath/vtep.ts'
 import type { Tuple } from '../maps/tuple.ts'
 
-const BPF_F_INGRESS = 1
 /** BPF_FIB_LKUP_RET_NOT_FWDED: the address is one of this machine. */
 const notForwarded = 4
 
@@ -80,7 +80,7 @@ function redirectToHost(ctx: Ctx, packet: Forwarding): number {
   const { CILIUM_NET_IFINDEX } = ctx.node
   const options = { destination: identity.HOST_ID, ifindex: CILIUM_NET_IFINDEX }
   sendTrace(ctx, traceFrom(ctx, packet, tracePoint.TO_HOST, options), toHost)
-  return ctx.redirect(CILIUM_NET_IFINDEX, BPF_F_INGRESS)
+  return ctx.redirect(CILIUM_NET_IFINDEX, redirectFlag.BPF_F_INGRESS)
 }
 
 /** lxc_deliver_to_host(): to the host firewall's program, where packets for the host do not pass cilium_net. */

@@ -1,7 +1,7 @@
 // A pod's policy program, which the programs that deliver to it reach by a tail call. bpf_lxc.c cil_lxc_policy(),
 // tail_ipv4_policy()
 import { ctDirection } from '../datapath/ct-state.ts'
-import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import { type Ctx, cb, isError, PACKET_HOST } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
 import { enabledFamily, type Family, ipv4, ipv6 } from '../datapath/family.ts'
@@ -18,8 +18,6 @@ import { isDualStack } from './settings.ts'
 
 const droppedBy = { 4: where('bpf_lxc.c', 2381), 6: where('bpf_lxc.c', 2057) } as const
 const droppedByEntry = where('bpf_lxc.c', 2516)
-
-const PACKET_HOST = 0
 
 /** A drop on the way to this pod. */
 function dropIngress(ctx: Ctx, source: number, reason: number, place: ReturnType<typeof where>): number {

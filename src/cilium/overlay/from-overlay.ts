@@ -1,4 +1,5 @@
 // What comes out of the tunnel. bpf_overlay.c cil_from_overlay(), handle_ipv4(), handle_ipv6()
+import { redirectFlag } from '../../bpf/helpers/redirect.ts'
 import { type Ctx, cb, isError } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import {
@@ -29,7 +30,6 @@ const fromOverlayTrace = where('bpf_overlay.c', 587)
 const droppedByEntry = where('bpf_overlay.c', 619)
 const droppedBy = { 4: where('bpf_overlay.c', 445), 6: where('bpf_overlay.c', 189) } as const
 
-const BPF_F_INGRESS = 1
 const arpType = 0x0806
 
 /** ipv4_host_delivery(), ipv6_host_delivery(): to the host by way of cilium_host. */
@@ -37,7 +37,7 @@ function hostDelivery(ctx: Ctx, family: Family): number {
   const { CILIUM_HOST_MAC, CILIUM_HOST_IFINDEX } = ctx.node
   const macs = { source: macBytesOf(ctx.object.interface_mac), destination: macBytesOf(CILIUM_HOST_MAC) }
   const result = l3(ctx, family, ethernetLength(ctx), macs, metricDirection.INGRESS)
-  return result === ctx.act.OK ? ctx.redirect(CILIUM_HOST_IFINDEX, BPF_F_INGRESS) : result
+  return result === ctx.act.OK ? ctx.redirect(CILIUM_HOST_IFINDEX, redirectFlag.BPF_F_INGRESS) : result
 }
 
 /** A fragment where fragments are not tracked, or a bad chain of headers: a drop reason; else 0. */

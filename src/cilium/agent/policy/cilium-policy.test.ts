@@ -4,10 +4,11 @@ import { clusterOf, entriesOf } from '../cluster.test-helper.ts'
 import { cilium, from, icmp, pods, reach, tcp, udp } from './policy.test-helper.ts'
 
 describe('CiliumNetworkPolicy, field by field', () => {
-  const toDb = (rule: string): string =>
-    cilium(`endpointSelector: { matchLabels: { app: db } }, ingress: [ { ${rule} } ]`)
-  const fromWeb = (rule: string): string =>
-    cilium(`endpointSelector: { matchLabels: { app: web } }, egress: [ { ${rule} } ]`)
+  const toDb = (rule: string, name?: string): string =>
+    cilium(`endpointSelector: { matchLabels: { app: db } }, ingress: [ { ${rule} } ]`, name)
+  const egressOf = (app: string, rule: string, name?: string): string =>
+    cilium(`endpointSelector: { matchLabels: { app: ${app} } }, egress: [ { ${rule} } ]`, name)
+  const fromWeb = (rule: string): string => egressOf('web', rule)
 
   test('fromEndpoints is in the policy’s namespace unless it says another', () => {
     expect(reach(toDb('fromEndpoints: [ { matchLabels: { app: web } } ]'))).toEqual([
@@ -34,12 +35,7 @@ describe('CiliumNetworkPolicy, field by field', () => {
     ).toEqual(['web  -..', 'db . ..', 'ops .. .', 'guest .-. '])
   })
   test('an empty rule denies all, an empty list of peers allows nobody, {} everybody of the namespace', () => {
-    expect(reach(cilium('endpointSelector: { matchLabels: { app: db } }, ingress: [ {} ]'))).toEqual([
-      'web  -..',
-      'db . ..',
-      'ops .- .',
-      'guest .-. ',
-    ])
+    expect(reach(toDb(''))).toEqual(['web  -..', 'db . ..', 'ops .- .', 'guest .-. '])
     expect(reach(toDb('fromEndpoints: []'))).toEqual(['web  -..', 'db . ..', 'ops .- .', 'guest .-. '])
     expect(reach(toDb('fromEndpoints: [ {} ]'))).toEqual(['web  ...', 'db . ..', 'ops .. .', 'guest .-. '])
   })
@@ -67,9 +63,7 @@ describe('CiliumNetworkPolicy, field by field', () => {
     expect(from(cilium('endpointSelector: {}, ingress: [ {} ]'), 'n1', 'db')(80)).toBe('-')
   })
   test('CIDRs: a narrower identity is chosen by a wider rule, exceptions are not', () => {
-    const policy =
-      fromWeb('toCIDR: [ 10.99.0.0/16 ]') +
-      cilium('endpointSelector: { matchLabels: { app: ops } }, egress: [ { toCIDR: [ 10.99.1.0/24 ] } ]', 'q')
+    const policy = fromWeb('toCIDR: [ 10.99.0.0/16 ]') + egressOf('ops', 'toCIDR: [ 10.99.1.0/24 ]', 'q')
     expect(from(policy, 'web', '10.99.1.1')(80)).toBe('.')
     expect(from(policy, 'web', '10.98.1.1')(80)).toBe('-')
     expect(from(policy, 'ops', '10.99.2.1')(80)).toBe('-')
@@ -89,16 +83,7 @@ describe('CiliumNetworkPolicy, field by field', () => {
     )
     // an address that a name resolved to stays in the CIDR around it
     expect(
-      from(
-        policy +
-          cilium(
-            'endpointSelector: { matchLabels: { app: ops } }, egress: [ { toCIDR: [ 1.2.0.0/16 ] } ]',
-            'q',
-          ),
-        'ops',
-        '1.2.3.4',
-        { dns },
-      )(443),
+      from(policy + egressOf('ops', 'toCIDR: [ 1.2.0.0/16 ]', 'q'), 'ops', '1.2.3.4', { dns })(443),
     ).toBe('.')
   })
   test('ports, ranges, any protocol, named ports', () => {
@@ -135,15 +120,12 @@ describe('CiliumNetworkPolicy, field by field', () => {
       'endpointSelector: { matchLabels: { app: db } }, enableDefaultDeny: { ingress: false }, ingressDeny: [ { fromEndpoints: [ { matchLabels: { app: ops } } ] } ]',
     )
     expect(reach(policy)).toEqual(['web  ...', 'db . ..', 'ops .x .', 'guest ... '])
-    expect(
-      reach(
-        policy +
-          cilium(
-            'endpointSelector: { matchLabels: { app: db } }, ingress: [ { fromEndpoints: [ { matchLabels: { app: web } } ] } ]',
-            'q',
-          ),
-      ),
-    ).toEqual(['web  ...', 'db . ..', 'ops .x .', 'guest .-. '])
+    expect(reach(policy + toDb('fromEndpoints: [ { matchLabels: { app: web } } ]', 'q'))).toEqual([
+      'web  ...',
+      'db . ..',
+      'ops .x .',
+      'guest .-. ',
+    ])
   })
   test('L7 rules redirect, and say what the proxy allows', () => {
     const policy = toDb(
@@ -182,16 +164,16 @@ describe('CiliumNetworkPolicy, field by field', () => {
     expect(from(policy, 'web', 'db')(80)).toBe('a')
     const disabled =
       policy +
-      cilium(
-        'endpointSelector: { matchLabels: { app: db } }, ingress: [ { fromEndpoints: [ { matchLabels: { app: web } } ], toPorts: [ { ports: [ { port: "80", protocol: TCP } ] } ], authentication: { mode: disabled } } ]',
+      toDb(
+        'fromEndpoints: [ { matchLabels: { app: web } } ], toPorts: [ { ports: [ { port: "80", protocol: TCP } ] } ], authentication: { mode: disabled }',
         'q',
       )
     expect(from(disabled, 'web', 'db')(80)).toBe('.')
     expect(from(disabled, 'web', 'db')(81)).toBe('a')
     const derived =
       policy +
-      cilium(
-        'endpointSelector: { matchLabels: { app: db } }, ingress: [ { fromEndpoints: [ { matchLabels: { app: web } } ], toPorts: [ { ports: [ { port: "80", protocol: TCP } ] } ] } ]',
+      toDb(
+        'fromEndpoints: [ { matchLabels: { app: web } } ], toPorts: [ { ports: [ { port: "80", protocol: TCP } ] } ]',
         'q',
       )
     expect(from(derived, 'web', 'db')(80)).toBe('a')
@@ -200,13 +182,7 @@ describe('CiliumNetworkPolicy, field by field', () => {
     const http = 'toPorts: [ { ports: [ { port: "53", protocol: TCP } ], rules: { http: [ {} ] } } ]'
     const dns =
       'toPorts: [ { ports: [ { port: "53", protocol: TCP } ], rules: { dns: [ { matchPattern: "*" } ] } } ]'
-    const { agents } = decide(
-      clusterOf(
-        pods +
-          fromWeb(http) +
-          cilium(`endpointSelector: { matchLabels: { app: web } }, egress: [ { ${dns} } ]`, 'q'),
-      ),
-    )
+    const { agents } = decide(clusterOf(pods + fromWeb(http) + egressOf('web', dns, 'q')))
     const conflicts = [...(agents[0]?.policies.values() ?? [])].flatMap((each) => each.conflicts)
     expect(conflicts).toEqual([
       { message: 'cannot merge conflicting L7 parsers (http/dns)', origins: ['default/p', 'default/q'] },

@@ -1,5 +1,6 @@
 // Where a packet that a pod may send goes in Cilium 1.10: proxy, a pod of this node, the host, the tunnel, the network, or the
 // stack. bpf_lxc.c handle_ipv4_from_lxc(), ipv6_l3_from_lxc()
+import { redirectFlag } from '../../../bpf/helpers/redirect.ts'
 import { readU32, writeU32 } from '../../../net/bytes.ts'
 import type { Ctx } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
@@ -21,7 +22,6 @@ import { redirectToProxy } from '../proxy.ts'
 import { cb } from '../slots.ts'
 import type { Outgoing } from './egress.ts'
 
-const BPF_F_INGRESS = 1
 const recomputeChecksum = 1
 const version6 = 0x6000_0000
 const trafficClass = 0x0ff0_0000
@@ -54,7 +54,7 @@ function toLocal(packet: Outgoing): Way {
   if (ENABLE_ROUTING && (endpoint.flags & endpointFlag.HOST) !== 0) {
     if (!ENABLE_HOST_FIREWALL || destination !== identity.HOST_ID) return 'stack'
     trace(packet, tracePoint.TO_HOST, identity.HOST_ID, CILIUM_NET_IFINDEX)
-    return ctx.redirect(CILIUM_NET_IFINDEX, BPF_F_INGRESS)
+    return ctx.redirect(CILIUM_NET_IFINDEX, redirectFlag.BPF_F_INGRESS)
   }
   policyClearMark(ctx)
   const source = ctx.object.security_label

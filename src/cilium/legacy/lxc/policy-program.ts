@@ -1,12 +1,11 @@
 // The programs in front of a pod in Cilium 1.10: the one that others deliver through by a tail call, and that on its device for
 // packets that come through the stack. bpf_lxc.c handle_policy(), tail_ipv4_policy(), handle_to_container(),
 // tail_ipv4_to_endpoint()
-import { type Ctx, isError } from '../../datapath/ctx.ts'
+import { type Ctx, isError, PACKET_HOST } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
 import { enabledFamily, type Family, ipv4, ipv6 } from '../../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../../datapath/headers.ts'
 import { identity } from '../../datapath/identity.ts'
-import { PACKET_HOST } from '../../datapath/local-delivery.ts'
 import { metricDirection, metricReason } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
 import { tracePoint } from '../../datapath/trace-point.ts'
