@@ -11,13 +11,13 @@ import {
   type Cidr,
   defaultObject,
   defaultValues,
-  definesOf,
   type NodeConfig,
   type NodeValues,
   type ObjectConfig,
   type ObjectKind,
   tunnelProtocol,
 } from '../cilium/datapath/config.ts'
+import { definesOf } from '../cilium/datapath/defines.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
 import { type Ipv4, isIpv4 } from '../net/address.ts'
 import { covers, maskBits, networkOf, parsePrefix } from '../net/prefix.ts'

@@ -1,14 +1,7 @@
 // The settings of a recorded run as those of a node and its objects. A setting that nothing here understands is an error: a run
 // must not be played as another one.
-import {
-  type Define,
-  type Defines,
-  defaultValues,
-  defineNames,
-  definesOf,
-  type NodeValues,
-  type ObjectConfig,
-} from '../../src/cilium/datapath/config.ts'
+import { defaultValues, type NodeValues, type ObjectConfig } from '../../src/cilium/datapath/config.ts'
+import { type Define, type Defines, defineNames, definesOf } from '../../src/cilium/datapath/defines.ts'
 import type { RecordedConfig } from './case.ts'
 
 const always: readonly Define[] = [

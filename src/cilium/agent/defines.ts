@@ -1,6 +1,6 @@
 // What the programs of a node are compiled with: the agent's configuration in the names of Cilium's defines (cilium
 // pkg/datapath/linux/config/config.go).
-import type { Define } from '../datapath/config.ts'
+import type { Define } from '../datapath/defines.ts'
 import type { AgentConfig } from './config.ts'
 
 /** In 1.19 WireGuard alone encrypts the nodes' own traffic. */

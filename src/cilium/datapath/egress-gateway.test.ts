@@ -14,7 +14,7 @@ import {
   routeTo,
   usualDefines,
 } from '../test-support/lab.ts'
-import type { Define } from './config.ts'
+import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
 import { egressGatewayFibRedirect, egressGatewayReplyTarget } from './egress-gateway.ts'
 import { endpointFlag } from './endpoints.ts'

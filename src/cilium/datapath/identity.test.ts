@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { definesOf } from './config.ts'
+import { definesOf } from './defines.ts'
 import { identity, isClusterIdentity, isReserved } from './identity.ts'
 
 const dual = definesOf(['ENABLE_IPV4', 'ENABLE_IPV6'])

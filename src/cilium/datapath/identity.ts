@@ -1,7 +1,7 @@
 // Security identities as the datapath sees them: reserved numbers, scopes, and how an identity travels in a packet's mark
 // and in a tunnel id. lib/identity.h, lib/common.h get_tunnel_id(), node_config.h
 
-import type { Defines } from './config.ts'
+import type { Defines } from './defines.ts'
 import type { Family } from './family.ts'
 
 export const identity = {

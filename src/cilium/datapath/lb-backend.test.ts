@@ -9,9 +9,10 @@ import {
   type TestService,
 } from '../test-support/entries.ts'
 import { type DatapathLab, datapathLab, frame, keysOf, usualDefines } from '../test-support/lab.ts'
-import type { Define, NodeValues, ObjectConfig } from './config.ts'
+import type { NodeValues, ObjectConfig } from './config.ts'
 import { newCtState } from './ct-state.ts'
 import type { Ctx } from './ctx.ts'
+import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
 import { type Family, ipv4, ipv6 } from './family.ts'
 import { ethernetLength, walkHeaders } from './headers.ts'

@@ -17,7 +17,8 @@ import {
   usualDefines,
 } from '../test-support/lab.ts'
 import { bpfXdp } from '../xdp/bpf-xdp.ts'
-import { type Define, dsrEncapMode, type NodeValues, tunnelProtocol } from './config.ts'
+import { dsrEncapMode, type NodeValues, tunnelProtocol } from './config.ts'
+import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
 import { encapGeneve } from './dsr-geneve.ts'
 import { ipv4 } from './family.ts'

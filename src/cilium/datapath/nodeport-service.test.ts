@@ -17,7 +17,7 @@ import {
   usualDefines,
 } from '../test-support/lab.ts'
 import { bpfXdp } from '../xdp/bpf-xdp.ts'
-import type { Define } from './config.ts'
+import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
 
 const { NODEPORT, ROUTABLE, SOURCE_RANGE, HOSTPORT } = serviceFlag

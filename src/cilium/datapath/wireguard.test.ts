@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { putIpcache } from '../test-support/entries.ts'
 import { type DatapathLab, datapathLab, frame, usualDefines } from '../test-support/lab.ts'
-import type { Define } from './config.ts'
+import type { Define } from './defines.ts'
 import { isWireguardPacket, wgMaybeRedirectToEncrypt } from './wireguard.ts'
 
 const wireguard = 14

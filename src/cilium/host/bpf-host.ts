@@ -1,5 +1,5 @@
 // bpf_host: the programs of native devices, cilium_host and cilium_net. bpf_host.c
-import type { Defines } from '../datapath/config.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { tailHandleSolicitation } from '../datapath/icmp6-ndp.ts'
 import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'

@@ -1,6 +1,7 @@
 // bpf_xdp of 1.10: the prefilter, and services before a packet has cost anything. bpf_xdp.c
-import type { Defines } from '../datapath/config.ts'
+
 import { type Ctx, isError } from '../datapath/ctx.ts'
+import type { Defines } from '../datapath/defines.ts'
 import type { Family } from '../datapath/family.ts'
 import { metricDirection } from '../datapath/metrics.ts'
 import type { ObjectProgram, ObjectSource } from '../datapath/object.ts'

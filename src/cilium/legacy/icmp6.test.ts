@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { tcContext } from '../../bpf/test-support/contexts.ts'
-import type { Define } from '../datapath/config.ts'
+import type { Define } from '../datapath/defines.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { SKIP_HOST_FIREWALL } from '../host/icmp6.ts'
 import { putEndpoint } from '../test-support/entries.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Define } from '../datapath/config.ts'
+import type { Define } from '../datapath/defines.ts'
 import { endpointFlag } from '../datapath/endpoints.ts'
 import { putEndpoint, putLegacyIpcache } from '../test-support/entries.ts'
 import { addressBytes, datapathLab, frame, usualDefines } from '../test-support/lab.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
-import type { Define } from '../datapath/config.ts'
 import { ctDirection } from '../datapath/ct-state.ts'
+import type { Define } from '../datapath/defines.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { ipv4, ipv6 } from '../datapath/family.ts'
 import { wholePacket } from '../datapath/fragments.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { KernelServices } from '../../bpf/contract.ts'
-import type { Define } from '../datapath/config.ts'
+import type { Define } from '../datapath/defines.ts'
 import { drop } from '../datapath/drop-reason.ts'
 import { datapathLab, frame, packetTuple, usualDefines } from '../test-support/lab.ts'
 import { redirectToProxy, redirectToProxyFirst, redirectToProxyHairpin } from './proxy.ts'

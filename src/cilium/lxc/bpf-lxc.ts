@@ -1,6 +1,6 @@
 // bpf_lxc.o: the programs of one pod. bpf_lxc.c
 
-import type { Defines } from '../datapath/config.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { tailHandleSolicitation } from '../datapath/icmp6-ndp.ts'
 import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'

@@ -1,10 +1,10 @@
 // The tail calls that ask conntrack and hand the answer to the next program. bpf_lxc.c TAIL_CT_LOOKUP4, TAIL_CT_LOOKUP6
 
-import type { Defines } from '../datapath/config.ts'
 import { ctLookup, ctMapOf } from '../datapath/conntrack.ts'
 import { storeCtBuffer } from '../datapath/ct-buffer.ts'
 import { type CtDirection, type CtScope, ctDirection, ctScope, newCtState } from '../datapath/ct-state.ts'
 import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import type { Family } from '../datapath/family.ts'
 import { ethernetLength, pullHeader, walkHeaders } from '../datapath/headers.ts'

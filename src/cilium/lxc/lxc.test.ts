@@ -4,13 +4,8 @@ import { readLe16, readLe32 } from '../../bpf/context/byte-order.ts'
 import type { RunContext } from '../../bpf/contract.ts'
 import { runProgram } from '../../bpf/run.ts'
 import { frameOf, recording, tcContext } from '../../bpf/test-support/contexts.ts'
-import {
-  type Define,
-  defaultValues,
-  definesOf,
-  type NodeConfig,
-  type NodeValues,
-} from '../datapath/config.ts'
+import { defaultValues, type NodeConfig, type NodeValues } from '../datapath/config.ts'
+import { type Define, definesOf } from '../datapath/defines.ts'
 import type { LoadedObject } from '../datapath/object.ts'
 import { createNodeMaps, createPolicyMap, loadObject, programOf } from '../datapath/object.ts'
 import { CtEntry } from '../maps/ct-entry.ts'

@@ -1,5 +1,5 @@
 // What bpf_lxc derives from its defines and its map of services, once. bpf_lxc.c
-import type { Defines } from '../datapath/config.ts'
+import type { Defines } from '../datapath/defines.ts'
 
 /** ENABLE_PER_PACKET_LB: not every service is translated at the socket. */
 export function hasPerPacketLb(node: Defines): boolean {

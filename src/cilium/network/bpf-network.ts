@@ -1,6 +1,7 @@
 // bpf_network: ingress of a device that IPsec packets come through and that has no bpf_host. bpf_network.c
-import type { Defines } from '../datapath/config.ts'
+
 import type { Ctx } from '../datapath/ctx.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { where } from '../datapath/drop-reason.ts'
 import { validEtherType } from '../datapath/ethernet.ts'
 import { identity } from '../datapath/identity.ts'

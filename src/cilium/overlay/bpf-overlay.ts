@@ -1,6 +1,6 @@
 // bpf_overlay.o: the programs of the tunnel device. bpf_overlay.c
 
-import type { Defines } from '../datapath/config.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import { tailSendTimeExceeded } from '../datapath/icmp6-time-exceeded.ts'
 import { nodeportTails } from '../datapath/nodeport.ts'

@@ -12,15 +12,14 @@ import { hexToBytes } from '../../net/hex.ts'
 import type { LayerSpec } from '../../net/layer-spec.ts'
 import { macFrom } from '../../net/mac.ts'
 import {
-  type Define,
   defaultObject,
   defaultValues,
-  definesOf,
   type NodeConfig,
   type NodeValues,
   type ObjectConfig,
 } from '../datapath/config.ts'
 import type { Ctx, NodeMaps } from '../datapath/ctx.ts'
+import { type Define, definesOf } from '../datapath/defines.ts'
 import { type Family, ipv4, ipv6 } from '../datapath/family.ts'
 import {
   createNodeMaps,

@@ -1,6 +1,7 @@
 // bpf_wireguard: the programs of cilium_wg0, whose packets have no Ethernet header. bpf_wireguard.c
-import type { Defines } from '../datapath/config.ts'
+
 import { type Ctx, cb, isError } from '../datapath/ctx.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { drop, where } from '../datapath/drop-reason.ts'
 import { isHostDelivery, lookupEndpoint } from '../datapath/endpoints.ts'
 import { ethernetBytes, macBytesOf } from '../datapath/ethernet.ts'

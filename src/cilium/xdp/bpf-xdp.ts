@@ -1,8 +1,9 @@
 // bpf_xdp: prefilter and services before the kernel has made an skb. bpf_xdp.c
 import { writeLe32 } from '../../bpf/context/byte-order.ts'
 import { readU16 } from '../../net/bytes.ts'
-import { type Defines, dsrEncapMode } from '../datapath/config.ts'
+import { dsrEncapMode } from '../datapath/config.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
+import type { Defines } from '../datapath/defines.ts'
 import { drop, type Where, where } from '../datapath/drop-reason.ts'
 import { ethernetBytes, validEtherType } from '../datapath/ethernet.ts'
 import { enabledFamily, type Family, ipv4, protocolNumber } from '../datapath/family.ts'

@@ -1,5 +1,5 @@
 // bpf_host of 1.10: the programs of native devices, cilium_host and cilium_net. bpf_host.c
-import type { Defines } from '../../datapath/config.ts'
+import type { Defines } from '../../datapath/defines.ts'
 import type { ObjectProgram, ObjectSource } from '../../datapath/object.ts'
 import { familiesOf } from '../../host/bpf-host.ts'
 import { tailHandleSolicitation, tailSendTimeExceeded } from '../icmp6.ts'

@@ -1,5 +1,5 @@
 // bpf_lxc of Cilium 1.10: the programs of one pod. bpf_lxc.c
-import type { Defines } from '../../datapath/config.ts'
+import type { Defines } from '../../datapath/defines.ts'
 import { type Family, ipv4, ipv6 } from '../../datapath/family.ts'
 import type { ObjectProgram, ObjectSource } from '../../datapath/object.ts'
 import { isDualStack } from '../../lxc/settings.ts'

@@ -1,7 +1,7 @@
 // IPv6 through the programs of a pod.
 import { describe, expect, test } from 'vitest'
 import { tcContext } from '../../../bpf/test-support/contexts.ts'
-import type { Define } from '../../datapath/config.ts'
+import type { Define } from '../../datapath/defines.ts'
 import {
   addLegacyPolicy,
   type LegacyPolicyRule,

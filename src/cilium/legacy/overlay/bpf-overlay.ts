@@ -1,5 +1,5 @@
 // bpf_overlay of Cilium 1.10: the programs of the tunnel device. bpf_overlay.c
-import type { Defines } from '../../datapath/config.ts'
+import type { Defines } from '../../datapath/defines.ts'
 import type { Family } from '../../datapath/family.ts'
 import type { ObjectProgram, ObjectSource } from '../../datapath/object.ts'
 import { familiesOf } from '../../host/bpf-host.ts'
