@@ -75,12 +75,25 @@ function strictEgressOf(settings: Settings): AgentConfig['strictEgress'] {
   }
 }
 
-function encryptionOf(settings: Settings): AgentConfig['encryption'] {
+function encryptionTypeOf(settings: Settings): AgentConfig['encryption'] {
   if (settings.on('enable-wireguard', false)) return 'wireguard'
   if (settings.on('enable-ipsec', false)) return 'ipsec'
   const type = settings.one<AgentConfig['encryption']>('encryption', 'off')
   // encryption.type alone does nothing until encryption.enabled
   return settings.on('encryption-enabled', true) ? type : 'off'
+}
+
+/** What is encrypted, and how strictly. */
+function encryptionOf(
+  settings: Settings,
+): Pick<AgentConfig, 'encryption' | 'nodeEncryption' | 'bothEncryptions' | 'strictEgress' | 'strictIngress'> {
+  return {
+    encryption: encryptionTypeOf(settings),
+    nodeEncryption: settings.on('encrypt-node', false),
+    bothEncryptions: settings.on('enable-wireguard', false) && settings.on('enable-ipsec', false),
+    strictEgress: strictEgressOf(settings),
+    strictIngress: settings.on('enable-encryption-strict-mode-ingress', false),
+  }
 }
 
 function socketLbOf(settings: Settings, kubeProxyReplacement: boolean): AgentConfig['socketLb'] {
@@ -96,25 +109,33 @@ function bigTcpOf(settings: Settings): Pick<AgentConfig, 'bigTcp4' | 'bigTcp6'> 
   }
 }
 
-/** What the agent believes of names, and how often conntrack and identities are collected: intervals where they do not change. */
+/** A time in nanoseconds. */
+function timeOf(settings: Settings, flag: string, otherwise = '0'): number {
+  return goDuration(settings.text(flag) ?? otherwise) ?? 0
+}
+
+/** How long names are believed, and whether they have identities before they resolve to anything. */
 function namesOf(
   settings: Settings,
   version: CiliumVersion,
-): Pick<AgentConfig, 'names' | 'preallocatesNames' | 'identityGc'> {
+): Pick<AgentConfig, 'names' | 'preallocatesNames'> {
   const old = version === '1.10'
-  const time = (flag: string, otherwise = '0'): number => goDuration(settings.text(flag) ?? otherwise) ?? 0
   const names = {
     minTtl: settings.number('tofqdns-min-ttl', old ? 3600 : 0),
     maxAddresses: settings.number('tofqdns-endpoint-max-ip-per-hostname', old ? 50 : 1000),
     maxZombies: settings.number('tofqdns-max-deferred-connection-deletes', 10_000),
-    grace: time('tofqdns-idle-connection-grace-period'),
-    conntrackInterval: time('conntrack-gc-interval') || conntrackGcStartingInterval,
+    grace: timeOf(settings, 'tofqdns-idle-connection-grace-period'),
+    conntrackInterval: timeOf(settings, 'conntrack-gc-interval') || conntrackGcStartingInterval,
   }
-  const identityGc = {
-    interval: time('operator:identity-gc-interval', '15m'),
-    timeout: time('operator:identity-heartbeat-timeout', '30m'),
+  return { names, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
+}
+
+/** When the operator looks for identities without pods. */
+function identityGcOf(settings: Settings): AgentConfig['identityGc'] {
+  return {
+    interval: timeOf(settings, 'operator:identity-gc-interval', '15m'),
+    timeout: timeOf(settings, 'operator:identity-heartbeat-timeout', '30m'),
   }
-  return { names, identityGc, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
 }
 
 function tunnelOf(
@@ -173,11 +194,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
     egressGateway: settings.on('enable-egress-gateway', false),
     bandwidthManager: settings.on('enable-bandwidth-manager', false),
     bbr: settings.on('enable-bbr', false),
-    encryption: encryptionOf(settings),
-    nodeEncryption: settings.on('encrypt-node', false),
-    bothEncryptions: settings.on('enable-wireguard', false) && settings.on('enable-ipsec', false),
-    strictEgress: strictEgressOf(settings),
-    strictIngress: settings.on('enable-encryption-strict-mode-ingress', false),
+    ...encryptionOf(settings),
     monitorAggregation: settings.one('monitor-aggregation', 'none', ['none', 'low', 'medium', 'maximum']),
     policyEnforcement: settings.one('enable-policy', 'default', ['default', 'always', 'never']),
     policyAuditMode: settings.on('policy-audit-mode', false),
@@ -197,6 +214,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
       settings.on('enable-health-checking', true) && settings.on('enable-endpoint-health-checking', true),
     allowIcmpFragNeeded: settings.on('allow-icmp-frag-needed', true),
     ...namesOf(settings, version),
+    identityGc: identityGcOf(settings),
     mtu: settings.text('mtu') === undefined ? undefined : settings.number('mtu', 1500),
     devices: settings.values('devices'),
   }

@@ -22,12 +22,6 @@ const replayWindow = 1024
 /** RouteTableIPSec */
 const table = 200
 
-/** The egress proxy's packets go by cilium_host to be encrypted: their rule of the table raw. */
-export const noTrackForward = [
-  'raw',
-  `-A CILIUM_OUTPUT_raw -o ${hostDevice} -m mark --mark 0x000b00/0x000f00 -m comment --comment "cilium: NOTRACK for proxy forward traffic" -j CT --notrack`,
-] as const
-
 const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`
 const any = { 4: '0.0.0.0/0', 6: '::/0' } as const
 

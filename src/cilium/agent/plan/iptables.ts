@@ -1,39 +1,12 @@
 // The rules that the agent writes with iptables, word by word: chains CILIUM_* and the feeders into them (cilium
 // pkg/datapath/iptables/iptables.go).
-import { formatIp, isIpv4 } from '../../../net/address.ts'
-import { formatPrefix, isIpv4Prefix, networkOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
 import type { NodeAddresses } from '../node-addresses.ts'
-import { noTrackForward } from './ipsec.ts'
+import { masqueradeRules } from './iptables-masquerade.ts'
+import { listenerRules, type ProxyListener, staticProxyRules } from './iptables-proxy.ts'
+import { comment, deliveryDevice, mark, marked, notrack, proxyMask, type Rule } from './iptables-rule.ts'
 import type { TablePlan } from './plan.ts'
 import { hostDevice, netDevice } from './routes.ts'
-
-/** A listener of the proxy: its name and port. */
-export interface ProxyListener {
-  readonly name: string
-  readonly port: number
-}
-
-const hex = (value: number): string => `0x${value.toString(16).padStart(6, '0')}`
-const marked = (mark: number, mask = 0xf00): string => `${hex(mark)}/${hex(mask)}`
-
-const mark = {
-  toProxy: 0x200,
-  overlay: 0x400,
-  skipTproxy: 0x800,
-  epid: 0x800,
-  proxy: 0xa00,
-  egress: 0xb00,
-  host: 0xc00,
-  decrypt: 0xd00,
-  encrypt: 0xe00,
-  identity: 0xf00,
-} as const
-const proxyMask = 0xe00
-const proxyNoIdMask = 0xfffffeff
-
-const comment = (text: string): string => `-m comment --comment "${text}"`
-const notrack = '-j CT --notrack'
 
 /** Chains by table, in the order in which the agent makes them. */
 const chains = [
@@ -49,14 +22,6 @@ const chains = [
   { name: 'CILIUM_FORWARD', table: 'filter', hook: 'FORWARD', v6: true },
 ] as const
 
-type Table = TablePlan['table']
-type Rule = readonly [Table, string]
-
-/** getDeliveryInterface: where packets for pods leave the stack. */
-function deliveryDevice({ endpointRoutes }: AgentConfig): string {
-  return endpointRoutes ? 'lxc+' : hostDevice
-}
-
 function tunnelRules({ routing, tunnelPort, version }: AgentConfig): readonly Rule[] {
   if (routing !== 'tunnel' || version === '1.10') return []
   const port = `-p udp --dport ${tunnelPort}`
@@ -65,106 +30,6 @@ function tunnelRules({ routing, tunnelPort, version }: AgentConfig): readonly Ru
     ['raw', `-A CILIUM_PRE_raw ${port} ${comment('cilium: NOTRACK for tunnel traffic')} ${notrack}`],
     ['raw', `-A CILIUM_OUTPUT_raw ${port} ${comment('cilium: NOTRACK for tunnel traffic')} ${notrack}`],
   ]
-}
-
-const proxyBack = `-m mark --mark ${marked(mark.proxy, proxyNoIdMask)}`
-
-function noTrackBack(out: string): Rule {
-  return [
-    'raw',
-    `-A CILIUM_OUTPUT_raw ${out}${proxyBack} ${comment('cilium: NOTRACK for proxy return traffic')} ${notrack}`,
-  ]
-}
-
-/** NOTRACK for packets that the proxy sends back to the client, and on to the server. */
-function fromProxyRules(device: string): readonly Rule[] {
-  const on = marked(mark.epid, proxyMask)
-  return [
-    noTrackBack(`-o ${device} `),
-    [
-      'raw',
-      `-A CILIUM_OUTPUT_raw -o ${device} -m mark --mark ${on} ${comment('cilium: NOTRACK for L7 proxy upstream traffic')} ${notrack}`,
-    ],
-  ]
-}
-
-/** What comes with the mark that says so is for the proxy. */
-function toProxyRules(): readonly Rule[] {
-  const to = `-m mark --mark ${marked(mark.toProxy)}`
-  return [
-    ['raw', `-A CILIUM_PRE_raw ${to} ${comment('cilium: NOTRACK for proxy traffic')} ${notrack}`],
-    ['filter', `-A CILIUM_INPUT ${to} ${comment('cilium: ACCEPT for proxy traffic')} -j ACCEPT`],
-  ]
-}
-
-/** What belongs to a socket of the proxy goes there. */
-function socketRule(match: string): Rule {
-  return [
-    'mangle',
-    `-A CILIUM_PRE_mangle -m socket --transparent${match} ${comment('cilium: any->pod redirect proxied traffic to host proxy')} -j MARK --set-mark ${hex(mark.toProxy)}`,
-  ]
-}
-
-/** installStaticProxyRules() of 1.10: nothing of what the proxy sends on to servers, which conntrack follows. */
-function legacyProxyRules(family: 4 | 6): readonly Rule[] {
-  return [
-    ...toProxyRules(),
-    ...(family === 6 ? [''] : ['-o lxc+ ', `-o ${hostDevice} `]).map(noTrackBack),
-    [
-      'filter',
-      `-A CILIUM_OUTPUT ${proxyBack} ${comment('cilium: ACCEPT for proxy return traffic')} -j ACCEPT`,
-    ],
-    socketRule(''),
-  ]
-}
-
-function staticProxyRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
-  if (config.version === '1.10') return legacyProxyRules(family)
-  const delivery = deliveryDevice(config)
-  const from = `-m mark --mark ${marked(mark.proxy, proxyMask)}`
-  const upstream = `-m mark --mark ${marked(mark.epid, proxyMask)}`
-  const skip = ` ! -o lo -m mark ! --mark ${marked(mark.encrypt)} -m mark ! --mark ${marked(mark.skipTproxy)}`
-  return [
-    ...toProxyRules(),
-    ...(delivery === hostDevice ? [] : fromProxyRules(delivery)),
-    ...fromProxyRules(hostDevice),
-    ...(config.encryption === 'ipsec' ? [noTrackForward] : []),
-    ['filter', `-A CILIUM_OUTPUT ${from} ${comment('cilium: ACCEPT for proxy traffic')} -j ACCEPT`],
-    ...(family === 6
-      ? []
-      : [
-          [
-            'filter',
-            `-A CILIUM_OUTPUT ${upstream} ${comment('cilium: ACCEPT for l7 proxy upstream traffic')} -j ACCEPT`,
-          ] as Rule,
-        ]),
-    socketRule(skip),
-  ]
-}
-
-/** The port of a listener as the mark carries it: in network byte order, in the upper half. */
-function proxyMark(port: number): number {
-  const swapped = ((port & 0xff) << 8) | (port >>> 8)
-  return ((swapped << 16) | mark.toProxy) >>> 0
-}
-
-/** 1.10 names no address: the kernel takes the device's own, or the packet's destination. */
-function listenerRules(
-  listeners: readonly ProxyListener[],
-  family: 4 | 6,
-  { version }: AgentConfig,
-): readonly Rule[] {
-  const on = version === '1.10' ? '' : `--on-ip ${family === 4 ? '127.0.0.1' : '::1'} `
-  return listeners.flatMap(({ name, port }) =>
-    ['tcp', 'udp'].map((protocol): Rule => {
-      const match = `-p ${protocol} -m mark --mark 0x${proxyMark(port).toString(16)}`
-      const target = `-j TPROXY --tproxy-mark 0x200 ${on}--on-port ${port}`
-      return [
-        'mangle',
-        `-A CILIUM_PRE_mangle ${match} ${comment(`cilium: TPROXY to host ${name} proxy`)} ${target}`,
-      ]
-    }),
-  )
 }
 
 function forwardRules(config: AgentConfig): readonly Rule[] {
@@ -203,63 +68,6 @@ function hostMarkRule({ version }: AgentConfig): Rule {
   ]
 }
 
-/** The set of the nodes' addresses, which native routing does not masquerade. */
-export const nodeSet = { 4: 'cilium_node_set_v4', 6: 'cilium_node_set_v6' } as const
-
-/** Whether the set of nodes is asked for; 1.10 masquerades to nodes, too. */
-export function needsNodeSet(
-  { routing, bpfMasquerade, version }: AgentConfig,
-  masquerades: boolean,
-): boolean {
-  return version !== '1.10' && routing === 'native' && masquerades && !bpfMasquerade
-}
-
-function masqueradeRules(own: NodeAddresses, family: 4 | 6): readonly Rule[] {
-  const { config, podCidrs } = own.node
-  const on = family === 4 ? config.masquerade4 : config.masquerade6
-  const range = podCidrs.find((prefix) => isIpv4Prefix(prefix) === (family === 4))
-  const router = own.router.find((address) => isIpv4(address) === (family === 4))
-  if (!on || config.bpfMasquerade || range === undefined || router === undefined) return []
-  const alloc = formatPrefix(networkOf(range))
-  const excluded = (family === 4 ? config.nativeRoutingCidr4 : config.nativeRoutingCidr6) ?? alloc
-  const delivery = deliveryDevice(config)
-  const source = formatIp(router)
-  const loopback = family === 4 ? '127.0.0.1' : '::1'
-  const nat = (text: string): Rule => ['nat', `-A CILIUM_POST_nat ${text}`]
-  return [
-    ...(needsNodeSet(config, on)
-      ? [
-          nat(
-            `-s ${alloc} -m set --match-set ${nodeSet[family]} dst ${comment('exclude traffic to cluster nodes from masquerade')} -j ACCEPT`,
-          ),
-        ]
-      : []),
-    nat(
-      `! -d ${excluded} -s ${alloc} ! -o cilium_+ ${comment('cilium masquerade non-cluster')} -j MASQUERADE`,
-    ),
-    nat(
-      `-m mark --mark ${marked(mark.proxy, proxyMask)} ${comment('exclude proxy return traffic from masquerade')} -j ACCEPT`,
-    ),
-    ...(config.routing === 'tunnel'
-      ? [
-          nat(
-            `! -s ${alloc} ! -d ${alloc} -o ${hostDevice} ${comment('cilium host->cluster masquerade')} -j SNAT --to-source ${source}`,
-          ),
-        ]
-      : []),
-    nat(
-      `-s ${loopback} -o ${delivery} ${comment(`cilium host->cluster from ${loopback} masquerade`)} -j SNAT --to-source ${source}`,
-    ),
-    ...(config.endpointRoutes
-      ? []
-      : [
-          nat(
-            `-m mark --mark ${marked(mark.identity)} -o ${delivery} -m conntrack --ctstate DNAT ${comment('hairpin traffic that originated from a local pod')} -j SNAT --to-source ${source}`,
-          ),
-        ]),
-  ]
-}
-
 /** What is encrypted or was just decrypted is neither tracked nor filtered (addCiliumNoTrackEncryptionRules()). */
 function encryptionNoTrackRules({ encryption, version }: AgentConfig): readonly Rule[] {
   if (encryption === 'off' || (version === '1.10' && encryption !== 'ipsec')) return []
@@ -295,21 +103,14 @@ function encryptionAcceptRules(
 function noConntrackRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
   const range = config.nativeRoutingCidr4
   if (!config.installNoConntrackRules || range === undefined || family === 6) return []
-  const both = ['-s', '-d']
-  return [
-    ...both.map(
+  return ['CILIUM_PRE_raw', 'CILIUM_OUTPUT_raw'].flatMap((chain) =>
+    ['-s', '-d'].map(
       (side): Rule => [
         'raw',
-        `-I CILIUM_PRE_raw ${side} ${range} ${comment('cilium: NOTRACK for pod traffic')} ${notrack}`,
+        `-I ${chain} ${side} ${range} ${comment('cilium: NOTRACK for pod traffic')} ${notrack}`,
       ],
     ),
-    ...both.map(
-      (side): Rule => [
-        'raw',
-        `-I CILIUM_OUTPUT_raw ${side} ${range} ${comment('cilium: NOTRACK for pod traffic')} ${notrack}`,
-      ],
-    ),
-  ]
+  )
 }
 
 /** All tables of a node. */
