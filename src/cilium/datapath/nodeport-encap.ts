@@ -8,7 +8,7 @@ import { tunnelProtocol } from './config.ts'
 import type { Ctx } from './ctx.ts'
 import { drop } from './drop-reason.ts'
 import { encapAndRedirect, encapPlace } from './encap.ts'
-import { type Address, ipv4 } from './family.ts'
+import { type Address, type Family, ipv4 } from './family.ts'
 import { addL2Header, isL3Device } from './fib.ts'
 import { identity, tunnelIdOf } from './identity.ts'
 import type { RemoteEndpoint } from './ipcache.ts'
@@ -38,6 +38,11 @@ export interface TunnelEncap {
 /** The outer source address in XDP; in tc the kernel chooses. */
 export function sourceOfTunnel(ctx: Ctx): Address {
   return ctx.node.IPV4_DIRECT_ROUTING ?? new Uint8Array(ipv4.addressBytes)
+}
+
+/** Whether an endpoint is one: IPv4 asks its address besides the flag, and routes what has none. */
+export function leadsSomewhere(family: Family, { tunnelEndpoint }: RemoteEndpoint): boolean {
+  return family.version === 6 || tunnelEndpoint.subarray(0, ipv4.addressBytes).some((byte) => byte !== 0)
 }
 
 /** hash_from_tuple_v4(), hash_from_tuple_v6(), folded to a port by tunnel_gen_src_port_v4(): as a number of network order. */

@@ -19,7 +19,7 @@ import { metricDirection } from './metrics.ts'
 import { snatRevNat } from './nat.ts'
 import { NAT_PUNT_TO_STACK } from './nat-embedded.ts'
 import { newNatTarget, type PacketPlace } from './nat-mapping.ts'
-import { addTunnelEncap, sourceOfTunnel } from './nodeport-encap.ts'
+import { addTunnelEncap, leadsSomewhere, sourceOfTunnel } from './nodeport-encap.ts'
 import { sendDrop, type TraceContext } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
 import { skipHostFirewallSet, skipNodeportSet, snatDoneSet } from './overloadable.ts'
@@ -126,8 +126,10 @@ function redirectReply(
     if (hop !== 0) return hop
   }
   const { tunnel, source } = redirect
-  if (tunnel === undefined) return fibRedirect(ctx, params, true)
-  const encapsulated = addTunnelEncap(ctx, tuple, { remote: tunnel, source, trace })
+  if (tunnel === undefined || !leadsSomewhere(family, tunnel)) return fibRedirect(ctx, params, true)
+  // for IPv4 its address alone is carried along, as one of IPv4
+  const remote = family.version === 4 ? { ...tunnel, ipv6TunnelEndpoint: false } : tunnel
+  const encapsulated = addTunnelEncap(ctx, tuple, { remote, source, trace })
   // in XDP the packet has its outer header now and is routed by that
   if (isError(ctx, encapsulated) || !ctx.isXdp) return encapsulated
   params = fibParams(ctx, ipv4, sourceOfTunnel(ctx), outerDestination(tunnel))

@@ -121,6 +121,22 @@ describe('a NodePort with a backend on another node (facts: services 4.9)', () =
   })
 })
 
+test('a tunnel endpoint without an address is none for IPv4: the router is the source, the route leads on', () => {
+  const on = lab('TUNNEL_MODE', 'HAVE_ENCAP')
+  putIpcache(on.maps, remotePod, { identity: 6001, tunnel: '0.0.0.0' })
+  putService(on.maps, service)
+  const request = receive(on, packet())
+  expect(addresses(request.frame)).toEqual([`${router}:40001`, `${remotePod}:8080`])
+  expect(request.context.redirect).toMatchObject({ kind: 'neigh', ifindex: 3 })
+  expect(request.context.skb?.tunnelKey).toBeUndefined()
+  // the client of the reply has no endpoint either
+  putIpcache(on.maps, client, { identity: 6002, tunnel: '0.0.0.0' })
+  const answer = frame(remotePod, router, { kind: 'tcp', source: 8080, destination: 40_001, flags: 0x12 })
+  const reply = receive(on, answer)
+  expect(addresses(reply.frame)).toEqual([`${node}:30080`, `${client}:40001`])
+  expect(reply.context.skb?.tunnelKey).toBeUndefined()
+})
+
 describe('a backend on this node', () => {
   const local = { ...service, backends: [{ id: 1, address: localPod, port: 8080 }] }
 

@@ -27,7 +27,7 @@ import { neighRecord } from './neigh.ts'
 import { nonRoutable, noServiceTails } from './no-service.ts'
 import type { NodeportResult } from './nodeport.ts'
 import { dsrTails } from './nodeport-dsr.ts'
-import { addTunnelEncap, sourceOfTunnel } from './nodeport-encap.ts'
+import { addTunnelEncap, leadsSomewhere, sourceOfTunnel } from './nodeport-encap.ts'
 import { sendDrop, sendTrace, type TraceContext } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
 import { setXfer, snatDoneSet, xferFlag } from './overloadable.ts'
@@ -237,7 +237,7 @@ export function nodeportService(ctx: Ctx, packet: ServicePacket): NodeportResult
   return done(forward(ctx, packet, backend))
 }
 
-/** The tunnel that a backend is reached through. */
+/** The tunnel that a backend is reached through, or would be if it led anywhere. */
 function tunnelTo(ctx: Ctx, family: Family, l3Offset: number): RemoteEndpoint | undefined {
   if (!ctx.node.TUNNEL_MODE) return undefined
   const address = ctx.packet.copy(l3Offset + family.destinationAt, family.addressBytes)
@@ -273,7 +273,7 @@ function natEgress(ctx: Ctx, family: Family, tunnelSource: number): number {
   const translated = snatByMapping(ctx, tuple, place, target, options)
   if (isError(ctx, translated)) return translated
   snatDoneSet(ctx)
-  if (tunnel !== undefined) {
+  if (tunnel !== undefined && leadsSomewhere(family, tunnel)) {
     const encapsulated = addTunnelEncap(ctx, tuple, { remote: tunnel, source: tunnelSource, trace })
     if (isError(ctx, encapsulated) || !ctx.isXdp) return encapsulated
     const outer = tunnel.tunnelEndpoint.slice(0, ipv4.addressBytes)

@@ -36,6 +36,8 @@ export const scratchSlot = { RECIRC_MARKER: 5, XFER_MARKER: 6 } as const
 const onlyKey = new Uint8Array(4)
 const transferBytes = 4
 const sizeMask = 0xf
+/** __CTX_OFF_MAX: bounds that the verifier sees. What lies further back is looked for near the beginning. */
+const offsetMask = 0xff
 const ethernetBytes = 14
 
 /** ctx_adjust_hroom(): how many bytes of headers stay in front of new room of this many bytes. */
@@ -121,13 +123,17 @@ export class XdpCtx extends CommonCtx<XdpHelpers> implements Ctx {
     this.packet.setLe32(-transferBytes, flags)
   }
 
+  /** xdp_load_bytes() */
   load(offset: number, size: number): Uint8Array | undefined {
-    return this.packet.has(offset, size) ? this.packet.copy(offset, size) : undefined
+    const at = offset & offsetMask
+    return this.packet.has(at, size) ? this.packet.copy(at, size) : undefined
   }
 
+  /** xdp_store_bytes() */
   store(offset: number, bytes: Uint8Array): number {
-    if (!this.packet.has(offset, bytes.length)) return -errno.EFAULT
-    this.packet.setBytes(offset, bytes)
+    const at = offset & offsetMask
+    if (!this.packet.has(at, bytes.length)) return -errno.EINVAL
+    this.packet.setBytes(at, bytes)
     return 0
   }
 
@@ -145,14 +151,15 @@ export class XdpCtx extends CommonCtx<XdpHelpers> implements Ctx {
   }
 
   private replaceChecksum(offset: number, from: number, to: number, flags: number): number {
-    if (!this.packet.has(offset, 2)) return -errno.EINVAL
-    const stored = this.packet.copy(offset, 2)
+    const at = offset & offsetMask
+    if (!this.packet.has(at, 2)) return -errno.EINVAL
+    const stored = this.packet.copy(at, 2)
     const before = readLe16(stored, 0)
     const mangledZero = (flags & checksumFlag.BPF_F_MARK_MANGLED_0) !== 0
     if (mangledZero && before === 0) return 0
     const after = replacedChecksum(before, from, to, flags & sizeMask)
     writeLe16(stored, 0, mangledZero && after === 0 ? 0xffff : after)
-    this.packet.setBytes(offset, stored)
+    this.packet.setBytes(at, stored)
     return 0
   }
 
