@@ -77,7 +77,7 @@ type EndpointKind = Pick<Endpoint, 'kind' | 'requiresEgressProgram'>
 const manyInstructions = '5.2'
 
 /** What 1.10 compiles in otherwise (cilium v1.10 bpf/lib/nat.h, pkg/option, pkg/datapath/linux/config). */
-function legacyValues({ node }: AgentState): Partial<NodeValues> {
+function legacyValues({ node, addresses }: AgentState): Partial<NodeValues> {
   const { config, podCidrs, devices } = node
   const own = podCidrs.find(({ address }) => isIpv4(address))
   return {
@@ -85,6 +85,7 @@ function legacyValues({ node }: AgentState): Partial<NodeValues> {
     CT_SERVICE_LIFETIME_TCP: 21_600,
     SNAT_COLLISION_RETRIES: atLeast(config.kernel, manyInstructions) ? 128 : 32,
     ENABLE_SKIP_FIB: devices.length === 1,
+    HOST_IP: addresses.ip6 === undefined ? undefined : addressBytes(addresses.ip6),
     ...(own === undefined ? {} : { IPV4_MASK: addressBytes(maskBits(own.length) as Ipv4) }),
   }
 }

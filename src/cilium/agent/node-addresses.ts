@@ -63,3 +63,19 @@ export function nodeAddresses(node: AgentNode, pods: readonly AgentPod[]): NodeA
     isApiServer: controlPlane.some((key) => key in node.labels),
   }
 }
+
+/**
+ * What this node calls itself by on cilium_host, and is the source of what it sends to pods: the router's address. In 1.10 that
+ * of IPv6 is the node's own, and only programs answer for the router (bpf/init.sh IP6_HOST, node.GetHostMasqueradeIPv6()).
+ */
+export function hostAddress({ node, router, ip6 }: NodeAddresses, family: 4 | 6): IpAddress | undefined {
+  if (family === 6 && node.config.version === '1.10')
+    return router.some((each) => !isIpv4(each)) ? ip6 : undefined
+  return router.find((address) => isIpv4(address) === (family === 4))
+}
+
+/** The addresses of cilium_host. */
+export function hostDeviceAddresses(addresses: NodeAddresses): readonly IpAddress[] {
+  const both = ([4, 6] as const).map((family) => hostAddress(addresses, family))
+  return both.filter((each) => each !== undefined)
+}

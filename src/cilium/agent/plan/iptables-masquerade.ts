@@ -1,8 +1,8 @@
 // Masquerading by iptables (cilium pkg/datapath/iptables/iptables.go installMasqueradeRules()).
-import { formatIp, isIpv4 } from '../../../net/address.ts'
+import { formatIp } from '../../../net/address.ts'
 import { formatPrefix, isIpv4Prefix, networkOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
-import type { NodeAddresses } from '../node-addresses.ts'
+import { hostAddress, type NodeAddresses } from '../node-addresses.ts'
 import { comment, deliveryDevice, mark, marked, proxyMask, type Rule } from './iptables-rule.ts'
 import { hostDevice } from './routes.ts'
 
@@ -22,12 +22,12 @@ export function masqueradeRules(own: NodeAddresses, family: 4 | 6): readonly Rul
   const { config, podCidrs } = own.node
   const on = family === 4 ? config.masquerade4 : config.masquerade6
   const range = podCidrs.find((prefix) => isIpv4Prefix(prefix) === (family === 4))
-  const router = own.router.find((address) => isIpv4(address) === (family === 4))
-  if (!on || config.bpfMasquerade || range === undefined || router === undefined) return []
+  const host = hostAddress(own, family)
+  if (!on || config.bpfMasquerade || range === undefined || host === undefined) return []
   const alloc = formatPrefix(networkOf(range))
   const excluded = (family === 4 ? config.nativeRoutingCidr4 : config.nativeRoutingCidr6) ?? alloc
   const delivery = deliveryDevice(config)
-  const source = formatIp(router)
+  const source = formatIp(host)
   const loopback = family === 4 ? '127.0.0.1' : '::1'
   const nat = (text: string): Rule => ['nat', `-A CILIUM_POST_nat ${text}`]
   return [

@@ -5,6 +5,7 @@ import type { AgentState, ClusterState } from '../agent.ts'
 import { dropHorizon } from '../bandwidth.ts'
 import type { AgentConfig } from '../config.ts'
 import { type Endpoint, healthPeer } from '../endpoint.ts'
+import { hostDeviceAddresses } from '../node-addresses.ts'
 import { ipsecPlan, ipsecRoutes } from './ipsec.ts'
 import { iptablesPlan } from './iptables.ts'
 import { needsNodeSet, nodeSet } from './iptables-masquerade.ts'
@@ -34,7 +35,7 @@ function nodeDevices(agent: AgentState, mtu: number): readonly DevicePlan[] {
     name,
     mac: node.macOf(name),
     mtu,
-    addresses: name === hostDevice ? addresses.router.map(hostPrefix) : [],
+    addresses: name === hostDevice ? hostDeviceAddresses(addresses).map(hostPrefix) : [],
     noarp: true,
     kind: { type: 'veth', peer: { host: node.name, device: peer } },
   })

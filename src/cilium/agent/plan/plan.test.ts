@@ -67,6 +67,36 @@ describe('routes', () => {
   })
 })
 
+test('1.10 has the address of the node on cilium_host in IPv6, where 1.19 has that of the router', () => {
+  const yaml = podYaml('a', '10.0.1.10', 'app=a') + podYaml('b', '10.0.2.10', 'app=b')
+  const of = (version: '1.10' | '1.19'): HostPlan => {
+    const state = decide(clusterOf(yaml, { version, settings: { 'enable-ipv6': 'true' } }))
+    const plans = state.agents.flatMap((agent) => planAgent(agent, state))
+    return plans.find(({ name }) => name === 'n1') as HostPlan
+  }
+  const facts = ({ devices, routes, tables }: HostPlan): readonly string[] => [
+    ...(devices.find(({ name }) => name === 'cilium_host')?.addresses ?? []).map(formatPrefix),
+    ...routes.map(routeText).filter((text) => text.startsWith('fd00:')),
+    ...rulesOf({ tables } as HostPlan, 'nat', 6).flatMap((rule) => /SNAT .*/.exec(rule)?.slice(0, 1) ?? []),
+  ]
+  expect(facts(of('1.19'))).toEqual([
+    '10.0.1.1/32',
+    'fd00:1::1/128',
+    'fd00:1::1/128 dev cilium_host scope link',
+    'fd00:1::/64 dev cilium_host src fd00:1::1',
+    'fd00:2::/64 dev cilium_host src fd00:1::1 mtu 1450',
+    ...Array(3).fill('SNAT --to-source fd00:1::1'),
+  ])
+  expect(facts(of('1.10'))).toEqual([
+    '10.0.1.1/32',
+    'fd01::1/128',
+    'fd00:1::1/128 dev cilium_host scope link',
+    'fd00:1::/64 via fd00:1::1 dev cilium_host src fd01::1',
+    'fd00:2::/64 via fd00:1::1 dev cilium_host src fd01::1 mtu 1450',
+    ...Array(3).fill('SNAT --to-source fd01::1'),
+  ])
+})
+
 describe('IPsec', () => {
   const native = { 'routing-mode': 'native', 'enable-ipsec': 'true' }
   const tunnel = { 'enable-ipsec': 'true' }

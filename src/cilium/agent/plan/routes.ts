@@ -1,10 +1,10 @@
 // Routes and rules of a node and of what runs on it (`facts` 1.3, 1.4; cilium pkg/datapath/linux/node.go,
 // pkg/datapath/linux/route, pkg/datapath/loader).
-import { anyIpv4, anyIpv6, type IpAddress, isIpv4, linkLocalOf } from '../../../net/address.ts'
+import { anyIpv4, anyIpv6, type IpAddress, isIpv4, linkLocalOf, sameIp } from '../../../net/address.ts'
 import { covers, hostPrefix, isIpv4Prefix, networkOf, type Prefix, prefixOf } from '../../../net/prefix.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Endpoint } from '../endpoint.ts'
-import type { NodeAddresses } from '../node-addresses.ts'
+import { hostAddress, type NodeAddresses } from '../node-addresses.ts'
 import type { RoutePlan, RulePlan } from './plan.ts'
 
 export const hostDevice = 'cilium_host'
@@ -23,11 +23,18 @@ function anyPrefix(version: 4 | 6): Prefix {
 
 const versionOf = (address: IpAddress): 4 | 6 => (isIpv4(address) ? 4 : 6)
 
-/** A route to a range of pods by way of cilium_host; IPv6 has no gateway in it. */
-function rangeRoute(prefix: Prefix, router: IpAddress, mtu?: number): RoutePlan {
-  const route = { prefix: networkOf(prefix), type: 'unicast', device: hostDevice, source: router } as const
-  const gateway = isIpv4(router) ? { via: router } : {}
-  return { ...route, ...gateway, ...(mtu === undefined ? {} : { mtu }) }
+/** A route to a range of pods by way of cilium_host. A router that has the device's address is no gateway in IPv6. */
+function rangeRoute(
+  own: NodeAddresses,
+  prefix: Prefix,
+  router: IpAddress,
+  mtu?: number,
+): readonly RoutePlan[] {
+  const source = hostAddress(own, versionOf(router))
+  if (source === undefined) return []
+  const route = { prefix: networkOf(prefix), type: 'unicast', device: hostDevice, source } as const
+  const gateway = isIpv4(router) || !sameIp(source, router) ? { via: router } : {}
+  return [{ ...route, ...gateway, ...(mtu === undefined ? {} : { mtu }) }]
 }
 
 /** The routes of a node's main table. */
@@ -43,11 +50,11 @@ export function nodeRoutes(
     const isSame = (prefix: Prefix): boolean => isIpv4Prefix(prefix) === isIpv4(router)
     routes.push({ prefix: hostPrefix(router), type: 'unicast', device: hostDevice, scopeLink: true })
     const local = podCidrs.filter(isSame)
-    if (!config.endpointRoutes) routes.push(...local.map((prefix) => rangeRoute(prefix, router)))
+    if (!config.endpointRoutes) routes.push(...local.flatMap((prefix) => rangeRoute(own, prefix, router)))
     for (const other of others) {
       const ranges = other.node.podCidrs.filter(isSame)
       if (config.routing === 'tunnel')
-        routes.push(...ranges.map((prefix) => rangeRoute(prefix, router, routeMtu)))
+        routes.push(...ranges.flatMap((prefix) => rangeRoute(own, prefix, router, routeMtu)))
       else if (config.autoDirectNodeRoutes)
         routes.push(...ranges.flatMap((prefix) => directRoute(prefix, own, other)))
     }
