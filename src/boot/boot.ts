@@ -24,6 +24,7 @@ import { isLinkLocal } from '../net/address.ts'
 import { etherType } from '../net/protocol.ts'
 import { attachPrograms } from './attach.ts'
 import { installCilium, type RunningCilium } from './cilium.ts'
+import { ConntrackCollector } from './cilium-conntrack.ts'
 import { watchIdentities } from './cilium-identities.ts'
 import { startAllProxies } from './cilium-proxy.ts'
 import { addEntry, addFdb, addRouteModel, addRuleModel } from './host-items.ts'
@@ -69,6 +70,7 @@ export function boot(world: World, options: BootOptions): Booted {
   if (agents !== undefined) {
     startAllProxies(agents)
     watchIdentities(machine, agents, agents.state)
+    for (const [name, node] of agents.nodes) agents.conntrack.set(name, new ConntrackCollector(agents, node))
   }
   const programs = attachPrograms(machine, world)
   const listeners = world.namespaces.flatMap((model) =>

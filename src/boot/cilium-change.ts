@@ -9,7 +9,7 @@ import { planAgent } from '../cilium/agent/plan/node.ts'
 import type { HostPlan } from '../cilium/agent/plan/plan.ts'
 import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
-import { staleEntries } from '../cilium/maps/scrub.ts'
+import { conntrackTables, staleEntries } from '../cilium/maps/collect.ts'
 import { emptyNamespace as endNamespace } from '../kernel/device/remove.ts'
 import { setWireguardPeers } from '../kernel/device/wireguard.ts'
 import type { Machine } from '../kernel/machine.ts'
@@ -160,7 +160,9 @@ function nodeModel({ model }: RunningCilium, name: string): CiliumNodeModel {
 }
 
 function scrub({ node, writer }: Turn, { addresses }: Endpoint): void {
-  for (const { map, key } of staleEntries(node.maps, addresses.map(addressBytes))) writer.delete(map, key)
+  const legacy = node.agent.node.config.version === '1.10'
+  const filter = { addresses: addresses.map(addressBytes) }
+  for (const { map, key } of staleEntries(conntrackTables(node.maps), filter, legacy)) writer.delete(map, key)
 }
 
 /** Endpoint.Delete(), deleteMaps(): programs, maps, connections; then the namespace ends with its devices. */

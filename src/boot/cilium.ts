@@ -30,6 +30,7 @@ import {
   objectConfigOf,
   verdictFilter,
 } from './cilium-config.ts'
+import type { ConntrackCollector } from './cilium-conntrack.ts'
 import { decisionsOf } from './cilium-deploy.ts'
 import { type CiliumEra, ciliumEras } from './cilium-era.ts'
 import { fill, fillMasqAgent } from './cilium-maps.ts'
@@ -299,6 +300,8 @@ export interface RunningCilium {
   readonly nodes: ReadonlyMap<string, RunningNode>
   /** What the DNS proxy of each node has learnt. */
   readonly names: Map<string, NameManager>
+  /** The collectors of conntrack by node. */
+  readonly conntrack: Map<string, ConntrackCollector>
   /** The operator's collector of identities, whether its next round is set, and the names of those that it has deleted. */
   readonly identityGc: IdentityCollector
   collecting: boolean
@@ -335,5 +338,5 @@ export function installCilium(machine: Machine, model: CiliumModel): RunningCili
     !state.registry.legacy,
   )
   const collectors = { names: new Map(), identityGc, collecting: false, deletedIdentities: new Set<string>() }
-  return { model, state, nodes, installed, ...collectors, onJob: undefined }
+  return { model, state, nodes, installed, conntrack: new Map(), ...collectors, onJob: undefined }
 }

@@ -117,6 +117,14 @@ export type Step =
       readonly span: Span
     }
   | { readonly kind: 'change'; readonly change: HostChange; readonly span: Span }
+  /** What an agent is asked to do on its node; `title` is unique among the steps of a case. */
+  | {
+      readonly kind: 'run'
+      readonly node: string
+      readonly job: AgentJob
+      readonly title: string
+      readonly span: Span
+    }
   /** What a tool prints on a host, for the golden; `title` is unique among the steps of a case. */
   | {
       readonly kind: 'show'
@@ -126,6 +134,9 @@ export type Step =
       /** The place of the command. */
       readonly span: Span
     }
+
+/** A round of the collector of conntrack, or what empties its maps. */
+export type AgentJob = 'ct-nat-map-gc' | 'ct flush' | 'nat flush'
 
 /** Traffic through sockets. */
 export type FlowStep = Extract<Step, { readonly kind: 'flow' }>

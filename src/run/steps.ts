@@ -83,6 +83,9 @@ export function takeStep(run: Run, step: Step): void {
     case 'change':
       takeChange(run, step.change)
       break
+    case 'run':
+      takeJob(run, step)
+      break
     case 'show':
       takeShow(run, step)
       break
@@ -97,6 +100,13 @@ function takeClusterChange(run: Run, { change, title }: Extract<Step, { readonly
   const changed = changeCilium(machine, booted.agents, change)
   listeners.push(...changed.listeners)
   steps.push({ title, packets: machine.trace?.packets.length ?? 0, nodes: changed.nodes })
+}
+
+/** What an agent does when it is asked; a job without anything to do is told as well. */
+function takeJob(run: Run, { node, job, title }: Extract<Step, { readonly kind: 'run' }>): void {
+  const { machine, booted, steps } = run
+  const acts = booted.agents?.conntrack.get(node)?.does(job) ?? []
+  steps.push({ title, packets: machine.trace?.packets.length ?? 0, nodes: [{ node, acts }] })
 }
 
 /** What a tool prints now becomes part of the trace; what it complains of as well. */

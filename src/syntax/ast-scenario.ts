@@ -88,6 +88,7 @@ export type Step =
   | Restart
   | OnHost
   | Show
+  | RunJob
 
 /** `f1 { send 100 }`: more operations of a flow. */
 export interface Continue {
@@ -176,6 +177,14 @@ export interface Show {
   readonly span: Span
   readonly host: Place
   readonly command: Word
+}
+
+/** `run n1 ct-nat-map-gc`, `run n1 "cilium bpf ct flush global"`: a job of the agent there, or a command that changes something. */
+export interface RunJob {
+  readonly kind: 'run'
+  readonly span: Span
+  readonly host: Place
+  readonly job: Word
 }
 
 /** `on n1 { route add ...; neigh ... }`: statements of a host, carried out now; `del` removes what equals the statement. */

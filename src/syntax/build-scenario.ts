@@ -194,6 +194,10 @@ export function restart(span: ast.Span, what: ast.Restart['what'], target: ast.W
   return { kind: 'restart', span, what, target }
 }
 
+export function run(span: ast.Span, host: ast.Place, job: ast.Word): ast.RunJob {
+  return { kind: 'run', span, host, job }
+}
+
 export function show(span: ast.Span, host: ast.Place, command: ast.Word): ast.Show {
   return { kind: 'show', span, host, command }
 }

@@ -165,6 +165,8 @@ ff ff ff ff ff ff
   scale web 3
   restart agent n1
   show n1 "cilium bpf ct list global"
+  run n1 ct-nat-map-gc
+  run n1 "cilium bpf ct flush global"
   on host { route default via 10.2.0.9; del neigh 10.2.0.8 dev veth0; sysctl net.ipv4.ip_forward = 0 }
   [one] wait 1s
 

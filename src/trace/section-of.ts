@@ -87,10 +87,29 @@ function stepSection({ title, nodes, shown }: StepTrace, context: EffectContext)
   if (shown !== undefined) return { name: title, step: true, summary: '', hooks: printedLines(shown) }
   const hooks = nodes
     .filter(({ acts }) => acts.length > 0)
-    .map(
-      ({ node, acts }): Hook => ({ node, line: 'agent', effects: acts.map((act) => actText(act, context)) }),
-    )
+    .map(({ node, acts }): Hook => ({ node, line: 'agent', effects: actTexts(acts, context) }))
   return { name: title, step: true, summary: '', hooks }
+}
+
+/** So many entries that go from one map are listed one by one, more only where everything is asked for. */
+const listedMax = 16
+
+/** The lines of what an agent did; many entries that go from one map are counted, where the first of them would stand. */
+function actTexts(acts: readonly AgentAct[], context: EffectContext): string[] {
+  const gone = new Map<string, number>()
+  for (const act of acts) if (isGone(act)) gone.set(act.map, (gone.get(act.map) ?? 0) + 1)
+  const counted = new Set<string>()
+  return acts.flatMap((act) => {
+    const count = isGone(act) ? (gone.get(act.map) ?? 0) : 0
+    if (!isGone(act) || count <= listedMax || context.level === 'full') return [actText(act, context)]
+    if (counted.has(act.map)) return []
+    counted.add(act.map)
+    return [`map ${act.map} delete ${count} entries`]
+  })
+}
+
+function isGone(act: AgentAct): act is Extract<AgentAct, { kind: 'map' }> {
+  return act.kind === 'map' && act.after === undefined
 }
 
 /** What a tool printed: each line behind a bar, for blanks count there. Nothing is renamed. */

@@ -1,5 +1,6 @@
 // How one agent works: its options after Helm's defaults, the file's words and the kernel's abilities have been settled.
 
+import type { ConntrackGcOptions } from './conntrack-gc.ts'
 import type { NameOptions } from './fqdn/name-manager.ts'
 import type { IdentityGcOptions } from './identity-gc.ts'
 
@@ -71,6 +72,8 @@ export interface AgentConfig {
   readonly allowIcmpFragNeeded: boolean
   /** How long names are believed. */
   readonly names: NameOptions
+  /** When the agent collects conntrack. */
+  readonly conntrackGc: ConntrackGcOptions
   /** When the operator collects identities. */
   readonly identityGc: IdentityGcOptions
   /** Identities of names exist before anything was asked. */

@@ -18,7 +18,7 @@ bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-
 certificates-directory cgroup-root cluster-health-port cluster-id clustermesh-cache-ttl
 clustermesh-config clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive
 cni-external-routing cni-log-file config config-dir connectivity-probe-frequency-ratio
-conntrack-gc-max-interval container-ip-local-reserved-ports controller-group-metrics crd-wait-timeout
+container-ip-local-reserved-ports controller-group-metrics crd-wait-timeout
 debug debug-verbose default-lb-service-ipam direct-routing-device direct-routing-skip-unreachable
 disable-endpoint-crd disable-envoy-version-check disable-external-ip-mitigation
 disable-iptables-feeder-rules dns-max-ips-per-restored-rule dns-policy-unload-on-shutdown

@@ -197,6 +197,10 @@ export const options: readonly Option[] = [
     only: '1.19',
   },
   option('conntrack-gc-interval', duration, undefined, 'conntrackGCInterval'),
+  {
+    ...option('conntrack-gc-max-interval', duration, undefined, 'conntrackGCMaxInterval'),
+    only: '1.19',
+  },
   // the operator's own
   option('operator:identity-gc-interval', duration, undefined, 'operator.identityGCInterval'),
   option('operator:identity-heartbeat-timeout', duration, undefined, 'operator.identityHeartbeatTimeout'),

@@ -22,9 +22,6 @@ export interface Settled {
 
 const defaultTunnelPort = { vxlan: 8472, geneve: 6081 } as const
 
-/** ConntrackGCStartingInterval, which stays where nothing was deleted (nanoseconds). */
-const conntrackGcStartingInterval = 300_000_000_000
-
 /** The kernel that is followed where none is named. */
 export const defaultKernel = '6.18'
 
@@ -125,9 +122,16 @@ function namesOf(
     maxAddresses: settings.number('tofqdns-endpoint-max-ip-per-hostname', old ? 50 : 1000),
     maxZombies: settings.number('tofqdns-max-deferred-connection-deletes', 10_000),
     grace: timeOf(settings, 'tofqdns-idle-connection-grace-period'),
-    conntrackInterval: timeOf(settings, 'conntrack-gc-interval') || conntrackGcStartingInterval,
   }
   return { names, preallocatesNames: !old && settings.on('tofqdns-preallocate-identities', true) }
+}
+
+/** When the agent collects conntrack. */
+function conntrackGcOf(settings: Settings): AgentConfig['conntrackGc'] {
+  return {
+    interval: timeOf(settings, 'conntrack-gc-interval'),
+    maxInterval: timeOf(settings, 'conntrack-gc-max-interval'),
+  }
 }
 
 /** When the operator looks for identities without pods. */
@@ -214,6 +218,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
       settings.on('enable-health-checking', true) && settings.on('enable-endpoint-health-checking', true),
     allowIcmpFragNeeded: settings.on('allow-icmp-frag-needed', true),
     ...namesOf(settings, version),
+    conntrackGc: conntrackGcOf(settings),
     identityGc: identityGcOf(settings),
     mtu: settings.text('mtu') === undefined ? undefined : settings.number('mtu', 1500),
     devices: settings.values('devices'),

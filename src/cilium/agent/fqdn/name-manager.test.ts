@@ -8,10 +8,7 @@ const [one, two] = [address('192.0.2.1'), address('192.0.2.2')]
 const endpoints = new Set([7])
 
 function manager(legacy: boolean, minTtl = 0): NameManager {
-  return new NameManager(
-    { minTtl, maxAddresses: 2, maxZombies: 10, grace: 0, conntrackInterval: 300 * second },
-    legacy,
-  )
+  return new NameManager({ minTtl, maxAddresses: 2, maxZombies: 10, grace: 0 }, legacy)
 }
 
 /** Both collectors as they run: conntrack's each five minutes, that of names each minute; when names lost an address. */

@@ -22,8 +22,6 @@ export interface NameOptions {
   readonly maxZombies: number
   /** tofqdns-idle-connection-grace-period (nanoseconds). */
   readonly grace: number
-  /** conntrack-gc-interval (nanoseconds). */
-  readonly conntrackInterval: number
 }
 
 interface EndpointNames {
@@ -88,11 +86,18 @@ export class NameManager {
     return made
   }
 
-  /** Conntrack is collected: `connections` tells to which addresses an endpoint has entries that are not over. */
-  conntrackCollected(now: number, connections: (endpoint: number) => readonly IpAddress[]): void {
+  /**
+   * Conntrack was collected: `connections` tells to which addresses an endpoint has entries that stayed. In 1.19 only a round
+   * that was `full` says anything about addresses without (MarkCTGCTime()).
+   */
+  conntrackCollected(
+    now: number,
+    connections: (endpoint: number) => readonly IpAddress[],
+    full = true,
+  ): void {
     for (const [id, { zombies }] of this.#endpoints) {
       for (const address of connections(id)) zombies.markAlive(now + this.#options.grace, address)
-      zombies.collected(now)
+      if (full || this.#legacy) zombies.collected(now)
     }
   }
 
