@@ -3,7 +3,7 @@
 import { present } from '../../base/assert.ts'
 import type { FibAnswer, FibLookup } from '../../bpf/contract.ts'
 import { fibResult } from '../../bpf/fib-result.ts'
-import { type IpAddress, ipv4From, isIpv4 } from '../../net/address.ts'
+import { type IpAddress, ipv4From, isIpv4, isLinkLocal, isLoopback, isMulticast } from '../../net/address.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
 import { findNeighbour, isValid } from '../neighbour-entry.ts'
@@ -117,6 +117,11 @@ function resolved(ns: Namespace, request: FibLookup, flags: number, found: FibMa
   })
 }
 
+/** rt6_need_strict(): an address that means something on one link alone, so that IPv6 never forwards to or from it. */
+function staysOnLink(address: IpAddress): boolean {
+  return !isIpv4(address) && (isMulticast(address) || isLinkLocal(address) || isLoopback(address))
+}
+
 /**
  * bpf_fib_lookup() in a namespace. `code` is BPF_FIB_LKUP_RET_*, or -EINVAL for unknown flags and -ENODEV for a device
  * that is not there. With BPF_FIB_LOOKUP_DIRECT rules are not asked; `table` is for BPF_FIB_LOOKUP_TBID.
@@ -127,11 +132,14 @@ export function bpfFibLookup(
   flags: number,
 ): FibAnswer {
   if ((flags & ~63) !== 0) return answer(request, einval)
+  const flow = flowOf(request, flags)
+  if (staysOnLink(flow.destination) || staysOnLink(flow.source)) {
+    return answer(request, fibResult.notForwarded)
+  }
   const dev = ns.devices.get(request.ifindex)
   if (dev === undefined) return answer(request, enodev)
   const forwards = ns.sysctls.device(`net.ipv${request.family}.conf.DEV.forwarding`, dev.name) !== 0
   if (!forwards) return answer(request, fibResult.forwardingDisabled)
-  const flow = flowOf(request, flags)
   const wanted = (flags & fibLookupFlag.table) !== 0 ? (request.table ?? 0) : routeTable.main
   const direct = (flags & fibLookupFlag.direct) !== 0
   const found = direct ? lookupInTable(ns, wanted, flow) : lookupRoute(ns, flow)

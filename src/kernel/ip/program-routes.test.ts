@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { datagram, ip, ipLab, routes } from '../../../test/ip-lab.ts'
+import { parseIpv6 } from '../../net/address.ts'
 import { etherType } from '../../net/protocol.ts'
 import { born } from '../birth.ts'
 import { skbFromFrame } from '../skb.ts'
@@ -65,6 +66,21 @@ describe('bpf_fib_lookup', () => {
     const inTable = fibLookupFlag.direct | fibLookupFlag.table
     expect(bpfFibLookup(r, { ...to, table: 100 }, inTable)).toMatchObject({ gateway: [ip('10.0.1.2')] })
     expect(bpfFibLookup(r, { ...to, table: 101 }, inTable).code).toBe(4)
+  })
+
+  test.each([
+    { from: 'fd00::2', to: 'fd01::2', code: 0 },
+    { from: 'fd00::2', to: 'fe80::2', code: 4 },
+    { from: 'fd00::2', to: 'ff02::5', code: 4 },
+    { from: 'fe80::2', to: 'fd01::2', code: 4 },
+    { from: '::1', to: 'fd01::2', code: 4 },
+  ])('IPv6 from $from to $to: $code, as what stays on its link is never forwarded', ({ from, to, code }) => {
+    const { r } = ipLab()
+    r.sysctls.set('net.ipv6.conf.all.forwarding', 1)
+    routes(r, 'fd01::/64 dev rb', 'fe80::/64 dev rb')
+    const words = (text: string): readonly number[] => parseIpv6(text) ?? []
+    const asked = { ...request, family: 6 as const, source: words(from), destination: words(to) }
+    expect(bpfFibLookup(r, asked, fibLookupFlag.skipNeighbour).code).toBe(code)
   })
 })
 
