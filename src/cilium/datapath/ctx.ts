@@ -24,6 +24,8 @@ export type ObjectMaps = NodeMaps & {
   readonly dsrNatBuffer: MapOf<'percpu_array'>
   /** Used by XDP programs alone: what cb is to tc. */
   readonly xdpScratch: MapOf<'percpu_array'>
+  /** cilium_snat_v6_alloc_retries: unlike that of IPv4 it is not pinned, so that every object counts its own. lib/nat.h */
+  readonly snat6AllocRetries: MapOf<'percpu_array'>
 }
 
 /** Codes of the hook: CTX_ACT_OK, CTX_ACT_DROP, CTX_ACT_REDIRECT, CTX_ACT_TX. */

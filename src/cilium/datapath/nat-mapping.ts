@@ -56,7 +56,7 @@ function natMapOf(ctx: Ctx, family: Family) {
 }
 
 function retriesMapOf(ctx: Ctx, family: Family) {
-  return family.version === 4 ? ctx.maps.cilium_snat_v4_alloc_retries : ctx.maps.cilium_snat_v6_alloc_retries
+  return family.version === 4 ? ctx.maps.cilium_snat_v4_alloc_retries : ctx.maps.snat6AllocRetries
 }
 
 /** snat_v4_lookup(), snat_v6_lookup() */
@@ -116,7 +116,7 @@ export function newEntry(
   return entry
 }
 
-/** Counts how many attempts a connection took: cilium_snat_v4_alloc_retries. */
+/** Counts how many attempts a connection took: cilium_snat_v4_alloc_retries, cilium_snat_v6_alloc_retries. */
 function countRetries(ctx: Ctx, family: Family, retries: number): void {
   const key = new Uint8Array(4)
   writeLe32(key, 0, retries)

@@ -45,9 +45,11 @@ export interface LoadedObject {
 const fibParamsBytes = 68
 /** META_PIVOT: five words of cb and two markers. */
 const xdpScratchBytes = 28
+/** SNAT_COLLISION_RETRIES of lib/nat.h, by which the histogram of attempts is sized. */
+const collisionRetries = 32
 
-function bufferSpec<const Name extends string>(name: Name, valueSize: number) {
-  return { name, type: 'percpu_array', keySize: 4, valueSize, maxEntries: 1 } as const satisfies MapSpec
+function bufferSpec<const Name extends string>(name: Name, valueSize: number, maxEntries = 1) {
+  return { name, type: 'percpu_array', keySize: 4, valueSize, maxEntries } as const satisfies MapSpec
 }
 
 /** A map of this spec, which must be one that the kernel accepts. */
@@ -87,6 +89,7 @@ function privateMaps(suffix: string, cpus: number, callsMax: number | undefined)
     fibParams6: madeMap(bufferSpec('fib_params_storage', fibParamsBytes), cpus),
     dsrNatBuffer: madeMap(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
     xdpScratch: madeMap(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),
+    snat6AllocRetries: madeMap(bufferSpec('cilium_snat_v6_alloc_retries', 4, collisionRetries + 1), cpus),
   }
 }
 

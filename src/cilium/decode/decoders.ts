@@ -81,6 +81,7 @@ export function ciliumDecoders(era: Era): Decoders {
     'cilium_dsr_nat_buffer',
     'cilium_xdp_scratch',
     'fib_params_storage',
+    'cilium_snat_v6_alloc_retries',
   ]) {
     maps.set(name, silent)
   }
