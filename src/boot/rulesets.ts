@@ -181,11 +181,12 @@ function readSetChange(
   { verb, ruleset }: RulesetChange,
   sets: SetTable,
   used: ReadonlySet<string>,
+  now = 0,
 ): ParsedSets {
-  const purpose = verb === 'del' ? 'del' : 'add'
-  const tried = parseSets(ruleset.text, copySets(sets), { used, purpose })
+  const options = { used, now, purpose: verb === 'del' ? ('del' as const) : ('add' as const) }
+  const tried = parseSets(ruleset.text, copySets(sets), options)
   if (!tried.ok) return tried
-  const changed = parseSets(ruleset.text, sets, { used, purpose })
+  const changed = parseSets(ruleset.text, sets, options)
   if (!changed.ok) return changed
   for (const name of sets.keys()) if (!changed.sets.has(name)) sets.delete(name)
   for (const [name, set] of changed.sets) sets.set(name, set)
@@ -211,7 +212,7 @@ export function changeRules(ns: Namespace, change: RulesetChange): boolean {
   const sets = setsOf(ns)
   if (ruleset.tool === 'ipset') {
     const used = ([4, 6] as const).flatMap((family) => setsNamed(currentRuleset(ns, family)))
-    return readSetChange(change, sets, new Set(used)).ok
+    return readSetChange(change, sets, new Set(used), ns.machine.clock.now).ok
   }
   const family = familyOf(ruleset)
   const parsed = readRuleChange(change, currentRuleset(ns, family), sets)

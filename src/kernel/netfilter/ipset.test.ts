@@ -48,6 +48,26 @@ test('SET adds what it sees, for as long as the set says', () => {
   expect(ipsetSave(lab.r)).not.toContain('add seen')
 })
 
+test('a member goes by its own timeout, or by that of its set', () => {
+  const { r, machine } = ipLab()
+  machine.clock.advance(3 * second)
+  const text = [
+    'create s hash:ip timeout 5',
+    'add s 10.0.0.1',
+    'add s 10.0.0.2 timeout 9',
+    'add s 10.0.0.3 timeout 0',
+  ]
+  expect(attachIpset(r, text.join('\n'))).toEqual([])
+  const members = (): readonly string[] =>
+    [...ipsetSave(r).matchAll(/^add s 10.0.0.(\d)$/gm)].map(([, last]) => last ?? '')
+  machine.clock.advance(7 * second)
+  expect(members()).toEqual(['1', '2', '3'])
+  machine.clock.advance(9 * second)
+  expect(members()).toEqual(['2', '3'])
+  machine.clock.advance(13 * second)
+  expect(members()).toEqual(['3'])
+})
+
 test.each([0, 1])('a pinned program that answers %i', (answer) => {
   const lab = forward('-m bpf --object-pinned /sys/fs/bpf/x')
   pinMatchProgram(lab.r, '/sys/fs/bpf/x', ({ bytes, start }) => (bytes[start] === 0x45 ? answer : 9))

@@ -7,7 +7,7 @@ import type { RulesetProblem } from './words.ts'
 /** Makes the sets of an `ipset save` text in a namespace; answers its mistakes, and then changes nothing. */
 export function attachIpset(ns: Namespace, text: string): readonly RulesetProblem[] {
   const sets = setsOf(ns)
-  const parsed = parseSets(text, sets)
+  const parsed = parseSets(text, sets, { now: ns.machine.clock.now })
   if (!parsed.ok) return parsed.problems
   for (const [name, set] of parsed.sets) sets.set(name, set)
   return []

@@ -80,8 +80,10 @@ export function memberOf(set: IpSet, packet: ChainPacket, directions: Directions
   }
 }
 
-function alive(member: SetMember | undefined, now: number): SetMember | undefined {
-  return member === undefined || (member.expires !== undefined && member.expires <= now) ? undefined : member
+/** What a set has under the key of a member, unless its time is over. */
+export function liveMember({ members }: IpSet, member: SetMember, now: number): SetMember | undefined {
+  const found = members.get(memberKey(member))
+  return found?.expires !== undefined && found.expires <= now ? undefined : found
 }
 
 /** The address part of a member cut to a prefix length. */
@@ -97,10 +99,10 @@ function shortened(member: SetMember, family: 4 | 6, length: number): SetMember 
 /** Whether a member is in the set; prefixes are tried from the longest one on, `nomatch` members except. */
 export function contains(set: IpSet, member: SetMember, now: number): boolean {
   const isNet = member.length !== undefined || member.secondLength !== undefined
-  if (!isNet) return alive(set.members.get(memberKey(member)), now) !== undefined
+  if (!isNet) return liveMember(set, member, now) !== undefined
   const lengths = [...set.lengths].sort((left, right) => right - left)
   for (const length of lengths) {
-    const found = alive(set.members.get(memberKey(shortened(member, set.family, length))), now)
+    const found = liveMember(set, shortened(member, set.family, length), now)
     if (found !== undefined) return found.nomatch !== true
   }
   return false

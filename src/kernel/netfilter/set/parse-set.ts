@@ -6,11 +6,17 @@ import { formatMac, parseMac } from '../../../net/mac.ts'
 import { ipProtocol } from '../../../net/protocol.ts'
 import { protocolNumbers, protocolText } from '../header-match.ts'
 import { maskAddress, parseMaskedAddress, parsePort, prefixLength } from '../values.ts'
-import { type Place, type RulesetProblem, type Word, wordsOf } from '../words.ts'
+import { type RulesetProblem, type Word, wordsOf } from '../words.ts'
 import { addMember, memberKey } from './members.ts'
+import {
+  createOptions,
+  expiryOf,
+  memberOptions,
+  type ReportWord,
+  type SetOptions,
+  timeoutOf,
+} from './set-options.ts'
 import { type IpSet, type SetMember, type SetTable, type SetType, setTypes } from './set-table.ts'
-
-type Report = (word: Place, message: string, hint?: string) => undefined
 
 export type ParsedSets =
   | { readonly ok: true; readonly sets: SetTable }
@@ -20,17 +26,12 @@ function isSetType(text: string): text is SetType {
   return (setTypes as readonly string[]).includes(text)
 }
 
-function optionOf(words: readonly Word[], name: string): Word | undefined {
-  const at = words.findIndex(({ text }) => text === name)
-  return at === -1 ? undefined : words[at + 1]
-}
-
 function rangeOf(
-  words: readonly Word[],
+  options: SetOptions,
   type: SetType,
-  report: Report,
+  report: ReportWord,
 ): readonly [number, number] | undefined {
-  const word = optionOf(words, 'range')
+  const word = options.get('range')
   if (word === undefined) return undefined
   const separator = word.text.includes('-') ? '-' : '/'
   const ends = word.text.split(separator)
@@ -45,8 +46,8 @@ function rangeOf(
     : [first, last]
 }
 
-function create(sets: SetTable, words: readonly Word[], report: Report): void {
-  const [command, name, type] = words
+function create(sets: SetTable, words: readonly Word[], report: ReportWord): void {
+  const [command, name, type, ...rest] = words
   if (command === undefined) return
   if (name === undefined || type === undefined) {
     report(command, 'a set is made by `create NAME TYPE`')
@@ -64,12 +65,14 @@ function create(sets: SetTable, words: readonly Word[], report: Report): void {
     report(name, `set \`${name.text}\` exists already`)
     return
   }
-  const range = type.text.startsWith('bitmap:') ? rangeOf(words, type.text, report) : undefined
+  const options = createOptions(rest, type.text, report)
+  const range = rangeOf(options, type.text, report)
+  if (type.text.startsWith('bitmap:') && !options.has('range')) report(type, 'a bitmap needs its `range`')
   const set: IpSet = {
     name: name.text,
     type: type.text,
-    family: optionOf(words, 'family')?.text === 'inet6' ? 6 : 4,
-    timeout: Number(optionOf(words, 'timeout')?.text ?? 0),
+    family: options.get('family')?.text === 'inet6' ? 6 : 4,
+    timeout: timeoutOf(options),
     members: new Map(),
     lengths: new Set(),
     ...(range === undefined ? {} : { range }),
@@ -140,15 +143,25 @@ function expandRange(set: IpSet, text: string): readonly string[] {
 }
 
 /** The set that a line names. */
-function setNamed(sets: SetTable, command: Word, name: Word | undefined, report: Report): IpSet | undefined {
+function setNamed(
+  sets: SetTable,
+  command: Word,
+  name: Word | undefined,
+  report: ReportWord,
+): IpSet | undefined {
   if (name === undefined) return report(command, `\`${command.text}\` needs the name of a set`)
   const set = sets.get(name.text)
   return set ?? report(name, `there is no set \`${name.text}\``, didYouMean(name.text, sets.keys()))
 }
 
 /** `add NAME MEMBER` and `del NAME MEMBER`. */
-function change(sets: SetTable, words: readonly Word[], purpose: 'add' | 'del', report: Report): void {
-  const [command, name, member, ...options] = words
+function change(
+  sets: SetTable,
+  words: readonly Word[],
+  { purpose, now }: { readonly purpose: 'add' | 'del'; readonly now: number },
+  report: ReportWord,
+): void {
+  const [command, name, member, ...rest] = words
   if (command === undefined) return
   const set = setNamed(sets, command, name, report)
   if (set === undefined) return
@@ -156,20 +169,25 @@ function change(sets: SetTable, words: readonly Word[], purpose: 'add' | 'del', 
     report(command, `a member is written \`${command.text} NAME MEMBER\``)
     return
   }
-  const nomatch = options.some(({ text }) => text === 'nomatch')
+  const options = memberOptions(rest, report)
+  const expires = expiryOf(options, set.timeout, now)
+  const more = {
+    ...(options.has('nomatch') ? { nomatch: true } : {}),
+    ...(expires === undefined ? {} : { expires }),
+  }
   for (const text of expandRange(set, member.text)) {
     const read = readMember(set, text, sets)
     if (read === undefined) {
       report(member, `\`${member.text}\` is no member of a set of type ${set.type}`)
       return
     }
-    if (purpose === 'add') addMember(set, nomatch ? { ...read, nomatch } : read)
+    if (purpose === 'add') addMember(set, { ...read, ...more })
     else if (!set.members.delete(memberKey(read))) report(member, `\`${member.text}\` is not in the set`)
   }
 }
 
 /** `flush NAME` and `destroy NAME`; `used` are the sets that rules ask. */
-function empty(sets: SetTable, words: readonly Word[], used: ReadonlySet<string>, report: Report): void {
+function empty(sets: SetTable, words: readonly Word[], used: ReadonlySet<string>, report: ReportWord): void {
   const [command, name] = words
   if (command === undefined) return
   const set = setNamed(sets, command, name, report)
@@ -198,6 +216,8 @@ interface ParseSetsOptions {
   readonly used?: ReadonlySet<string>
   /** With `del`, `add` takes members away and `create` sets. */
   readonly purpose?: 'add' | 'del'
+  /** The virtual time from which timeouts of members count; 0 where it is absent. */
+  readonly now?: number
 }
 
 const shortCommands: Readonly<Record<string, string>> = {
@@ -219,7 +239,7 @@ export function parseSets(
   options: ParseSetsOptions = {},
 ): ParsedSets {
   const problems: RulesetProblem[] = []
-  const report: Report = ({ line, column, length }, message, hint) => {
+  const report: ReportWord = ({ line, column, length }, message, hint) => {
     problems.push({ line, column, length, message, ...(hint === undefined ? {} : { hint }) })
     return undefined
   }
@@ -231,7 +251,8 @@ export function parseSets(
     const name = shortCommands[command.text] ?? command.text
     const meant = options.purpose === 'del' ? (opposites[name] ?? name) : name
     if (meant === 'create') create(sets, words, report)
-    else if (meant === 'add' || meant === 'del') change(sets, words, meant, report)
+    else if (meant === 'add' || meant === 'del')
+      change(sets, words, { purpose: meant, now: options.now ?? 0 }, report)
     else if (meant === 'flush' || meant === 'destroy')
       empty(sets, [{ ...command, text: meant }, ...words.slice(1)], options.used ?? new Set(), report)
     else

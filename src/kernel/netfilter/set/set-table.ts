@@ -41,7 +41,7 @@ export interface IpSet {
   readonly family: 4 | 6
   /** First and last port or address of a bitmap. */
   readonly range?: readonly [number, number]
-  /** Seconds that a member added by the SET target stays; 0 for ever. */
+  /** Seconds that a member stays which does not say so itself; 0 for ever. */
   readonly timeout: number
   /** Members under a key of their fields, in order of addition. */
   readonly members: Map<string, SetMember>

@@ -10,7 +10,7 @@ import {
 } from '../extension.ts'
 import { find, flag, valueText, withValue } from '../match/given.ts'
 import { directionsText, readDirections } from '../match/set.ts'
-import { addMember, memberKey, memberOf } from '../set/members.ts'
+import { addMember, liveMember, memberKey, memberOf } from '../set/members.ts'
 import { parseNumber } from '../values.ts'
 import { quoteWord } from '../words.ts'
 
@@ -132,11 +132,10 @@ function readSet(given: readonly Given[], scope: RuleScope, word: Given['word'])
       set.members.delete(memberKey(member))
       return actionVerdict.next
     }
-    const known = set.members.has(memberKey(member))
-    if (known && !exist) return actionVerdict.next
+    const { now } = packet.ns.machine.clock
+    if (liveMember(set, member, now) !== undefined && !exist) return actionVerdict.next
     const stay = seconds ?? set.timeout
-    const expires = packet.ns.machine.clock.now + stay * second
-    addMember(set, stay === 0 ? member : { ...member, expires })
+    addMember(set, stay === 0 ? member : { ...member, expires: now + stay * second })
     return actionVerdict.next
   }
   let text = `${option.name} ${name.text} ${directionsText(directions)}`
