@@ -111,9 +111,10 @@ function afterOutput(packet: ChainPacket, connection: Connection): HookVerdict {
 function afterPostrouting(packet: ChainPacket, connection: Connection): HookVerdict {
   const { skb, ns, family } = packet
   const direction = directionOf(skb.nfctInfo)
-  const from = tupleOf(connection, direction).source
-  const real = tupleOf(connection, direction === 0 ? 1 : 0).destination
-  if (skb.transformed || sameIp(from, real)) return 'accept'
+  const from = tupleOf(connection, direction)
+  const real = tupleOf(connection, direction === 0 ? 1 : 0)
+  const samePort = isIcmp(from.protocol) || from.sport === real.dport
+  if (skb.transformed || (sameIp(from.source, real.destination) && samePort)) return 'accept'
   const { route } = skb
   if (typeof route?.xfrm === 'object') skb.route = route.xfrm.route
   if (routeForward(ns, skb, family)) return 'accept'

@@ -37,6 +37,8 @@ export interface OpenTable {
   readonly name: TableName
   readonly word: Word
   readonly chains: Map<string, OpenChain>
+  /** There is no such table: its lines are passed over, for one mistake is enough. */
+  readonly lost?: true
 }
 
 /** A text that is being read. */
@@ -72,7 +74,18 @@ export function addRule(parse: Parse, table: OpenTable, words: readonly Word[], 
     return
   }
   const insert = command.text === '-I' || command.text === '--insert'
-  const numbered = insert && /^[0-9]+$/.test(rest[0]?.text ?? '')
+  const [number] = rest
+  const numbered = insert && number !== undefined && /^[0-9]+$/.test(number.text)
+  const at = numbered ? Number(number.text) - 1 : 0
+  if (numbered && (at < 0 || at > chain.rules.length)) {
+    const places = chain.rules.length === 0 ? 'place 1 alone' : `places 1 to ${chain.rules.length + 1}`
+    parse.report(
+      number,
+      `a rule cannot be inserted at ${number.text}`,
+      `chain \`${chain.name}\` has ${places}`,
+    )
+    return
+  }
   const { family } = parse
   const report = (place: Word, message: string, hint?: string): undefined => {
     parse.report(place, message, hint)
@@ -89,7 +102,7 @@ export function addRule(parse: Parse, table: OpenTable, words: readonly Word[], 
   const rule = parseRule(numbered ? rest.slice(1) : rest, scope, command.line, counters)
   if (rule === undefined) return
   if (parse.options.purpose === 'del') deleteRule(parse, chain, rule, name)
-  else if (insert) chain.rules.splice(numbered ? Number(rest[0]?.text) - 1 : 0, 0, rule)
+  else if (insert) chain.rules.splice(at, 0, rule)
   else chain.rules.push(rule)
 }
 

@@ -58,6 +58,18 @@ function readJump(draft: Draft, value: Word, goto: boolean): void {
   else if (kind !== undefined) draft.target = { kind, word: value, given: [] }
 }
 
+/** Options of the rule itself that take no `!`. */
+const unnegatable: ReadonlySet<string> = new Set([
+  '-m',
+  '--match',
+  '-j',
+  '--jump',
+  '-g',
+  '--goto',
+  '-c',
+  '--set-counters',
+])
+
 /** Options of the rule itself; false when the word is none of them. */
 function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean): boolean {
   const part = headerOptions.get(option.text)
@@ -70,6 +82,7 @@ function readCore(draft: Draft, cursor: Cursor, option: Word, inverted: boolean)
     if (value !== undefined) readHeaderValue(draft, part, value, inverted)
     return true
   }
+  if (inverted && unnegatable.has(option.text)) fail(draft, option, `\`${option.text}\` cannot be negated`)
   switch (option.text) {
     case '-f':
     case '--fragment':
@@ -219,6 +232,24 @@ function finishMatches(draft: Draft): RuleMatch[] | undefined {
   return draft.failed ? undefined : matches
 }
 
+function readOptions(draft: Draft, cursor: Cursor): void {
+  const { words } = cursor
+  let negation: Word | undefined
+  for (let word = words[cursor.at]; word !== undefined; word = words[cursor.at]) {
+    cursor.at += 1
+    if (word.text === '!' && !word.quoted) {
+      if (negation !== undefined) fail(draft, word, 'one `!` is enough')
+      negation = word
+      continue
+    }
+    if (word.quoted || !word.text.startsWith('-')) {
+      if (!draft.unclear) fail(draft, word, `\`${word.text}\` stands where an option is expected`)
+    } else readOption(draft, cursor, word, negation !== undefined)
+    negation = undefined
+  }
+  if (negation !== undefined) fail(draft, negation, 'nothing follows this `!`')
+}
+
 /** Reads a rule; undefined when something was reported. `words` begin behind the chain's name. */
 export function parseRule(
   words: readonly Word[],
@@ -237,22 +268,7 @@ export function parseRule(
     failed: false,
     unclear: false,
   }
-  const cursor: Cursor = { words, at: 0 }
-  let inverted = false
-  for (;;) {
-    const word = words[cursor.at]
-    if (word === undefined) break
-    cursor.at += 1
-    if (word.text === '!' && !word.quoted) {
-      if (inverted) fail(draft, word, 'one `!` is enough')
-      inverted = true
-      continue
-    }
-    if (word.quoted || !word.text.startsWith('-')) {
-      if (!draft.unclear) fail(draft, word, `\`${word.text}\` stands where an option is expected`)
-    } else readOption(draft, cursor, word, inverted)
-    inverted = false
-  }
+  readOptions(draft, { words, at: 0 })
   const matches = finishMatches(draft)
   draft.scope.onlySyn = matches?.some(({ spec }) => spec.onlySyn === true) === true
   const target = draft.failed ? undefined : finishTarget(draft)

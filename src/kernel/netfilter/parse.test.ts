@@ -58,6 +58,10 @@ test.each([
   ],
   ['unknown table', problems('*fliter', 'COMMIT'), /1:1 there is no table `fliter` \(did you mean `filter`/],
   ['no COMMIT', problems('*filter', '-A INPUT -j DROP'), /1:1 table `filter` is not closed with COMMIT/],
+  ['a `!` in front of a target', filter('-A INPUT ! -j DROP'), /2:12 `-j` cannot be negated/],
+  ['a `!` in front of nothing', filter('-A INPUT -p tcp !'), /2:17 nothing follows this `!`/],
+  ['rule number 0', filter('-I INPUT 0 -j DROP'), /2:10 a rule cannot be inserted at 0 .*place 1 alone/],
+  ['a rule number behind the last', filter('-A INPUT', '-I INPUT 3'), /3:10 .*at 3 .*places 1 to 2/],
   ['no table', problems('-A INPUT -j DROP'), /1:1 a rule set begins with the name of a table/],
   ['open quote', filter('-A INPUT -m comment --comment "abc -j DROP'), /2:31 this quote is never closed/],
   ['negated flag', filter('-A INPUT -m socket ! --transparent -j DROP'), /`--transparent` cannot be negated/],
@@ -130,6 +134,14 @@ test.each([
   expect(found.join('\n')).toMatch(wanted)
 })
 
+test.each([
+  ['an unknown protocol', filter('-A INPUT -p tpc --dport 80 -j DROP')],
+  ['an unknown table', problems('*nt', '-A PREROUTING -j DNAT', 'COMMIT')],
+  ['no table', problems('-A INPUT -j DROP', 'x')],
+])('%s is one mistake', (_, found) => {
+  expect(found).toHaveLength(1)
+})
+
 test('all mistakes come at once, in the order of the text', () => {
   const found = filter('-A INPUT -m nope -j DROP', '-A INPTU -j DROP', '-A INPUT -s x -j DROP')
   expect(found.map((line) => line.split(':')[0])).toEqual(['2', '3', '4'])
@@ -174,6 +186,12 @@ test.each([
   ['add b 10.0.0.1', /1:5 there is no set `b`/],
   ['create a hash:ip\nadd a 10.0.0.x', /2:7 `10.0.0.x` is no member/],
   ['create a hash:ip\ncreate a hash:ip', /2:8 set `a` exists already/],
+  ['create a hash:ip family inet7', /1:25 there is no family `inet7` \(`inet` or `inet6`/],
+  ['create a hash:ip tiemout 5', /1:18 `tiemout` is no option here \(did you mean `timeout`/],
+  ['create a hash:ip timeout x', /1:26 `x` is no number/],
+  ['create a hash:ip netmask 24', /1:18 `netmask` of a set is not modelled/],
+  ['create a bitmap:ip', /1:10 a bitmap needs its `range`/],
+  ['create a hash:ip\nadd a 10.0.0.1 nomtch', /2:16 `nomtch` is no option here/],
 ])('ipset %j', (text, wanted) => {
   const parsed = parseSets(text)
   const found = parsed.ok

@@ -37,11 +37,12 @@ function isTableName(text: string): text is TableName {
 
 function openTable(parse: Parse, word: Word): void {
   const name = word.text.slice(1)
-  if (parse.open !== undefined) parse.report(word, `table \`${parse.open.name}\` is not closed with COMMIT`)
+  if (parse.open !== undefined && parse.open.lost !== true)
+    parse.report(word, `table \`${parse.open.name}\` is not closed with COMMIT`)
   if (!isTableName(name)) {
     const hint = didYouMean(name, tableNames) ?? `one of ${tableNames.join(', ')}`
     parse.report(word, `there is no table \`${name}\``, hint)
-    parse.open = { name: 'filter', word, chains: new Map() }
+    parse.open = { name: 'filter', word, chains: new Map(), lost: true }
     return
   }
   parse.open = { name, word, chains: chainsOf(parse, name) }
@@ -62,6 +63,8 @@ function chainsOf({ options, tables }: Parse, name: TableName): Map<string, Open
 }
 
 function closeTable(parse: Parse, table: OpenTable): void {
+  parse.open = undefined
+  if (table.lost === true) return
   const chains = new Map<string, ChainSpec>()
   for (const name of orderChains(table.name, table.chains.keys())) {
     const chain = table.chains.get(name)
@@ -70,7 +73,6 @@ function closeTable(parse: Parse, table: OpenTable): void {
   const at = parse.tables.findIndex(({ name }) => name === table.name)
   if (parse.options.base === undefined || at === -1) parse.tables.push({ name: table.name, chains })
   else parse.tables[at] = { name: table.name, chains }
-  parse.open = undefined
 }
 
 function readCounters(parse: Parse, word: Word | undefined): Counters {
@@ -170,15 +172,14 @@ function readLine(parse: Parse, words: readonly Word[]): void {
   const { open } = parse
   if (open === undefined) {
     parse.report(first, 'a rule set begins with the name of a table, as `*filter`')
-    // one mistake is enough: what follows is read as if it stood in a table
-    openTable({ ...parse, report: () => undefined }, { ...first, text: '*filter' })
-    parse.open = { name: 'filter', word: first, chains: new Map() }
+    parse.open = { name: 'filter', word: first, chains: new Map(), lost: true }
     return
   }
   if (first.text === 'COMMIT') {
     closeTable(parse, open)
     return
   }
+  if (open.lost === true) return
   if (first.text.startsWith(':')) {
     if (parse.options.purpose === 'del') {
       parse.report(
@@ -214,7 +215,7 @@ export function parseRuleset(text: string, family: 4 | 6, options: ParseOptions 
     if (line.trimStart().startsWith('#')) return
     readLine(parse, wordsOf(line, index + 1, report))
   })
-  if (parse.open !== undefined) {
+  if (parse.open !== undefined && parse.open.lost !== true) {
     report(parse.open.word, `table \`${parse.open.name}\` is not closed with COMMIT`)
   }
   const ruleset: Ruleset = { family, tables: parse.tables }

@@ -27,7 +27,7 @@ export interface Draft {
   /** Parts of the header that were given. */
   readonly seen: Set<keyof HeaderMatch>
   failed: boolean
-  /** An extension is not known, or an option: what follows may belong to it, and is not judged. */
+  /** An extension is not known, or a protocol or option: what follows may belong to it, and is not judged. */
   unclear: boolean
 }
 
@@ -103,6 +103,7 @@ export function readHeaderValue(draft: Draft, part: keyof HeaderMatch, value: Wo
       if (protocol === undefined) {
         const hint = didYouMean(value.text, protocolNumbers.keys())
         fail(draft, value, `there is no protocol \`${value.text}\``, hint)
+        draft.unclear = true
         return
       }
       if (protocol === 0 && inverted) fail(draft, value, 'a rule without any protocol matches nothing')

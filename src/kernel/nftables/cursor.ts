@@ -146,7 +146,37 @@ export class Cursor {
   /** The next token as messages name it. */
   found(): string {
     const { kind, text } = this.token
-    if (kind === 'end') return text === ';' ? '`;`' : 'the end of the line'
+    if (kind === 'end') return text === ';' ? '`;`' : `the end of the ${text === '' ? 'text' : 'line'}`
     return `\`${text}\``
+  }
+}
+
+/** Does something for each statement of a block; a mistake ends only its own statement. True when there was none. */
+export function eachStatement(cursor: Cursor, read: () => void): boolean {
+  let right = true
+  cursor.skipEnds()
+  while (!cursor.is('}') && !cursor.finished) {
+    const done = attempt(cursor, () => {
+      read()
+      if (!cursor.ended) cursor.fail(`expected the end of the line, found ${cursor.found()}`)
+    })
+    right &&= done
+    cursor.skipEnds()
+  }
+  return right
+}
+
+/** Reads one statement. A mistake is told, and the cursor goes on behind the statement: false. */
+export function attempt(cursor: Cursor, read: () => void): boolean {
+  const start = cursor.position
+  try {
+    read()
+    return true
+  } catch (problem) {
+    if (!(problem instanceof Mistake)) throw problem
+    cursor.report(problem.place, problem.message, problem.hint)
+    if (cursor.position === start) cursor.take()
+    cursor.recover()
+    return false
   }
 }

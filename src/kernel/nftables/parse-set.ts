@@ -1,6 +1,6 @@
 // Declarations of sets and maps: `set NAME { type T; flags F; timeout D; size N; comment "C"; elements = { ... } }`.
 import { didYouMean } from '../../base/closest.ts'
-import { type Cursor, Mistake } from './cursor.ts'
+import { type Cursor, eachStatement, Mistake } from './cursor.ts'
 import { readDuration } from './duration.ts'
 import { checkElements, readElements } from './elements.ts'
 import { sameKey } from './remove.ts'
@@ -117,12 +117,9 @@ export function readSet(cursor: Cursor, kind: 'set' | 'map', name: string): SetS
     flushed: 0,
   }
   const place = cursor.expect('{')
-  cursor.skipEnds()
-  while (!cursor.is('}') && !cursor.finished) {
-    readOption(cursor, draft)
-    cursor.skipEnds()
-  }
+  const right = eachStatement(cursor, () => readOption(cursor, draft))
   cursor.expect('}')
+  if (!right) return draft
   if (draft.types.length === 0) throw new Mistake(place, `a ${kind} needs a \`type\``)
   if (kind === 'map' && draft.data === undefined) throw new Mistake(place, 'a map needs the type of its data')
   checkElements(draft, draft.elements)

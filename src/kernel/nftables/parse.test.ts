@@ -18,6 +18,9 @@ const nat = (hook: string, text: string): string[] =>
 
 test.each([
   ['unknown command', problems('tabel ip t {\n}'), /^1:1 `tabel` begins no command.*did you mean `table`/],
+  ['unknown family', problems('table foo t {\n}'), /^1:7 there is no family `foo` \(ip, ip6 or inet/],
+  ['open block', problems('table ip t {\nchain c {\n}\n'), /^4:1 expected `}`, found the end of the text/],
+  ['unknown type', problems('table ip t { set s { type ipv4_adr; } }'), /^1:27 there is no data type[^\n]*$/],
   ['unknown statement', rule('acept'), /^3:1 `acept` begins no statement.*did you mean `accept`/],
   ['unknown field', rule('ip dadr 10.0.0.1'), /^3:4 there is no field of `ip` `dadr`.*did you mean `daddr`/],
   ['unknown meta key', rule('meta marc 1'), /^3:6 there is no meta key `marc`/],

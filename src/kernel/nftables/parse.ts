@@ -3,7 +3,7 @@
 import { didYouMean } from '../../base/closest.ts'
 import type { ReportProblem, RulesetProblem } from '../netfilter/words.ts'
 import { checkTables } from './check.ts'
-import { Cursor, Mistake } from './cursor.ts'
+import { attempt, Cursor, eachStatement, Mistake } from './cursor.ts'
 import { readElements } from './elements.ts'
 import { numberParts, readHandle, readPlace } from './handles.ts'
 import { readChainLine, readRule } from './parse-chain.ts'
@@ -63,30 +63,6 @@ function readFamily(cursor: Cursor): TableFamily {
   if (cursor.isAny('arp', 'bridge', 'netdev'))
     return cursor.fail(`tables of family ${cursor.token.text} are not modelled`)
   return 'ip'
-}
-
-/** Does something for each statement of a block; a mistake ends only its own statement. */
-function eachStatement(cursor: Cursor, read: () => void): void {
-  cursor.skipEnds()
-  while (!cursor.is('}') && !cursor.finished) {
-    attempt(cursor, () => {
-      read()
-      if (!cursor.ended) cursor.fail(`expected the end of the line, found ${cursor.found()}`)
-    })
-    cursor.skipEnds()
-  }
-}
-
-function attempt(cursor: Cursor, read: () => void): void {
-  const start = cursor.position
-  try {
-    read()
-  } catch (problem) {
-    if (!(problem instanceof Mistake)) throw problem
-    cursor.report(problem.place, problem.message, problem.hint)
-    if (cursor.position === start) cursor.take()
-    cursor.recover()
-  }
 }
 
 function readChainBlock(cursor: Cursor, table: TableSpec, chain: ChainSpec): void {
@@ -156,7 +132,11 @@ function readTableLine(cursor: Cursor, table: TableSpec, later: (() => void)[]):
 }
 
 function readTable(cursor: Cursor, ruleset: Ruleset): void {
-  const table = openTable(ruleset, readFamily(cursor), cursor.identifier('table').text)
+  const family = readFamily(cursor)
+  const name = cursor.identifier('table')
+  if (cursor.token.kind === 'word')
+    throw new Mistake(name, `there is no family \`${name.text}\``, 'ip, ip6 or inet')
+  const table = openTable(ruleset, family, name.text)
   if (!cursor.accept('{')) return
   const later: (() => void)[] = []
   eachStatement(cursor, () => readTableLine(cursor, table, later))
