@@ -49,7 +49,7 @@ function tagOf(
   })
 }
 
-/** Which bytes are sealed, and how long the tag behind them is (a multiple of 4 bytes). */
+/** Which bytes are sealed, and how long the tag behind them is (a multiple of 4 bytes; that of ChaCha20-Poly1305 unless said). */
 interface Sealed {
   readonly start: number
   readonly end: number
@@ -59,7 +59,7 @@ interface Sealed {
 /** Encrypts `[start, end)` in place and writes the tag behind it, for which there must be room. */
 export function seal(
   bytes: Uint8Array,
-  { start, end, tag: length = tagBytes }: Sealed,
+  { start, end, tag: length = authTagBytes }: Sealed,
   { key, number }: { readonly key: string; readonly number: number },
 ): void {
   const next = keystream(key, number)
@@ -73,7 +73,7 @@ export function seal(
 /** Decrypts `[start, end)`, whose tag stands behind it, in place. False, and the bytes as they were, where key, number, bytes or tag do not belong together. */
 export function open(
   bytes: Uint8Array,
-  { start, end, tag: length = tagBytes }: Sealed,
+  { start, end, tag: length = authTagBytes }: Sealed,
   { key, number }: { readonly key: string; readonly number: number },
 ): boolean {
   const next = keystream(key, number)
@@ -87,6 +87,3 @@ export function open(
   apply(bytes, start, end, again)
   return false
 }
-
-/** Bytes of a tag. */
-export const tagBytes = authTagBytes

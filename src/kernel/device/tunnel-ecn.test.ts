@@ -8,7 +8,7 @@ import { addNamespace } from '../namespace.ts'
 import { Skb } from '../skb.ts'
 import { addDummy } from './dummy.ts'
 import { icmpNdoSend } from './icmp-ndo-send.ts'
-import { ecnDecap, innerTos } from './tunnel-ecn.ts'
+import { ecnDecap, ecnDecapCe, innerTos } from './tunnel-ecn.ts'
 
 function packet(tos: number): Skb {
   const ns = addNamespace(createMachine({ seed: 1, trace: { full: false } }), { name: 'A' })
@@ -37,6 +37,20 @@ test.each([
     expect(sum).toEqual(skb.bytes.slice(ipv4At.checksum, ipv4At.checksum + 2))
     expect(innerTos(skb) & 0xfc).toBe(dscp)
     return kept ? innerTos(skb) & 3 : undefined
+  })
+  expect(found).toEqual(expected)
+})
+
+test.each([
+  [0, [0, 0, 0, 0]],
+  [1, [1, 1, 1, 3]],
+  [2, [2, 2, 2, 3]],
+  [3, [3, 3, 3, 3]],
+])('ipip_ecn_decapsulate() of xfrm with %i inside', (inner, expected) => {
+  const found = [0, 1, 2, 3].map((outer) => {
+    const skb = packet(inner)
+    ecnDecapCe(skb, outer)
+    return innerTos(skb)
   })
   expect(found).toEqual(expected)
 })

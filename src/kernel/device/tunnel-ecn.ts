@@ -52,6 +52,11 @@ export function ecnDecap(skb: Skb, outerTos: number): boolean {
   return true
 }
 
+/** ipip_ecn_decapsulate(), ipip6_ecn_decapsulate() of xfrm: of ECN outside only CE counts, and only for a packet that knows ECN. */
+export function ecnDecapCe(skb: Skb, outerTos: number): void {
+  if ((outerTos & ecnMask) === ecnCe && (innerTos(skb) & ecnMask) !== 0) writeEcn(skb, ecnCe)
+}
+
 function writeEcn(skb: Skb, ecn: number): void {
   const { bytes, networkHeader: at } = skb
   const word = readU16(bytes, at)

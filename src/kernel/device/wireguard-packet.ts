@@ -1,15 +1,11 @@
 // A packet inside a WireGuard message, and what it loses on its way in and out. drivers/net/wireguard/queueing.h.
 import { type IpAddress, readIpv4, readIpv6 } from '../../net/address.ts'
 import { readU8 } from '../../net/bytes.ts'
-import { dissect } from '../../net/dissect.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
-import { summarise } from '../../net/summarise.ts'
-import type { Fact } from '../../trace/event.ts'
 import type { Skb } from '../skb.ts'
 import { leaveNamespace } from './crossing.ts'
-import type { NetDevice } from './device.ts'
 
 /** ip_tunnel_parse_protocol(): what the bytes at `skb.data` are by version and length; 0 for nothing. */
 export function innerProtocol(skb: Skb): number {
@@ -26,13 +22,6 @@ export function innerAddress(skb: Skb, side: 'source' | 'destination'): IpAddres
   return protocol === etherType.ipv4
     ? readIpv4(bytes, data + ipv4At[side])
     : readIpv6(bytes, data + ipv6At[side])
-}
-
-/** The line about the packet inside, for level full. */
-export function insideOf(dev: NetDevice, skb: Skb): readonly Fact[] {
-  if (dev.ns.machine.trace?.full !== true) return []
-  const text = summarise(dissect(skb.bytes.slice(skb.data, skb.tail), 'ip'))
-  return [{ kind: 'kernel', word: 'inside', text }]
 }
 
 /**

@@ -7,10 +7,17 @@ import { ipv6At } from '../../net/ipv6.ts'
 import { isMalformed } from '../../net/malformed.ts'
 import { etherType } from '../../net/protocol.ts'
 import { udpAt } from '../../net/udp.ts'
-import { decodeWireguard, isWireguardData, wireguardAt, wireguardMinimum } from '../../net/wireguard.ts'
-import { open, tagBytes } from '../cipher.ts'
+import {
+  authTagBytes,
+  decodeWireguard,
+  isWireguardData,
+  wireguardAt,
+  wireguardMinimum,
+} from '../../net/wireguard.ts'
+import { open } from '../cipher.ts'
 import { countReceived } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
+import { insideOf } from '../inside.ts'
 import type { Namespace } from '../namespace.ts'
 import { arriveFromTunnel } from '../napi.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -19,7 +26,7 @@ import type { NetDevice } from './device.ts'
 import { ecnDecap } from './tunnel-ecn.ts'
 import { readOuter } from './tunnel-outer.ts'
 import { closeTunnelPort, openTunnelPort } from './tunnel-udp.ts'
-import { innerAddress, innerProtocol, insideOf, resetPacket } from './wireguard-packet.ts'
+import { innerAddress, innerProtocol, resetPacket } from './wireguard-packet.ts'
 import { counterIsNew, type Endpoint, type Peer, peerOf, wireguardState } from './wireguard-peers.ts'
 
 const devices = new WeakMap<Namespace, Set<NetDevice>>()
@@ -68,7 +75,7 @@ function receive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number })
   if (session === undefined) return lose(skb)
   const { dev, peer } = session
   const start = header + wireguardAt.payload
-  const end = at.end - tagBytes
+  const end = at.end - authTagBytes
   if (!open(bytes, { start, end }, { key: peer.key, number: read.counter })) return lose(skb)
   if (!counterIsNew(peer, read.counter)) return lose(skb)
   const { tos, ...endpoint } = endpointFrom(skb, at.family)

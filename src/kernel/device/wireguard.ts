@@ -6,10 +6,11 @@ import { isIpv4 } from '../../net/address.ts'
 import { icmpType, icmpUnreachable } from '../../net/icmp.ts'
 import { icmpv6Type } from '../../net/icmpv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { wireguardAt, writeWireguard } from '../../net/wireguard.ts'
-import { seal, tagBytes } from '../cipher.ts'
+import { authTagBytes, wireguardAt, writeWireguard } from '../../net/wireguard.ts'
+import { seal } from '../cipher.ts'
 import { flowHash } from '../flow-hash.ts'
 import { segmentAt } from '../gso.ts'
+import { insideOf } from '../inside.ts'
 import type { RouteAnswer } from '../ip/route.ts'
 import { isOwnAddress } from '../ip/source.ts'
 import type { Namespace } from '../namespace.ts'
@@ -21,7 +22,7 @@ import { icmpNdoSend } from './icmp-ndo-send.ts'
 import { defaultTtl, pushBytes, pushOuterIp, refuseOuter, routeOuter, sendOuter } from './tunnel.ts'
 import { ecnEncap } from './tunnel-ecn.ts'
 import { finishUdp, pushUdp } from './tunnel-udp.ts'
-import { innerAddress, innerProtocol, insideOf, resetPacket } from './wireguard-packet.ts'
+import { innerAddress, innerProtocol, resetPacket } from './wireguard-packet.ts'
 import {
   type Endpoint,
   type Peer,
@@ -80,8 +81,8 @@ function encrypt(skb: Skb, peer: Peer, mtu: number): void {
   skb.unfinishedSum = 0 // skb_checksum_help()
   const { counter, key, remoteIndex } = peer
   peer.counter += 1
-  skb.resizeTail(skb.length + paddingFor(skb.length, mtu) + tagBytes)
-  seal(skb.bytes, { start: skb.data, end: skb.tail - tagBytes }, { key, number: counter })
+  skb.resizeTail(skb.length + paddingFor(skb.length, mtu) + authTagBytes)
+  seal(skb.bytes, { start: skb.data, end: skb.tail - authTagBytes }, { key, number: counter })
   const at = pushBytes(skb, wireguardAt.payload)
   writeWireguard(skb.bytes, at, { receiver: remoteIndex, counter })
 }

@@ -1,30 +1,25 @@
 // `ip xfrm state` and `ip xfrm policy`, as iproute2 6.1 prints them: the newest first.
 import { formatIp } from '../../net/address.ts'
 import { formatPrefix } from '../../net/prefix.ts'
-import { ipProtocol } from '../../net/protocol.ts'
 import type { Namespace } from '../namespace.ts'
 import { directions, type Policy, type Selector, type Template, type XfrmMark } from '../xfrm/policy.ts'
+import { protocolsByName, typedProtocols } from '../xfrm/selector-words.ts'
 import type { XfrmState } from '../xfrm/state.ts'
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`
 const hex8 = (value: number): string => (value >>> 0).toString(16).padStart(8, '0')
 const seqRange = 0x1_0000_0000
 
-const protocolNames = new Map<number, string>([
-  [ipProtocol.tcp, 'tcp'],
-  [ipProtocol.udp, 'udp'],
-  [ipProtocol.sctp, 'sctp'],
-  [ipProtocol.icmp, 'icmp'],
-  [ipProtocol.icmp6, 'ipv6-icmp'],
-  [ipProtocol.esp, 'esp'],
-])
-const typed: readonly number[] = [ipProtocol.icmp, ipProtocol.icmp6]
+function protocolText(protocol: number): string {
+  const [name = String(protocol)] = [...protocolsByName].find(([, number]) => number === protocol) ?? []
+  return name
+}
 
 function selectorText({ source, destination, protocol, sport, dport }: Selector): string {
-  const [first, second] = typed.includes(protocol) ? ['type', 'code'] : ['sport', 'dport']
+  const [first, second] = typedProtocols.includes(protocol) ? ['type', 'code'] : ['sport', 'dport']
   const words = [
     `src ${formatPrefix(source)} dst ${formatPrefix(destination)}`,
-    ...(protocol === 0 ? [] : [`proto ${protocolNames.get(protocol) ?? protocol}`]),
+    ...(protocol === 0 ? [] : [`proto ${protocolText(protocol)}`]),
     ...(sport.mask === 0 ? [] : [`${first} ${sport.value}`]),
     ...(dport.mask === 0 ? [] : [`${second} ${dport.value}`]),
   ]

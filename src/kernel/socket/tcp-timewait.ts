@@ -18,9 +18,14 @@ function has(segment: Arrived, flag: number): boolean {
   return (segment.flags & flag) !== 0
 }
 
+/** The time that a segment says, where times were agreed on. */
+function stampOf(socket: TcpSocket, segment: Arrived): number | undefined {
+  return socket.timestamps ? readTimestamp(segment) : undefined
+}
+
 /** tcp_paws_reject(): the segment is older than the last one, by its timestamp. */
 function isOld(socket: TcpSocket, segment: Arrived): boolean {
-  const stamp = socket.timestamps ? readTimestamp(segment) : undefined
+  const stamp = stampOf(socket, segment)
   return stamp !== undefined && socket.tsRecent !== 0 && seqDiff(socket.tsRecent, stamp) > 0
 }
 
@@ -51,7 +56,7 @@ function lateForFinWait2(socket: TcpSocket, segment: Arrived): TimeWaitStatus {
   if (!has(segment, tcpFlag.ack) || !says) return 'success'
   if (!has(segment, tcpFlag.fin) || endSequence !== seqAdd(socket.rcvNxt, 1)) return 'reset'
   socket.rcvNxt = endSequence
-  socket.tsRecent = readTimestamp(segment) ?? socket.tsRecent
+  socket.tsRecent = stampOf(socket, segment) ?? socket.tsRecent
   enterTimeWait(socket, socketState.timeWait)
   return 'ack'
 }
@@ -62,7 +67,7 @@ export function lateSegment(socket: TcpSocket, segment: Arrived): TimeWaitStatus
   const { sequence, endSequence } = segment
   const old = isOld(socket, segment)
   const rst = has(segment, tcpFlag.rst)
-  const stamp = socket.timestamps ? readTimestamp(segment) : undefined
+  const stamp = stampOf(socket, segment)
   if (!old && sequence === socket.rcvNxt && (sequence === endSequence || rst)) {
     if (rst) tcpDone(socket, undefined)
     else enterTimeWait(socket, socketState.timeWait)

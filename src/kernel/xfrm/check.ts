@@ -39,8 +39,6 @@ function hasTunnelBehind({ states }: SecurityPath, from: number): boolean {
   return states.slice(from).some(({ mode }) => mode !== 'transport')
 }
 
-const emptyPath: SecurityPath = { states: [], verified: 0 }
-
 function templatesMet(policy: Policy, path: SecurityPath): boolean {
   let at = 0
   for (const template of [...policy.templates].reverse()) {
@@ -62,7 +60,7 @@ function refusal(skb: Skb, family: 4 | 6, direction: 'in' | 'fwd'): string | und
   const policy = ns.xfrm?.policies.lookup(direction, flow)
   if (policy === undefined) return path !== undefined && hasTunnelBehind(path, 0) ? 'XfrmInNoPols' : undefined
   if (policy.action === 'block') return 'XfrmInPolBlock'
-  return templatesMet(policy, path ?? { ...emptyPath }) ? undefined : 'XfrmInTmplMismatch'
+  return templatesMet(policy, path ?? { states: [], verified: 0 }) ? undefined : 'XfrmInTmplMismatch'
 }
 
 /** xfrm_policy_check(): whether the packet at `skb.networkHeader` may be received or forwarded; refusals are counted. */

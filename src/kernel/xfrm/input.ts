@@ -11,9 +11,9 @@ import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
 import { isMalformed } from '../../net/malformed.ts'
 import { etherType, ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
-import { ecnDecap } from '../device/tunnel-ecn.ts'
-import { insideOf } from '../device/wireguard-packet.ts'
+import { ecnDecapCe } from '../device/tunnel-ecn.ts'
 import { drop } from '../drop.ts'
+import { insideOf } from '../inside.ts'
 import { deliverLocally } from '../ip/deliver.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import { finishReceive } from '../ip/receive.ts'
@@ -88,8 +88,7 @@ function leaveTunnel(skb: Skb, state: XfrmState, next: number, outerTos: number)
   const mac = skb.macHeader
   skb.networkHeader = skb.data
   skb.protocol = protocol
-  // CE outside that nobody inside understands is no reason to drop here
-  if (!state.flags.includes('noecn')) ecnDecap(skb, outerTos)
+  if (!state.flags.includes('noecn')) ecnDecapCe(skb, outerTos)
   skb.nfct = undefined
   skb.nfctInfo = 0
   skb.route = undefined

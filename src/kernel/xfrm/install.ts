@@ -42,9 +42,7 @@ function changeStates(
     return 'ok'
   }
   if (command.verb === 'delete') return states.remove(command.state)
-  // xfrm_state_update(): what is there keeps its place, with another key
-  if (command.verb === 'update' && states.remove(command.state) !== 'ok') return 'ESRCH'
-  return states.add(command.state)
+  return command.verb === 'update' ? states.update(command.state) : states.add(command.state)
 }
 
 /** `ip xfrm state|policy add|update|delete|flush` on tables: answers as the kernel does. */

@@ -1,9 +1,9 @@
 // `state add src A dst B proto esp spi N ... ALGO ...` of `ip xfrm`.
 import { type IpAddress, isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
-import { type Algorithm, aeads, authenticators, ciphers } from './algorithm.ts'
+import { type Algorithm, aeads, algorithmName, authenticators, ciphers } from './algorithm.ts'
 import { noMark, type Selector } from './policy.ts'
-import { endsOf, modes, readProtocol, readSelectorWord, selectorFrom } from './selector-words.ts'
+import { checkUpper, endsOf, modes, readProtocol, readSelectorWord, selectorFrom } from './selector-words.ts'
 import type { StateSpec } from './state.ts'
 import type { Token, XfrmLine } from './words.ts'
 
@@ -14,10 +14,8 @@ const keyBits: Readonly<Record<string, readonly number[]>> = {
   'rfc4309(ccm(aes))': [152, 216, 280],
   'rfc7539esp(chacha20,poly1305)': [288],
   'cbc(aes)': [128, 192, 256],
-  aes: [128, 192, 256],
   'rfc3686(ctr(aes))': [160, 224, 288],
   'cbc(des3_ede)': [192],
-  des3_ede: [192],
 }
 
 type Draft = { -readonly [Key in keyof StateSpec]?: StateSpec[Key] } & {
@@ -27,28 +25,39 @@ type Draft = { -readonly [Key in keyof StateSpec]?: StateSpec[Key] } & {
   anyFamily?: boolean
 }
 
-/** NAME and KEY behind `aead`, `enc`, `auth`; the key in hexadecimal or as text. */
+/** A key in hexadecimal, or as text, as hexadecimal digits; an odd number of them has a zero in front (xfrm_algo_parse). */
+function keyDigits({ text }: Token): string | undefined {
+  if (!text.startsWith('0x') || text.length === 2)
+    return [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const digits = text.slice(2).toLowerCase()
+  if (!/^[0-9a-f]*$/.test(digits)) return undefined
+  return digits.length % 2 === 0 ? digits : `0${digits}`
+}
+
+/** NAME and KEY behind `aead`, `enc`, `auth`; both as the kernel keeps them. */
 function nameAndKey<Value>(
   line: XfrmLine,
   option: Token,
   known: Readonly<Record<string, Value>>,
-): { readonly name: string; readonly key: string; readonly value: Value } | undefined {
-  const name = line.value(option, 'the name of an algorithm')
+): { readonly text: string; readonly value: Value } | undefined {
+  const written = line.value(option, 'the name of an algorithm')
   const key = line.value(option, 'a key')
-  if (name === undefined || key === undefined) return undefined
-  const value = Object.hasOwn(known, name.text) ? known[name.text] : undefined
+  if (written === undefined || key === undefined) return undefined
+  const name = algorithmName(written.text)
+  const value = Object.hasOwn(known, name) ? known[name] : undefined
   if (value === undefined)
     return line.wrong(
-      name,
-      `\`${name.text}\` is not known as \`${option.text}\``,
+      written,
+      `\`${written.text}\` is not known as \`${option.text}\``,
       Object.keys(known).join(', '),
     )
-  const hex = /^0x([0-9a-fA-F]*)$/.exec(key.text)?.[1]
-  const bits = hex === undefined ? key.text.replaceAll('"', '').length * 8 : Math.ceil(hex.length / 2) * 8
-  const allowed = keyBits[name.text]
+  const digits = keyDigits(key)
+  if (digits === undefined) return line.wrong(key, `\`${key.text}\` is no key`, 'hexadecimal digits, or text')
+  const bits = digits.length * 4
+  const allowed = keyBits[name]
   if (allowed !== undefined && !allowed.includes(bits))
-    return line.wrong(key, `a key of ${name.text} has ${allowed.join(', ')} bits, this one ${bits}`)
-  return { name: name.text, key: key.text, value }
+    return line.wrong(key, `a key of ${name} has ${allowed.join(', ')} bits, this one ${bits}`)
+  return { text: `${option.text} ${name} ${digits === '' ? '' : `0x${digits}`}`, value }
 }
 
 function readAlgorithm(line: XfrmLine, option: Token, draft: Draft): void {
@@ -56,19 +65,18 @@ function readAlgorithm(line: XfrmLine, option: Token, draft: Draft): void {
     const read = nameAndKey(line, option, aeads)
     const bits = line.number(option, 128)
     if (read === undefined || bits === undefined) return
-    const text = [`aead ${read.name} ${read.key} ${bits}`]
+    const text = [`${read.text} ${bits}`]
     draft.aead = { ...read.value, icv: bits / 8, secret: text.join(' '), text }
     if (bits % 32 !== 0 || bits < 64) line.wrong(option, `a check value has 64, 96 or 128 bits, not ${bits}`)
   } else if (option.text === 'enc') {
     const read = nameAndKey(line, option, ciphers)
     if (read === undefined) return
-    const text = [`enc ${read.name} ${read.key}`]
-    draft.enc = { ...read.value, secret: text.join(' '), text }
+    draft.enc = { ...read.value, secret: read.text, text: [read.text] }
   } else {
     const read = nameAndKey(line, option, authenticators)
     const bits = option.text === 'auth-trunc' ? line.number(option, 512) : read?.value
     if (read === undefined || bits === undefined) return
-    const text = [`auth-trunc ${read.name} ${read.key} ${bits}`]
+    const text = [`${read.text.replace(/^auth /, 'auth-trunc ')} ${bits}`]
     draft.auth = { icv: bits / 8, secret: text.join(' '), text }
     if (bits % 32 !== 0)
       line.wrong(option, `a check value of ${bits} bits is not modelled`, 'a multiple of 32')
@@ -79,6 +87,7 @@ function readSelector(line: XfrmLine): Selector {
   const draft: Parameters<typeof readSelectorWord>[2] = {}
   const words = ['src', 'dst', 'proto', 'sport', 'dport', 'type', 'code']
   while (words.includes(line.peek() ?? '')) readSelectorWord(line, line.next() as Token, draft)
+  checkUpper(line, draft)
   return selectorFrom(draft, 4)
 }
 
@@ -147,7 +156,6 @@ function algorithmOf(line: XfrmLine, verb: Token, { aead, enc, auth }: Draft): A
   if (aead !== undefined && (enc !== undefined || auth !== undefined))
     return line.wrong(verb, '`aead` stands alone: it authenticates and encrypts')
   if (aead !== undefined) return aead
-  if (line.problems.length > 0) return undefined
   if (enc === undefined) return line.wrong(verb, 'ESP needs `aead`, or `enc` and mostly `auth`')
   const [icv, secret, text] = auth === undefined ? [0, '', []] : [auth.icv, auth.secret, auth.text]
   return { ...enc, icv, secret: `${secret} ${enc.secret}`, text: [...text, ...enc.text] }
@@ -159,6 +167,7 @@ export function readState(line: XfrmLine, verb: Token, isDelete: boolean): State
   const given: { source?: IpAddress; destination?: IpAddress } = {}
   for (let token = line.next(); token !== undefined; token = line.next()) readWord(line, token, draft, given)
   const ends = endsOf(line, verb, given, 4)
+  if (line.problems.length > 0) return undefined
   if (given.destination === undefined) return line.wrong(verb, 'a state needs `dst`')
   const { spi = 0, reqid = 0, mode = 'transport', mark = noMark, outputMark = noMark } = draft
   const { replayWindow = 0, esn = false, flags = [] } = draft

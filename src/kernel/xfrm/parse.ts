@@ -4,16 +4,16 @@ import type { IpAddress } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { XfrmCommand } from './install.ts'
 import { readState } from './parse-state.ts'
+import { type Direction, directions, type Mode, noMark, type Policy, type Template } from './policy.ts'
 import {
-  type Direction,
-  directions,
-  type Mode,
-  noMark,
-  type Policy,
-  type Selector,
-  type Template,
-} from './policy.ts'
-import { type Draft, endsOf, modes, readProtocol, readSelectorWord, selectorFrom } from './selector-words.ts'
+  checkUpper,
+  endsOf,
+  modes,
+  readProtocol,
+  readSelectorWord,
+  type SelectorDraft,
+  selectorFrom,
+} from './selector-words.ts'
 import { type Token, XfrmLine, type XfrmProblem } from './words.ts'
 
 /** A command with its line, and the words that it begins with. */
@@ -27,6 +27,7 @@ export type ParsedXfrm =
   | { readonly ok: false; readonly problems: readonly XfrmProblem[] }
 
 const levels = ['required', 'use'] as const
+
 /** `tmpl src A dst B proto esp spi N reqid N mode M level L`, up to the next word that is none of its own. */
 function readTemplate(line: XfrmLine, token: Token, family: 4 | 6): Template {
   const ends: { source?: IpAddress; destination?: IpAddress } = {}
@@ -50,7 +51,7 @@ const policyWords = 'src dst proto sport dport type code dir mark action priorit
 
 /** The rest of `policy add|update|delete`. */
 function readPolicy(line: XfrmLine, verb: Token): Policy | undefined {
-  const draft: Draft<Selector> = {}
+  const draft: SelectorDraft = {}
   const templates: { readonly token: Token; readonly at: Template }[] = []
   let direction: Direction | undefined
   let mark: Policy['mark'] = noMark
@@ -66,6 +67,8 @@ function readPolicy(line: XfrmLine, verb: Token): Policy | undefined {
       templates.push({ token, at: readTemplate(line, token, selectorFrom(draft, 4).family) })
     else line.stop(token, `\`${token.text}\` is no word of a policy here`, policyWords.join(', '))
   }
+  checkUpper(line, draft)
+  if (line.problems.length > 0) return undefined
   if (direction === undefined) return line.wrong(verb, 'a policy needs `dir in`, `dir out` or `dir fwd`')
   for (const { token, at } of templates)
     if (at.optional && at.mode === 'tunnel' && direction === 'out')

@@ -62,6 +62,8 @@ export function markMatches(mark: number, wanted: XfrmMark): boolean {
 /** What one host knows of policies. */
 export class PolicyTable {
   readonly #byDirection: Readonly<Record<Direction, Policy[]>> = { in: [], out: [], fwd: [] }
+  readonly #ages = new Map<Policy, number>()
+  #made = 0
 
   /** Whether there is any policy for a direction (net->xfrm.policy_count). */
   has(direction: Direction): boolean {
@@ -72,9 +74,6 @@ export class PolicyTable {
   list(direction: Direction): readonly Policy[] {
     return this.#byDirection[direction]
   }
-
-  readonly #ages = new Map<Policy, number>()
-  #made = 0
 
   /** How many policies had come before this one. */
   age(policy: Policy): number {

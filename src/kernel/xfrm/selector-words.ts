@@ -5,17 +5,25 @@ import { ipProtocol } from '../../net/protocol.ts'
 import { type Mode, noMark, type Selector } from './policy.ts'
 import type { Token, XfrmLine } from './words.ts'
 
-const upperProtocols: Readonly<Record<string, number>> = {
-  tcp: ipProtocol.tcp,
-  udp: ipProtocol.udp,
-  sctp: ipProtocol.sctp,
-  icmp: ipProtocol.icmp,
-  'ipv6-icmp': ipProtocol.icmp6,
-  esp: ipProtocol.esp,
-}
+/** Protocols of selectors and templates, by the names of iproute2. */
+export const protocolsByName: ReadonlyMap<string, number> = new Map([
+  ['tcp', ipProtocol.tcp],
+  ['udp', ipProtocol.udp],
+  ['sctp', ipProtocol.sctp],
+  ['icmp', ipProtocol.icmp],
+  ['ipv6-icmp', ipProtocol.icmp6],
+  ['esp', ipProtocol.esp],
+])
+
+/** Protocols whose selectors have a type and a code where others have ports. */
+export const typedProtocols: readonly number[] = [ipProtocol.icmp, ipProtocol.icmp6]
+const portedProtocols: readonly number[] = [0, ipProtocol.tcp, ipProtocol.udp, ipProtocol.sctp]
 
 /** Something that is still being read. */
 export type Draft<T> = { -readonly [Key in keyof T]?: T[Key] }
+
+/** A selector that is still being read, with the first of the words `sport dport type code`. */
+export type SelectorDraft = Draft<Selector> & { upper?: Token }
 
 /** Any address of a family. */
 function anyAddress(family: 4 | 6): IpAddress {
@@ -23,8 +31,9 @@ function anyAddress(family: 4 | 6): IpAddress {
 }
 
 /** A word of a selector; false where it is none. */
-export function readSelectorWord(line: XfrmLine, token: Token, draft: Draft<Selector>): boolean {
+export function readSelectorWord(line: XfrmLine, token: Token, draft: SelectorDraft): boolean {
   const port = (): { readonly value: number; readonly mask: number } | undefined => {
+    draft.upper ??= token
     const value = line.number(token, 0xffff)
     return value === undefined ? undefined : { value, mask: 0xffff }
   }
@@ -37,7 +46,7 @@ export function readSelectorWord(line: XfrmLine, token: Token, draft: Draft<Sele
       return true
     case 'proto': {
       const word = line.value(token, 'a protocol')
-      const number = word === undefined ? 0 : (upperProtocols[word.text] ?? Number(word.text))
+      const number = word === undefined ? 0 : (protocolsByName.get(word.text) ?? Number(word.text))
       if (word !== undefined && !(number >= 0 && number <= 255))
         line.wrong(word, `\`${word.text}\` is no protocol`, 'tcp, udp, sctp, icmp, ipv6-icmp, or a number')
       draft.protocol = number
@@ -54,6 +63,17 @@ export function readSelectorWord(line: XfrmLine, token: Token, draft: Draft<Sele
     default:
       return false
   }
+}
+
+/** Ports, type and code go with a protocol that has them (xfrm_selector_upspec_parse). */
+export function checkUpper(line: XfrmLine, { upper, protocol = 0 }: SelectorDraft): void {
+  if (upper === undefined) return
+  const isPort = upper.text === 'sport' || upper.text === 'dport'
+  if ((isPort ? portedProtocols : typedProtocols).includes(protocol)) return
+  const hint = isPort
+    ? 'it goes with `proto tcp`, `udp` or `sctp`'
+    : 'it goes with `proto icmp` or `ipv6-icmp`'
+  line.wrong(upper, `this protocol has no \`${upper.text}\``, hint)
 }
 
 /** A whole selector; what nobody said is any. */

@@ -43,6 +43,7 @@ export type StateFlag = (typeof stateFlags)[number]
 
 /** One security association with what it has counted. */
 export interface XfrmState extends StateSpec {
+  outputMark: XfrmMark
   /** oseq: the last number sent. */
   sent: number
   /** seq and bitmap: the highest number received, and those below it that came. */
@@ -117,12 +118,26 @@ export class StateTable {
     return 'ok'
   }
 
+  /** xfrm_state_update(): a state keeps its key and all else but for the output mark, if one is said; ESRCH where there is none. */
+  update(spec: StateSpec): 'ok' | 'ESRCH' {
+    const found = this.#named(spec)
+    if (found === undefined) return 'ESRCH'
+    const { value, mask } = spec.outputMark
+    if (value !== 0 || mask !== 0) found.outputMark = spec.outputMark
+    return 'ok'
+  }
+
   /** xfrm_del_sa(): ESRCH where there is none. */
   remove(wanted: Pick<StateSpec, 'destination' | 'protocol' | 'spi' | 'mark'>): 'ok' | 'ESRCH' {
-    const found = this.lookup((wanted.mark.value & wanted.mark.mask) >>> 0, wanted)
+    const found = this.#named(wanted)
     if (found === undefined) return 'ESRCH'
     this.#states.splice(this.#states.indexOf(found), 1)
     return 'ok'
+  }
+
+  /** The state that a command is about. */
+  #named(wanted: Pick<StateSpec, 'destination' | 'protocol' | 'spi' | 'mark'>): XfrmState | undefined {
+    return this.lookup((wanted.mark.value & wanted.mark.mask) >>> 0, wanted)
   }
 
   clear(): void {

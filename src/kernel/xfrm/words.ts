@@ -17,7 +17,8 @@ export interface Token {
   readonly column: number
 }
 
-const quote = /^'(.*)'$/
+/** As a shell, and `ip -batch`, take them off. */
+const quote = /^(['"])(.*)\1$/
 
 /** One line, read from the left to the right. */
 export class XfrmLine {
@@ -29,7 +30,7 @@ export class XfrmLine {
   constructor(number: number, text: string) {
     this.#number = number
     this.#tokens = [...text.replace(/#.*/, '').matchAll(/\S+/g)].map((match) => ({
-      text: match[0].replace(quote, '$1'),
+      text: match[0].replace(quote, '$2'),
       column: match.index + 1,
     }))
   }

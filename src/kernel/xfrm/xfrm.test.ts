@@ -8,8 +8,10 @@ import { createMachine } from '../machine.ts'
 import { addNamespace } from '../namespace.ts'
 import { type Skb, skbFromPacket } from '../skb.ts'
 import { espOpen, espSeal } from './esp.ts'
+import { changeTables } from './install.ts'
 import { parseXfrm } from './parse.ts'
 import { mayCome, noteNumber, StateTable, stateMtu, wholeNumber, type XfrmState } from './state.ts'
+import { emptyTables } from './tables.ts'
 
 const gcm = 'aead rfc4106(gcm(aes)) 0x4040404040404040404040404040404040404040 128'
 const cbc =
@@ -113,11 +115,44 @@ test('the state of a packet is found by number, end and mark', () => {
   expect(states.lookup(0xd00, wanted)).toBeUndefined()
 })
 
+test('a key is the same however it is written, and told as the kernel keeps it', () => {
+  const written = stateOf(`${ends4} enc "aes" 0xABcdef00000000000000000000000001 auth md5 0x123`)
+  const told = stateOf(`${ends4} enc cbc(aes) 0xabcdef00000000000000000000000001 auth hmac(md5) '0x0123'`)
+  expect(written.algorithm).toEqual(told.algorithm)
+  expect(written.algorithm.text).toEqual([
+    'auth-trunc hmac(md5) 0x0123 96',
+    'enc cbc(aes) 0xabcdef00000000000000000000000001',
+  ])
+  expect(stateOf(`${ends4} enc cipher_null "" auth sha1 secret`).algorithm.text).toEqual([
+    'auth-trunc hmac(sha1) 0x736563726574 96',
+    'enc ecb(cipher_null) ',
+  ])
+})
+
+test('an update gives a state another output mark, and nothing else', () => {
+  const tables = emptyTables()
+  const change = (line: string): readonly string[] => {
+    const parsed = parseXfrm(line)
+    return parsed.ok ? parsed.commands.map(({ command }) => changeTables(tables, command)) : ['unread']
+  }
+  const state = `${ends4} proto esp spi 3 reqid 1 mode tunnel`
+  expect(change(`state update ${state} ${gcm}`)).toEqual(['ESRCH'])
+  expect(change(`state add ${state} ${gcm}`)).toEqual(['ok'])
+  expect(change(`state update ${state.replace('reqid 1', 'reqid 2')} ${cbc} output-mark 5`)).toEqual(['ok'])
+  const [now] = tables.states.list()
+  expect(now?.reqid).toBe(1)
+  expect(now?.algorithm).toEqual(stateOf(`${ends4} ${gcm}`).algorithm)
+  expect(now?.outputMark.value).toBe(5)
+})
+
 test.each([
   ['route add', '`route` is no object of `ip xfrm`'],
   ['policy show', '`policy` is followed by what happens'],
   ['policy add src 10.0.0.0/8', 'a policy needs `dir in`, `dir out` or `dir fwd`'],
   ['policy add dir up', '`up` is not `dir`’s'],
+  ['policy add dir out proto icmp sport 5', 'this protocol has no `sport`'],
+  ['policy add dir out type 5', 'this protocol has no `type`'],
+  [`state add ${ends4} proto esp spi 3 enc cipher_null 0xzz`, '`0xzz` is no key'],
   ['policy add dir out dev eth0', '`dev` is no word of a policy here'],
   ['policy add dir out tmpl proto ah', '`ah` is not available yet'],
   [
@@ -139,5 +174,5 @@ test.each([
   ],
 ])('%s is a mistake', (text, message) => {
   const parsed = parseXfrm(text)
-  expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.message)).toContain(message)
+  expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.message)).toEqual([message])
 })
