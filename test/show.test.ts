@@ -455,6 +455,26 @@ scenario s "three flows" {
     ])
   })
 
+  test.each([
+    [
+      'sysctl net.ipv4.ip_forward net.ipv4.ip_local_port_range',
+      'net.ipv4.ip_forward = 1\nnet.ipv4.ip_local_port_range = 32768\t60999\n',
+      '',
+    ],
+    ['sysctl net.ipv4.conf.a0.rp_filter', 'net.ipv4.conf.a0.rp_filter = 0\n', ''],
+    [
+      'sysctl net.ipv4.conf.a1.rp_filter',
+      '',
+      'sysctl: cannot stat /proc/sys/net/ipv4/conf/a1/rp_filter: No such file or directory\n',
+    ],
+    ['sysctl net.foo', '', 'sysctl: cannot stat /proc/sys/net/foo: No such file or directory\n'],
+    ['nft list table ip t', '', 'Error: No such file or directory\n'],
+    ['', '', "scn: `scn show` needs a command: scn show SPEC 'ip route'\n"],
+  ])('%s answers as the tool does', async (command, out, err) => {
+    place.write('nat.scn', nat)
+    expect(await place.scn(['show', 'nat.scn', command, '--node', 'r'])).toMatchObject({ out, err })
+  })
+
   test('iptables -t nat -S', async () => {
     expect(await shown('iptables -t nat -S')).toEqual([
       '-P PREROUTING ACCEPT',

@@ -25,7 +25,7 @@ function text(value: unknown): string | undefined {
 
 function whole(value: unknown, name: string, least: number): number {
   const number = Number(value)
-  if (!Number.isInteger(number) || number < least)
+  if (!Number.isSafeInteger(number) || number < least)
     throw new UsageError(
       `\`${name.length === 1 ? '-' : '--'}${name}\` takes a whole number from ${least} on, not \`${String(value)}\``,
     )
@@ -182,7 +182,8 @@ function viewCommands(cli: ReturnType<typeof cac>, console: Console): void {
     .option('--seed <n>', 'Seed of every choice')
     .action(async (selector: string, words: string[], options: Options) => {
       const { showCommand } = await import('./commands/show.ts')
-      if (words.length === 0) throw new UsageError("`scn show` needs a command: scn show SPEC 'ip route'")
+      if (words.join('').trim() === '')
+        throw new UsageError("`scn show` needs a command: scn show SPEC 'ip route'")
       return showCommand(
         {
           selector,

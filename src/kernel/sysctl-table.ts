@@ -55,6 +55,13 @@ export class SysctlTable {
     return parts !== undefined && this.setDevice(parts.template, parts.device, value)
   }
 
+  /** Whether this kernel has a value of this name. */
+  knows(name: string): boolean {
+    return (
+      sysctlDefaults[name] !== undefined || sysctlDefaults[deviceName(name)?.template ?? ''] !== undefined
+    )
+  }
+
   /** A value that is not per device (`net.ipv4.ip_default_ttl`), or a full per-device name. */
   get(name: string): number {
     if (name === 'net.ipv4.ip_forward') return this.device(forwarding4, 'all')

@@ -2,6 +2,7 @@
 // and `cilium monitor` from what its programs sent, by all others from the kernel.
 
 import { present } from '../base/assert.ts'
+import { closest } from '../base/closest.ts'
 import { bpfObjectsOf } from '../boot/bpf-objects.ts'
 import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
 import { monotonic } from '../kernel/clock.ts'
@@ -19,6 +20,16 @@ export const knownCommands: readonly string[] = [
   'hubble observe [--all|--last N]',
 ]
 export const knownTools: readonly string[] = [...kernel.knownTools, 'cilium', 'hubble']
+
+/** What is understood of the tool that a command begins with, or the tool that was meant instead. */
+export function formsNear(command: string): {
+  readonly own: readonly string[]
+  readonly near: string | undefined
+} {
+  const [tool = ''] = command.split(' ')
+  const own = knownCommands.filter((form) => form.split(' | ').some((each) => each.split(' ')[0] === tool))
+  return { own, near: own.length > 0 ? undefined : closest(tool, knownTools) }
+}
 
 /** What the command prints in the namespace now. */
 export function answer(run: Run, namespace: string, command: string): Shown {

@@ -1,11 +1,10 @@
 // Commands of `show` steps that nobody here understands, said before anything runs. The words are tried on the world as it boots.
-import { closest } from '../base/closest.ts'
 import type { Diagnostic } from '../base/diagnostic.ts'
 import { boot } from '../boot/boot.ts'
 import { mistake } from '../model/diagnose.ts'
 import type { CaseModel, Model } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
-import { answer, knownCommands, knownTools } from './answer.ts'
+import { answer, formsNear, knownTools } from './answer.ts'
 import { Run } from './run-state.ts'
 
 type Show = Extract<Step, { readonly kind: 'show' }>
@@ -40,10 +39,8 @@ function refused(
 }
 
 function refusal({ command, span }: Show, word: string): Diagnostic {
-  const [tool = ''] = command.split(' ')
-  const own = knownCommands.filter((form) => form.split(' | ').some((each) => each.split(' ')[0] === tool))
-  const near = own.length > 0 ? undefined : closest(tool, knownTools)
-  const tools = `one of ${[...new Set(knownTools)].join(', ')}`
+  const { own, near } = formsNear(command)
+  const tools = `one of ${knownTools.join(', ')}`
   const hint = own.length > 0 ? own.join('; ') : near === undefined ? tools : `did you mean \`${near}\`?`
   return mistake('S103', span, `\`${word}\` in \`${command}\` is not understood`, { hint })
 }

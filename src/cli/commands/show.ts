@@ -2,7 +2,7 @@
 import { closest } from '../../base/closest.ts'
 import type { CaseModel, ScenarioModel } from '../../model/model.ts'
 import { renderDiagnostics } from '../../report/diagnostic.ts'
-import { knownCommands, knownTools } from '../../run/answer.ts'
+import { formsNear, knownCommands } from '../../run/answer.ts'
 import { type ShownNode, showCase, stepNames, stepsUntil } from '../../run/show.ts'
 import type { Console } from '../console.ts'
 import { exitCode } from '../exit-code.ts'
@@ -46,7 +46,10 @@ export async function showCommand(args: ShowArguments, console: Console): Promis
       .map((one): Chosen => ({ scenario, one })),
   )
   const [chosen] = found
-  if (chosen === undefined) return exitCode.nothing
+  if (chosen === undefined) {
+    console.err(`scn: no case is selected by \`${args.selector}\`; scn list names them all\n`)
+    return exitCode.nothing
+  }
   if (found.length > 1 && !isOneWorld(found, args)) throw severalCases(selector.path, found)
   const steps = args.before ? 0 : stepsOf(chosen.one, args.after)
   const nodes = showCase(chosen.one, { seed: args.seed, command: args.command, node: args.node, steps })
@@ -88,9 +91,7 @@ function noNode(one: CaseModel, node: string | undefined): UsageError {
 }
 
 function unknownCommand(command: string, word: string): UsageError {
-  const [tool = ''] = command.split(' ')
-  const own = knownCommands.filter((form) => form.split(' | ').some((each) => each.split(' ')[0] === tool))
-  const near = own.length > 0 ? undefined : closest(tool, knownTools)
+  const { own, near } = formsNear(command)
   const hint = near === undefined ? '.' : `; did you mean \`${near}\`?`
   const forms = (own.length > 0 ? own : knownCommands).map((form) => `  ${form}`)
   return new UsageError(

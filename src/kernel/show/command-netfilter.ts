@@ -33,7 +33,9 @@ export function nftCommand(words: readonly string[], { ns }: ShowContext): Shown
   if (what !== 'table') return unknown(what)
   const [family, name] = rest.length > 1 ? rest : ['ip', rest[0]]
   const table = ns.netfilter.nftables?.find(({ spec }) => spec.family === family && spec.name === name)
-  return table === undefined ? unknown(name ?? what) : shown(tableText(table, ns.machine.clock.now, handles))
+  if (name === undefined) return unknown(what)
+  if (table === undefined) return { kind: 'missing', message: 'Error: No such file or directory' }
+  return shown(tableText(table, ns.machine.clock.now, handles))
 }
 
 /** `conntrack -L [-f ipv4|ipv6] [-p PROTOCOL]`. */

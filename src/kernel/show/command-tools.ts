@@ -1,4 +1,7 @@
 // arp, bridge, ss, nstat, tc, ethtool, sysctl: the words behind each.
+
+import type { Namespace } from '../namespace.ts'
+import { sysctlDefaults } from '../sysctl.ts'
 import { showFdb, showPorts } from './bridge.ts'
 import {
   deviceNamed,
@@ -106,5 +109,26 @@ export function ethtoolCommand(words: readonly string[], { ns }: ShowContext): S
 export function sysctlCommand(words: readonly string[], { ns }: ShowContext): Shown {
   const keys = words.slice(1)
   if (keys.length === 0) return unknown('sysctl')
-  return shown(keys.map((key) => `${key} = ${ns.sysctls.get(key)}\n`).join(''))
+  const values = keys.map((key) => ({ key, parts: sysctlParts(ns, key) }))
+  const stray = values.find(({ parts }) => parts.length === 0)
+  if (stray !== undefined) {
+    const path = `/proc/sys/${stray.key.replaceAll('.', '/')}`
+    return { kind: 'missing', message: `sysctl: cannot stat ${path}: No such file or directory` }
+  }
+  return shown(
+    values
+      .map(({ key, parts }) => `${key} = ${parts.map((part) => ns.sysctls.get(part)).join('\t')}\n`)
+      .join(''),
+  )
+}
+
+/** The values that a sysctl has: several of a range and of three sizes, none of one that there is not. */
+function sysctlParts({ sysctls, devicesByName }: Namespace, key: string): readonly string[] {
+  const [, device] = /^net\.ipv[46]\.(?:conf|neigh)\.(.+)\.[a-z0-9_]+$/.exec(key) ?? []
+  const ofNobody = device !== undefined && !['all', 'default'].includes(device) && !devicesByName.has(device)
+  if (ofNobody) return []
+  if (sysctls.knows(key)) return [key]
+  return Object.keys(sysctlDefaults).filter(
+    (name) => name.startsWith(`${key}.`) && !name.slice(key.length + 1).includes('.'),
+  )
 }
