@@ -31,7 +31,7 @@ function ciliumPrograms({ agents }: Booted, node: string, before: number): reado
   const own = agents?.nodes.get(node)
   if (own === undefined) return []
   const { hooked, objects, era } = own
-  const symbols = ['policy', 'egressPolicy'].map((name) => era.symbols[name as 'policy' | 'egressPolicy'])
+  const symbols = [era.symbols.policy, era.symbols.egressPolicy]
   const attached = new Set<unknown>(hooked.values())
   const isUsed = (program: Program): boolean => attached.has(program) || symbols.includes(program.name)
   const loaded = [...objects.values()].flatMap((object) => loadedPrograms(object, isUsed))

@@ -93,6 +93,11 @@ describe('names', () => {
     ['S102', undefined, file({ topology: 'node n { dev d0 dummy; dev <|d0|> dummy }' })],
     ['S102', undefined, file({ steps: `${send}\n  <|p1|>: packet udp friend:1 > host:2 on host/eth0` })],
     ['S102', undefined, `${file({})}scenario <|s|> { wait 1s }`],
+    [
+      'S104',
+      'the length lies between 0 and 32',
+      file({ topology: 'net wide <|10.9.0.0/99|>; external c on wide 10.9.0.1' }),
+    ],
     ['S103', 'did you mean `lan`?', file({ topology: 'external c on <|lann|> 10.1.0.7' })],
     ['S103', 'did you mean `host`?', file({ topology: 'netns app on <|hots|>' })],
     ['S103', 'did you mean `friend`?', file({ steps: 'p1: packet tcp <|freind|>:1 > host:80 on host/eth0' })],
@@ -530,6 +535,11 @@ describe('tables and scenarios', () => {
       'S113',
       'no cell for `ttl`',
       cases('| id | src | ttl |\n<|| a | friend ||>', 'expect p1 { ip.ttl == $ttl; ip.src == $src }'),
+    ],
+    [
+      'S113',
+      'no cell for `ttl`',
+      cases('| id | src | ttl |\n<|| a | 64 ||>', 'expect p1 { ip.ttl == $ttl; ip.src == $src }'),
     ],
     [
       'S114',

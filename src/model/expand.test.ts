@@ -73,6 +73,14 @@ test('a world is written out, what the kernel adds as comments', () => {
   `)
 })
 
+test.each([
+  'listen tcp 80 http status 404 reply 0 chunked',
+  'listen udp 53 dns answer www.example.com 192.0.2.7 answer api.example.com 192.0.2.8 for 60s',
+  'listen tcp 81 on 10.2.0.1 ttl 7 mark 1 backlog 2 reuseport transparent',
+])('a host has `%s`', (line) => {
+  expect(expandWorld(worldOf(`node n { dev eth0 dummy 10.2.0.1/24; ${line} }`))).toContain(`${line}\n`)
+})
+
 test('what is written out checks, and is written out the same again', () => {
   const text = expandWorld(worldOf(topology))
   const checked = checkText(`scn 1\n${text}scenario s { wait 1s }\n`)

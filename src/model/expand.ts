@@ -294,11 +294,24 @@ function warmLine(entry: WarmNeighbour): string {
 }
 
 function listenLine({ protocol, port, app, address, ...options }: ListenModel): string {
-  const { ttl, mark, backlog, v6only, reuseport, transparent, status, bodyBytes, answers = [] } = options
+  const {
+    ttl,
+    mark,
+    backlog,
+    v6only,
+    reuseport,
+    transparent,
+    status,
+    bodyBytes,
+    chunked,
+    answers = [],
+  } = options
   const words = [
     ...(status === undefined ? [] : [` status ${status}`]),
     ...(bodyBytes === undefined ? [] : [` reply ${bodyBytes}`]),
+    ...(chunked === true ? [' chunked'] : []),
     ...answers.map(({ name, addresses }) => ` answer ${name} ${addresses.map(formatIp).join(' ')}`),
+    ...(answers[0]?.ttl === undefined ? [] : [` for ${answers[0].ttl}s`]),
     ...(ttl === undefined ? [] : [` ttl ${ttl}`]),
     ...(mark === undefined ? [] : [` mark ${mark}`]),
     ...(backlog === undefined ? [] : [` backlog ${backlog}`]),

@@ -42,6 +42,8 @@ test.each([
   ['S002', 'all', inScenario('expect p «al» verdict n/e/xdp == XDP_DROP')],
   ['S002', 'peer', inNode('dev veth0 10.2.0.1/24 «pear» app/eth0')],
   ['S002', 'expected `via`', inNode('route default «through» 10.2.0.1')],
+  ['S001', 'plain', inTopology('node«\u00a0»server { }')],
+  ['S006', '`"`', 'scn 1\ndoc «\u201c»A story."\n'],
   ['S014', 'expected a port', inNode('listen tcp«»')],
   ['S014', 'expected an address', inTopology('net lan«»')],
   ['S003', '=', inNode('sysctl net.ipv4.ip_forward «==» 1')],

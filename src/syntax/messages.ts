@@ -65,6 +65,8 @@ const helmName = /^([A-Za-z]\w*(?:\.[\w-]+)+|[a-z]+[A-Z]\w*)[ \t]+([^\s=;{}]+)(?
 export function mistakeAt(text: string, at: number, expected: Expected): Mistake {
   const end = wordEnd(text, at)
   const found = text.slice(at, end)
+  const blank = oddBlank(text, at)
+  if (blank !== undefined) return blank
   if (found === '' || found === '#') return stopsEarly(text, at, expected)
   return (
     wrongEdition(text, at, end) ??
@@ -74,6 +76,15 @@ export function mistakeAt(text: string, at: number, expected: Expected): Mistake
     unknownWord(text, at, expected) ??
     unexpected(text, at, end, expected)
   )
+}
+
+/** A blank that only looks like one: what a web page or a word processor leaves in a text. */
+function oddBlank(text: string, at: number): Mistake | undefined {
+  const [sign] = /^[^\S \t\r\n]/.exec(text.slice(at, at + 1)) ?? []
+  if (sign === undefined) return undefined
+  const code = `U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+  const message = `this blank (${code}) is none of the language`
+  return { start: at, end: at + 1, code: 'S001', message, hint: 'write a plain one', replacement: ' ' }
 }
 
 function stopsEarly(text: string, at: number, expected: Expected): Mistake {

@@ -92,6 +92,13 @@ function skipString(progress: Progress, at: number): number {
   const lineEnd = stop === -1 ? text.length : stop
   // A `{` that ends the line opens the statement's block; the quote was forgotten before it.
   const words = text.slice(at, lineEnd).replace(/\s*(?:\{\s*)?$/, '').length
+  const odd = text.slice(text.lastIndexOf('\n', at) + 1, at).search(/[\u201c\u201d\u201e\u00ab\u00bb]/)
+  if (odd !== -1) {
+    const quote = text.lastIndexOf('\n', at) + 1 + odd
+    const message = `\`${text[quote]}\` begins no string`
+    mistakes.push(syntaxError('S006', spanAt(source, quote, quote + 1), message, 'write `"`'))
+    return at + words
+  }
   const span = spanAt(source, at, at + words)
   mistakes.push(syntaxError('S006', span, 'this string has no closing `"`', 'a string ends on its own line'))
   return at + words

@@ -37,14 +37,18 @@ export function standsIn(cases: ReadonlySet<string> | undefined, id: string | un
   return cases === undefined || (id !== undefined && cases.has(id))
 }
 
-/** The cases of a scenario in the order of the table. Rows without an id count, so that their mistakes are found. */
+/**
+ * The cases of a scenario in the order of the table. Rows without an id count, so that their mistakes are found; those with too few
+ * or too many cells do not, for nobody knows which cell is whose.
+ */
 export function readCases(scenario: Scenario, items: readonly PlainItem[]): readonly CaseDraft[] {
   const table = tableOf(scenario)
   const head = scenario.name.span
   if (table === undefined || table.rows.length === 0) {
     return [{ id: undefined, span: head, lookup: withLets(new Map(), items, undefined) }]
   }
-  return table.rows.map((row) => {
+  const rows = table.rows.filter(({ cells }) => cells.length === table.columns.length)
+  return rows.map((row) => {
     const values = new Map<string, Binding>()
     for (const [index, column] of table.columns.entries()) {
       const cell = row.cells[index]

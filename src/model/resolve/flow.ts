@@ -271,7 +271,7 @@ function readRequest(
   const host = optionValue(options, 'host')?.text
   const bodyWord = optionValue(options, 'body')
   const body = bodyWord && bytesIn(bodyWord, report)
-  const base = defined({
+  return defined({
     kind: 'request' as const,
     method: method?.text ?? 'GET',
     url: url?.text ?? '/',
@@ -282,7 +282,6 @@ function readRequest(
     pipelined: isSet(options, 'pipelined') || undefined,
     span,
   })
-  return base
 }
 
 function flowOption(flow: Flow | undefined, name: FlowOptionName): Word | undefined {

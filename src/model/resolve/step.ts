@@ -88,7 +88,8 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       return
     case 'restart':
       if (podConnection(scope.entities.clusters) === 'cilium' && bringBack(step, draft, scope)) return
-      notYet(step.span, `restarting a ${step.what}`, report)
+      if (step.what === 'back') notYet(step.span, 'bringing a pod back without Cilium', report)
+      else notYet(step.span, `restarting a ${step.what}`, report)
       return
     case 'add':
       if (step.item.kind === 'pod' && clusterCni(scope.entities.clusters) !== undefined) {

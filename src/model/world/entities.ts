@@ -264,10 +264,10 @@ function readAddresses(
     const prefix = bare !== undefined && found !== undefined ? onNet(bare, found) : prefixIn(word, report)
     if (prefix === undefined) {
       isMisread = true
-      if (bare !== undefined && found !== undefined) report(outside(word, found))
+      if (bare !== undefined && found !== undefined && isRead(found)) report(outside(word, found))
       continue
     }
-    if (found !== undefined && onNet(prefix.address, found) === undefined) {
+    if (found !== undefined && isRead(found) && onNet(prefix.address, found) === undefined) {
       report(outside(word, found))
     }
     addresses.push({ prefix, word })
@@ -279,6 +279,11 @@ function onNet(address: IpAddress, net: NetDraft): Prefix | undefined {
   if (!isIpv4(address) && isLinkLocal(address)) return prefixOf(address, 64)
   const own = net.prefixes.find((prefix) => covers(prefix, address))
   return own === undefined ? undefined : prefixOf(address, own.length)
+}
+
+/** Whether all prefixes of a net are ones: one that is not has its own message. */
+function isRead({ prefixes, syntax }: NetDraft): boolean {
+  return prefixes.length === syntax.prefixes.length
 }
 
 function outside(word: Word, net: NetDraft): ReturnType<typeof mistakeIn> {
