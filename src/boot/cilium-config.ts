@@ -1,5 +1,6 @@
 // What each object of a node is compiled and loaded with: the agent's configuration and the numbers of the node's devices in
 // the form that the programs take.
+import { kernelHz } from '../bpf/helpers/general.ts'
 import type { AgentState, ClusterState } from '../cilium/agent/agent.ts'
 import { endpointDefines, nodeDefines } from '../cilium/agent/defines.ts'
 import type { Endpoint } from '../cilium/agent/endpoint.ts'
@@ -112,6 +113,8 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
     CILIUM_NET_MAC: devices.macOf('cilium_net'),
     nativeDeviceMacs: new Map(node.devices.map(({ name, mac }) => [devices.ifindexOf(name), mac])),
     direct_routing_dev_ifindex: first === undefined ? 0 : devices.ifindexOf(first.name),
+    enable_jiffies: config.clockSource === 'jiffies',
+    kernel_hz: kernelHz,
     MONITOR_AGGREGATION: aggregation[config.monitorAggregation],
     ...strictOf(agent),
     wg_ifindex: config.encryption === 'wireguard' ? devices.ifindexOf(wireguardDevice) : 0,

@@ -5,6 +5,7 @@ import { mapKeys } from '../bpf/user.ts'
 import { ConntrackPace } from '../cilium/agent/conntrack-gc.ts'
 import { signal } from '../cilium/datapath/signal.ts'
 import { addressBytes } from '../cilium/maps/address-bytes.ts'
+import { entryClock } from '../cilium/maps/clock.ts'
 import {
   type ConntrackTable,
   conntrackTables,
@@ -113,8 +114,8 @@ export class ConntrackCollector {
   /** runGC(): 1.19 goes through the maps of all families whoever asked. */
   #round({ versions, signalled }: Occasion): readonly AgentAct[] {
     const tables = this.#tables(this.#legacy ? versions : this.#versions)
-    const { clock } = this.#node.ns.machine
-    const expiredBefore = Math.floor(monotonic(clock.now) / second)
+    const { agent, ns } = this.#node
+    const { now: expiredBefore } = entryClock(agent.node.config, monotonic(ns.machine.clock.now))
     const stale = staleEntries(tables, { expiredBefore }, this.#legacy)
     const acts = deleted(stale)
     if (signalled) acts.push(...deleted(this.#orphans(tables)))

@@ -57,7 +57,7 @@ function agentAnswer(run: Run, namespace: string, [tool, ...words]: readonly str
   const seen = { packets: machine.trace?.packets ?? [], cilium: booted.cilium, deviceName, node: namespace }
   if (tool === 'hubble') return hubbleCommand(words, (last) => hubbleObserve(seen, last))
   if (words[0] === 'monitor') return words[1] === undefined ? shown(monitorOf(seen)) : unknown(words[1])
-  return ciliumCommand(words, node, Math.floor(monotonic(machine.clock.now) / 1e9))
+  return ciliumCommand(words, node, monotonic(machine.clock.now))
 }
 
 /** How many flows `hubble observe` shows unless it is told (hubble/pkg/defaults FlowPrintCount). */

@@ -3,7 +3,7 @@ import type { RunContext } from '../contract.ts'
 import { errno } from '../errno.ts'
 
 /** Ticks a second of the simulated kernel (CONFIG_HZ of the machine that the facts were observed on). */
-const kernelHz = 250
+export const kernelHz = 250
 
 /** INITIAL_JIFFIES: the counter starts five minutes before its 32-bit half wraps. */
 const initialJiffies = 0x1_0000_0000 - 300 * kernelHz
@@ -16,9 +16,14 @@ export function ktimeGetNs(context: RunContext): number {
   return context.kernel.nowNs()
 }
 
+/** jiffies_64 at a time since boot (nanoseconds). */
+export function jiffiesAt(ns: number): number {
+  return initialJiffies + Math.floor(ns / (1_000_000_000 / kernelHz))
+}
+
 /** bpf_jiffies64. */
 export function jiffies64(context: RunContext): number {
-  return initialJiffies + Math.floor(context.kernel.nowNs() / (1_000_000_000 / kernelHz))
+  return jiffiesAt(context.kernel.nowNs())
 }
 
 /** bpf_get_prandom_u32. */

@@ -59,6 +59,8 @@ export interface AgentConfig {
   readonly allowLocalhost: 'auto' | 'always' | 'policy'
   readonly datapathMode: 'veth' | 'netkit' | 'netkit-l2'
   readonly tcx: boolean
+  /** What times of conntrack and NAT entries count: seconds, or ticks of the kernel. */
+  readonly clockSource: 'ktime' | 'jiffies'
   readonly installIptablesRules: boolean
   readonly installNoConntrackRules: boolean
   readonly remoteNodeMasquerade: boolean

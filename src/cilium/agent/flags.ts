@@ -27,7 +27,7 @@ dnsproxy-socket-linger-timeout dynamic-lifecycle-config egress-gateway-policy-ma
 egress-gateway-reconciliation-trigger-interval egress-masquerade-interfaces
 enable-active-connection-tracking enable-auto-protect-node-port-range enable-bbr-hostns-only
 enable-bgp-control-plane enable-bgp-control-plane-status-report enable-bgp-legacy-origin-attribute
-enable-bpf-clock-probe enable-cilium-api-server-access enable-cilium-endpoint-slice
+enable-cilium-api-server-access enable-cilium-endpoint-slice
 enable-cilium-health-api-server-access enable-drift-checker enable-dynamic-config
 enable-dynamic-lifecycle-manager enable-endpoint-lockdown-on-policy-overflow enable-envoy-config
 enable-extended-ip-protocols enable-gateway-api enable-gops enable-health-check-loadbalancer-ip

@@ -2,6 +2,7 @@
 import { isIpv4Prefix, parsePrefix } from '../../net/prefix.ts'
 import {
   affinityOnOldKernel,
+  clockOnOldKernel,
   dispatchOfOld,
   dsrInTunnelOfOld,
   isOld,
@@ -258,7 +259,7 @@ export const gates: readonly Gate[] = [
     tcpServicesOnOldKernel,
     udpServicesOnOldKernel,
   ],
-  ...[affinityOnOldKernel, dsrInTunnelOfOld],
+  ...[affinityOnOldKernel, clockOnOldKernel, dsrInTunnelOfOld],
   ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade, nativeRange4, nativeRange6],
   ...[
     masqueradeOff,

@@ -53,6 +53,12 @@ export const udpServicesOnOldKernel: Gate = (config) => {
   return probed(config, socketFlags, udpNeeds, { socketLb: 'off' })
 }
 
+/** initClockSourceOption(): programs must be able to read ticks (bpf_jiffies64() of 5.6); nothing is said where they are not. */
+export const clockOnOldKernel: Gate = (config) =>
+  isOld(config) && config.clockSource === 'jiffies' && !atLeast(config.kernel, '5.6')
+    ? { kind: 'silent', change: { clockSource: 'ktime' } }
+    : undefined
+
 /** LRU maps came with 4.10. */
 export const affinityOnOldKernel: Gate = (config) => {
   if (!isOld(config) || !config.sessionAffinity || atLeast(config.kernel, '4.10')) return undefined

@@ -196,6 +196,7 @@ export const options: readonly Option[] = [
     ...option('tofqdns-preallocate-identities', switches, undefined, 'dnsProxy.preAllocateIdentities'),
     only: '1.19',
   },
+  option('enable-bpf-clock-probe', switches, undefined, 'bpfClockProbe'),
   option('conntrack-gc-interval', duration, undefined, 'conntrackGCInterval'),
   {
     ...option('conntrack-gc-max-interval', duration, undefined, 'conntrackGCMaxInterval'),

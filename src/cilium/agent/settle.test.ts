@@ -209,6 +209,14 @@ describe('fallbacks, in the agent’s words', () => {
     expect(of('', '1.19', '6.5').config.tcx).toBe(false)
     expect(of('', '1.19', '6.6').config.tcx).toBe(true)
   })
+  test('the clock of entries: 1.10 asks what programs can read', () => {
+    const clock = (settings: string, version: '1.10' | '1.19', kernel: string) =>
+      of(settings, version, kernel).config.clockSource
+    expect(clock('', '1.19', '6.6')).toBe('ktime')
+    expect(clock('--enable-bpf-clock-probe true', '1.19', '6.6')).toBe('jiffies')
+    expect(clock('--enable-bpf-clock-probe true', '1.10', '5.6')).toBe('jiffies')
+    expect(clock('--enable-bpf-clock-probe true', '1.10', '5.5')).toBe('ktime')
+  })
 })
 
 describe('DSR of 1.10', () => {

@@ -205,6 +205,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
     policyDenyResponse: settings.one('policy-deny-response', 'none', ['none', 'icmp']),
     allowLocalhost: settings.one('allow-localhost', 'auto', ['auto', 'always', 'policy']),
     datapathMode: settings.one('datapath-mode', 'veth', ['veth', 'netkit', 'netkit-l2']),
+    clockSource: settings.on('enable-bpf-clock-probe', false) ? 'jiffies' : 'ktime',
     tcx: version === '1.19' && settings.on('enable-tcx', true),
     installIptablesRules: settings.on('install-iptables-rules', true),
     installNoConntrackRules: settings.on('install-no-conntrack-iptables-rules', false),

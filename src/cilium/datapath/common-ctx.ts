@@ -14,6 +14,7 @@ export const commonHelpers = [
   'map_delete_elem',
   'tail_call',
   'ktime_get_ns',
+  'jiffies64',
   'get_prandom_u32',
   'csum_diff',
   'fib_lookup',
@@ -90,6 +91,10 @@ export abstract class CommonCtx<Helpers extends CommonHelpers> {
 
   nowNs(): number {
     return this.helpers.ktime_get_ns()
+  }
+
+  jiffies(): number {
+    return this.helpers.jiffies64()
   }
 
   random32(): number {

@@ -60,6 +60,9 @@ export interface NodeValues {
   /** Outer sources of DSR over IPIP in XDP; undefined: the address of the direct routing device. */
   readonly IPV4_RSS_PREFIX: Cidr | undefined
   readonly IPV6_RSS_PREFIX: Cidr | undefined
+  /** The clock of entries counts ticks; how many make a second. */
+  readonly enable_jiffies: boolean
+  readonly kernel_hz: number
   /** Seconds. */
   readonly CT_CONNECTION_LIFETIME_TCP: number
   readonly CT_CONNECTION_LIFETIME_NONTCP: number
@@ -141,6 +144,8 @@ export const defaultValues: NodeValues = {
   ENCAP6_IFINDEX: 0,
   IPV4_RSS_PREFIX: undefined,
   IPV6_RSS_PREFIX: undefined,
+  enable_jiffies: false,
+  kernel_hz: 250,
   CT_CONNECTION_LIFETIME_TCP: 8000,
   CT_CONNECTION_LIFETIME_NONTCP: 60,
   CT_SERVICE_LIFETIME_TCP: 8000,

@@ -5,7 +5,7 @@ import { CtEntry } from '../maps/ct-entry.ts'
 import type { Tuple } from '../maps/tuple.ts'
 import { type CtDirection, type CtState, ctDirection, ctEntryType, ctStatus } from './ct-state.ts'
 import type { Ctx } from './ctx.ts'
-import { monoNow } from './time.ts'
+import { monoNow, secToMono } from './time.ts'
 
 export const tcpFlag = { FIN: 0x01, SYN: 0x02, RST: 0x04, ACK: 0x10 } as const
 
@@ -30,11 +30,11 @@ export function refresh(
   const now = monoNow(ctx)
   const { CT_REPORT_INTERVAL, CT_REPORT_FLAGS, trace_payload_len } = ctx.node
   const ingress = direction === ctDirection.INGRESS
-  entry.lifetime = now + lifetime
+  entry.lifetime = now + secToMono(ctx.node, lifetime)
   const before = ingress ? entry.rxFlagsSeen : entry.txFlagsSeen
   const lastReport = ingress ? entry.lastRxReport : entry.lastTxReport
   const seen = (flags & CT_REPORT_FLAGS) | before
-  if (lastReport + CT_REPORT_INTERVAL >= now && before === seen) return 0
+  if (lastReport + secToMono(ctx.node, CT_REPORT_INTERVAL) >= now && before === seen) return 0
   if (ingress) {
     entry.rxFlagsSeen = seen
     entry.lastRxReport = now
@@ -173,7 +173,8 @@ export function lookupEntry(
   if (!matchesTypes(ctx, entry, lookup.entryTypes, state)) return isNew
   const syn = (flags & tcpFlag.SYN) !== 0
   if (direction === ctDirection.SERVICE && syn && isClosing(entry)) {
-    if (entry.lastTxReport + ctx.node.CT_SERVICE_CLOSE_REBALANCE <= monoNow(ctx)) return isNew
+    const wait = secToMono(ctx.node, ctx.node.CT_SERVICE_CLOSE_REBALANCE)
+    if (entry.lastTxReport + wait <= monoNow(ctx)) return isNew
   }
   let monitor = isAlive(entry) ? updateTimeout(ctx, entry, isTcp, direction, flags) : undefined
   if (ctx.node.CONNTRACK_ACCOUNTING) {

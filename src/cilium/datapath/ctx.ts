@@ -161,6 +161,8 @@ export interface Ctx {
   signal(record: Uint8Array): void
   /** bpf_ktime_get_ns. */
   nowNs(): number
+  /** bpf_jiffies64. */
+  jiffies(): number
   random32(): number
 
   /** bpf_skc_lookup_tcp / bpf_sk_lookup_udp for a struct bpf_sock_tuple; then bpf_sk_assign and release. tc only. */

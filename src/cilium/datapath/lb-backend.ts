@@ -22,7 +22,7 @@ import { drop } from './drop-reason.ts'
 import type { Address, Family } from './family.ts'
 import { checksumOffset, modifyPort, portAt, replaceL4, updateIpv4Checksum } from './l4.ts'
 import type { PacketPlace } from './nat-mapping.ts'
-import { monoNow } from './time.ts'
+import { monoNow, secToMono } from './time.ts'
 import { hashFromTuple } from './tuple-hash.ts'
 
 /** LB_SELECTION_* */
@@ -106,7 +106,7 @@ export function affinityBackendId(ctx: Ctx, family: Family, service: Service, cl
   const match = new Uint8Array(8)
   writeLe32(match, 0, backendId)
   writeLe16(match, 4, service.revNatIndex)
-  const expired = readLe64(value, 0) + affinityTimeout(service) <= now
+  const expired = readLe64(value, 0) + secToMono(ctx.node, affinityTimeout(service)) <= now
   if (expired || ctx.lookup(ctx.maps.cilium_lb_affinity_match, match) === undefined) {
     ctx.remove(map, key)
     return 0

@@ -14,7 +14,7 @@ import { neighRecord } from '../datapath/neigh.ts'
 import { isSourceAllowed } from '../datapath/nodeport-service.ts'
 import { setXfer, xferFlag } from '../datapath/overloadable.ts'
 import { edtSetAggregate } from '../datapath/throttle.ts'
-import { monoNow } from '../datapath/time.ts'
+import { monoNow, secToMono } from '../datapath/time.ts'
 import { type Service, type ServiceKey, serviceFlag } from '../maps/service.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { ctCreate, ctLookup } from './conntrack.ts'
@@ -42,7 +42,7 @@ function keepAlive(ctx: Ctx, tuple: Tuple): boolean {
   if (!entry.is('node_port')) return true
   const { CT_SERVICE_LIFETIME_TCP, CT_SERVICE_LIFETIME_NONTCP } = ctx.node
   const lifetime = entry.is('seen_non_syn') ? CT_SERVICE_LIFETIME_TCP : CT_SERVICE_LIFETIME_NONTCP
-  entry.lifetime = monoNow(ctx) + lifetime
+  entry.lifetime = monoNow(ctx) + secToMono(ctx.node, lifetime)
   if (!isAlive(entry)) {
     entry.set('rx_closing', false)
     entry.set('tx_closing', false)

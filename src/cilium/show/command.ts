@@ -1,6 +1,7 @@
 // `cilium ...` on a node: which list answers which words. Enters: the words and the node's maps; leaves: what the tool prints.
 import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
+import { type EntryClock, entryClock } from '../maps/clock.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
 import { bandwidthList, egressList, metricsList } from './feature-lists.ts'
 import {
@@ -57,7 +58,7 @@ function policyGet(words: readonly string[], node: InstalledNode): Shown {
   return { kind: 'missing', message: `endpoint ${name} has no policy map here` }
 }
 
-type Lists = Readonly<Record<string, (node: InstalledNode, now: number) => string>>
+type Lists = Readonly<Record<string, (node: InstalledNode, clock: EntryClock) => string>>
 
 /** CPUs of a simulated node. */
 const cpus = 1
@@ -66,7 +67,7 @@ const noEntries = 'No entries found.\n'
 const currentLists: Lists = {
   'ct list': ({ maps }) => conntrackList(maps),
   'ct list global': ({ maps }) => conntrackList(maps),
-  'nat list': ({ maps }, now) => natList(maps, now),
+  'nat list': ({ maps }, clock) => natList(maps, clock),
   'ipcache list': ({ maps }) => ipcacheList(maps) ?? noEntries,
   'bandwidth list': ({ maps }) => bandwidthList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => endpointList(maps),
@@ -77,7 +78,7 @@ const currentLists: Lists = {
 const legacyLists: Lists = {
   'ct list': ({ maps }) => legacyConntrackList(maps),
   'ct list global': ({ maps }) => legacyConntrackList(maps),
-  'nat list': ({ maps }, now) => legacyNatList(maps, now),
+  'nat list': ({ maps }, { uptime }) => legacyNatList(maps, uptime),
   'ipcache list': ({ maps }) => legacyIpcacheList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => legacyEndpointList(maps),
   'tunnel list': ({ maps }) => tunnelList(maps),
@@ -91,8 +92,8 @@ function mapGet(name: string | undefined, node: InstalledNode): Shown {
   return shown(legacy ? legacyIpcacheCache(node.maps) : ipcacheCache(node.maps))
 }
 
-/** Answers the words behind `cilium`; `now` is the node's clock (seconds since boot). */
-export function ciliumCommand(words: readonly string[], node: InstalledNode, now: number): Shown {
+/** Answers the words behind `cilium`; `ns` is how long the node has been up (nanoseconds). */
+export function ciliumCommand(words: readonly string[], node: InstalledNode, ns: number): Shown {
   const [group, ...rest] = words
   if (group === 'map') {
     if (rest[0] !== 'get') return unknown(rest[0] ?? 'map')
@@ -106,7 +107,7 @@ export function ciliumCommand(words: readonly string[], node: InstalledNode, now
   if (rest[0] === 'policy' && rest[1] === 'get') return policyGet(rest.slice(2), node)
   const lists = isLegacy(node) ? legacyLists : currentLists
   const list = lists[rest.join(' ')]
-  if (list !== undefined) return shown(list(node, now))
+  if (list !== undefined) return shown(list(node, entryClock(node.agent.node.config, ns)))
   const isGroup = Object.keys(lists).some((name) => name.split(' ')[0] === rest[0])
   return unknown((isGroup ? rest[1] : rest[0]) ?? 'bpf')
 }

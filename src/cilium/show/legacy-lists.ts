@@ -66,14 +66,14 @@ export function legacyConntrackList(maps: NodeMaps): string {
     .join('')
 }
 
-/** `cilium bpf nat list`: `now` is the node's clock (seconds since boot). */
-export function legacyNatList(maps: NodeMaps, now: number): string {
+/** `cilium bpf nat list`: the tool takes times of entries for nanoseconds, so that all are as old as the node, `uptime` seconds. */
+export function legacyNatList(maps: NodeMaps, uptime: number): string {
   const line = ({ key, value }: Entry): string => {
     const tuple = Tuple.of(key)
     const entry = new NatEntry(tuple.family, value)
     const which = (tuple.flags & tupleFlag.IN) === 0 ? 'SRC' : 'DST'
     const target = endText(entry.toAddress, entry.toPort)
-    return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${now - entry.created}sec HostLocal=${entry.needsCt ? 1 : 0}\n`
+    return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${uptime - Math.floor(entry.created / 1e9)}sec HostLocal=${entry.needsCt ? 1 : 0}\n`
   }
   return natMaps(maps)
     .map((map) => sortedLines(map, line))

@@ -9,6 +9,7 @@ import type { NodeMaps } from '../datapath/ctx.ts'
 import type { Address } from '../datapath/family.ts'
 import { ipcachePrefixOf, remoteEndpointOf } from '../datapath/ipcache.ts'
 import { addressText, endText } from '../maps/address-text.ts'
+import type { EntryClock } from '../maps/clock.ts'
 import { CtEntry, ctBit } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { Tuple, tupleFlag } from '../maps/tuple.ts'
@@ -129,14 +130,14 @@ export function natMaps(maps: NodeMaps): readonly BpfMap[] {
   return [maps.cilium_snat_v4_external, maps.cilium_snat_v6_external]
 }
 
-/** `cilium bpf nat list`: `now` is the node's clock (seconds since boot). */
-export function natList(maps: NodeMaps, now: number): string {
+/** `cilium bpf nat list` */
+export function natList(maps: NodeMaps, { now, seconds }: EntryClock): string {
   const line = ({ key, value }: Entry): string => {
     const tuple = Tuple.of(key)
     const entry = new NatEntry(tuple.family, value)
     const which = (tuple.flags & tupleFlag.IN) === 0 ? 'SRC' : 'DST'
     const target = endText(entry.toAddress, entry.toPort)
-    return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${now - entry.created}sec ago NeedsCT=${entry.needsCt ? 1 : 0}\n`
+    return `${flowText(tuple, tuple.saddr, tuple.daddr)}XLATE_${which} ${target} Created=${seconds(now) - seconds(entry.created)}sec ago NeedsCT=${entry.needsCt ? 1 : 0}\n`
   }
   return natMaps(maps)
     .map((map) => sortedLines(map, line))
