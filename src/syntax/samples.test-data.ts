@@ -20,6 +20,7 @@ topology {
     dsr-dispatch opt; lb-algorithm maglev
     set bpf.hostLegacyRouting = true
     bpf.masquerade = true
+    MTU = 1400
     --enable-ipv6=true
     kernel 5.4
   }

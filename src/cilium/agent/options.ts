@@ -3,12 +3,14 @@
 
 import { isIpv4 } from '../../net/address.ts'
 import { parsePrefix } from '../../net/prefix.ts'
+import type { CiliumVersion } from './config.ts'
 
 /** How a value is written and what it means to the flag. */
-type Values =
+export type Values =
   | { readonly kind: 'switch' }
   | { readonly kind: 'one'; readonly of: Readonly<Record<string, string>> }
-  | { readonly kind: 'number' }
+  /** `most`: the largest one. */
+  | { readonly kind: 'number'; readonly most?: number }
   /** As Go writes them: `1m30s`. */
   | { readonly kind: 'duration' }
   | { readonly kind: 'text' }
@@ -19,8 +21,10 @@ export interface Option {
   readonly word?: string
   readonly helm?: readonly string[]
   readonly values: Values
+  /** What Helm and the agent of 1.10 take instead. */
+  readonly under10?: Values
   /** Only in this version. */
-  readonly only?: '1.10' | '1.19'
+  readonly only?: CiliumVersion
 }
 
 const switches: Values = { kind: 'switch' }
@@ -37,18 +41,10 @@ function option(flag: string, values: Values, word: string | undefined, ...helm:
   return { flag, values, helm, ...(word === undefined ? {} : { word }) }
 }
 
+/** What 1.10 has between all and nothing; `partial` alone replaces nothing. */
 const replacement: Values = {
   kind: 'one',
-  of: {
-    on: 'true',
-    off: 'false',
-    true: 'true',
-    false: 'false',
-    strict: 'true',
-    partial: 'true',
-    probe: 'probe',
-    disabled: 'false',
-  },
+  of: { strict: 'true', probe: 'probe', partial: 'false', disabled: 'false' },
 }
 
 /** Options that change what happens to packets. */
@@ -56,8 +52,11 @@ export const options: readonly Option[] = [
   { ...option('routing-mode', one('tunnel', 'native'), undefined, 'routingMode'), only: '1.19' },
   { ...option('tunnel-protocol', one('vxlan', 'geneve'), undefined, 'tunnelProtocol'), only: '1.19' },
   { ...option('tunnel', one('vxlan', 'geneve', 'disabled'), undefined, 'tunnel'), only: '1.10' },
-  option('tunnel-port', number, 'tunnel-port', 'tunnelPort'),
-  option('kube-proxy-replacement', replacement, 'kube-proxy-replacement', 'kubeProxyReplacement'),
+  option('tunnel-port', { kind: 'number', most: 65_535 }, 'tunnel-port', 'tunnelPort'),
+  {
+    ...option('kube-proxy-replacement', switches, 'kube-proxy-replacement', 'kubeProxyReplacement'),
+    under10: replacement,
+  },
   option('enable-bpf-masquerade', switches, 'bpf-masquerade', 'bpf.masquerade'),
   option('enable-ipv4-masquerade', switches, 'masquerade', 'enableIPv4Masquerade'),
   option('enable-ipv6-masquerade', switches, undefined, 'enableIPv6Masquerade'),
@@ -218,50 +217,6 @@ export const laterWords: readonly string[] = [
   'masquerade-all',
 ]
 
-/** Parts of the Helm chart that never touch a packet. */
-export const besideHelm: readonly string[] = [
-  ...[
-    'hubble',
-    'operator',
-    'image',
-    'resources',
-    'prometheus',
-    'dashboards',
-    'serviceMonitor',
-    'tls',
-    'rbac',
-  ],
-  ...[
-    'serviceAccounts',
-    'nodeSelector',
-    'tolerations',
-    'affinity',
-    'podAnnotations',
-    'podLabels',
-    'rollOutCiliumPods',
-  ],
-  ...[
-    'k8sServiceHost',
-    'k8sServicePort',
-    'cni',
-    'debug',
-    'log',
-    'upgradeCompatibility',
-    'updateStrategy',
-    'ipam',
-  ],
-  ...[
-    'envoy',
-    'certgen',
-    'nodeinit',
-    'preflight',
-    'clustermesh',
-    'authentication',
-    'etcd',
-    'identityAllocationMode',
-  ],
-]
-
 /** A setting as it stands in a file. */
 export interface WrittenSetting {
   readonly form: 'word' | 'helm' | 'flag'
@@ -299,15 +254,20 @@ export function goDuration(text: string): number | undefined {
 
 const truth: Readonly<Record<string, string>> = { on: 'true', off: 'false', true: 'true', false: 'false' }
 
+/** What may be written for an option. */
+export function valuesOf(option: Option, form: WrittenSetting['form'], version: CiliumVersion): Values {
+  return (form !== 'word' && version === '1.10' ? option.under10 : undefined) ?? option.values
+}
+
 /** The one spelling of a value, or undefined where the option has no such value. */
-export function settingValue({ values }: Option, written: string): string | undefined {
+export function settingValue(values: Values, written: string): string | undefined {
   switch (values.kind) {
     case 'switch':
       return truth[written]
     case 'one':
       return Object.hasOwn(values.of, written) ? values.of[written] : undefined
     case 'number':
-      return /^[0-9]+$/.test(written) ? written : undefined
+      return /^[0-9]+$/.test(written) && Number(written) <= (values.most ?? Infinity) ? written : undefined
     case 'prefix': {
       const prefix = parsePrefix(written)
       return prefix !== undefined && isIpv4(prefix.address) === (values.version === 4) ? written : undefined
@@ -320,7 +280,7 @@ export function settingValue({ values }: Option, written: string): string | unde
 }
 
 /** What an option may be set to, for a hint. */
-export function knownValues({ values }: Option): readonly string[] {
+export function knownValues(values: Values): readonly string[] {
   if (values.kind === 'switch') return ['true', 'false']
   return values.kind === 'one' ? Object.keys(values.of) : []
 }

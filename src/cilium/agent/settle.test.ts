@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { CiliumVersion } from './config.ts'
 import { endpointDefines, nodeDefines } from './defines.ts'
-import { nearestVersion, readOptions } from './read-options.ts'
+import { readOptions } from './read-options.ts'
 import { settle } from './settle.ts'
 
 type Written = Parameters<typeof readOptions>[0]
@@ -25,65 +25,6 @@ function of(text: string, version: CiliumVersion = '1.19', kernel?: string) {
 
 const said = (text: string, version?: CiliumVersion, kernel?: string): readonly string[] =>
   of(text, version, kernel).notices.map(({ kind, message }) => `${kind}: ${message}`)
-
-describe('names of options', () => {
-  const problems = (
-    form: 'word' | 'helm' | 'flag',
-    key: string,
-    value: string,
-    version: CiliumVersion = '1.19',
-  ) =>
-    readOptions([{ form, key, values: [value] }], version).problems.map(
-      ({ severity, part, message, hint }) =>
-        `${severity} ${part} ${message}${hint === undefined ? '' : ` -> ${hint}`}`,
-    )
-  test('three names of one option', () => {
-    const flags = [
-      ['word', 'bpf-masquerade', 'on'],
-      ['helm', 'bpf.masquerade', 'true'],
-      ['flag', 'enable-bpf-masquerade', 'true'],
-    ] as const
-    for (const [form, key, value] of flags) {
-      expect(readOptions([{ form, key, values: [value] }], '1.19').settings).toMatchObject([
-        { flag: 'enable-bpf-masquerade', value: 'true' },
-      ])
-    }
-  })
-  test('an unknown value of the chart', () => {
-    expect(problems('helm', 'bpf.masqerade', 'true')).toEqual([
-      'error key the chart has no value `bpf.masqerade` -> did you mean `bpf.masquerade`?',
-    ])
-    expect(problems('helm', 'hubble.relay.enabled', 'true')).toEqual([
-      'warning key `hubble.relay.enabled` changes no packet -> it is read past',
-    ])
-  })
-  test('an unknown flag, and one whose engine is to come', () => {
-    expect(problems('flag', 'enable-ipv7', 'true')).toEqual([
-      'error key cilium-agent has no flag `--enable-ipv7` -> did you mean `enable-ipv4`?',
-    ])
-    expect(problems('flag', 'enable-vtep', 'true')).toEqual(['later key the flag `--enable-vtep`'])
-  })
-  test('a value that the option never has', () => {
-    expect(problems('helm', 'loadBalancer.mode', 'dsrr')).toEqual([
-      'error value `loadBalancer.mode` is never `dsrr` -> did you mean `dsr`?',
-    ])
-    expect(problems('word', 'routing', 'ipip')).toEqual([
-      'error value Cilium has no tunnel of ipip -> `routing tunnel vxlan` or `routing tunnel geneve`',
-    ])
-  })
-  test('names of other versions', () => {
-    expect(problems('helm', 'tunnel', 'vxlan')).toEqual([
-      'error key Cilium 1.19 has no `tunnel` -> `routingMode` and `tunnelProtocol`',
-    ])
-    expect(problems('helm', 'tunnel', 'geneve', '1.10')).toEqual([])
-  })
-  test('versions', () => {
-    expect(nearestVersion('1.10')).toEqual({ version: '1.10', exact: true })
-    expect(nearestVersion('1.12')).toEqual({ version: '1.10', exact: false })
-    expect(nearestVersion('1.18')).toEqual({ version: '1.19', exact: false })
-    expect(nearestVersion(undefined)).toEqual({ version: '1.19', exact: true })
-  })
-})
 
 describe('defaults', () => {
   test('an empty cluster tunnels in VXLAN and masquerades with iptables', () => {
@@ -168,7 +109,7 @@ describe('fallbacks, in the agent’s words', () => {
     )
   })
   test('with `probe` 1.10 does what the kernel can', () => {
-    const probe = 'kube-proxy-replacement probe; bpf-masquerade on'
+    const probe = '--kube-proxy-replacement probe; bpf-masquerade on'
     const on = (kernel: string) => of(probe, '1.10', kernel).config
     expect(on('4.9')).toMatchObject({ kubeProxyReplacement: false, bpfMasquerade: false, socketLb: 'off' })
     expect(on('4.19.56')).toMatchObject({ kubeProxyReplacement: true, bpfMasquerade: false, socketLb: 'off' })

@@ -1,0 +1,36 @@
+// The Helm chart's values that are no options here: names for messages, no meaning.
+
+/** Parts of the chart that never touch a packet. */
+export const besideHelm: readonly string[] = `
+affinity annotateK8sNode annotations authentication certgen clustermesh cni commonLabels dashboards debug envoy etcd hubble
+identityAllocationMode image imagePullSecrets ipam k8sServiceHost k8sServicePort livenessProbe log name nodeSelector nodeinit
+operator podAnnotations podLabels podSecurityContext preflight priorityClassName prometheus rbac readinessProbe resources
+rollOutCiliumPods securityContext serviceAccounts serviceMonitor startupProbe terminationGracePeriodSeconds tls tolerations
+updateStrategy upgradeCompatibility
+`
+  .trim()
+  .split(/\s+/)
+
+/** What the chart has at its top besides them. */
+export const otherHelm: readonly string[] = `
+MTU agent agentNotReadyTaintKey aksbyocni alibabacloud apiRateLimit autoDirectNodeRoutes azure bandwidthManager bgp
+bgpControlPlane bpf bpfClockProbe cgroup ciliumEndpointSlice cleanBpfState cleanState cluster configDriftDetection
+connectivityProbeFrequencyRatio conntrackGCInterval conntrackGCMaxInterval containerRuntime crdWaitTimeout customCalls daemon
+datapathMode defaultLBServiceIPAM devices directRoutingSkipUnreachable disableEndpointCRD dnsPolicy dnsProxy egressGateway
+egressMasqueradeInterfaces enableCiliumEndpointSlice enableCriticalPriorityClass enableInternalTrafficPolicy
+enableK8sEventHandover enableK8sTerminatingEndpoint enableLBIPAM enableNoServiceEndpointsRoutable enableNonDefaultDenyPolicies
+enableTunnelBIGTCP enableXTSocketFallback encryption endpointHealthChecking endpointLockdownOnMapOverflow endpointRoutes
+endpointStatus eni envoyConfig externalIPs externalWorkloads extraArgs extraConfig extraContainers extraEnv
+extraHostPathMounts extraInitContainers extraVolumeMounts extraVolumes flannel forceDeviceDetection gatewayAPI gke
+healthCheckICMPFailureThreshold healthPort highScaleIPcache hostFirewall hostPort hostServices identityChangeGracePeriod
+identityManagementMode ingressController initResources ipMasqAgent ipcacheMapMax ipv4 ipv6 iptablesLockTimeout
+iptablesRandomFully k8s k8sClientExponentialBackoff k8sClientRateLimit k8sNetworkPolicy keepDeprecatedLabels
+keepDeprecatedProbes kubeConfigPath kubeProxyReplacementHealthzBindAddr l2NeighDiscovery l2announcements l2podAnnouncements
+loadBalancer localRedirectPolicies localRedirectPolicy logSystemLoad maglev monitor multicast nameOverride namespaceOverride
+nat nat46x64Gateway nativeRoutingCIDR nodeIPAM nodePort nodeSelectorLabels pmtuDiscovery policyCIDRMatchMode pprof proxy
+remoteNodeIdentity resourceQuotas scheduling sctp secretsNamespaceAnnotations secretsNamespaceLabels serviceNoBackendResponse
+sessionAffinity sleepAfterInit socketLB srv6 standaloneDnsProxy svcSourceRangeCheck synchronizeK8sNodes sysctlfix tmpVolume
+tunnelSourcePortRange vtep waitForKubeProxy wellKnownIdentities wireguard ztunnel
+`
+  .trim()
+  .split(/\s+/)
