@@ -27,12 +27,12 @@ import {
   installHost,
   type RunningCilium,
   type RunningNode,
-  unhookEndpoint,
 } from './cilium.ts'
 import { identitiesOf, verdictFilter } from './cilium-config.ts'
 import { decideAgain } from './cilium-decide.ts'
 import { deployHost, emptyNamespace } from './cilium-deploy.ts'
 import { syncTables } from './cilium-era.ts'
+import { unhookEndpoint } from './cilium-hooks.ts'
 import { watchIdentities } from './cilium-identities.ts'
 import type { MapEntry } from './cilium-maps.ts'
 import { startProxies } from './cilium-proxy.ts'

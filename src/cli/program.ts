@@ -2,6 +2,7 @@
 // they are used.
 import { cac } from 'cac'
 import { closest } from '../base/closest.ts'
+import { oneOf, text, texts, whole } from './arguments.ts'
 import { type Console, inCi, processConsole } from './console.ts'
 import { exitCode } from './exit-code.ts'
 import { UsageError } from './usage.ts'
@@ -11,34 +12,6 @@ type Options = Readonly<Record<string, unknown>>
 /** Milliseconds, of a clock that needs no module (`performance` loads a dozen of them). */
 function clock(): number {
   return Number(process.hrtime.bigint()) / 1e6
-}
-
-/** Options that may be given several times, as a list of texts. */
-function texts(value: unknown): string[] {
-  if (value === undefined) return []
-  return (Array.isArray(value) ? value : [value]).map(String)
-}
-
-function text(value: unknown): string | undefined {
-  return texts(value).at(-1)
-}
-
-function whole(value: unknown, name: string, least: number): number {
-  const number = Number(value)
-  if (!Number.isSafeInteger(number) || number < least)
-    throw new UsageError(
-      `\`${name.length === 1 ? '-' : '--'}${name}\` takes a whole number from ${least} on, not \`${String(value)}\``,
-    )
-  return number
-}
-
-function oneOf<Word extends string>(value: unknown, name: string, words: readonly Word[]): Word {
-  const word = words.find((known) => known === String(value))
-  if (word !== undefined) return word
-  const near = closest(String(value), words)
-  throw new UsageError(
-    `\`--${name}\` takes ${words.join(', ')}, not \`${String(value)}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`,
-  )
 }
 
 async function run(paths: readonly string[], options: Options, console: Console): Promise<number> {

@@ -1,4 +1,4 @@
-// The stream that waits to be sent, and what is sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
+// When the pieces of a stream are sent, and sent again. tcp_output.c tcp_write_xmit(), tcp_send_loss_probe(),
 // tcp_retransmit_skb(); tcp_timer.c tcp_retransmit_timer(). Before changing this file, read RFC 6298 and RFC 8985.
 import { tcpFlag } from '../../net/tcp.ts'
 import { cancel } from '../clock.ts'
@@ -7,82 +7,11 @@ import type { Errno } from './errno.ts'
 import { socketState } from './socket.ts'
 import { busy, waitsForNeighbour } from './tcp-host-queue.ts'
 import { tcpDone, tcpTimer } from './tcp-life.ts'
+import { isOpening, isRequest, sendOpening } from './tcp-opening.ts'
 import { heldByPacing, heldBySmallQueue, nextRun, pieceEnd } from './tcp-run.ts'
-import { seqAdd } from './tcp-sequence.ts'
 import { type SendPiece, type TcpSocket, tcpTime } from './tcp-socket.ts'
-import { currentMss, currentRoute, noData, transmit } from './tcp-transmit.ts'
+import { causeOf, currentMss, currentRoute, transmit } from './tcp-transmit.ts'
 import { rethinkTxHash } from './tx-hash.ts'
-
-/** Whether this is a SYN or SYN-ACK still under way. */
-function isOpening(socket: TcpSocket): boolean {
-  return socket.state === socketState.synSent || socket.state === socketState.synReceived
-}
-
-/** What a program says of the bytes it writes: the name of their packets, and the packet that made it write. */
-export interface SentAs {
-  readonly name?: string
-  readonly cause?: string
-}
-
-function addPiece(socket: TcpSocket, data: Uint8Array, { name, cause = '' }: SentAs = {}): SendPiece {
-  socket.piecesNamed += 1
-  const word = socket.role === 'client' ? 'data' : 'rdata'
-  const piece: SendPiece = {
-    sequence: socket.writeSeq,
-    data,
-    fin: false,
-    push: false,
-    sentAt: -1,
-    retries: 0,
-    sacked: false,
-    lost: false,
-    joined: false,
-    name: name ?? `${word}${socket.piecesNamed}`,
-    cause,
-  }
-  socket.pieces.push(piece)
-  socket.writeSeq = seqAdd(socket.writeSeq, data.length)
-  return piece
-}
-
-/** tcp_sendmsg(): cuts bytes into segments; the last one of a call carries PSH. */
-export function queueData(socket: TcpSocket, data: Uint8Array, as: SentAs = {}): void {
-  const mss = currentMss(socket)
-  let at = 0
-  const last = socket.pieces.at(-1)
-  if (last !== undefined && last.sentAt < 0 && !last.fin && last.data.length < mss) {
-    at = Math.min(mss - last.data.length, data.length)
-    const joined = new Uint8Array(last.data.length + at)
-    joined.set(last.data)
-    joined.set(data.subarray(0, at), last.data.length)
-    last.data = joined
-    socket.writeSeq = seqAdd(socket.writeSeq, at)
-  }
-  for (const first = at; at < data.length; at += mss)
-    addPiece(socket, data.slice(at, at + mss), as).joined = at > first
-  const end = socket.pieces.at(-1)
-  if (end !== undefined && data.length > 0) end.push = true
-}
-
-/** tcp_send_fin(): behind the last bytes that were not sent yet, or in a segment of its own. */
-export function queueFin(socket: TcpSocket): void {
-  socket.finQueued = true
-  const last = socket.pieces.at(-1)
-  if (last !== undefined && last.sentAt < 0) last.fin = true
-  else {
-    const piece = addPiece(socket, noData)
-    socket.piecesNamed -= 1
-    piece.fin = true
-    piece.name = 'fin'
-  }
-  socket.writeSeq = seqAdd(socket.writeSeq, 1)
-}
-
-const noCause: { readonly cause?: string } = {}
-
-function causeOf({ cause }: { readonly cause: string }): { readonly cause?: string } {
-  return cause === '' ? noCause : { cause }
-}
 
 function sendPiece(socket: TcpSocket, piece: SendPiece): number {
   const again = piece.sentAt >= 0
@@ -238,35 +167,6 @@ function hasGivenUp(socket: TcpSocket): boolean {
     return done >= sysctls.get('net.ipv4.tcp_synack_retries')
   }
   return socket.retransmits >= (socket.orphan ? 8 : 15)
-}
-
-/** A request (struct request_sock): half-open at the called side. It has no queue, and no packet that could still wait in one. */
-function isRequest(socket: TcpSocket): boolean {
-  return socket.state === socketState.synReceived && socket.listener !== undefined
-}
-
-/** The SYN or SYN-ACK of a connection that is being opened. */
-export function sendOpening(socket: TcpSocket): number {
-  const first = socket.retransmits === 0
-  const request = isRequest(socket)
-  if (!first && !request && waitsForNeighbour(socket, socket.iss)) return busy
-  const active = socket.state === socketState.synSent
-  const kind = active ? 'syn' : 'synack'
-  // tcp_rtx_synack(): each answer to a request that is repeated
-  if (!first && request) rethinkTxHash(socket)
-  const sent = transmit(socket, {
-    sequence: socket.iss,
-    flags: active ? tcpFlag.syn : tcpFlag.syn | tcpFlag.ack,
-    data: noData,
-    name: first ? kind : `${kind}.retry${socket.retransmits}`,
-    // tcp_make_synack() counts each as sent, tcp_rtx_synack() as repeated what has left
-    again: !first && !request,
-    ...causeOf(socket),
-  })
-  if (first || (request && sent !== 0)) return sent
-  count(socket.ns, 'TcpExtTCPSynRetrans')
-  if (request) count(socket.ns, 'TcpRetransSegs')
-  return sent
 }
 
 /** Linear steps of one second first (tcp_syn_linear_timeouts), then doubled each time. */

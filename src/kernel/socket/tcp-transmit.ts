@@ -262,3 +262,10 @@ export function sendActiveReset(socket: TcpSocket): void {
   const flags = tcpFlag.rst | tcpFlag.ack
   transmit(socket, { sequence: socket.sndNxt, flags, data: noData, name: 'rst' })
 }
+
+const noCause: { readonly cause?: string } = {}
+
+/** The packet that made a socket write, where there is one. */
+export function causeOf({ cause }: { readonly cause: string }): { readonly cause?: string } {
+  return cause === '' ? noCause : { cause }
+}

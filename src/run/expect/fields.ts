@@ -1,21 +1,18 @@
-// Claims about header fields: reading a field of a snapshot, comparing it with what the file says, and saying both in
-// the words of the file.
-
+// Claims about header fields: reading a field of a snapshot, and comparing it with what the file says.
 import { durationText } from '../../base/duration.ts'
 import type { InstalledCilium } from '../../cilium/installed.ts'
 import type { FieldTest, Value } from '../../model/claim.ts'
-import { formatIp, type IpAddress, sameIp } from '../../net/address.ts'
+import { sameIp } from '../../net/address.ts'
 import { type Dissection, dissect } from '../../net/dissect.ts'
 import { parseFieldPath, readField } from '../../net/field-path.ts'
-import { type FieldValue, formatFieldValue, sameFieldValue } from '../../net/field-spec.ts'
-import { formatMac } from '../../net/mac.ts'
-import { covers, formatPrefix } from '../../net/prefix.ts'
-import { formatTcpFlags } from '../../net/tcp.ts'
+import { type FieldValue, sameFieldValue } from '../../net/field-spec.ts'
+import { covers } from '../../net/prefix.ts'
 import type { CompareOperator } from '../../syntax/ast.ts'
 import type { PacketTrace, Snapshot } from '../../trace/event.ts'
 import type { Evidence } from '../verdict.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
+import { addressOf, shownField, shownTime, shownValue, textOf } from './field-text.ts'
 import { isMessageField, messageFields } from './message-fields.ts'
 import { notifiedField } from './notified.ts'
 import { compareNumbers } from './numbers.ts'
@@ -114,9 +111,6 @@ function isIdentityOf(text: string, actual: FieldValue, context: ClaimContext): 
   return remarks.includes(`identity ${numberOf(actual) ?? ''}`)
 }
 
-const addressOf = (value: FieldValue): IpAddress | undefined =>
-  value.kind === 'ipv4' || value.kind === 'ipv6' ? value.value : undefined
-
 function numberOf(value: FieldValue): number | undefined {
   if (value.kind === 'number' || value.kind === 'flags' || value.kind === 'mac') return value.value
   return value.kind === 'boolean' ? Number(value.value) : undefined
@@ -210,69 +204,6 @@ export function patternMatches(pattern: string, text: string): boolean {
     at = found + part.length
   }
   return text.length - at >= last.length && text.endsWith(last)
-}
-
-/** More of a payload is not compared with the text of a file. */
-const shownBytes = 4096
-
-/** A field's value in the words of a trace: names for addresses, characters for the bytes of a payload. */
-export function textOf(value: FieldValue, context: ClaimContext): string {
-  if (value.kind === 'bytes') return String.fromCharCode(...value.value.subarray(0, shownBytes))
-  return formatFieldValue(value, { ip: context.nameOf, mac: formatMac })
-}
-
-/** The same for a message: a name with its address behind it. */
-function shownAddress(address: IpAddress, context: ClaimContext): string {
-  const name = context.nameOf(address)
-  const text = formatIp(address)
-  return name === text ? text : `${name} (${text})`
-}
-
-function shownField(value: FieldValue, context: ClaimContext): string {
-  const address = addressOf(value)
-  return address === undefined ? textOf(value, context) : shownAddress(address, context)
-}
-
-/** What the file says, in its own words, with the address behind a name. */
-export function shownValue(value: Value, context: ClaimContext): string {
-  switch (value.kind) {
-    case 'number':
-      return String(value.number)
-    case 'flags':
-      return formatTcpFlags(value.flags)
-    case 'mac':
-      return formatMac(value.mac)
-    case 'addresses':
-    case 'endpoint': {
-      const [first] = value.addresses
-      const name = value.kind === 'addresses' && value.name !== undefined ? value.name : undefined
-      const text =
-        first === undefined
-          ? ''
-          : name === undefined
-            ? shownAddress(first, context)
-            : `${name} (${formatIp(first)})`
-      return value.kind === 'endpoint' && value.port !== undefined ? `${text}:${value.port}` : text
-    }
-    case 'prefix':
-      return formatPrefix(value.prefix)
-    case 'text':
-      return value.text
-    case 'list':
-      return `[${value.items.map((item) => shownValue(item, context)).join(', ')}]`
-    case 'field':
-      return value.field
-    case 'variable': {
-      const bound = context.captured.get(value.name)
-      return bound === undefined ? `$${value.name} (never captured)` : shownValue(bound, context)
-    }
-    case 'nothing':
-      return 'nothing'
-  }
-}
-
-function shownTime(value: Value, context: ClaimContext): string {
-  return value.kind === 'number' ? durationText(value.number) : shownValue(value, context)
 }
 
 /** The last event up to a sight that gave a field another value. */

@@ -3,7 +3,7 @@ import type { Claim } from '../../model/claim.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext, FlowResult } from './context.ts'
 import * as fate from './fate.ts'
-import { shownValue } from './fields.ts'
+import { shownValue } from './field-text.ts'
 
 function flowText(flow: FlowResult): string {
   const [call, errno] = [...flow.errnos][0] ?? []

@@ -10,7 +10,8 @@ import { sealedLayer } from '../../net/layer.ts'
 import type { HookEvent, PacketTrace, Snapshot } from '../../trace/event.ts'
 import { type Answer, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
-import { fieldOf, readPath, type Sight, textOf } from './fields.ts'
+import { textOf } from './field-text.ts'
+import { fieldOf, readPath, type Sight } from './fields.ts'
 import { eventsAt, everyEvent, finalEvent, placeText } from './places.ts'
 
 type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>

@@ -4,7 +4,8 @@ import type { ClaimBody, Value } from '../../model/claim.ts'
 import type { CompareOperator } from '../../syntax/ast.ts'
 import { type Answer, expectedActual, missAt, missHere } from './answer.ts'
 import type { ClaimContext } from './context.ts'
-import { patternMatches, shownValue } from './fields.ts'
+import { shownValue } from './field-text.ts'
+import { patternMatches } from './fields.ts'
 import { compareNumbers } from './numbers.ts'
 
 type Body<Kind extends ClaimBody['kind']> = Extract<ClaimBody, { readonly kind: Kind }>
