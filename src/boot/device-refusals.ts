@@ -1,7 +1,8 @@
 // Devices that a node's kernel does not have yet, said before anything boots (EOPNOTSUPP: unknown device type).
 import type { Diagnostic } from '../base/diagnostic.ts'
+import type { DeviceModel } from '../model/device-model.ts'
 import { mistake } from '../model/diagnose.ts'
-import type { DeviceModel, Model, World } from '../model/model.ts'
+import type { Model, World } from '../model/model.ts'
 import { kernelNumber } from './boot.ts'
 
 /** The release that a kind came with; the others are older than what is followed. */

@@ -4,7 +4,7 @@ import { addGeneve } from '../kernel/device/geneve.ts'
 import { addIpip } from '../kernel/device/ipip.ts'
 import { addVxlan } from '../kernel/device/vxlan.ts'
 import type { Namespace } from '../kernel/namespace.ts'
-import type { DeviceModel } from '../model/model.ts'
+import type { DeviceModel } from '../model/device-model.ts'
 import { deviceOf } from './resolved.ts'
 
 /** `ip link add NAME type vxlan|geneve|ipip ...`. */

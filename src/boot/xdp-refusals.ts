@@ -2,8 +2,9 @@
 // The model knows no drivers, so this is asked of a checked model.
 import type { Diagnostic } from '../base/diagnostic.ts'
 import { defaultDriver, driverSupport } from '../kernel/device/drivers.ts'
+import type { AttachmentModel, DeviceModel } from '../model/device-model.ts'
 import { mistake } from '../model/diagnose.ts'
-import type { AttachmentModel, DeviceModel, Model, NamespaceModel, World } from '../model/model.ts'
+import type { Model, NamespaceModel, World } from '../model/model.ts'
 import { kernelNumber } from './boot.ts'
 
 /** One diagnostic for each XDP program that its card cannot run in the mode asked for. */

@@ -3,7 +3,8 @@ import { formatIp } from '../net/address.ts'
 import { formatMac } from '../net/mac.ts'
 import { formatPrefix } from '../net/prefix.ts'
 import { etherType, etherTypeName } from '../net/protocol.ts'
-import type { AttachmentModel, DeviceModel, NamespaceModel, QdiscModel, TunnelModel } from './model.ts'
+import type { AttachmentModel, DeviceModel, QdiscModel, TunnelModel } from './device-model.ts'
+import type { NamespaceModel } from './model.ts'
 import { sysctlTexts } from './words/sysctls.ts'
 
 /** In front of what no file can say: a WireGuard device, which only the agents of a cluster make, and its sysctls. */

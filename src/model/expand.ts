@@ -3,9 +3,9 @@
 import { formatIp, type IpAddress, isIpv4 } from '../net/address.ts'
 import { formatMac } from '../net/mac.ts'
 import { broadcastOf, formatPrefix, isIpv4Prefix, networkOf, type Prefix } from '../net/prefix.ts'
+import type { DeviceModel } from './device-model.ts'
 import { deviceLines, ofAgents } from './expand-device.ts'
 import type {
-  DeviceModel,
   FdbModel,
   ListenModel,
   NamespaceModel,

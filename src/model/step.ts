@@ -3,7 +3,8 @@ import type { Span } from '../base/text.ts'
 import type { IpAddress } from '../net/address.ts'
 import type { Prefix } from '../net/prefix.ts'
 import type { CiliumChange } from './cluster.ts'
-import type { DeviceModel, FdbModel, ListenModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
+import type { DeviceModel } from './device-model.ts'
+import type { FdbModel, ListenModel, NeighbourModel, RouteModel, RuleModel } from './model.ts'
 import type { RulesetModel } from './ruleset.ts'
 
 /** An operation of a flow. Sizes are bytes, durations nanoseconds. */

@@ -6,7 +6,8 @@
 import { type IpAddress, isIpv4, isLinkLocal } from '../net/address.ts'
 import type { Mac } from '../net/mac.ts'
 import { covers, type Prefix } from '../net/prefix.ts'
-import type { DeviceModel, NamespaceModel, World } from './model.ts'
+import type { DeviceModel } from './device-model.ts'
+import type { NamespaceModel, World } from './model.ts'
 
 export interface WarmNeighbour {
   readonly namespace: string

@@ -1,7 +1,8 @@
 // Whether a case can be tried on this kernel at all, and if not, why: found out by asking the kernel, or known because
 // the model leaves out what the kernel would do.
 import { spawnSync } from 'node:child_process'
-import type { CaseModel, DeviceModel, World } from '../model/model.ts'
+import type { DeviceModel } from '../model/device-model.ts'
+import type { CaseModel, World } from '../model/model.ts'
 import type { RulesetModel } from '../model/ruleset.ts'
 import { isIpv4 } from '../net/address.ts'
 import { Namespaces } from './namespaces.ts'

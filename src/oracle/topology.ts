@@ -1,8 +1,8 @@
 // A checked world as lines for iproute2: links first, then what needs both ends of every link. Devices get the ifindex
 // that they have in the model, so that programs and maps may speak of them by number.
 import type { Namespace } from '../kernel/namespace.ts'
+import type { DeviceModel } from '../model/device-model.ts'
 import type {
-  DeviceModel,
   FdbModel,
   NamespaceModel,
   NeighbourModel,

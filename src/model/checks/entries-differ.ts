@@ -3,8 +3,9 @@
 import type { Report } from '../../base/diagnostic.ts'
 import { textOf } from '../../base/text.ts'
 import { isIpv4, sameIp } from '../../net/address.ts'
+import type { AttachmentModel } from '../device-model.ts'
 import { mistake } from '../diagnose.ts'
-import type { AttachmentModel, ListenModel, RouteModel } from '../model.ts'
+import type { ListenModel, RouteModel } from '../model.ts'
 import type { WorldDraft } from '../resolve/world.ts'
 
 /** Looks at every namespace of the resolved world. */

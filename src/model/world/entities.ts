@@ -21,8 +21,8 @@ import type {
   TopologyItem,
   Word,
 } from '../../syntax/ast.ts'
+import type { DeviceModelKind } from '../device-model.ts'
 import { mistakeIn } from '../diagnose.ts'
-import type { DeviceModelKind } from '../model.ts'
 import { macIn, prefixIn } from '../words/addresses.ts'
 import { isNothing, isOpen } from '../words/fill.ts'
 import { isSet, optionValue } from '../words/options.ts'
