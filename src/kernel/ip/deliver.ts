@@ -9,6 +9,7 @@ import type { Skb } from '../skb.ts'
 import { isAccepted, policyCheck } from '../xfrm/check.ts'
 import { fragmentUser } from './fragment-queue.ts'
 import { reassemble } from './reassembly.ts'
+import { handlerOf } from './state.ts'
 
 const inputHook = { family: 4, hook: 'INPUT' } as const
 
@@ -28,7 +29,7 @@ function toProtocol(skb: Skb): void {
   const { ns } = skb.dev
   const l3 = skb.networkHeader
   const protocol = readU8(skb.bytes, l3 + ipv4At.protocol)
-  const handler = ns.ip.transports.get(protocol)
+  const handler = handlerOf(ns, 4, protocol)
   if (handler === undefined) {
     if (policyCheck(skb, 4, 'in')) unknownProtocol(skb)
     drop(skb, { device: skb.dev.name, stage: 'rx', reason: 'SKB_DROP_REASON_IP_NOPROTO' })

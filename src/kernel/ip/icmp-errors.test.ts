@@ -42,6 +42,16 @@ describe('ICMP errors', () => {
     expect(lab.r.counters.get('IcmpOutTimeExcds')).toBe(7)
   })
 
+  test.each([47, 58, 132])(
+    'protocol %i, which IPv4 has no handler for, is told to be unknown',
+    (protocol) => {
+      const lab = ipLab()
+      sendRaw(lab.a0, datagram({ from: '10.0.1.2', to: '10.0.1.1', protocol }), lab.ra.mac)
+      expect(lab.r.counters.get('IpInUnknownProtos')).toBe(1)
+      expect(lab.r.counters.get('IcmpOutDestUnreachs')).toBe(1)
+    },
+  )
+
   test('never about an ICMP error, a later fragment, or a frame to a group', () => {
     const lab = ipLab()
     const error = new Uint8Array(36)

@@ -19,7 +19,7 @@ import { ipLocalOut } from './output.ts'
 import { routeOutput } from './output-route.ts'
 import { routeScope } from './route.ts'
 import { specificDestination } from './source.ts'
-import type { IcmpError, TransportHandler } from './state.ts'
+import { handlerOf, type IcmpError, type TransportHandler } from './state.ts'
 
 const typeMax = 18
 const extendedEcho = 42
@@ -123,7 +123,7 @@ function errorMessage(skb: Skb): void {
     return
   }
   const protocol = readU8(skb.bytes, error.quote + ipv4At.protocol)
-  const handler = ns.ip.transports.get(protocol)
+  const handler = handlerOf(ns, 4, protocol)
   const known = handler?.error(skb, error)
   if (known === false) count(ns, 'IcmpInErrors')
   // TCP and ICMP decide themselves whether they follow a redirect

@@ -1,6 +1,7 @@
 // Everything a namespace knows about IP: addresses, routing tables, rules, neighbours, path MTUs, fragments, limits.
 // Tables appear when something is put into them, so that an empty namespace costs almost nothing.
 import type { IpAddress } from '../../net/address.ts'
+import { ipProtocol } from '../../net/protocol.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Namespace } from '../namespace.ts'
 import { createNeighbourTable, type NeighbourOps, type NeighbourTable } from '../neighbour-table.ts'
@@ -221,4 +222,15 @@ export function createIpState(ns: Namespace): IpState {
 /** The state of one family. */
 export function familyState(ns: Namespace, family: 4 | 6): FamilyState {
   return family === 4 ? ns.ip.v4 : ns.ip.v6
+}
+
+/** Protocols that one family has alone; the others are registered for both. */
+const foreign: Readonly<Record<4 | 6, readonly number[]>> = {
+  4: [ipProtocol.icmp6],
+  6: [ipProtocol.icmp, ipProtocol.igmp],
+}
+
+/** Who takes a protocol in a family (inet_protos, inet6_protos). */
+export function handlerOf(ns: Namespace, family: 4 | 6, protocol: number): TransportHandler | undefined {
+  return foreign[family].includes(protocol) ? undefined : ns.ip.transports.get(protocol)
 }

@@ -9,6 +9,7 @@ import { ipProtocol } from '../../net/protocol.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
+import { handlerOf } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
 import { isAccepted, policyCheck } from '../xfrm/check.ts'
 import { inspectOptions6 } from './extension.ts'
@@ -155,8 +156,7 @@ function toProtocol(skb: Skb, protocol: number, nextAt: number): void {
     endPacket(skb, { device: skb.dev.name, stage: 'rx', kind: 'consumed' })
     return
   }
-  const ofIpv4 = protocol === ipProtocol.icmp || protocol === ipProtocol.igmp
-  const handler = ofIpv4 ? undefined : ns.ip.transports.get(protocol)
+  const handler = handlerOf(ns, 6, protocol)
   if (handler === undefined) {
     // ip6_protocol_deliver_rcu(): what policies refuse is not answered
     if (!policyCheck(skb, 6, 'in')) return void end(skb, 'SKB_DROP_REASON_XFRM_POLICY')

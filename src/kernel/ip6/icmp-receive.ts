@@ -13,7 +13,7 @@ import { deliverOutcome, drop } from '../drop.ts'
 import { sendingIcmp } from '../ip/icmp-lock.ts'
 import { updatePathMtu } from '../ip/path-mtu.ts'
 import { routeScope } from '../ip/route.ts'
-import type { IcmpError, TransportHandler } from '../ip/state.ts'
+import { handlerOf, type IcmpError, type TransportHandler } from '../ip/state.ts'
 import type { Skb } from '../skb.ts'
 import { transportOf } from './extension.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
@@ -89,7 +89,7 @@ function notify(skb: Skb): void {
     quoteEnd: skb.tail,
     quoteTransport: transport.offset,
   }
-  const handler = ns.ip.transports.get(transport.protocol)
+  const handler = handlerOf(ns, 6, transport.protocol)
   if (handler !== undefined && !handler.error(skb, error)) count(ns, 'Icmp6InErrors')
 }
 
