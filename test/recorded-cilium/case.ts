@@ -14,6 +14,8 @@ export interface RecordedConfig {
   readonly v6?: boolean
   readonly lb?: string
   readonly sock_lb?: boolean
+  /** Masquerading by the agent's iptables rules instead of BPF. */
+  readonly iptables_masquerade?: boolean
   /** Ports on which a transparent proxy listens. */
   readonly tproxy?: readonly number[]
   /** Load-time constants and compile-time defines by Cilium's names. */

@@ -31,10 +31,13 @@ function isDefine(name: string): name is Define {
 }
 
 export function definesFor(config: RecordedConfig): Defines {
-  const on: Define[] = [...always]
+  const inBpf = (name: Define): boolean =>
+    config.iptables_masquerade !== true || !name.startsWith('ENABLE_MASQUERADE')
+  const on: Define[] = always.filter(inBpf)
   if (config.tunnel === true) on.push('TUNNEL_MODE', 'HAVE_ENCAP')
   if (config.host_routing !== false) on.push('ENABLE_HOST_ROUTING')
-  if (config.v6 === true) on.push('ENABLE_IPV6', 'ENABLE_MASQUERADE_IPV6', 'ENABLE_IPV6_FRAGMENTS')
+  if (config.v6 === true)
+    on.push('ENABLE_IPV6', 'ENABLE_IPV6_FRAGMENTS', ...(['ENABLE_MASQUERADE_IPV6'] as const).filter(inBpf))
   if (config.dsr === true) on.push('ENABLE_DSR')
   if (xdpMode(config) !== undefined) on.push('ENABLE_NODEPORT_ACCELERATION')
   if (config.sock_lb === true) on.push('ENABLE_SOCKET_LB_FULL')
@@ -84,7 +87,7 @@ const known: Readonly<Record<string, readonly unknown[]>> = {
   v6: [true, false],
   lb: ['random', 'maglev'],
   sock_lb: [true, false],
-  iptables_masquerade: [false],
+  iptables_masquerade: [true, false],
 }
 /** Settings whose values are looked at elsewhere. */
 const open = ['aggregation', 'tproxy', 'version']

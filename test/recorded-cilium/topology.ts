@@ -16,14 +16,13 @@ import { addRule } from '../../src/kernel/ip/admin-rule.ts'
 import { routeScope } from '../../src/kernel/ip/route.ts'
 import { createMachine, type Machine } from '../../src/kernel/machine.ts'
 import { addNamespace, type Namespace } from '../../src/kernel/namespace.ts'
-import { attachIptables } from '../../src/kernel/netfilter/iptables.ts'
-import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import { failed } from '../../src/kernel/socket/errno.ts'
 import { tcpBind, tcpListen, tcpOpen } from '../../src/kernel/socket/tcp.ts'
 import { type IpAddress, parseIp } from '../../src/net/address.ts'
 import { parseMac } from '../../src/net/mac.ts'
 import { type Prefix, parsePrefix } from '../../src/net/prefix.ts'
 import type { RecordedConfig } from './case.ts'
+import { addFilters } from './filters.ts'
 
 export const ifindex = {
   eth0: 10,
@@ -127,36 +126,6 @@ const nodeSysctls = {
   'net.ipv6.conf.all.forwarding': 1,
 }
 
-// what the agent's iptables rules do that these runs can see: the mark of the host's own packets
-const hostMark = (exceptOverlay: boolean): string => `*filter
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:CILIUM_OUTPUT - [0:0]
--A OUTPUT -j CILIUM_OUTPUT
--A CILIUM_OUTPUT -m mark ! --mark 0xe00/0xf00 -m mark ! --mark 0xd00/0xf00${exceptOverlay ? ' -m mark ! --mark 0x400/0xf00' : ''} -m mark ! --mark 0xa00/0xe00${exceptOverlay ? ' -m mark ! --mark 0x800/0xf00 -m mark ! --mark 0xf00/0xf00' : ''} -j MARK --set-xmark 0xc00/0xf00
-COMMIT
-`
-
-function proxyRules(ports: readonly number[]): string {
-  const rules = ports.map((port) => {
-    const swapped = ((port & 0xff) << 8) | (port >>> 8)
-    const mark = ((swapped << 16) | 0x200) >>> 0
-    return `-A CILIUM_PRE_mangle -p tcp -m mark --mark 0x${mark.toString(16)} -j TPROXY --on-port ${port} --on-ip 127.0.0.1 --tproxy-mark 0x200/0xffffffff`
-  })
-  return `*mangle
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:CILIUM_PRE_mangle - [0:0]
--A PREROUTING -j CILIUM_PRE_mangle
-${rules.join('\n')}
-COMMIT
-`
-}
-
 function addNode(machine: Machine, number: 1 | 2, config: RecordedConfig, eth0: NetDevice): void {
   const { ns } = eth0
   const [host, net] = addVethPair(
@@ -226,11 +195,8 @@ function addTables(number: 1 | 2, config: RecordedConfig, eth0: NetDevice, host:
   }
 }
 
-function addRules(ns: Namespace, config: RecordedConfig, version: 'v1.10' | 'v1.19'): void {
-  const text = hostMark(version === 'v1.19') + (config.tproxy === undefined ? '' : proxyRules(config.tproxy))
-  const parsed = parseRuleset(text, 4)
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
-  attachIptables(ns, 4, parsed.ruleset)
+/** What marks lead to the proxy: a rule, and a table that takes everything in. */
+function addProxyRoute(ns: Namespace): void {
   const toProxy = { family: 4 as const, priority: 9, fwmark: 0x200, fwmask: 0xf00 }
   accepted(addRule(ns, { ...toProxy, action: { kind: 'lookup', table: 2004 } }), 'rule')
   const lo = must(ns.devicesByName.get('lo'), 'lo')
@@ -268,7 +234,8 @@ export function buildTopology(config: RecordedConfig, version: 'v1.10' | 'v1.19'
     for (const [name, value] of Object.entries(nodeSysctls)) ns.sysctls.set(name, value)
     if (config.v6 !== true) ns.sysctls.set('net.ipv6.conf.all.disable_ipv6', 1)
     addNode(machine, number, config, wire(ns, ifindex.eth0, macs.eth0(number), underlay, bridge))
-    addRules(ns, config, version)
+    addFilters(ns, number, config, version)
+    addProxyRoute(ns)
     for (const port of config.tproxy ?? []) listen(ns, port)
   }
   const client = addNamespace(machine, { name: 'cl' })
