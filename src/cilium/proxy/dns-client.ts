@@ -14,7 +14,7 @@ import { isIpv4 } from '../../net/address.ts'
 import { type DnsMessage, readDns, writeDns } from '../../net/dns.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { DnsSession } from './dns-session.ts'
-import type { ProxyNode } from './proxy-node.ts'
+import { type ProxyNode, packetName } from './proxy-node.ts'
 
 /** ProxyForwardTimeout. */
 const forwardTime = 10 * second
@@ -51,10 +51,6 @@ function upstreamLabel({ session: { flow } }: DnsAsk): string {
   return `${flow}.upstream`
 }
 
-function causeOf({ packet }: DnsSession): string {
-  return packet?.record?.name ?? ''
-}
-
 /** By a datagram. */
 function askByDatagram(
   { ns }: ProxyNode,
@@ -89,7 +85,7 @@ function askByDatagram(
     if (response?.id === query.id) finish({ response, packet: got.ok.packet })
   }
   socket.watchers.push(() => clock.atRest(read))
-  const cause = causeOf(session)
+  const cause = packetName(session.packet)
   udpSend(socket, writeDns(query), { name: `${label}.request`, cause, label })
 }
 
@@ -196,7 +192,7 @@ export class DnsClients {
       done(outcome)
     }
     const timer = this.#node.ns.machine.clock.after(forwardTime, () => finish('timeout'))
-    client.send(query, causeOf(session), finish)
+    client.send(query, packetName(session.packet), finish)
     if (!keeps || client === known) return
     this.#kept.set(key, client)
     session.onEnd(() => {
@@ -210,7 +206,7 @@ export class DnsClients {
     const { ns } = this.#node
     const family = isIpv4(session.server.address) ? 4 : 6
     const open = { ns, family, label: upstreamLabel(ask), options: socketOptions(ask), program } as const
-    const opened = tcpOpen({ ...open, cause: causeOf(session) })
+    const opened = tcpOpen({ ...open, cause: packetName(session.packet) })
     if (failed(opened)) return undefined
     const socket = opened.ok
     const isBound = !keeps || !failed(tcpBind(socket, session.client))

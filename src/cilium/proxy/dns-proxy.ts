@@ -4,7 +4,6 @@ import { assert } from '../../base/assert.ts'
 import type { Skb } from '../../kernel/skb.ts'
 import { failed } from '../../kernel/socket/errno.ts'
 import { serveTcp } from '../../kernel/socket/program.ts'
-import { tcpBind, tcpListen, tcpOpen } from '../../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
 import { udpBind, udpOpen } from '../../kernel/socket/udp.ts'
 import { udpReceive } from '../../kernel/socket/udp-read.ts'
@@ -21,7 +20,15 @@ import type { ProxyBinding } from './dialect.ts'
 import { DnsClients, type DnsOutcome } from './dns-client.ts'
 import { allowQuery } from './dns-policy.ts'
 import { type DnsSession, datagramSession, StreamSessions } from './dns-session.ts'
-import { endpointAt, identityAt, notice, type ProxyNode, redirectsOf } from './proxy-node.ts'
+import {
+  endpointAt,
+  identityAt,
+  listenAt,
+  notice,
+  type ProxyNode,
+  packetName,
+  redirectsOf,
+} from './proxy-node.ts'
 
 const program = 'cilium-agent'
 
@@ -45,10 +52,6 @@ export interface DnsProxyOptions {
 function isCluster(identity: number): boolean {
   const { world, 'world-ipv4': four, 'world-ipv6': six } = reservedIdentity
   return identity !== world && identity !== four && identity !== six && identity < localScope
-}
-
-function nameOf(packet: Skb | undefined): string {
-  return packet?.record?.name ?? ''
 }
 
 class DnsProxy {
@@ -88,15 +91,10 @@ class DnsProxy {
   }
 
   #listenForConnections(binding: ProxyBinding): void {
-    const { ns } = this.#node
-    const opened = tcpOpen(this.#open(binding))
-    assert(!failed(opened), `${ns.name} opens the listener of its DNS proxy`)
-    const bound = tcpBind(opened.ok, { address: binding.address, port: this.#options.port })
-    const listening = failed(bound) ? bound : tcpListen(opened.ok)
-    assert(!failed(listening), `${ns.name} listens for its DNS proxy`)
+    const { port } = this.#options
     const connections = new WeakMap<TcpSocket, StreamSessions>()
     const serve = (session: DnsSession, query: DnsMessage): void => this.#serve(session, query)
-    serveTcp(opened.ok, {
+    serveTcp(listenAt(this.#open(binding), { address: binding.address, port }), {
       accepted: (socket) => connections.set(socket, new StreamSessions(socket, serve)),
       received: (socket, data) => {
         connections.get(socket)?.received(data)
@@ -123,7 +121,7 @@ class DnsProxy {
     const { client, server, packet, protocol } = session
     const endpoint = endpointAt(this.#node, client.address)
     if (endpoint === undefined) {
-      session.reply(this.#error(query, this.#failure), nameOf(packet))
+      session.reply(this.#error(query, this.#failure), packetName(packet))
       return
     }
     const { port } = this.#options
@@ -134,7 +132,7 @@ class DnsProxy {
     const decision: Decision = allowed ? { code: 'FORWARD' } : { code: 'DENY', target: 'REFUSED' }
     this.#notice(packet, decision, this.#logged(question, allowed ? 'Forwarded' : 'Denied'))
     if (allowed) this.#forward(question)
-    else session.reply(this.#error(query, dnsCode.REFUSED), nameOf(packet))
+    else session.reply(this.#error(query, dnsCode.REFUSED), packetName(packet))
   }
 
   /** sendErrorResponse(); in 1.10 everything is refused. */
@@ -178,14 +176,14 @@ class DnsProxy {
         target: this.#failure === dnsCode.REFUSED ? 'REFUSED' : 'SERVFAIL',
       }
       this.#notice(session.packet, decision, this.#logged(question, 'Error'))
-      session.reply(this.#error(query, this.#failure), nameOf(session.packet))
+      session.reply(this.#error(query, this.#failure), packetName(session.packet))
       return
     }
     const { packet } = outcome
     const response = { ...outcome.response, id: query.id }
     const facts = this.#learns(question.endpoint, response)
     this.#notice(packet, { code: 'FORWARD' }, this.#logged(question, 'Forwarded', response), facts)
-    session.reply(response, nameOf(packet))
+    session.reply(response, packetName(packet))
   }
 
   #learns({ id: endpoint }: Endpoint, { code, name, answers }: DnsMessage): readonly Fact[] {

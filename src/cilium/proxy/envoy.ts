@@ -2,22 +2,18 @@
 // it, and connections on to the servers. bpf_metadata.cc and l7policy.cc of cilium/proxy, pkg/envoy/xds_server.go.
 
 import { wantsClose } from '../../app/http-server.ts'
-import { HttpStream } from '../../app/http-stream.ts'
-import { assert } from '../../base/assert.ts'
 import { uuid } from '../../base/uuid.ts'
-import { failed } from '../../kernel/socket/errno.ts'
-import type { SocketAddress } from '../../kernel/socket/hooks.ts'
 import { textHash } from '../../kernel/socket/ports.ts'
 import { serveTcp } from '../../kernel/socket/program.ts'
-import { tcpBind, tcpClose, tcpListen, tcpOpen, tcpSend } from '../../kernel/socket/tcp.ts'
+import { tcpClose, tcpSend } from '../../kernel/socket/tcp.ts'
 import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
-import { formatIp } from '../../net/address.ts'
 import { type HttpHeader, type HttpRequest, type HttpResponse, headerOf, writeHttp } from '../../net/http.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { Decision } from '../../trace/event.ts'
-import { identityMark, mark } from '../datapath/mark.ts'
+import { mark } from '../datapath/mark.ts'
 import type { LogRecord } from './access-log.ts'
 import type { ProxyBinding, ResetReason } from './dialect.ts'
+import { acceptConnection, type Connection, type EnvoyListener, upstreamTarget } from './envoy-connection.ts'
 import {
   filteredResponse,
   localReply,
@@ -28,42 +24,13 @@ import {
 import { httpRecord } from './http-log.ts'
 import { allowRequest } from './http-policy.ts'
 import { normalPath } from './normal-path.ts'
-import {
-  conntrackIdentity,
-  endpointAt,
-  identityAt,
-  notice,
-  type ProxyNode,
-  redirectsOf,
-} from './proxy-node.ts'
-import { retryDelay, UpstreamPool, type UpstreamTarget } from './upstream.ts'
-
-/** A listener of the agent's own: `cilium-http-ingress`. */
-export interface EnvoyListener {
-  readonly port: number
-  readonly ingress: boolean
-}
+import { endpointAt, listenAt, notice, type ProxyNode, packetName, redirectsOf } from './proxy-node.ts'
+import { retryDelay, UpstreamPool } from './upstream.ts'
 
 const program = 'cilium-envoy'
 const accessDenied = 'Access denied\r\n'
 /** http-retry-count: after a connection that failed, and after an answer of the server's fault (retry_on 5xx). */
 const retries = 3
-
-/** Config::extractSocketMetadata(): what is known of a connection when it is accepted. */
-interface Connection {
-  readonly socket: TcpSocket
-  readonly stream: HttpStream
-  readonly client: SocketAddress
-  /** Where the client wanted to. */
-  readonly server: SocketAddress
-  readonly sourceIdentity: number
-  /** 0 on ingress. */
-  readonly destinationIdentity: number
-  /** Requests of this connection so far. */
-  requests: number
-  /** One request at a time. */
-  waiting: { readonly abandon: () => void } | undefined
-}
 
 /** A request on its way. */
 interface Exchange {
@@ -93,13 +60,11 @@ class Envoy {
     const { port, ingress } = this.#listener
     const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
     const options = { mark: magic, transparent: true, reuseAddr: true, reusePort: true, noDelay: true }
-    const opened = tcpOpen({ ns, family, label: `${ns.name}-proxy-${port}`, options, program })
-    assert(!failed(opened), `${ns.name} opens the listener of its proxy`)
-    const bound = tcpBind(opened.ok, { address, port })
-    const listening = failed(bound) ? bound : tcpListen(opened.ok)
-    assert(!failed(listening), `${ns.name} listens on ${port} for its proxy`)
-    serveTcp(opened.ok, {
-      accepted: (socket) => this.#accept(socket),
+    const open = { ns, family, label: `${ns.name}-proxy-${port}`, options, program } as const
+    serveTcp(listenAt(open, { address, port }), {
+      accepted: (socket) => {
+        this.#connections.set(socket, acceptConnection(this.#node, this.#listener, socket))
+      },
       received: (socket, data) => {
         const connection = this.#connections.get(socket)
         connection?.stream.push(data)
@@ -110,23 +75,6 @@ class Envoy {
         this.#connections.get(socket)?.waiting?.abandon()
         return 'close'
       },
-    })
-  }
-
-  #accept(socket: TcpSocket): void {
-    const { ingress } = this.#listener
-    const client = { address: socket.remoteAddress, port: socket.remotePort }
-    const server = { address: socket.localAddress, port: socket.localPort }
-    const tracked = conntrackIdentity(this.#node, client, server, ingress)
-    this.#connections.set(socket, {
-      socket,
-      stream: new HttpStream(),
-      client,
-      server,
-      sourceIdentity: tracked === 0 ? identityAt(this.#node, client.address) : tracked,
-      destinationIdentity: ingress ? 0 : identityAt(this.#node, server.address),
-      requests: 0,
-      waiting: undefined,
     })
   }
 
@@ -156,11 +104,7 @@ class Envoy {
     const decision: Decision = { code: 'ANSWER', target: String(response.status) }
     const { port } = this.#listener
     notice(this.#node, connection.socket.newest, { port, program, decision, logged: [] })
-    this.#answerAndGoOn(connection, response, { close, cause: this.#cause(connection) })
-  }
-
-  #cause({ socket }: Connection): string {
-    return socket.newest?.record?.name ?? ''
+    this.#answerAndGoOn(connection, response, { close, cause: packetName(connection.socket.newest) })
   }
 
   #requestId({ socket, requests }: Connection): string {
@@ -172,7 +116,7 @@ class Envoy {
   /** AccessFilter::decodeHeaders() */
   #decide(connection: Connection, request: HttpRequest): void {
     const { path, redirect } = normalPath(request.target)
-    const cause = this.#cause(connection)
+    const cause = packetName(connection.socket.newest)
     const close = wantsClose(request)
     if (redirect) {
       this.#refuse(connection, localReply(307, '', [{ name: 'location', value: path }]), close)
@@ -214,29 +158,9 @@ class Envoy {
     return redirectsOf(this.#node, endpointAt(this.#node, pod), at)
   }
 
-  /** Where a request goes: to the original destination, from the client's own address where that is allowed. */
-  #target(connection: Connection, cause: string): UpstreamTarget {
-    const { client, server, sourceIdentity, destinationIdentity, socket } = connection
-    const { ingress } = this.#listener
-    const { dialect, agent } = this.#node
-    const magic = ingress ? mark.PROXY_INGRESS : mark.PROXY_EGRESS
-    const local = endpointAt(this.#node, server.address) !== undefined
-    const keeps = !ingress && dialect.keepsSource(agent().node.config, { local, destinationIdentity })
-    const own = keeps ? `${formatIp(client.address)} ${client.port}` : `${sourceIdentity}`
-    return {
-      to: server,
-      from: keeps ? client : undefined,
-      transparent: keeps || dialect.alwaysTransparent,
-      mark: identityMark(sourceIdentity, magic),
-      key: `${formatIp(server.address)} ${server.port} ${own}`,
-      label: `${socket.label}.upstream`,
-      cause,
-    }
-  }
-
   #forward(connection: Connection, exchange: Exchange): void {
     const { request, path, headers, cause, started } = exchange
-    connection.waiting = this.#pool.send(this.#target(connection, cause), {
+    connection.waiting = this.#pool.send(upstreamTarget(this.#node, this.#listener, connection, cause), {
       message: upstreamRequest(request, path, headers),
       cause,
       answered: (response, upstream) => {
@@ -245,7 +169,7 @@ class Envoy {
         const { port } = this.#listener
         const logged = [this.#logged(connection, exchange, 'Forwarded', done)]
         notice(this.#node, upstream.newest, { port, program, decision: { code: 'FORWARD' }, logged })
-        const from = upstream.newest?.record?.name ?? ''
+        const from = packetName(upstream.newest)
         this.#finish(connection, exchange, done, from)
       },
       failed: (why) => {

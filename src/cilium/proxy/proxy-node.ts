@@ -1,9 +1,13 @@
 // What the proxies of a node know: its namespace, the maps that they read, what the agent decided last.
 
+import { assert } from '../../base/assert.ts'
 import { readLe32 } from '../../bpf/context/byte-order.ts'
 import type { Namespace } from '../../kernel/namespace.ts'
 import type { Skb } from '../../kernel/skb.ts'
+import { failed } from '../../kernel/socket/errno.ts'
 import type { SocketAddress } from '../../kernel/socket/hooks.ts'
+import { tcpBind, tcpListen, tcpOpen } from '../../kernel/socket/tcp.ts'
+import type { TcpSocket } from '../../kernel/socket/tcp-socket.ts'
 import { type IpAddress, isIpv4, sameIp } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import type { Decision, Fact } from '../../trace/event.ts'
@@ -127,4 +131,19 @@ export function notice(
   )
   const site = { node: ns.name, device: '', stage: 'proxy', chain: String(port) } as const
   trace.afterwards(packet, site, { actor: program, decision, facts: [...records, ...facts] })
+}
+
+/** The name of a packet in the trace; '' without one. */
+export function packetName(packet: Skb | undefined): string {
+  return packet?.record?.name ?? ''
+}
+
+/** A socket that listens for a proxy: nothing else has its port. */
+export function listenAt(open: Parameters<typeof tcpOpen>[0], at: SocketAddress): TcpSocket {
+  const opened = tcpOpen(open)
+  assert(!failed(opened), `${open.label} opens its listener`)
+  const bound = tcpBind(opened.ok, at)
+  const listening = failed(bound) ? bound : tcpListen(opened.ok)
+  assert(!failed(listening), `${open.label} listens`)
+  return opened.ok
 }
