@@ -101,11 +101,14 @@ export function installHost(node: RunningNode, host: Endpoint): void {
     const own = agent.node.devices
       .find(({ name }) => name === device)
       ?.addresses.map(({ address }) => address)
-    const masquerade = own?.find(isIpv4)
+    const four = own?.find(isIpv4)
+    const six = own?.find((address) => !isIpv4(address))
     const object = objectConfigOf(agent, 'bpf_host', {
       ...numbersOf(deviceOf(ns, device)),
       policy_verdict_log_filter: verdictFilter(agent, host),
-      ...(masquerade === undefined ? {} : { nat_ipv4_masquerade: addressBytes(masquerade) }),
+      // bpfMasqAddrs(): those of the device, where it has any
+      ...(four === undefined ? {} : { nat_ipv4_masquerade: addressBytes(four) }),
+      ...(six === undefined ? {} : { nat_ipv6_masquerade: addressBytes(six) }),
     })
     return loadObject(era.host(config), {
       node: config,
