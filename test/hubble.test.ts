@@ -27,6 +27,27 @@ describe('hubble', () => {
     for (const line of lines) expect(validate(JSON.parse(line)), JSON.stringify(validate.errors)).toBe(true)
   })
 
+  test('flags of `hubble observe` behind -- choose flows', async () => {
+    const traced = (...words: readonly string[]) => scnIn('.', ['trace', overlay, ...words])
+    const { out } = await traced(
+      '--as',
+      'hubble',
+      '--',
+      '--to-pod',
+      'default/',
+      '--type',
+      'trace:to-endpoint',
+    )
+    const flows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).flow)
+    expect(flows.length).toBeGreaterThan(0)
+    expect(new Set(flows.map((flow) => flow.trace_observation_point))).toEqual(new Set(['TO_ENDPOINT']))
+    expect((await traced('--', '--pod', 'x')).err).toContain('chooses flows of `--as hubble`')
+    expect((await traced('--as', 'hubble', '--', '--pods', 'x')).err).toContain('`--pods` is no filter')
+  })
+
   test('the schema takes nothing else', () => {
     expect(validate({ flow: {}, node_name: 'default/n1', time: '1970-01-01T00:00:00Z' })).toBe(false)
   })

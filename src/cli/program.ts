@@ -175,6 +175,7 @@ function viewCommands(cli: ReturnType<typeof cac>, console: Console): void {
     .option('--as <form>', 'text, json, mermaid, pcapng, tcpdump, monitor or hubble')
     .option('--seed <n>', 'Seed of every choice')
     .option('-o <file>', 'Write to a file')
+    .example('scn trace SPEC --as hubble -- --verdict DROPPED --to-pod default/web')
     .action(async (selector: string, options: Options) => {
       const { traceCommand, traceForms } = await import('./commands/trace.ts')
       const level =
@@ -188,6 +189,7 @@ function viewCommands(cli: ReturnType<typeof cac>, console: Console): void {
           form: oneOf(options['as'] ?? 'text', 'as', traceForms),
           seed: whole(options['seed'] ?? 0, 'seed', 0),
           file: text(options['o']),
+          filters: (options['--'] ?? []) as readonly string[],
         },
         console,
       )

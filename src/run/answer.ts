@@ -4,11 +4,12 @@
 import { present } from '../base/assert.ts'
 import { closest } from '../base/closest.ts'
 import { bpfObjectsOf } from '../boot/bpf-objects.ts'
+import { readFlowFilter } from '../cilium/decode/hubble-filter.ts'
 import { ciliumCommand, ciliumCommands, isCiliumTool } from '../cilium/show/command.ts'
 import { monotonic } from '../kernel/clock.ts'
 import * as kernel from '../kernel/show/command.ts'
 import { type Shown, shown, unknown } from '../kernel/show/command-words.ts'
-import { hubbleObserve, monitorOf } from './monitor.ts'
+import { hubbleObserve, monitorOf, type Wanted } from './monitor.ts'
 import type { Run } from './run-state.ts'
 import type { DeviceName } from './simulate.ts'
 
@@ -17,7 +18,7 @@ export const knownCommands: readonly string[] = [
   ...kernel.knownCommands,
   ...ciliumCommands,
   'cilium monitor',
-  'hubble observe [--all|--last N]',
+  'hubble observe [--all|--last N] [FILTER...]',
 ]
 export const knownTools: readonly string[] = [...kernel.knownTools, 'cilium', 'hubble']
 
@@ -55,21 +56,36 @@ function agentAnswer(run: Run, namespace: string, [tool, ...words]: readonly str
   const deviceName: DeviceName = (host, ifindex) =>
     machine.namespaces.get(host)?.devices.get(ifindex)?.name ?? String(ifindex)
   const seen = { packets: machine.trace?.packets ?? [], cilium: booted.cilium, deviceName, node: namespace }
-  if (tool === 'hubble') return hubbleCommand(words, (last) => hubbleObserve(seen, last))
+  if (tool === 'hubble') return hubbleCommand(words, (last, wanted) => hubbleObserve(seen, last, wanted))
   if (words[0] === 'monitor') return words[1] === undefined ? shown(monitorOf(seen)) : unknown(words[1])
   return ciliumCommand(words, node, monotonic(machine.clock.now))
 }
 
+type Observe = (last: number, wanted: Wanted) => string
+
 /** How many flows `hubble observe` shows unless it is told (hubble/pkg/defaults FlowPrintCount). */
 const flowPrintCount = 20
 
-function hubbleCommand([verb, ...words]: readonly string[], observe: (last: number) => string): Shown {
+function hubbleCommand([verb, ...words]: readonly string[], observe: Observe): Shown {
   if (verb !== 'observe') return unknown(verb ?? 'hubble')
-  const [option, value, stray] = words
-  if (option === undefined) return shown(observe(flowPrintCount))
-  if (option === '--all')
-    return value === undefined ? shown(observe(Number.POSITIVE_INFINITY)) : unknown(value)
-  if (option !== '--last') return unknown(option)
-  if (stray !== undefined) return unknown(stray)
-  return /^[1-9][0-9]*$/.test(value ?? '') ? shown(observe(Number(value))) : unknown(value ?? option)
+  const filters: string[] = []
+  let last = flowPrintCount
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ''
+    if (word === '--all') last = Number.POSITIVE_INFINITY
+    else if (word === '--last') {
+      at += 1
+      if (!/^[1-9][0-9]*$/.test(words[at] ?? '')) return unknown(words[at] ?? word)
+      last = Number(words[at])
+    } else filters.push(word)
+  }
+  const filter = readFlowFilter(filters)
+  switch (filter.kind) {
+    case 'wrong':
+      return unknown(filter.word)
+    case 'conflict':
+      return { kind: 'missing', message: filter.message }
+    case 'filter':
+      return shown(observe(last, filter.holds))
+  }
 }

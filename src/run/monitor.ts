@@ -3,6 +3,7 @@
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
 import { compactFlow, type HubbleLine } from '../cilium/decode/hubble-compact.ts'
 import { legacyFlow } from '../cilium/decode/hubble-era.ts'
+import { readFlowFilter } from '../cilium/decode/hubble-filter.ts'
 import { accessLogFlow, type RequestTimes } from '../cilium/decode/hubble-l7.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
 import { accessLogLine } from '../cilium/decode/monitor-l7.ts'
@@ -118,8 +119,23 @@ function flowsOf(
   })
 }
 
+/** Whether a flow is wanted. */
+export type Wanted = (line: HubbleLine) => boolean
+
+/** Which flows the flags of `hubble observe` ask for, or why they cannot. */
+export function flowsWanted(words: readonly string[]): Wanted | string {
+  const filter = readFlowFilter(words)
+  if (filter.kind === 'filter') return filter.holds
+  return filter.kind === 'conflict' ? filter.message : `\`${filter.word}\` is no filter of \`hubble observe\``
+}
+
 /** Flows as Hubble exports them, one JSON value on each line, in the order of time over all nodes. */
-export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: DeviceName): string {
+export function hubbleText(
+  trace: Trace,
+  cilium: InstalledCilium,
+  deviceName: DeviceName,
+  wanted: Wanted = () => true,
+): string {
   const story = trace.case === undefined ? trace.scenario : `${trace.scenario}[${trace.case}]`
   const seen = new Map<string, number>()
   const uuidOf = (node: string): string | undefined => {
@@ -129,14 +145,15 @@ export function hubbleText(trace: Trace, cilium: InstalledCilium, deviceName: De
     return flowUuid(`${story}/${node}/${number}`)
   }
   return flowsOf({ packets: trace.packets, cilium, deviceName }, uuidOf)
+    .filter(({ flow }) => wanted(flow))
     .map(({ flow }) => `${JSON.stringify(flow)}\n`)
     .join('')
 }
 
-/** `hubble observe` against the agent of a node: its last flows. */
-export function hubbleObserve(seen: Seen, last: number): string {
+/** `hubble observe` against the agent of a node: the last of the flows that a filter lets through. */
+export function hubbleObserve(seen: Seen, last: number, wanted: Wanted): string {
   return flowsOf(seen, () => undefined)
-    .filter(({ node }) => node === seen.node)
+    .filter(({ node, flow }) => node === seen.node && wanted(flow))
     .slice(-last)
     .map(({ flow }) => `${compactFlow(flow)}\n`)
     .join('')

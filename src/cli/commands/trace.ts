@@ -1,7 +1,7 @@
 // `scn trace SELECTOR`: run and show, compare nothing.
 
 import { renderDiagnostics } from '../../report/diagnostic.ts'
-import { hubbleText, monitorText } from '../../run/monitor.ts'
+import { flowsWanted, hubbleText, monitorText, type Wanted } from '../../run/monitor.ts'
 import { type Simulated, simulate } from '../../run/simulate.ts'
 import type { Level, Trace } from '../../trace/event.ts'
 import { formatSections } from '../../trace/format.ts'
@@ -24,6 +24,8 @@ export interface TraceArguments {
   readonly form: TraceForm
   readonly seed: number
   readonly file: string | undefined
+  /** Behind `--`: the flags of `hubble observe` that choose flows. */
+  readonly filters: readonly string[]
 }
 
 /** A case that was run to be shown. */
@@ -35,6 +37,7 @@ interface Shown {
 
 /** Runs the selected cases and writes them in one form; several cases only where the form can hold them. */
 export async function traceCommand(args: TraceArguments, console: Console): Promise<number> {
+  const filter = filterOf(args)
   const selector = parseSelector(args.selector)
   mustExist(console.cwd, selector.path)
   const loaded = load(console.cwd, selector.path)
@@ -64,11 +67,24 @@ export async function traceCommand(args: TraceArguments, console: Console): Prom
     console.err(`scn: no case is selected by \`${args.selector}\`; scn list names them all\n`)
     return exitCode.nothing
   }
-  await write(shown, args, console)
+  await write(shown, { ...args, filter }, console)
   return exitCode.passed
 }
 
-async function write(shown: readonly Shown[], args: TraceArguments, console: Console): Promise<void> {
+/** Which flows are wanted; only Hubble's can be chosen. */
+function filterOf({ form, filters }: TraceArguments): Wanted {
+  if (filters.length > 0 && form !== 'hubble')
+    throw new UsageError(`\`${filters[0]}\` behind \`--\` chooses flows of \`--as hubble\``)
+  const wanted = flowsWanted(filters)
+  if (typeof wanted === 'string') throw new UsageError(wanted)
+  return wanted
+}
+
+async function write(
+  shown: readonly Shown[],
+  args: TraceArguments & { readonly filter: Wanted },
+  console: Console,
+): Promise<void> {
   if (args.form === 'pcapng') {
     const { traceToPcapng } = await import('../../trace/pcapng.ts')
     for (const [index, { trace }] of shown.entries()) {
@@ -80,12 +96,16 @@ async function write(shown: readonly Shown[], args: TraceArguments, console: Con
     }
     return
   }
-  const text = await textOf(shown, args.form)
+  const text = await textOf(shown, args.form, args.filter)
   if (args.file === undefined) console.out(text)
   else writeWhole(console.cwd, args.file, text)
 }
 
-async function textOf(shown: readonly Shown[], form: Exclude<TraceForm, 'pcapng'>): Promise<string> {
+async function textOf(
+  shown: readonly Shown[],
+  form: Exclude<TraceForm, 'pcapng'>,
+  filter: Wanted,
+): Promise<string> {
   switch (form) {
     case 'text':
       return formatSections(shown.map(({ trace, level }) => sectionOf(trace, { level })))
@@ -105,7 +125,7 @@ async function textOf(shown: readonly Shown[], form: Exclude<TraceForm, 'pcapng'
     case 'monitor':
       return shown.map(({ run }) => notified(run, monitorText)).join('\n')
     case 'hubble':
-      return shown.map(({ run }) => notified(run, hubbleText)).join('')
+      return shown.map(({ run }) => notified(run, (...told) => hubbleText(...told, filter))).join('')
   }
 }
 
