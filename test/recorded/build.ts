@@ -60,7 +60,13 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
         peer.dev,
       )
       const farMac = must(parseMac(far.mac ?? ''), `mac of ${far.name}`)
-      addVethPair({ ns, ...options }, { ns: namespaceOf(machine, peer.ns), name: far.name, mac: farMac })
+      const pair = addVethPair(
+        { ns, ...options },
+        { ns: namespaceOf(machine, peer.ns), name: far.name, mac: farMac },
+      )
+      // a sender that finishes its checksums cuts large packets as well
+      pair[0].offloads.tso = device.tx_csum !== 'off'
+      pair[1].offloads.tso = far.tx_csum !== 'off'
     }
   }
 }
@@ -79,7 +85,7 @@ function addVxlanDevice(
   words: string,
   options: { readonly name: string; readonly mac?: number },
 ): void {
-  const { given, flags } = readWords(words.split(' '), vxlanPairs, vxlanFlags)
+  const { given, flags } = readWords(words.replace(' srcport 0 0', '').split(/\s+/), vxlanPairs, vxlanFlags)
   const local = given.get('local')
   const remote = given.get('remote')
   const lower = given.get('dev')
@@ -135,9 +141,16 @@ function configure(ns: Namespace, recorded: RecordedNamespace): void {
   for (const line of recorded.rules ?? []) accepted(addRule(ns, ruleOf(line)), `rule ${line}`)
 }
 
+/** The recorder's markers stood in every table, so that there was a nat table too: it binds flows that no rule matches. */
+function withNat(text: string | undefined): string {
+  return text?.includes('*nat') === true ? text : `${text ?? ''}\n*nat\nCOMMIT\n`
+}
+
 function addRulesets(ns: Namespace, recorded: RecordedNamespace): void {
-  if (recorded.iptables) attachIptables(ns, 4, sound(parseRuleset(recorded.iptables, 4)))
-  if (recorded.ip6tables) attachIptables(ns, 6, sound(parseRuleset(recorded.ip6tables, 6)))
+  if (recorded.traced === false) return
+  attachIptables(ns, 4, sound(parseRuleset(withNat(recorded.iptables), 4)))
+  const speaksIpv6 = recorded.sysctls?.['net.ipv6.conf.all.disable_ipv6'] === 0
+  if (speaksIpv6) attachIptables(ns, 6, sound(parseRuleset(withNat(recorded.ip6tables), 6)))
 }
 
 function attach(ns: Namespace, program: RecordedProgram, notebook: Notebook): void {

@@ -11,6 +11,8 @@ interface RecordedDevice {
   readonly peer?: { readonly ns: string; readonly dev: string }
   readonly master?: string
   readonly hairpin?: boolean
+  /** veth: `off` where the sender finishes checksums. */
+  readonly tx_csum?: string
   readonly isolated?: boolean
   /** vxlan: the words of iproute2. */
   readonly opts?: string

@@ -12,6 +12,7 @@ import { addNeighbour, deleteNeighbour } from '../../src/kernel/ip/admin-neighbo
 import { addRoute, removeRoute } from '../../src/kernel/ip/admin-route.ts'
 import { addRule, removeRule } from '../../src/kernel/ip/admin-rule.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
+import { findNeighbour } from '../../src/kernel/neighbour-entry.ts'
 import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
@@ -77,7 +78,9 @@ function neighbourWords({ ns, words }: Call) {
 
 function putNeighbour(call: Call): void {
   const { dev, ip, mac, state } = neighbourWords(call)
-  addNeighbour(dev, ip, { mac: macOf(mac ?? ''), ...(state === undefined ? {} : { state }) })
+  const known = findNeighbour(dev, ip)?.mac
+  const used = mac === undefined && known !== undefined && known >= 0 ? known : macOf(mac ?? '')
+  addNeighbour(dev, ip, { mac: used, ...(state === undefined ? {} : { state }) })
 }
 
 /** `ip neigh flush dev DEV` or `flush all`: what is not permanent. */

@@ -10,7 +10,7 @@ import type { Chosen } from './normalise.ts'
 
 function recordedTuple(tuple: Readonly<Record<string, string>>): string {
   const { src, dst, sport, dport, type, code, id } = tuple
-  return `${src} ${dst} ${type === undefined ? `${sport} ${dport}` : `type ${type} code ${code} id ${id}`}`
+  return `${src} ${dst} ${type === undefined ? `${sport ?? 0} ${dport ?? 0}` : `type ${type} code ${code} id ${id}`}`
 }
 
 function recordedFlow({ proto, state, orig, reply, flags }: RecordedConnection): string {
@@ -18,15 +18,15 @@ function recordedFlow({ proto, state, orig, reply, flags }: RecordedConnection):
   return `${proto} ${state ?? '-'} ${recordedTuple(orig)} | ${recordedTuple(reply)} ${marks}`.trimEnd()
 }
 
-const vxlanPort = 8472
+const vxlanPorts = new Set([4789, 8472])
 const vxlanSource = 50_000
 
 function playedTuple({ source, destination, protocol, sport, dport }: Tuple, chosen: Chosen): string {
   const ends = `${formatIp(source)} ${formatIp(destination)}`
   if (isIcmp(protocol)) return `${ends} type ${dport >>> 8} code ${dport & 255} id ${chosen.port(sport)}`
   // the source port of a VXLAN packet is a hash: 50000 stands for it
-  if (dport === vxlanPort && sport !== vxlanPort) return `${ends} ${vxlanSource} ${dport}`
-  if (sport === vxlanPort && dport !== vxlanPort) return `${ends} ${sport} ${vxlanSource}`
+  if (vxlanPorts.has(dport) && !vxlanPorts.has(sport)) return `${ends} ${vxlanSource} ${dport}`
+  if (vxlanPorts.has(sport) && !vxlanPorts.has(dport)) return `${ends} ${sport} ${vxlanSource}`
   return `${ends} ${chosen.port(sport)} ${chosen.port(dport)}`
 }
 

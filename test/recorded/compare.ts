@@ -113,7 +113,8 @@ export function differingDeviceCounters(recorded: RecordedCase, machine: Machine
 }
 
 /** Counters that the recorder left out, some of them because of the noise of a real machine. */
-const unrecorded = /^(dev\.|ct\.|TcpExt|Icmp6?(In|Out)Msgs$|IpExtInMcastPkts$|Ip6(In|Out)McastPkts$)/
+const unrecorded =
+  /^(dev\.|ct\.|TcpExt|Icmp6?(In|Out)Msgs$|IpExtInMcastPkts$|Ip6(In|Out)McastPkts$|Ip(Forwarding|DefaultTTL)$)/
 
 /** SNMP counters that differ. */
 export function differingCounters(recorded: RecordedCase, machine: Machine): string[] {
@@ -191,7 +192,7 @@ export function differingFdb(recorded: RecordedCase, machine: Machine): string[]
 function exceptionLine(text: string): string {
   const words = text.split(' ')
   const after = (word: string): string => (words.includes(word) ? (words[words.indexOf(word) + 1] ?? '') : '')
-  const mtu = after('mtu')
+  const mtu = after('mtu') === 'lock' ? after('lock') : after('mtu')
   // the gateway is the route's unless a redirect taught it
   const learned = mtu === '' ? `via ${after('via')}` : `mtu ${mtu}`
   return `${words[0]} dev ${after('dev')} ${learned}`

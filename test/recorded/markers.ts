@@ -21,7 +21,7 @@ export interface Sighting {
   readonly matched?: boolean
 }
 
-const typeNames = ['HOST', 'BCAST', 'MCAST', 'OTHERHOST', 'OUTGOING']
+const typeNames = ['HOST', 'BCAST', 'MCAST', 'OTHERHOST', 'OUTGOING', 'LOOPBACK']
 
 /** Collects sightings of one case. */
 export class Notebook {

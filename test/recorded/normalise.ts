@@ -1,7 +1,9 @@
 // Brings a packet to the form in which the recorded ones are written: what a kernel chooses by chance gets a fixed value.
 // The rules are those of facts/recorded/kernel/README.md; TCP windows are left out of the comparison.
+import { transportOf } from '../../src/kernel/ip6/extension.ts'
 import { readU16, readU32, writeU16, writeU32 } from '../../src/net/bytes.ts'
 import { checksumOf, writeSegmentChecksum } from '../../src/net/checksum.ts'
+import { findExtension } from '../../src/net/ipv6-extensions.ts'
 import { etherType, ipProtocol } from '../../src/net/protocol.ts'
 
 const firstSequence = 10_000_000
@@ -10,6 +12,8 @@ const noChecksum = 0xeeee
 
 /** Chosen numbers in order of first appearance, for one case. */
 export class Chosen {
+  /** Whether a port was chosen by a socket's kernel: it is in the range for that and the case does not name it. */
+  isEphemeral: (port: number) => boolean = () => false
   /** Ports and identifiers that NAT chose by chance: sets that grow while a case is played. */
   readonly natPorts: (() => ReadonlySet<number> | undefined)[] = []
   private readonly portStands = new Map<number, number>()
@@ -20,7 +24,7 @@ export class Chosen {
   port(port: number): number {
     const known = this.portStands.get(port)
     if (known !== undefined) return known
-    if (!this.natPorts.some((ports) => ports()?.has(port) === true)) return port
+    if (!this.isEphemeral(port) && !this.natPorts.some((ports) => ports()?.has(port) === true)) return port
     const stand = firstPort + this.portStands.size
     this.portStands.set(port, stand)
     return stand
@@ -97,18 +101,31 @@ function readIp(bytes: Uint8Array, at: number, limit: number): Ip | undefined {
       later: (readU16(bytes, at + 6) & 0x1fff) !== 0,
     }
   }
-  if (version !== 6 || limit - at < 40) return undefined
-  const end = at + 40 + readU16(bytes, at + 4)
+  return version === 6 && limit - at >= 40 ? readIp6(bytes, at, limit) : undefined
+}
+
+function readIp6(bytes: Uint8Array, at: number, limit: number): Ip {
+  const said = at + 40 + readU16(bytes, at + 4)
+  const end = Math.min(said, limit)
+  const behind = transportOf(bytes, at, end)
+  const fragment = findExtension(bytes, at, end, ipProtocol.fragment)
+  const part = fragment >= 0 && (readU16(bytes, fragment + 2) & 0xfff9) !== 0
   return {
     header: 40,
-    protocol: bytes[at + 6] ?? 0,
-    l4: at + 40,
-    end: Math.min(end, limit),
+    protocol: behind?.protocol ?? -1,
+    l4: behind?.offset ?? end,
+    end,
     source: hexOf(bytes.subarray(at + 8, at + 24)),
     destination: hexOf(bytes.subarray(at + 24, at + 40)),
-    whole: end <= limit,
-    later: false,
+    whole: said <= limit && !part,
+    later: behind?.laterFragment ?? true,
   }
+}
+
+/** The identification of a fragmented datagram is a hash with a secret of the kernel's. */
+function hideFragmentId(bytes: Uint8Array, at: number, end: number): void {
+  const fragment = findExtension(bytes, at, end, ipProtocol.fragment)
+  if (fragment >= 0) writeU32(bytes, fragment + 4, 0)
 }
 
 function normaliseTcp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
@@ -127,14 +144,19 @@ function normaliseTcp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
 /** Ports after the sequence numbers, which are remembered by the real ones. */
 function normalisePorts(bytes: Uint8Array, { l4, end, protocol }: Ip, chosen: Chosen): void {
   if ((protocol !== ipProtocol.tcp && protocol !== ipProtocol.udp) || end - l4 < 4) return
+  if (protocol === ipProtocol.udp && vxlanPorts.has(readU16(bytes, l4 + 2))) return
   writeU16(bytes, l4, chosen.port(readU16(bytes, l4)))
   writeU16(bytes, l4 + 2, chosen.port(readU16(bytes, l4 + 2)))
 }
+
+/** Echo requests and replies: their identifiers may be NAT's. */
+const echoes = new Set([0, 8, 128, 129])
 
 function normaliseIcmp(bytes: Uint8Array, ip: Ip, chosen: Chosen): void {
   const type = bytes[ip.l4] ?? 0
   const error = ip.protocol === ipProtocol.icmp ? [3, 4, 5, 11, 12].includes(type) : type < 128
   if (error) normaliseIp(bytes, ip.l4 + 8, ip.end, chosen)
+  else if (echoes.has(type)) writeU16(bytes, ip.l4 + 4, chosen.port(readU16(bytes, ip.l4 + 4)))
 }
 
 const vxlanPorts = new Set([4789, 8472])
@@ -171,6 +193,7 @@ function normaliseIp(bytes: Uint8Array, at: number, limit: number, chosen: Chose
   } else {
     bytes[at + 1] = (bytes[at + 1] ?? 0) & 0xf0
     writeU16(bytes, at + 2, 0)
+    hideFragmentId(bytes, at, ip.end)
   }
   const offset = checksumAt.get(ip.protocol)
   if (offset === undefined || ip.l4 + offset + 2 > ip.end) return

@@ -243,17 +243,38 @@ const operations: Readonly<Record<string, (stage: Stage, step: RecordedStep) => 
   close,
   raw_frame: sendRaw,
   icmp_echo: echo,
-  note: () => ({}),
+  note: (_stage, step) => step.result ?? {},
   config: configure,
   wait: ({ machine }, step) => {
     machine.clock.advance(machine.clock.now + (step.seconds ?? 0) * second)
-    return {}
+    return step.result ?? {}
   },
+}
+
+/** net.ipv4.ip_local_port_range */
+const ephemeral = { first: 32_768, last: 60_999 }
+
+/** Every number that a case names: a port among them was not chosen by a kernel. */
+function namedNumbers({ topology, steps }: RecordedCase): Set<number> {
+  const frames = steps.flatMap((step) => step.hex ?? [])
+  const asked = steps.map(({ result: _result, hex: _hex, ...step }) => step)
+  const named = new Set(JSON.stringify([topology, asked]).match(/\d+/g)?.map(Number))
+  for (const frame of frames) for (const port of portsIn(fromHex(frame))) named.add(port)
+  return named
+}
+
+/** The ports of an injected frame. */
+function portsIn(frame: Uint8Array): number[] {
+  const port = (at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0)
+  const l4 = (frame[14] ?? 0) >> 4 === 4 ? 14 + ((frame[14] ?? 0) & 15) * 4 : 54
+  return [port(l4), port(l4 + 2)]
 }
 
 /** Runs a case from its topology to its last step. */
 export function play(recorded: RecordedCase): Played {
   const chosen = new Chosen()
+  const named = namedNumbers(recorded)
+  chosen.isEphemeral = (port) => port >= ephemeral.first && port <= ephemeral.last && !named.has(port)
   const notebook = new Notebook(chosen)
   const machine = buildMachine(recorded, notebook)
   for (const { netfilter } of machine.namespaces.values()) {
