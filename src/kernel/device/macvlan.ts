@@ -25,24 +25,38 @@ function macvlanAt(lower: NetDevice, mac: number): NetDevice | undefined {
   return dev?.up === true ? dev : undefined
 }
 
-function deliverCopy(dev: NetDevice, skb: Skb): void {
+/** dev_forward_skb(): no driver counts the frame. */
+function forward(dev: NetDevice, skb: Skb): void {
   const { wiring, clock } = dev.ns.machine
   if (skb.dev.ns === dev.ns) scrub(skb)
   else leaveNamespace(skb)
   skb.priority = 0 // ____dev_forward_skb()
   ethTypeTrans(skb, dev)
-  countReceived(dev, skb.length)
   clock.soon(() => wiring.netifReceive(skb))
 }
 
-/** macvlan_broadcast(): copies a group frame to the devices of these modes, but not to the one that sent it. */
+/** hash_64() */
+const goldenRatio = 0x61c8_8646_80b5_83ebn
+
+/** macvlan_eth_hash(): the bucket of an address, of 256. */
+function bucketOf(mac: number): number {
+  let value = 0n
+  for (let at = 0; at < 6; at += 1)
+    value |= BigInt(Math.floor(mac / 2 ** (40 - 8 * at)) & 0xff) << BigInt(8 * at + 16)
+  return Number(((value * goldenRatio) & 0xffff_ffff_ffff_ffffn) >> 56n)
+}
+
+/** macvlan_broadcast(): copies a group frame to the devices of these modes, but not to the one that sent it; by buckets. */
 function broadcast(
   lower: NetDevice,
   skb: Skb,
   to: { readonly except: NetDevice | undefined; readonly modes: readonly MacvlanMode[] },
 ): void {
-  for (const dev of lower.macvlans?.values() ?? [])
-    if (dev !== to.except && dev.up && to.modes.includes(macvlanMode(dev))) deliverCopy(dev, skb.clone())
+  for (const dev of lower.macvlans?.values() ?? []) {
+    if (dev === to.except || !dev.up || !to.modes.includes(macvlanMode(dev))) continue
+    countReceived(dev, skb.length)
+    forward(dev, skb.clone())
+  }
 }
 
 const bridges: readonly MacvlanMode[] = ['bridge']
@@ -61,7 +75,7 @@ function transmit(dev: NetDevice, skb: Skb): number {
       const neighbour = macvlanAt(lower, destination)
       if (neighbour !== undefined && macvlanMode(neighbour) === 'bridge') {
         // dev_forward_skb(lower): its taps see the frame as somebody else's.
-        deliverCopy(lower, skb)
+        forward(lower, skb)
         return transmitted
       }
     }
@@ -107,12 +121,19 @@ function passthruOf(lower: NetDevice): NetDevice | undefined {
   return first !== undefined && macvlanMode(first) === 'passthru' ? first : undefined
 }
 
+/** macvlan_hash_add(): the newest comes first in its bucket. */
+function enter(lower: NetDevice, dev: NetDevice): void {
+  const all = [dev, ...(lower.macvlans?.values() ?? [])]
+  all.sort((left, right) => bucketOf(left.mac) - bucketOf(right.mac))
+  lower.macvlans = new Map(all.map((each) => [each.mac, each]))
+}
+
 /** macvlan_sync_address(): the lower device follows a passthru device's address. */
 function changed(dev: NetDevice, what: DeviceChange): void {
   const { lower } = dev
   if (what !== 'mac' || lower?.macvlans === undefined) return
   for (const [mac, other] of lower.macvlans) if (other === dev) lower.macvlans.delete(mac)
-  lower.macvlans.set(dev.mac, dev)
+  enter(lower, dev)
   if (macvlanMode(dev) === 'passthru') setMac(lower, dev.mac)
 }
 
@@ -129,8 +150,7 @@ export function addMacvlan(
   const { lower, mode } = options
   const own = mode === 'passthru' ? { mac: lower.mac } : {}
   const dev = createDevice(ns, { mtu: lower.mtu, ...options, ...own, kind: 'macvlan', ops, private: mode })
-  lower.macvlans ??= new Map()
-  lower.macvlans.set(dev.mac, dev)
+  enter(lower, dev)
   lower.rxHandler = handleFrame
   if (mode === 'passthru') lower.promiscuous = true
   return dev
