@@ -153,6 +153,7 @@ function fragment(skb: Skb): Step | undefined {
 function toProtocol(skb: Skb, protocol: number, nextAt: number): void {
   const { ns } = skb.dev
   if (protocol === ipProtocol.none) {
+    count(ns, 'Ip6InDelivers') // nodata_protocol
     endPacket(skb, { device: skb.dev.name, stage: 'rx', kind: 'consumed' })
     return
   }

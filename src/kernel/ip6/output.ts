@@ -30,6 +30,8 @@ interface Output6Options {
   readonly whole?: boolean
   /** What goes to a group is not heard by the sender itself: neighbour discovery (sk_mc_loop, IPV6_MULTICAST_LOOP). */
   readonly unheard?: boolean
+  /** nf_send_reset6(): Ip6OutRequests counts what ip6_xmit() and its like send, not ip6_local_out() itself. */
+  readonly uncounted?: boolean
 }
 
 /**
@@ -40,7 +42,7 @@ export function ip6LocalOut(ns: Namespace, skb: Skb, options: Output6Options = {
   const route = present(skb.route, 'a packet that is sent has a route')
   writeU16(skb.bytes, skb.networkHeader + ipv6At.payloadLength, skb.tail - skb.networkHeader - ipv6At.payload)
   skb.protocol = etherType.ipv6
-  count(ns, 'Ip6OutRequests')
+  if (options.uncounted !== true) count(ns, 'Ip6OutRequests')
   const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
   if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
   return ip6Output(ns, skb, options)

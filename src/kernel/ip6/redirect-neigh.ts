@@ -4,7 +4,7 @@ import { type IpAddress, type Ipv6, isIpv4, isLinkLocal, isUnspecified, readIpv6
 import { readU8 } from '../../net/bytes.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
 import { clearTstamp } from '../device/crossing.ts'
-import type { NetDevice } from '../device/device.ts'
+import { type NetDevice, transmitCongested, transmitted } from '../device/device.ts'
 import { neighbourOutput } from '../ip/neighbour-output.ts'
 import { routeScope } from '../ip/route.ts'
 import { dropRecursiveRedirect, tooManyTransmissions } from '../recursion.ts'
@@ -47,14 +47,19 @@ export function redirectNeigh6(skb: Skb, dev: NetDevice, nextHop: IpAddress | un
   skb.data = skb.networkHeader
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
-  if (target === undefined) return false
+  if (target === undefined) {
+    dev.counters.tx_dropped += 1
+    return false
+  }
   const { machine } = dev.ns
   if (tooManyTransmissions(machine)) {
+    dev.counters.tx_dropped += 1
     dropRecursiveRedirect(skb)
     return true
   }
   machine.transmitDepth += 1
-  neighbourOutput(skb, dev, target)
+  const status = neighbourOutput(skb, dev, target)
   machine.transmitDepth -= 1
+  if (status !== transmitted && status !== transmitCongested) dev.counters.tx_dropped += 1
   return true
 }

@@ -155,6 +155,8 @@ export function bornAs(skb: Skb, label: string, word: string, cause?: string): v
 interface LocalOptions {
   /** skb->ignore_df: what was built whole is cut all the same when NAT leads it over a smaller device (IPv4). */
   readonly ignoreDontFragment?: boolean
+  /** An answer of netfilter's (nf_send_reset6), which IPv6 does not count. */
+  readonly uncounted?: boolean
 }
 
 /**
@@ -162,7 +164,7 @@ interface LocalOptions {
  * when it was dropped by the device's queue, a negative errno when it was refused (-1, EPERM, by OUTPUT).
  */
 export function localOut(ns: Namespace, skb: Skb, options: LocalOptions = {}): number {
-  return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb, options) : ip6LocalOut(ns, skb)
+  return skb.protocol === etherType.ipv4 ? ipLocalOut(ns, skb, options) : ip6LocalOut(ns, skb, options)
 }
 
 /** The same out of a system call without a lock on its socket: pieces of a datagram leave one by one, and what each brings about is over before the next. */

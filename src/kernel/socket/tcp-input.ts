@@ -140,6 +140,7 @@ function takeRepeatedSyn(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fat
 function processSynReceived(socket: TcpSocket, segment: Arrived, tuple: Tuple): Fate {
   if (has(segment, tcpFlag.rst)) {
     if (segment.sequence !== socket.rcvNxt) return 'SKB_DROP_REASON_TCP_INVALID_SEQUENCE'
+    if (socket.listener !== undefined) count(socket.ns, 'TcpAttemptFails')
     tcpDone(socket, socket.listener === undefined ? 'ECONNREFUSED' : undefined)
     return 'taken'
   }

@@ -71,9 +71,8 @@ export function tcpDone(socket: TcpSocket, error: Errno | undefined): void {
   if (state === socketState.synSent || (state === socketState.synReceived && socket.listener === undefined)) {
     count(socket.ns, 'TcpAttemptFails')
   }
-  if (state === socketState.established || state === socketState.closeWait) {
-    if (error !== undefined) count(socket.ns, 'TcpEstabResets')
-  }
+  if (state === socketState.established || state === socketState.closeWait) count(socket.ns, 'TcpEstabResets')
+  if (state !== socketState.synSent) socket.shut = true
   if (error !== undefined) socket.error = error
   stopTimers(socket)
   leaveTables(socket)

@@ -134,6 +134,8 @@ export interface TcpSocket extends BaseSocket {
   finQueued: boolean
   /** The peer's FIN was taken: no more bytes will come. */
   peerClosed: boolean
+  /** SHUTDOWN_MASK: the connection there was is over (tcp_done). */
+  shut: boolean
   /** Nobody holds it any more (SOCK_DEAD). */
   orphan: boolean
   /** Ends TIME_WAIT, FIN_WAIT2 of an orphan, or a half-open request. */
@@ -209,6 +211,7 @@ class Tcp extends Base implements TcpSocket {
   duplicate: TcpSocket['duplicate'] = undefined
   finQueued = false
   peerClosed = false
+  shut = false
   orphan = false
   lifeTimer: Timer | undefined = undefined
   identification = 0

@@ -6,7 +6,7 @@ import { setUp } from '../device/change.ts'
 import { attachSocketHook } from './hooks.ts'
 import { closeAndWait, openAndWait, receiveAndWait, sendAndWait, serveTcp } from './program.ts'
 import { socketState } from './socket.ts'
-import { tcpBind, tcpClose, tcpConnect, tcpListen, tcpOpen, tcpSend } from './tcp.ts'
+import { tcpAccept, tcpBind, tcpClose, tcpConnect, tcpListen, tcpOpen, tcpReceive, tcpSend } from './tcp.ts'
 import type { TcpSocket } from './tcp-socket.ts'
 import { runUntil } from './waiting.ts'
 
@@ -243,7 +243,25 @@ describe('a TCP connection', () => {
     tcpClose(client)
     lab.machine.clock.drain()
     expect(lab.segments.at(-1)).toBe('0.00 > rst+ack 4 len 0')
+    expect(lab.a.counters.get('TcpEstabResets')).toBe(1)
     expect(lab.b.sockets.tcpFlows?.size ?? 0).toBe(0)
+  })
+
+  test('a reset that was told once leaves the end of the stream behind', () => {
+    const lab = socketLab()
+    const listener = tcpOpen({ ns: lab.b, family: 4, label: 's' })
+    if ('errno' in listener) throw new Error(listener.errno)
+    tcpBind(listener.ok, { address: far[4], port: 80 })
+    tcpListen(listener.ok)
+    const client = open(lab, 4)
+    openAndWait(client, { address: far[4], port: 80 }, second)
+    sendAndWait(client, text('unread'), second)
+    const child = tcpAccept(listener.ok)
+    if ('errno' in child) throw new Error(child.errno)
+    tcpClose(child.ok)
+    lab.machine.clock.drain()
+    expect(tcpReceive(client)).toEqual({ errno: 'ECONNRESET' })
+    expect(tcpReceive(client)).toEqual({ ok: new Uint8Array(0) })
   })
 
   test('a smaller path MTU cuts what is out into smaller pieces', () => {

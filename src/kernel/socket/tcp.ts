@@ -228,7 +228,7 @@ function takeReceived(socket: TcpSocket, bytesMax: number): Uint8Array {
   return whole
 }
 
-/** recv(2) without waiting: bytes, an empty array at the end of the stream, a pending error, ENOTCONN, or EAGAIN. */
+/** recv(2) without waiting: bytes, an empty array at the end of the stream (told before an error), a pending error, ENOTCONN, or EAGAIN. */
 export function tcpReceive(
   socket: TcpSocket,
   bytesMax: number = Number.MAX_SAFE_INTEGER,
@@ -238,9 +238,10 @@ export function tcpReceive(
     if (socket.ackScheduled && socket.pingpong === 0 && socket.receivedBytes === 0) sendAck(socket)
     return { ok: data }
   }
+  if (socket.peerClosed) return { ok: new Uint8Array(0) } // SOCK_DONE
   const error = takeError(socket)
   if (error !== undefined) return { errno: error }
-  if (socket.peerClosed) return { ok: new Uint8Array(0) }
+  if (socket.shut) return { ok: new Uint8Array(0) }
   if (socket.state === socketState.close) return { errno: 'ENOTCONN' }
   return { errno: 'EAGAIN' }
 }

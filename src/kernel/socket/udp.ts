@@ -182,9 +182,8 @@ function afterSend(socket: UdpSocket, status: number, family: 4 | 6): Errno | un
   }
   count(ns, `Ip${six}OutDiscards`)
   if (status < 0) return errnoOf(status)
-  if (socket.options.recvErr) return 'ENOBUFS'
   count(ns, `Udp${six}SndbufErrors`)
-  return undefined
+  return socket.options.recvErr ? 'ENOBUFS' : undefined
 }
 
 /** SKB_CLOCK_MONOTONIC: the clock of SO_TXTIME here. */

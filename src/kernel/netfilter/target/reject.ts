@@ -136,7 +136,7 @@ function sendReset(packet: ChainPacket): void {
   attachFlow(reply, skb)
   close(ns, skb.nfct)
   bornFrom(skb, reply, 'rst')
-  if (!sendThroughPort(skb, reply)) localOut(ns, reply)
+  if (!sendThroughPort(skb, reply)) localOut(ns, reply, { uncounted: true })
 }
 
 /**
