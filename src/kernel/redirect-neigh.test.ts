@@ -53,6 +53,16 @@ test('without a next hop it routes by destination, fills in both addresses, and 
   expect(marks).toEqual([5])
 })
 
+test('what the device does not take counts on it twice: by its driver, and by the redirect', () => {
+  const lab = ipLab()
+  const program = redirecting({ kind: 'neigh', ifindex: lab.rb.ifindex })
+  attachTc(lab.ra, 'ingress', { kind: 'tcx', program })
+  lab.b0.mtu = 600
+  const long = datagram({ from: '10.0.1.2', to: '10.0.2.2', payload: udp(5000, 7000, 800) })
+  sendRaw(lab.a0, long, lab.ra.mac)
+  expect([lab.rb.counters.tx_dropped, lab.b0.counters.rx_dropped]).toEqual([2, 1])
+})
+
 test('with a next hop it asks for that address on the device, and the packet waits', () => {
   const lab = ipLab()
   attachTc(lab.ra, 'ingress', {

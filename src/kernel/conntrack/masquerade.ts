@@ -1,6 +1,15 @@
 // MASQUERADE and REDIRECT: NAT to an address that the host has (nf_nat_masquerade.c, nf_nat_redirect.c), and what happens to
 // masqueraded flows when their device goes down.
-import { anyIpv6, type IpAddress, ipv4From, isIpv4, readIpv4, readIpv6, sameIpv6 } from '../../net/address.ts'
+import {
+  anyIpv6,
+  type IpAddress,
+  ipv4From,
+  isIpv4,
+  readIpv4,
+  readIpv6,
+  sameIp,
+  sameIpv6,
+} from '../../net/address.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import type { NetDevice } from '../device/device.ts'
@@ -84,12 +93,19 @@ export function redirectToSelf(
   return address === undefined ? 'drop' : setupNat(table, nfct, single(address, wish), 'destination')
 }
 
-/** masq_device_event(): flows that were masqueraded for a device are forgotten. */
-function forgetFlows(dev: NetDevice): void {
+/**
+ * Flows that were masqueraded for a device are forgotten: all when it goes down (masq_device_event), those of an address
+ * that it has no more (inet_cmp, inet6_cmp).
+ */
+function forgetFlows(dev: NetDevice, change: 'down' | 'address'): void {
   const table = dev.ns.netfilter.conntrack
   if (table === undefined) return
-  for (const connection of table.list())
-    if (connection.masqueradeIndex === dev.ifindex) table.remove(connection)
+  for (const connection of table.list()) {
+    const { masqueradeIndex, reply } = connection
+    if (masqueradeIndex !== dev.ifindex) continue
+    const kept = addressesOf(dev, reply.family).some(({ address }) => sameIp(address, reply.destination))
+    if (change === 'down' || !kept) table.remove(connection)
+  }
 }
 
 const watched = new WeakSet<object>()
@@ -99,6 +115,6 @@ function watchDevices(ns: Namespace): void {
   if (watched.has(machine)) return
   watched.add(machine)
   machine.notifiers.push((dev, change) => {
-    if (change === 'down') forgetFlows(dev)
+    if (change === 'down' || change === 'address') forgetFlows(dev, change)
   })
 }

@@ -166,7 +166,7 @@ function searchPort(tuple: Tuple, wish: Wish): Tuple {
   if (window === undefined) return tuple
   const key = tupleHash(tuple, connection.zone)
   const { machine } = table.ns
-  const byChance = range.basePort === undefined && (range.random || manip === 'source')
+  const byChance = range.basePort === undefined && window.size > 1 && (range.random || manip === 'source')
   let offset = 0
   if (range.basePort !== undefined) offset = portOf(tuple, manip) - range.basePort
   else if (byChance) offset = machine.random('nat-port', key) & 0xffff

@@ -1,12 +1,13 @@
 // Facts: linux 8.1 to 8.7 and 9.1, 9.2: what NAT makes of packets from A through R to B.
 import { describe, expect, test } from 'vitest'
-import { datagram, echoRequest, type IpLab, ipLab, sendRaw, udp } from '../../../test/ip-lab.ts'
+import { datagram, echoRequest, type IpLab, ipLab, net, sendRaw, udp } from '../../../test/ip-lab.ts'
 import { formatIp, readIpv4 } from '../../net/address.ts'
 import { readU16 } from '../../net/bytes.ts'
 import { segmentChecksumIsRight } from '../../net/checksum.ts'
 import { ipv4ChecksumIsRight } from '../../net/ipv4.ts'
 import { addTap, setDown } from '../device/change.ts'
 import type { NetDevice } from '../device/device.ts'
+import { addAddress, removeAddress } from '../ip/admin-address.ts'
 import { attachIptables } from '../netfilter/iptables.ts'
 import { parseRuleset } from '../netfilter/parse.ts'
 import { conntrackText, deleteConntrack } from './text.ts'
@@ -233,6 +234,23 @@ test('masqueraded flows are forgotten with their device', () => {
   fromA(lab)
   setDown(lab.rb)
   expect(conntrackText(lab.r)).toBe('')
+})
+
+test('masqueraded flows are forgotten with the address that they have', () => {
+  const lab = natLab(masquerade)
+  fromA(lab)
+  addAddress(lab.rb, net('10.0.9.1/24'))
+  removeAddress(lab.rb, net('10.0.9.1/24'))
+  expect(conntrackText(lab.r)).not.toBe('')
+  removeAddress(lab.rb, net('10.0.2.1/24'))
+  expect(conntrackText(lab.r)).toBe('')
+})
+
+test('a rule that leaves one port leaves nothing to chance', () => {
+  const lab = natLab('-A POSTROUTING -o rb -p udp -j SNAT --to-source 10.0.2.1:6000')
+  fromA(lab)
+  expect(lastPort(lab)).toBe(6000)
+  expect(lab.r.netfilter.conntrack?.chosenPorts.size).toBe(0)
 })
 
 test('INVALID and UNTRACKED packets are not translated', () => {

@@ -62,7 +62,7 @@ export interface DeviceOps {
 }
 
 /** What a notifier is told (netdev_chain: NETDEV_UP, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_UNREGISTER). */
-export type DeviceChange = 'up' | 'down' | 'carrier' | 'mac' | 'mtu' | 'gone'
+export type DeviceChange = 'up' | 'down' | 'carrier' | 'mac' | 'mtu' | 'address' | 'gone'
 
 /** A function that wants to know of every change of every device (routes vanish with a device). */
 export type DeviceNotifier = (dev: NetDevice, change: DeviceChange) => void

@@ -27,6 +27,7 @@ function transmit(dev: NetDevice, skb: Skb): number {
   const { peer } = dev
   if (peer === undefined || !peer.up) {
     dev.counters.tx_dropped += 1
+    if (peer !== undefined) peer.counters.rx_dropped += 1
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'tx', reason: 'SKB_DROP_REASON_DEV_READY' })
     return transmitDropped
   }

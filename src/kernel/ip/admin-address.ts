@@ -2,9 +2,10 @@
 // at once: there is no duplicate address detection (as with `nodad`).
 import { type IpAddress, isIpv4, isLinkLocal, isLoopback, sameIp } from '../../net/address.ts'
 import { covers, type Prefix, prefixOf } from '../../net/prefix.ts'
-import { type AdminResult, adminDone, refused } from '../device/change.ts'
+import { type AdminResult, adminDone, notify, refused } from '../device/change.ts'
 import type { NetDevice } from '../device/device.ts'
 import { addLocalRoute, addSubnetRoutes, removeAddressRoutes } from './address-routes.ts'
+import { disableIp } from './disable.ts'
 import { routeScope } from './route.ts'
 import { familyState, type InterfaceAddress } from './state.ts'
 
@@ -70,15 +71,19 @@ export function addAddress(dev: NetDevice, prefix: Prefix, options: AddressOptio
 }
 
 function takeOut(own: InterfaceAddress): void {
-  const state = familyState(own.device.ns, isIpv4(own.address) ? 4 : 6)
-  const list = (state.addresses.get(own.device.ifindex) ?? []).filter((other) => other !== own)
-  if (list.length === 0) state.addresses.delete(own.device.ifindex)
-  else state.addresses.set(own.device.ifindex, list)
-  const same = (state.own.get(own.address) ?? []).filter((other) => other !== own)
-  if (same.length === 0) state.own.delete(own.address)
-  else state.own.set(own.address, 0, same)
+  const { device, address } = own
+  const state = familyState(device.ns, isIpv4(address) ? 4 : 6)
+  const list = (state.addresses.get(device.ifindex) ?? []).filter((other) => other !== own)
+  if (list.length === 0) state.addresses.delete(device.ifindex)
+  else state.addresses.set(device.ifindex, list)
+  const same = (state.own.get(address) ?? []).filter((other) => other !== own)
+  if (same.length === 0) state.own.delete(address)
+  else state.own.set(address, 0, same)
   state.generation += 1
   removeAddressRoutes(own)
+  // fib_inetaddr_event(): without an address the device speaks no IPv4
+  if (list.length === 0 && isIpv4(address)) disableIp(device, 4)
+  notify(device, 'address')
 }
 
 /** `ip addr del`: secondary addresses of the subnet go with their primary (promote_secondaries is off). */

@@ -7,11 +7,10 @@ import { forgetNeighbours } from '../neighbour.ts'
 import { linkWatchNanoseconds } from '../transmit.ts'
 import { addMulticastRoute, addSubnetRoutes } from './address-routes.ts'
 import { addAddress, flushAddresses } from './admin-address.ts'
-import { dropRoute } from './admin-route.ts'
 import { announceAddresses } from './arp.ts'
-import { type FibRoute, routeScope } from './route.ts'
+import { disableIp, routesOver } from './disable.ts'
+import { routeScope } from './route.ts'
 import { addressesOf } from './source.ts'
-import { familyState } from './state.ts'
 
 const loopback4 = { address: ipv4From(0x7f00_0001), length: 8 }
 const loopback6 = { address: [0, 0, 0, 1], length: 128 } as const
@@ -19,13 +18,6 @@ const loopback6 = { address: [0, 0, 0, 1], length: 128 } as const
 /** Whether a device speaks IPv6 (disable_ipv6 of the device). */
 function speaksIpv6(dev: NetDevice): boolean {
   return dev.ns.sysctls.device('net.ipv6.conf.DEV.disable_ipv6', dev.name) === 0
-}
-
-function routesOver(dev: NetDevice, family: 4 | 6): FibRoute[] {
-  const found: FibRoute[] = []
-  if (family === 6 && !dev.ns.ip.asked6) return found // what waits to be made sees the device as it is then
-  for (const table of familyState(dev.ns, family).tables.values()) table.routesOver(dev, found)
-  return found
 }
 
 function comeUp(dev: NetDevice): void {
@@ -48,21 +40,6 @@ function comeUp(dev: NetDevice): void {
   })
 }
 
-/** fib_sync_down_dev(): routes over the device vanish, unless another of their next hops still works. */
-function removeRoutes(dev: NetDevice, family: 4 | 6): void {
-  for (const route of routesOver(dev, family)) {
-    for (const nextHop of route.nextHops) {
-      if (nextHop.device === dev && nextHop.scope !== routeScope.nowhere) nextHop.dead = true
-    }
-    if (route.nextHops.every((nextHop) => nextHop.dead)) dropRoute(dev.ns, route)
-  }
-}
-
-function forgetExceptions(dev: NetDevice, family: 4 | 6): void {
-  const { exceptions } = familyState(dev.ns, family)
-  if (exceptions.size > 0) exceptions.removeIf((exception) => exception.device === dev)
-}
-
 /** A device that starts warm knows its link only until it has lost it. */
 function chill(dev: NetDevice): void {
   const { ip } = dev.ns
@@ -80,11 +57,7 @@ function evict(dev: NetDevice): void {
 function goDown(dev: NetDevice): void {
   chill(dev)
   flushAddresses(dev, 6)
-  for (const family of [4, 6] as const) {
-    removeRoutes(dev, family)
-    forgetNeighbours(dev, family)
-    forgetExceptions(dev, family)
-  }
+  for (const family of [4, 6] as const) disableIp(dev, family)
 }
 
 /** RTNH_F_LINKDOWN: such routes are shown as `linkdown` and used all the same. */
@@ -122,6 +95,7 @@ export function ipDeviceChanged(dev: NetDevice, change: DeviceChange): void {
       followMac(dev)
       return
     case 'mtu':
+    case 'address':
       return
     case 'gone':
       flushAddresses(dev, 4)

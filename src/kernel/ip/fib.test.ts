@@ -6,8 +6,10 @@ import { type IpAddress, ipv4From, parseIp } from '../../net/address.ts'
 import { covers, networkOf, type Prefix, prefixOf } from '../../net/prefix.ts'
 import { setUp } from '../device/change.ts'
 import { addDummy } from '../device/dummy.ts'
+import { findNeighbour } from '../neighbour-entry.ts'
 import { ruleLines } from '../show/ip-rule.ts'
 import { addAddress, removeAddress } from './admin-address.ts'
+import { addNeighbour } from './admin-neighbour.ts'
 import { addRoute, removeRoute } from './admin-route.ts'
 import { addRule, removeRule } from './admin-rule.ts'
 import { FibTable } from './fib.ts'
@@ -156,6 +158,18 @@ describe('routes that addresses bring', () => {
     expect(a.ip.v4.addresses.get(a0.ifindex)?.map((own) => own.secondary)).toEqual([false, true])
     removeAddress(a0, net('10.0.1.2/24'))
     expect(a.ip.v4.addresses.get(a0.ifindex)).toBeUndefined()
+  })
+
+  test('the last address takes every route and neighbour of the device along, permanent ones too', () => {
+    const { a, a0 } = ipLab()
+    addAddress(a0, net('10.0.9.2/24'))
+    routes(a, '203.0.113.0/24 dev a0')
+    addNeighbour(a0, ip('10.0.1.9'), { mac: 0x0200_0000_0009 })
+    removeAddress(a0, net('10.0.9.2/24'))
+    expect(findNeighbour(a0, ip('10.0.1.9'))?.state).toBe('PERMANENT')
+    removeAddress(a0, net('10.0.1.2/24'))
+    expect(findNeighbour(a0, ip('10.0.1.9'))).toBeUndefined()
+    expect(listRoutes(a)).toEqual([])
   })
 })
 

@@ -88,6 +88,7 @@ describe('fragments', () => {
     expect(reassemble(b, part(0x2001, 16), 0)).toBeUndefined()
     expect(b.ip.v4.fragments.size).toBe(0)
     expect(b.counters.get('IpReasmFails')).toBe(1)
+    expect(b.counters.get('IpExtReasmOverlaps')).toBe(1)
   })
 
   test('after 30 s the sender of an unfinished datagram is told, if its start came', () => {

@@ -152,14 +152,14 @@ function sourceAnswer(ns: Namespace, flow: Flow, anySource: boolean): RouteAnswe
   if (isGroup(source)) return einval
   if (flow.oif === 0 && isGroup(ipv4Of(flow.destination))) {
     const device = ns.ip.v4.own.get(source)?.[0]?.device
-    return device === undefined ? einval : groupOnDevice(ns, flow, device)
+    return device === undefined ? enetunreach : groupOnDevice(ns, flow, device)
   }
-  return anySource || isOwnAddress(ns, source) ? undefined : einval
+  return anySource || isOwnAddress(ns, source) ? undefined : enetunreach
 }
 
 /**
- * ip_route_output_key_hash(): without a look at xfrm policies. Errors as in connect(2) and sendto(2): EINVAL (blackhole, foreign source),
- * EHOSTUNREACH (unreachable route), EACCES (prohibit), ENETUNREACH (no route, `throw`, device down).
+ * ip_route_output_key_hash(): without a look at xfrm policies. Errors as in connect(2) and sendto(2): EINVAL (blackhole, multicast source),
+ * EHOSTUNREACH (unreachable route), EACCES (prohibit), ENETUNREACH (no route, `throw`, device down, foreign source).
  * `anySource` is FLOWI_FLAG_ANYSRC: transparent sockets and answers of mute hosts.
  */
 export function routeOutputKey(

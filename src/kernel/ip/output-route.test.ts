@@ -20,10 +20,12 @@ describe('what senders are told', () => {
     expect(routeOutput(lab.r, plainFlow(ip('203.0.113.9')))).toEqual({ kind: 'error', errno })
   })
 
-  test('a foreign source is EINVAL', () => {
+  test('a foreign source is ENETUNREACH, one that nobody has EINVAL', () => {
     const { a } = ipLab()
     const flow = { ...plainFlow(ip('10.0.2.2')), source: ip('10.0.1.99') }
-    expect(routeOutput(a, flow)).toEqual({ kind: 'error', errno: 'EINVAL' })
+    expect(routeOutput(a, flow)).toEqual({ kind: 'error', errno: 'ENETUNREACH' })
+    const group = { ...flow, source: ip('224.0.0.1') }
+    expect(routeOutput(a, group)).toEqual({ kind: 'error', errno: 'EINVAL' })
   })
 
   test('own device down: its routes vanish', () => {

@@ -34,7 +34,10 @@ export function updatePathMtu(
 ): void {
   const known = routeException(ns, destination)
   const current = known !== undefined && known.mtu > 0 ? known.mtu : options.device.mtu
-  const wanted = Math.max(options.mtu, isIpv4(destination) ? mtuMin4 : mtuMin6)
+  const four = isIpv4(destination)
+  // __ip6_rt_update_pmtu() ignores what no IPv6 link may have
+  if (!four && options.mtu < mtuMin6) return
+  const wanted = four ? Math.max(options.mtu, mtuMin4) : options.mtu
   if (wanted >= current) return
   const state = familyState(ns, isIpv4(destination) ? 4 : 6)
   state.generation += 1

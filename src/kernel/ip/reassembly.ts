@@ -210,12 +210,14 @@ export function reassemble(ns: Namespace, skb: Skb, user: number): Skb | undefin
   const piece = pieceOf(skb)
   const queue = queueOf(ns, skb, piece, user)
   const bad = piece.end > lengthMax || (queue.length >= 0 && piece.end > queue.length)
-  const place = bad ? 'overlap' : placement(queue, piece)
+  const foreign = bad || (piece.last && queue.pieces.some((other) => other.end > piece.end))
+  const place = foreign ? 'foreign' : placement(queue, piece)
   if (place === 'duplicate') {
     dropPiece(skb, 'SKB_DROP_REASON_DUP_FRAG')
     return undefined
   }
-  if (place === 'overlap' || (piece.last && queue.pieces.some((other) => other.end > piece.end))) {
+  if (place === 'foreign' || place === 'overlap') {
+    if (place === 'overlap') count(ns, 'IpExtReasmOverlaps')
     abandon(ns, queue, piece)
     dropPiece(skb, 'SKB_DROP_REASON_NOT_SPECIFIED')
     return undefined

@@ -7,7 +7,7 @@ import { readU8 } from '../../net/bytes.ts'
 import { ipv4At } from '../../net/ipv4.ts'
 import { etherType } from '../../net/protocol.ts'
 import { clearTstamp } from '../device/crossing.ts'
-import type { NetDevice } from '../device/device.ts'
+import { type NetDevice, transmitCongested, transmitted } from '../device/device.ts'
 import { sendAsLoopback } from '../neighbour-send.ts'
 import { dropRecursiveRedirect, tooManyTransmissions } from '../recursion.ts'
 import type { Skb } from '../skb.ts'
@@ -52,16 +52,21 @@ export function redirectNeigh(skb: Skb, dev: NetDevice, nextHop: IpAddress | und
   skb.data = skb.networkHeader
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
-  if (target === undefined) return false
+  if (target === undefined) {
+    dev.counters.tx_dropped += 1
+    return false
+  }
   const { machine } = dev.ns
   if (tooManyTransmissions(machine)) {
+    dev.counters.tx_dropped += 1
     dropRecursiveRedirect(skb)
     return true
   }
   machine.transmitDepth += 1
   // ip_neigh_for_gw(): the neighbour stands on the device of the route, which for an own address is lo
-  if (nextHop === undefined && skb.route?.type === 'local') sendAsLoopback(dev, skb)
-  else neighbourOutput(skb, dev, target)
+  const own = nextHop === undefined && skb.route?.type === 'local'
+  const status = own ? sendAsLoopback(dev, skb) : neighbourOutput(skb, dev, target)
   machine.transmitDepth -= 1
+  if (status !== transmitted && status !== transmitCongested) dev.counters.tx_dropped += 1
   return true
 }

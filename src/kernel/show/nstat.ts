@@ -48,7 +48,7 @@ const groups: readonly { readonly prefix: string; readonly names: readonly strin
   {
     prefix: 'IpExt',
     names:
-      'InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts InOctets OutOctets InMcastOctets OutMcastOctets InBcastOctets OutBcastOctets InCsumErrors'.split(
+      'InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts InOctets OutOctets InMcastOctets OutMcastOctets InBcastOctets OutBcastOctets InCsumErrors ReasmOverlaps'.split(
         ' ',
       ),
   },
