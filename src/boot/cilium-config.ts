@@ -7,6 +7,7 @@ import type { Endpoint } from '../cilium/agent/endpoint.ts'
 import { mtusOf } from '../cilium/agent/plan/mtu.ts'
 import { tunnelDevice } from '../cilium/agent/plan/node.ts'
 import { wireguardDevice } from '../cilium/agent/plan/wireguard.ts'
+import type { AgentNode } from '../cilium/agent/told.ts'
 import { atLeast } from '../cilium/agent/verdict.ts'
 import {
   type Cidr,
@@ -77,8 +78,14 @@ type EndpointKind = Pick<Endpoint, 'kind' | 'requiresEgressProgram'>
 /** Kernels since 5.2 verify programs that are long enough for more attempts. */
 const manyInstructions = '5.2'
 
+/** encrypt-interface of 1.10: the device of the default route, without a tunnel. */
+function legacyEncryptDevice({ config, devices: [first] }: AgentNode, { ifindexOf }: Interfaces): number {
+  const routes = config.encryption === 'ipsec' && config.routing !== 'tunnel'
+  return routes && first !== undefined ? ifindexOf(first.name) : 0
+}
+
 /** What 1.10 compiles in otherwise (cilium v1.10 bpf/lib/nat.h, pkg/option, pkg/datapath/linux/config). */
-function legacyValues({ node, addresses }: AgentState): Partial<NodeValues> {
+function legacyValues({ node, addresses }: AgentState, interfaces: Interfaces): Partial<NodeValues> {
   const { config, podCidrs, devices } = node
   const own = podCidrs.find(({ address }) => isIpv4(address))
   return {
@@ -86,6 +93,7 @@ function legacyValues({ node, addresses }: AgentState): Partial<NodeValues> {
     CT_SERVICE_LIFETIME_TCP: 21_600,
     SNAT_COLLISION_RETRIES: atLeast(config.kernel, manyInstructions) ? 128 : 32,
     ENABLE_SKIP_FIB: devices.length === 1,
+    ENCRYPT_IFACE: legacyEncryptDevice(node, interfaces),
     HOST_IP: addresses.ip6 === undefined ? undefined : addressBytes(addresses.ip6),
     ...(own === undefined ? {} : { IPV4_MASK: addressBytes(maskBits(own.length) as Ipv4) }),
   }
@@ -125,7 +133,7 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
     policy_deny_response_enabled: config.policyDenyResponse === 'icmp',
     enable_remote_node_masquerade: config.remoteNodeMasquerade,
     allow_icmp_frag_needed: config.allowIcmpFragNeeded,
-    ...(config.version === '1.10' ? legacyValues(agent) : {}),
+    ...(config.version === '1.10' ? legacyValues(agent, devices) : {}),
   }
 }
 

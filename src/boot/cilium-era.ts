@@ -13,6 +13,7 @@ import { bpfHost } from '../cilium/host/bpf-host.ts'
 import { bpfXdp as legacyXdp } from '../cilium/legacy/bpf-xdp.ts'
 import { bpfHost as legacyHost } from '../cilium/legacy/host/bpf-host.ts'
 import { bpfLxc as legacyLxc } from '../cilium/legacy/lxc/bpf-lxc.ts'
+import { bpfNetwork as legacyNetwork } from '../cilium/legacy/network/bpf-network.ts'
 import { createLegacyNodeMaps, createLegacyPolicyMap } from '../cilium/legacy/object.ts'
 import { bpfOverlay as legacyOverlay } from '../cilium/legacy/overlay/bpf-overlay.ts'
 import { bpfLxc } from '../cilium/lxc/bpf-lxc.ts'
@@ -46,6 +47,7 @@ type Hook =
   | 'toOverlay'
   | 'fromWireguard'
   | 'toWireguard'
+  | 'fromNetwork'
   | 'xdp'
   | 'policy'
   | 'egressPolicy'
@@ -81,6 +83,8 @@ export interface CiliumEra {
   readonly host: (node: Defines) => ObjectSource
   readonly overlay: (node: Defines) => ObjectSource
   readonly xdp: (node: Defines) => ObjectSource
+  /** On the device that IPsec comes through, which no other object is on; undefined: none is. */
+  readonly network: ((node: Defines) => ObjectSource) | undefined
   /** The symbol of the program for a hook; undefined where the version has none. */
   readonly symbols: Readonly<Record<Hook, string | undefined>>
   /** The name of a clsact filter for a program on a device. */
@@ -100,7 +104,8 @@ export interface CiliumEra {
 }
 
 /** The file that the agent of 1.10 compiles for a device (pkg/datapath/loader, reloadHostDatapath()). */
-function legacyObjectFile(device: string): string {
+function legacyObjectFile(section: string, device: string): string {
+  if (section === 'from-network') return 'bpf_network.o'
   if (device === 'cilium_host') return 'bpf_host.o'
   if (device === 'cilium_net') return 'bpf_host_cilium_net.o'
   if (device === 'cilium_vxlan' || device === 'cilium_geneve') return 'bpf_overlay.o'
@@ -116,6 +121,7 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
     host: bpfHost,
     overlay: bpfOverlay,
     xdp: bpfXdp,
+    network: undefined,
     symbols: {
       fromContainer: 'cil_from_container',
       toContainer: 'cil_to_container',
@@ -127,6 +133,7 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       toOverlay: 'cil_to_overlay',
       fromWireguard: 'cil_from_wireguard',
       toWireguard: 'cil_to_wireguard',
+      fromNetwork: undefined,
       xdp: 'cil_xdp_entry',
       policy: 'cil_lxc_policy',
       egressPolicy: 'cil_lxc_policy_egress',
@@ -156,6 +163,7 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
     host: legacyHost,
     overlay: legacyOverlay,
     xdp: legacyXdp,
+    network: legacyNetwork,
     symbols: {
       fromContainer: 'from-container',
       toContainer: 'to-container',
@@ -167,23 +175,28 @@ export const ciliumEras: Readonly<Record<Era, CiliumEra>> = {
       toOverlay: 'to-overlay',
       fromWireguard: undefined,
       toWireguard: undefined,
+      fromNetwork: 'from-network',
       xdp: 'from-netdev',
       policy: 'handle_policy',
       egressPolicy: undefined,
       hostPolicy: 'handle_lxc_traffic',
     },
     // `tc filter replace ... bpf da obj FILE sec SECTION`: file and section are the name that iproute2 gives, and its loader gives programs none
-    filterName: (section, device) => `${legacyObjectFile(device)}:[${section}]`,
+    filterName: (section, device) => `${legacyObjectFile(section, device)}:[${section}]`,
     namesPrograms: false,
     addressTables: legacyAddressTables,
     fillAddresses: (maps, agent) => {
       for (const { map, entries } of legacyAddressTables(maps, agent)) fill(map, entries)
     },
     // only what pods send is limited, and without priorities
-    featureTables: ({ cilium_throttle }, { throttles }) => {
+    featureTables: ({ cilium_throttle, cilium_encrypt_state }, agent) => {
+      const { throttles } = agent
       const egress = throttles.filter(({ direction }) => direction === 'egress')
       const plain = egress.map((throttle) => ({ ...throttle, priority: 0 }))
-      return [{ map: cilium_throttle, entries: throttleEntries({ throttles: plain }) }]
+      return [
+        { map: cilium_throttle, entries: throttleEntries({ throttles: plain }) },
+        { map: cilium_encrypt_state, entries: encryptEntries(agent) },
+      ]
     },
     endpointEntries: (endpoints, ifindexOf) => endpointEntries(endpoints, ifindexOf, false),
     policyEntries: legacyPolicyEntries,

@@ -8,6 +8,7 @@ import { networkOf } from '../net/prefix.ts'
 import { endpointKey, ipcacheKey, type MapEntry } from './cilium-maps.ts'
 
 const ipcacheBytes = 12
+const tunnelKeyAt = 17
 
 /** cilium_ipcache: a tunnel's end is an IPv4 address. */
 export function legacyIpcacheEntries({ ipcache }: AgentState): readonly MapEntry[] {
@@ -22,10 +23,11 @@ export function legacyIpcacheEntries({ ipcache }: AgentState): readonly MapEntry
 
 /** cilium_tunnel_map: struct endpoint_key for both sides. */
 export function tunnelEntries({ tunnelMap }: AgentState): readonly MapEntry[] {
-  return tunnelMap.map(({ prefix, endpoint }) => ({
-    key: endpointKey(networkOf(prefix).address),
-    value: endpointKey(endpoint),
-  }))
+  return tunnelMap.map(({ prefix, endpoint, encryptKey }) => {
+    const value = endpointKey(endpoint)
+    value[tunnelKeyAt] = encryptKey
+    return { key: endpointKey(networkOf(prefix).address), value }
+  })
 }
 
 const policyKeyBytes = 8

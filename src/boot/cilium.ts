@@ -163,6 +163,19 @@ function installWireguard(node: RunningNode, host: Endpoint): void {
   hook(node, wireguardDevice, 'ingress', loaded, 'fromWireguard')
 }
 
+/** bpf_network of 1.10, where ESP arrives without a tunnel. */
+function installNetwork(node: RunningNode, host: Endpoint): void {
+  const { agent, ns, maps, devices, era } = node
+  const { encryption, routing } = agent.node.config
+  const [first] = agent.node.devices
+  if (era.network === undefined || encryption !== 'ipsec' || routing === 'tunnel' || first === undefined)
+    return
+  const config = nodeConfigOf(agent, host, devices)
+  const object = objectConfigOf(agent, 'bpf_network', numbersOf(deviceOf(ns, first.name)))
+  const loaded = loadObject(era.network(config), { node: config, object, maps, suffix: 'network', cpus })
+  hook(node, first.name, 'ingress', loaded, 'fromNetwork')
+}
+
 function installXdp(node: RunningNode, host: Endpoint): void {
   const { agent, ns, maps, devices, era } = node
   const { kubeProxyReplacement, lbAcceleration } = agent.node.config
@@ -222,6 +235,7 @@ function installNode(machine: Machine, agent: AgentState): RunningNode {
   installHost(installing, host)
   installOverlay(installing, host)
   installWireguard(installing, host)
+  installNetwork(installing, host)
   installXdp(installing, host)
   for (const endpoint of endpoints) installEndpoint(installing, endpoint)
   return installing

@@ -6,9 +6,11 @@ import {
   dispatchOfOld,
   dsrInTunnelOfOld,
   isOld,
+  legacyEncryption,
   legacyRoutingReason,
   masqueradeOnOldKernel,
   nodePortOnOldKernel,
+  nodePortWithIpsec,
   tcpServicesOnOldKernel,
   udpServicesOnOldKernel,
 } from './legacy-gates.ts'
@@ -77,16 +79,13 @@ const noConntrackRules: Gate = ({
     : undefined
 
 const encryption: Gate = (config) => {
-  const { encryption: way, routing, hostFirewall, strictIngress, bothEncryptions, kernel } = config
+  const { encryption: way, routing, hostFirewall, strictIngress, bothEncryptions } = config
   if (bothEncryptions)
     return refuse(
       ['enable-ipsec', 'enable-wireguard'],
       'WireGuard (--enable-wireguard) cannot be used with IPsec (--enable-ipsec)',
     )
-  if (isOld(config))
-    return way === 'wireguard' && !atLeast(kernel, '5.6')
-      ? refuse(['encryption', 'enable-wireguard'], `WireGuard needs kernel 5.6 or newer, this is ${kernel}`)
-      : undefined
+  if (isOld(config)) return legacyEncryption(config)
   if (way === 'ipsec' && strictIngress)
     return refuse(
       ['enable-encryption-strict-mode-ingress'],
@@ -254,6 +253,7 @@ export const gates: readonly Gate[] = [
   ...[
     family,
     bigTcpOptions,
+    nodePortWithIpsec,
     dispatchOfOld,
     nodePortOnOldKernel,
     tcpServicesOnOldKernel,

@@ -26,7 +26,8 @@ const optOutLabel = 'node-role.kubernetes.io/control-plane'
 
 /** The index of the key that a node encrypts with. */
 export function keyOf({ config }: NodeAddresses['node']): number {
-  if (config.encryption === 'wireguard') return wireguardKey
+  // 1.10 has keys of IPsec alone
+  if (config.encryption === 'wireguard') return config.version === '1.10' ? 0 : wireguardKey
   return config.encryption === 'ipsec' ? ipsecKey : 0
 }
 
@@ -67,12 +68,27 @@ class Ipcache {
   }
 }
 
+/** 1.10 with IPsec: nodes are reached through the tunnel, too, so that both ways are alike, but without a key of their own. */
+function addLegacyNode(cache: Ipcache, own: NodeAddresses, other: NodeAddresses): void {
+  const { config } = own.node
+  const tunnelEndpoint = other.ip4
+  const keepsIdentity = config.hostFirewall || config.encryption === 'ipsec'
+  const encryptKey = keyOf(own.node)
+  cache.addHosts(other.own, reservedIdentity['remote-node'], keepsIdentity ? { tunnelEndpoint } : {})
+  cache.addHosts(other.router, reservedIdentity['remote-node'], { tunnelEndpoint, encryptKey })
+  if (other.node.config.healthChecking) {
+    cache.addHosts(other.health, reservedIdentity.health, { tunnelEndpoint, encryptKey })
+  }
+}
+
 /** What of another node goes through the tunnel: its router always, its own addresses only where identities must be kept. */
 function addNode(cache: Ipcache, own: NodeAddresses, other: NodeAddresses): void {
   const { config } = own.node
-  const isLegacy = config.version === '1.10'
-  const identity =
-    other.isApiServer && !isLegacy ? reservedIdentity['kube-apiserver'] : reservedIdentity['remote-node']
+  if (config.version === '1.10') {
+    addLegacyNode(cache, own, other)
+    return
+  }
+  const identity = other.isApiServer ? reservedIdentity['kube-apiserver'] : reservedIdentity['remote-node']
   const tunnelEndpoint = other.ip4 ?? other.ip6
   const keepsIdentity = config.hostFirewall || (config.nodeEncryption && config.encryption !== 'off')
   // a node that opts out has no key, and does not look at those of others
@@ -93,8 +109,10 @@ export function ipcacheOf(
 ): readonly IpcacheEntry[] {
   const { node } = own
   const cache = new Ipcache(own)
-  cache.add(prefixOf(anyIpv4, 0), worldIdentity(registry.scheme, 4))
-  cache.add(prefixOf(anyIpv6, 0), worldIdentity(registry.scheme, 6))
+  // 1.10 writes its key beside whatever it knows itself, where nothing asks for it (syncEndpointsAndHostIPs())
+  const here = { encryptKey: node.config.version === '1.10' ? keyOf(node) : 0 }
+  cache.add(prefixOf(anyIpv4, 0), worldIdentity(registry.scheme, 4), here)
+  cache.add(prefixOf(anyIpv6, 0), worldIdentity(registry.scheme, 6), here)
   for (const { prefix, id } of registry.outside) if (prefix !== undefined) cache.add(prefix, id)
   for (const other of all) if (other !== own) addNode(cache, own, other)
   const nodes = new Map(all.map((each) => [each.node.name, each]))
@@ -104,23 +122,24 @@ export function ipcacheOf(
     if (identity === undefined || home === undefined || pod.object.hostNetwork) continue
     const isHere = pod.node === node.name
     const remote = { tunnelEndpoint: home.ip4 ?? home.ip6, encryptKey: keyOf(node) }
-    cache.addHosts(pod.addresses, identity, isHere ? { encryptKey: 0 } : remote)
+    cache.addHosts(pod.addresses, identity, isHere ? here : remote)
   }
-  cache.addHosts(own.host, reservedIdentity.host)
-  if (node.config.healthChecking) cache.addHosts(own.health, reservedIdentity.health)
+  cache.addHosts(own.host, reservedIdentity.host, here)
+  if (node.config.healthChecking) cache.addHosts(own.health, reservedIdentity.health, here)
   return cache.entries()
 }
 
-/** 1.10's cilium_tunnel_map: the node of each range of pods. */
+/** 1.10's cilium_tunnel_map: the node of each range of pods, and the key that encrypts what goes there. */
 export function tunnelMapOf(
   own: NodeAddresses,
   all: readonly NodeAddresses[],
-): readonly { readonly prefix: Prefix; readonly endpoint: Ipv4 }[] {
+): readonly { readonly prefix: Prefix; readonly endpoint: Ipv4; readonly encryptKey: number }[] {
+  const encryptKey = keyOf(own.node)
   if (own.node.config.routing !== 'tunnel') return []
   return all.flatMap((other) => {
     const { ip4 } = other
     if (other === own || ip4 === undefined || !isIpv4(ip4)) return []
-    return other.node.podCidrs.map((prefix) => ({ prefix, endpoint: ip4 }))
+    return other.node.podCidrs.map((prefix) => ({ prefix, endpoint: ip4, encryptKey }))
   })
 }
 

@@ -18,6 +18,44 @@ const nodePortNeeds = 'BPF NodePort services needs kernel 4.17.0 or newer.'
 const udpNeeds =
   'BPF host reachable services for UDP needs kernel 4.19.57, 5.1.16, 5.2.0 or newer. If you run an older kernel and only need TCP, then specify: --host-reachable-services-protos=tcp and --kube-proxy-replacement=partial'
 
+/** What is to be encrypted passes the stack, which NodePort does not let it do. */
+export const nodePortWithIpsec: Gate = (config) => {
+  if (!isOld(config) || !config.kubeProxyReplacement || config.encryption !== 'ipsec') return undefined
+  const flags = ['enable-ipsec']
+  const needs = 'IPSec cannot be used with BPF NodePort.'
+  if (!config.kubeProxyProbe) return refuse(flags, needs, '`kubeProxyReplacement = probe`')
+  return fall(flags, `${needs} Disabling BPF NodePort feature.`, {
+    kubeProxyReplacement: false,
+    bpfHostRouting: false,
+  })
+}
+
+/** What else encryption asks for (daemon_main.go initEnv(), runDaemon()). */
+export function legacyEncryption(config: AgentConfig): ReturnType<Gate> {
+  const { encryption, kernel, routing, hostFirewall, l7Proxy } = config
+  if (encryption === 'wireguard') {
+    if (l7Proxy)
+      return refuse(
+        ['encryption', 'enable-wireguard'],
+        'Wireguard (--enable-wireguard) is not compatible with L7 proxy (--enable-l7-proxy)',
+        '`l7-proxy off`',
+      )
+    return atLeast(kernel, '5.6')
+      ? undefined
+      : refuse(['encryption', 'enable-wireguard'], `WireGuard needs kernel 5.6 or newer, this is ${kernel}`)
+  }
+  if (encryption !== 'ipsec') return undefined
+  const flags = ['encryption', 'enable-ipsec']
+  if (routing === 'tunnel' && !atLeast(kernel, '4.19'))
+    return refuse(
+      flags,
+      'IPSec with tunneling requires support for xfrm state output masks (Linux 4.19 or later).',
+    )
+  return hostFirewall
+    ? refuse(['enable-host-firewall'], 'IPSec cannot be used with the host firewall.')
+    : undefined
+}
+
 /** Without NodePort in BPF the rest of the datapath is as before, but routing stays in the stack. */
 export const nodePortOnOldKernel: Gate = (config) => {
   if (!isOld(config) || !config.kubeProxyReplacement || atLeast(config.kernel, nodePortKernel))

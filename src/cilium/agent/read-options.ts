@@ -62,12 +62,8 @@ function unknownKey(written: WrittenSetting, index: number): OptionProblem {
 const enginesToCome: Readonly<Record<string, (value: string, version: CiliumVersion) => string | undefined>> =
   {
     'mesh-auth-mutual-enabled': (value) => (value === 'true' ? 'mutual authentication by SPIRE' : undefined),
-    encryption: (value, version) =>
-      value === 'off' || version === '1.19' ? undefined : `encryption by ${value}`,
-    'enable-wireguard': (value, version) =>
-      value === 'true' && version === '1.10' ? 'encryption by wireguard' : undefined,
-    'enable-ipsec': (value, version) =>
-      value === 'true' && version === '1.10' ? 'encryption by ipsec' : undefined,
+    'encrypt-node': (value, version) =>
+      value === 'true' && version === '1.10' ? 'encryption of nodes by 1.10' : undefined,
     'enable-bbr': (value) => (value === 'true' ? 'the congestion control BBR' : undefined),
   }
 

@@ -131,6 +131,12 @@ describe('fallbacks, in the agent’s words', () => {
       'BPF masquerade could not be enabled.',
     )
   })
+  test('1.10 with IPsec leaves NodePort out', () => {
+    expect(said('encryption ipsec', '1.10', '5.10')).toContain(
+      'fallback: IPSec cannot be used with BPF NodePort. Disabling BPF NodePort feature.',
+    )
+    expect(of('encryption ipsec', '1.10', '5.10').config.kubeProxyReplacement).toBe(false)
+  })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)
     expect(said('host-firewall on; encryption ipsec')).toContain(
@@ -248,7 +254,31 @@ describe('refusals', () => {
       '6.8',
       'BIG TCP is not supported with legacy host routing',
     ],
-    ['encryption wireguard', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
+    ['encryption wireguard; l7-proxy off', '1.10', '5.4', 'WireGuard needs kernel 5.6 or newer, this is 5.4'],
+    [
+      'encryption wireguard',
+      '1.10',
+      undefined,
+      'Wireguard (--enable-wireguard) is not compatible with L7 proxy (--enable-l7-proxy)',
+    ],
+    [
+      'encryption ipsec; kube-proxy-replacement off',
+      '1.10',
+      '4.14',
+      'IPSec with tunneling requires support for xfrm state output masks (Linux 4.19 or later).',
+    ],
+    [
+      'encryption ipsec; kube-proxy-replacement off; host-firewall on',
+      '1.10',
+      undefined,
+      'IPSec cannot be used with the host firewall.',
+    ],
+    [
+      'encryption ipsec; kube-proxy-replacement on',
+      '1.10',
+      undefined,
+      'IPSec cannot be used with BPF NodePort.',
+    ],
     [
       'ip-masq-agent on',
       '1.19',

@@ -36,6 +36,8 @@ export interface NodeValues {
   readonly IPV4_MASK: Uint8Array
   /** Cilium 1.10: the node's own IPv6 address. */
   readonly HOST_IP: Uint8Array | undefined
+  /** Cilium 1.10: the device that IPsec packets leave by without a tunnel; 0: the stack decides. */
+  readonly ENCRYPT_IFACE: number
   /** Cilium 1.10: replies of services, and in XDP requests, take their neighbour from the map of neighbours. */
   readonly ENABLE_FIB_LOOKUP_BYPASS: boolean
   readonly ENABLE_NODEPORT_HAIRPIN: boolean
@@ -124,6 +126,7 @@ export const defaultValues: NodeValues = {
   router_ipv6: undefined,
   IPV4_MASK: Uint8Array.of(255, 255, 255, 0),
   HOST_IP: undefined,
+  ENCRYPT_IFACE: 0,
   ENABLE_FIB_LOOKUP_BYPASS: true,
   ENABLE_NODEPORT_HAIRPIN: false,
   ENABLE_SKIP_FIB: false,

@@ -40,7 +40,7 @@ export function setDecryptMark(ctx: Ctx, nodeId: number): void {
 }
 
 /** get_min_encrypt_key(): the older of both keys, which both sides have; indexes roll over behind 15. */
-function minEncryptKey(ctx: Ctx, peer: number): number {
+export function minEncryptKey(ctx: Ctx, peer: number): number {
   const local = ctx.lookup(ctx.maps.cilium_encrypt_state, new Uint8Array(4))?.[0] ?? 0
   if (peer === maxKeyIndex) return local === 1 ? peer : local
   if (local === maxKeyIndex) return peer === 1 ? local : peer

@@ -7,6 +7,7 @@ import { type Address, type Family, ipv4 } from '../datapath/family.ts'
 import { identity } from '../datapath/identity.ts'
 import { tracePoint } from '../datapath/trace-point.ts'
 import { isSet, lookupTunnel } from './ipcache.ts'
+import { encryptBeforeTunnel, encryptByWayOfNet, encryptKeyOf } from './ipsec.ts'
 import { sendTrace } from './notify.ts'
 
 /** Bits of the prefix that cilium_tunnel_map is asked with: 96 of IPv6. */
@@ -45,6 +46,19 @@ export function encapAndRedirectWithNode(
 export interface Encapsulation {
   readonly source: number
   readonly monitor: number
+  /** Index of the key that the destination's entry in the ipcache names; 0: not encrypted. */
+  readonly key: number
+}
+
+/** encap_and_redirect_with_nodeid(): for the host, whose packets the stack encrypts behind cilium_net. */
+export function encapAndRedirectFromHost(
+  ctx: Ctx,
+  endpoint: Uint8Array,
+  { source, monitor, key }: Encapsulation,
+): number {
+  return ctx.node.ENABLE_IPSEC && key !== 0
+    ? encryptByWayOfNet(ctx, endpoint, key, source)
+    : encapAndRedirectWithNode(ctx, endpoint, source, monitor)
 }
 
 /** encap_and_redirect_netdev(): by the prefix alone. DROP_NO_TUNNEL_ENDPOINT where no tunnel leads there. */
@@ -52,17 +66,24 @@ export function encapAndRedirectNetdev(
   ctx: Ctx,
   family: Family,
   destination: Address,
-  { source, monitor }: Encapsulation,
+  { source, monitor }: Omit<Encapsulation, 'key'>,
 ): number {
   const tunnel = lookupTunnel(ctx, family, tunnelPrefix(ctx, family, destination))
-  return tunnel === undefined
-    ? drop.NO_TUNNEL_ENDPOINT
-    : encapAndRedirectWithNode(ctx, tunnel, source, monitor)
+  if (tunnel === undefined) return drop.NO_TUNNEL_ENDPOINT
+  const { endpoint, key } = tunnel
+  return ctx.node.ENABLE_IPSEC && key !== 0
+    ? encryptByWayOfNet(ctx, endpoint, encryptKeyOf(ctx, key), source)
+    : encapAndRedirectWithNode(ctx, endpoint, source, monitor)
+}
+
+/** With kube-proxy, packets to what the ipcache knows go by way of the stack where they have to be translated back, or encrypted. */
+function passesStack({ ENABLE_NODEPORT, ENABLE_HOST_FIREWALL, ENABLE_IPSEC }: Ctx['node']): boolean {
+  return !ENABLE_NODEPORT && (ENABLE_HOST_FIREWALL || ENABLE_IPSEC)
 }
 
 /**
- * encap_and_redirect_lxc(): to `endpoint` where it is set, else by the destination's prefix (undefined: there is none). With
- * kube-proxy and the host firewall the packet goes by way of the stack: CTX_ACT_OK.
+ * encap_and_redirect_lxc(): to `endpoint` where it is set, else by the destination's prefix (undefined: there is none). CTX_ACT_OK:
+ * by way of the stack, which encrypts what it finds marked.
  */
 export function encapAndRedirectLxc(
   ctx: Ctx,
@@ -71,12 +92,17 @@ export function encapAndRedirectLxc(
   destination: Address,
   encapsulation: Encapsulation,
 ): number {
-  if (endpoint === undefined || !isSet(endpoint)) {
-    return encapAndRedirectNetdev(ctx, family, destination, encapsulation)
+  const { source, monitor, key } = encapsulation
+  const { ENABLE_IPSEC } = ctx.node
+  if (endpoint !== undefined && isSet(endpoint)) {
+    if (ENABLE_IPSEC && key !== 0) return encryptBeforeTunnel(ctx, endpoint, key, source)
+    return passesStack(ctx.node)
+      ? encapWithNode(ctx, endpoint, source, monitor)
+      : encapAndRedirectWithNode(ctx, endpoint, source, monitor)
   }
-  const { source, monitor } = encapsulation
-  const { ENABLE_NODEPORT, ENABLE_HOST_FIREWALL } = ctx.node
-  return !ENABLE_NODEPORT && ENABLE_HOST_FIREWALL
-    ? encapWithNode(ctx, endpoint, source, monitor)
-    : encapAndRedirectWithNode(ctx, endpoint, source, monitor)
+  const tunnel = lookupTunnel(ctx, family, tunnelPrefix(ctx, family, destination))
+  if (tunnel === undefined) return drop.NO_TUNNEL_ENDPOINT
+  return ENABLE_IPSEC && tunnel.key !== 0
+    ? encryptBeforeTunnel(ctx, tunnel.endpoint, encryptKeyOf(ctx, tunnel.key), source)
+    : encapAndRedirectWithNode(ctx, tunnel.endpoint, source, monitor)
 }

@@ -28,10 +28,21 @@ export function lookupRemoteEndpoint(ctx: Ctx, family: Family, address: Address)
   }
 }
 
-/** What lies behind cilium_tunnel_map for the prefix of an address: four bytes, or undefined. */
-export function lookupTunnel(ctx: Ctx, family: Family, prefix: Address): Uint8Array | undefined {
+/** struct endpoint_key as a value: where a tunnel leads, in four bytes, and the key that encrypts what goes there. */
+export interface Tunnel {
+  readonly endpoint: Uint8Array
+  readonly key: number
+}
+
+const tunnelKeyAt = 17
+
+/** What lies behind cilium_tunnel_map for the prefix of an address. */
+export function lookupTunnel(ctx: Ctx, family: Family, prefix: Address): Tunnel | undefined {
   const map = present(ctx.maps.cilium_tunnel_map, 'a node with Cilium 1.10 has cilium_tunnel_map')
-  return ctx.lookup(map, endpointKey(family, prefix))?.subarray(0, 4)
+  const value = ctx.lookup(map, endpointKey(family, prefix))
+  return value === undefined
+    ? undefined
+    : { endpoint: value.subarray(0, 4), key: value[tunnelKeyAt] as number }
 }
 
 /** identity_is_reserved(): not of an endpoint; what the ipcache may refine. */

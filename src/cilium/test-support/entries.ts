@@ -52,16 +52,17 @@ function ipcacheKey(prefix: string): Uint8Array {
   return key
 }
 
-/** `address/length` has an identity, and perhaps a tunnel endpoint, in 1.10's cilium_ipcache. */
+/** `address/length` has an identity, and perhaps a tunnel endpoint and a key, in 1.10's cilium_ipcache. */
 export function putLegacyIpcache(
   maps: NodeMaps,
   prefix: string,
-  entry: { readonly identity: number; readonly tunnel?: string },
+  entry: { readonly identity: number; readonly tunnel?: string; readonly key?: number },
 ): void {
   const key = ipcacheKey(prefix)
   const value = new Uint8Array(12)
   writeLe32(value, 0, entry.identity)
   if (entry.tunnel !== undefined) value.set(addressBytes(entry.tunnel), 4)
+  value[8] = entry.key ?? 0
   if (maps.cilium_ipcache?.update(key, value, 0, 0) !== 0) throw new Error('cilium_ipcache')
 }
 

@@ -68,32 +68,42 @@ function hostMarkRule({ version }: AgentConfig): Rule {
   ]
 }
 
-/** What is encrypted or was just decrypted is neither tracked nor filtered (addCiliumNoTrackEncryptionRules()). */
-function encryptionNoTrackRules({ encryption, version }: AgentConfig): readonly Rule[] {
-  if (encryption === 'off' || (version === '1.10' && encryption !== 'ipsec')) return []
-  return ['CILIUM_PRE_raw', 'CILIUM_OUTPUT_raw'].flatMap((chain) =>
-    [mark.decrypt, mark.encrypt].map(
-      (own): Rule => [
-        'raw',
-        `-I ${chain} -m mark --mark ${marked(own)} ${comment('cilium-encryption-notrack:')} ${notrack}`,
-      ],
-    ),
+/** Whether marks of encryption have rules: in 1.10 those of IPsec alone, in IPv4. */
+function hasEncryptionRules({ encryption, version }: AgentConfig, family: 4 | 6): boolean {
+  return version === '1.10' ? encryption === 'ipsec' && family === 4 : encryption !== 'off'
+}
+
+/**
+ * What is encrypted or was just decrypted is neither tracked nor filtered (addCiliumNoTrackEncryptionRules(), in 1.10
+ * addCiliumNoTrackXfrmRules()).
+ */
+function encryptionNoTrackRules(config: AgentConfig, family: 4 | 6): readonly Rule[] {
+  if (!hasEncryptionRules(config, family)) return []
+  const isOld = config.version === '1.10'
+  const marks = isOld ? [mark.encrypt, mark.decrypt] : [mark.decrypt, mark.encrypt]
+  const why = comment(isOld ? 'cilium-xfrm-notrack:' : 'cilium-encryption-notrack:')
+  return (isOld ? ['CILIUM_PRE_raw'] : ['CILIUM_PRE_raw', 'CILIUM_OUTPUT_raw']).flatMap((chain) =>
+    marks.map((own): Rule => ['raw', `-I ${chain} -m mark --mark ${marked(own)} ${why} ${notrack}`]),
   )
 }
 
-/** addCiliumAcceptEncryptionRules(): in every chain of filter and nat, before what masquerades. */
+/** addCiliumAcceptEncryptionRules(), in 1.10 addCiliumAcceptXfrmRules(): in every chain of filter and nat, before what masquerades. */
 function encryptionAcceptRules(
-  { encryption, version }: AgentConfig,
+  config: AgentConfig,
+  family: 4 | 6,
   made: readonly (typeof chains)[number][],
 ): readonly Rule[] {
-  if (encryption === 'off' || (version === '1.10' && encryption !== 'ipsec')) return []
+  if (!hasEncryptionRules(config, family)) return []
+  const isOld = config.version === '1.10'
+  const marks = isOld ? [mark.decrypt, mark.encrypt] : [mark.encrypt, mark.decrypt]
+  const what = isOld ? 'xfrm' : 'encrypt/decrypt'
   return made.flatMap(({ name, table }) =>
     table !== 'filter' && table !== 'nat'
       ? []
-      : [mark.encrypt, mark.decrypt].map(
+      : marks.map(
           (own): Rule => [
             table,
-            `-A ${name} -m mark --mark ${marked(own)} ${comment(`exclude encrypt/decrypt marks from ${table} ${name} chain`)} -j ACCEPT`,
+            `-A ${name} -m mark --mark ${marked(own)} ${comment(`exclude ${what} marks from ${table} ${name} chain`)} -j ACCEPT`,
           ],
         ),
   )
@@ -123,11 +133,11 @@ export function iptablesPlan(own: NodeAddresses, listeners: readonly ProxyListen
     const rules: readonly Rule[] = [
       ...tunnelRules(config),
       ...(config.l7Proxy ? staticProxyRules(config, family) : []),
-      ...encryptionAcceptRules(config, made),
+      ...encryptionAcceptRules(config, family, made),
       ...forwardRules(config),
       hostMarkRule(config),
       ...masqueradeRules(own, family),
-      ...encryptionNoTrackRules(config),
+      ...encryptionNoTrackRules(config, family),
       ...noConntrackRules(config, family),
       ...(config.bpfTproxy ? [] : listenerRules(listeners, family, config)),
       ...made.map(

@@ -10,10 +10,11 @@ import { ipsecPlan, ipsecRoutes } from './ipsec.ts'
 import { iptablesPlan } from './iptables.ts'
 import { needsNodeSet, nodeSet } from './iptables-masquerade.ts'
 import type { ProxyListener } from './iptables-proxy.ts'
+import { legacyIpsecPlan, legacyIpsecRoutes } from './legacy-ipsec.ts'
 import { mtusOf } from './mtu.ts'
 import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
 import { hostDevice, localRulePriority, netDevice, nodeRoutes, podRoutes, proxyRoutes } from './routes.ts'
-import { wireguardDevice, wireguardPlan } from './wireguard.ts'
+import { wireguardDevice, wireguardPlan, wireguardRoutes } from './wireguard.ts'
 
 /** The device that encapsulates, by its protocol. */
 export const tunnelDevice = { vxlan: 'cilium_vxlan', geneve: 'cilium_geneve' } as const
@@ -84,7 +85,7 @@ function insideOf(endpoint: Endpoint, node: string): { readonly host: string; re
 }
 
 function nodeSysctls({ node, endpoints, egress }: AgentState): HostPlan['sysctls'] {
-  const { ipv4, ipv6, encryption } = node.config
+  const { ipv4, ipv6, encryption, routing, version } = node.config
   const on = (key: string, value: number): HostPlan['sysctls'][number] => ({ key, value })
   const both = [hostDevice, netDevice]
   return [
@@ -97,6 +98,10 @@ function nodeSysctls({ node, endpoints, egress }: AgentState): HostPlan['sysctls
       on(`net.ipv4.conf.${device}.accept_local`, 1),
       on(`net.ipv4.conf.${device}.send_redirects`, 0),
     ]),
+    // reinitializeIPSec() of 1.10, where it attaches a program to the device
+    ...(version === '1.10' && encryption === 'ipsec' && routing !== 'tunnel'
+      ? node.devices.slice(0, 1).map(({ name }) => on(`net.ipv4.conf.${name}.rp_filter`, 0))
+      : []),
     ...(ipv4 && encryption === 'wireguard' ? [on(`net.ipv4.conf.${wireguardDevice}.rp_filter`, 0)] : []),
     ...endpoints.flatMap(({ device }) =>
       device === undefined ? [] : [on(`net.ipv4.conf.${device.name}.rp_filter`, 0)],
@@ -159,17 +164,34 @@ function insidePlan(
   }
 }
 
+/** What leads to and comes from encryption. `mtu` is that of devices. */
+function encryptionOf(
+  agent: AgentState,
+  others: readonly AgentState[],
+  mtu: number,
+): Pick<HostPlan, 'routes' | 'rules' | 'xfrm'> {
+  const { addresses, node } = agent
+  const elsewhere = others.map((each) => each.addresses)
+  if (node.config.version === '1.10') {
+    const ipsec = legacyIpsecRoutes(addresses, elsewhere, mtu)
+    const wireguard = wireguardRoutes(agent)
+    return {
+      routes: [...ipsec.routes, ...wireguard.routes],
+      rules: [...ipsec.rules, ...wireguard.rules],
+      xfrm: legacyIpsecPlan(agent, others),
+    }
+  }
+  const tunnel = tunnelDevice[node.config.tunnelProtocol]
+  return { ...ipsecRoutes(addresses, elsewhere, { tunnel, mtu }), xfrm: ipsecPlan(agent, others) }
+}
+
 /** Everything that one agent installs. */
 export function planAgent(agent: AgentState, cluster: ClusterState): readonly HostPlan[] {
   const { node, addresses, endpoints } = agent
   const mtus = mtusOf(node.config, baseMtu(agent), addresses.ip4 === undefined ? 6 : 4)
   const others = cluster.agents.filter((each) => each !== agent)
   const proxy = proxyRoutes(addresses, mtus.route)
-  const ipsec = ipsecRoutes(
-    addresses,
-    others.map((each) => each.addresses),
-    { tunnel: tunnelDevice[node.config.tunnelProtocol], mtu: mtus.device },
-  )
+  const encryption = encryptionOf(agent, others, mtus.device)
   const own: HostPlan = {
     ...emptyPlan(node.name),
     devices: [...nodeDevices(agent, mtus.device), ...wireguardPlan(agent, others, mtus.device)],
@@ -181,15 +203,15 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
         mtus.route,
       ),
       ...proxy.routes,
-      ...ipsec.routes,
+      ...encryption.routes,
     ],
-    rules: [...ipsec.rules, ...proxy.rules],
+    rules: [...encryption.rules, ...proxy.rules],
     sysctls: nodeSysctls(agent),
     tables: iptablesPlan(addresses, listenersOf(agent, cluster)),
     queues: node.config.bandwidthManager
       ? node.devices.map(({ name }) => ({ device: name, horizon: dropHorizon }))
       : [],
-    xfrm: ipsecPlan(agent, others),
+    xfrm: encryption.xfrm,
     sets: nodeSets(agent, others),
     localRulePriority,
   }

@@ -158,6 +158,79 @@ describe('IPsec', () => {
   })
 })
 
+describe('encryption of 1.10', () => {
+  const bare = (lines: readonly string[]): readonly string[] =>
+    lines.map((line) => line.replace(/ aead .* 128(?= mark)/, ''))
+  const native = { tunnel: 'disabled', 'enable-ipsec': 'true' }
+
+  test('IPsec: states and policies between the routers, whatever carries them', () => {
+    const { xfrm } = host({ version: '1.10', settings: native })
+    expect(bare(xfrm)).toEqual([
+      'state add src 0.0.0.0 dst 10.0.1.1 proto esp spi 3 reqid 1 mode tunnel mark 0xd00 mask 0xf00 output-mark 0xd00 mask 0xf00',
+      'policy update src 0.0.0.0/0 dst 10.0.1.0/24 dir in mark 0xd00 mask 0xf00 tmpl src 0.0.0.0 dst 10.0.1.1 proto esp reqid 1 mode tunnel',
+      'policy update src 0.0.0.0/0 dst 10.0.1.0/24 dir fwd priority 2975 tmpl src 0.0.0.0 dst 10.0.1.1 proto esp reqid 1 mode tunnel level use',
+      'state add src 10.0.1.1 dst 10.0.2.1 proto esp spi 3 reqid 1 mode tunnel mark 0x3e00 mask 0xff00 output-mark 0xe00 mask 0xf00',
+      'policy update src 10.0.1.0/24 dst 10.0.2.0/24 dir out mark 0x3e00 mask 0xff00 tmpl src 10.0.1.1 dst 10.0.2.1 proto esp spi 3 reqid 1 mode tunnel',
+      'policy update src 0.0.0.0/0 dst 10.0.2.0/24 dir fwd priority 2975 tmpl src 10.0.1.1 dst 10.0.2.1 proto esp reqid 1 mode tunnel level use',
+    ])
+    expect(host({ version: '1.10', settings: { 'enable-ipsec': 'true' } }).xfrm).toEqual(xfrm)
+  })
+  test('IPsec: rules for both marks, and routes of table 200', () => {
+    const of = (settings: Readonly<Record<string, string>>): readonly string[] => {
+      const { rules, routes } = host({ version: '1.10', settings })
+      const ruled = rules.filter(({ table }) => table === 200)
+      return [
+        ...ruled.map(({ priority, mark }) => `${priority} ${mark.toString(16)}`),
+        ...routes.map(routeText).filter((text) => text.endsWith('table 200')),
+      ]
+    }
+    expect(of(native)).toEqual([
+      '1 d00',
+      '1 e00',
+      'local 10.0.1.0/24 dev eth0 table 200',
+      '10.0.2.0/24 dev cilium_host mtu 1500 table 200',
+    ])
+    expect(of({ 'enable-ipsec': 'true' })).toEqual([
+      '1 d00',
+      '1 e00',
+      'local 10.0.1.0/24 dev cilium_vxlan table 200',
+      '10.0.2.0/24 dev cilium_host mtu 1450 table 200',
+    ])
+    // the device has this name alone
+    expect(of({ 'enable-ipsec': 'true', tunnel: 'geneve' })).not.toContainEqual(
+      expect.stringContaining('local'),
+    )
+    expect(of({ ...native, 'enable-endpoint-routes': 'true' })[0]).toBe('1 e00')
+  })
+  test('IPsec: marks are excepted in IPv4 alone, where they arrive', () => {
+    const plan = host({ version: '1.10', settings: { ...native, 'enable-ipv6': 'true' } })
+    expect(rulesOf(plan, 'raw').filter((rule) => rule.includes('cilium-xfrm-notrack:'))).toEqual([
+      '-I CILIUM_PRE_raw -m mark --mark 0x000e00/0x000f00 -m comment --comment "cilium-xfrm-notrack:" -j CT --notrack',
+      '-I CILIUM_PRE_raw -m mark --mark 0x000d00/0x000f00 -m comment --comment "cilium-xfrm-notrack:" -j CT --notrack',
+    ])
+    const accepted = (family: 4 | 6): number =>
+      ['filter', 'nat'].flatMap((table) =>
+        rulesOf(plan, table, family).filter((rule) => rule.includes('exclude xfrm marks')),
+      ).length
+    expect([accepted(4), accepted(6)]).toEqual([12, 0])
+  })
+  test('WireGuard: a rule and a default route, peers with whatever is behind them, in tunnels, too', () => {
+    const { devices, rules, routes } = host({
+      version: '1.10',
+      settings: { 'enable-wireguard': 'true', 'enable-l7-proxy': 'false' },
+    })
+    expect(rules).toEqual([{ family: 4, priority: 1, mark: 0xe00, mask: 0xf00, table: 201 }])
+    const texts = routes.map(routeText)
+    expect(texts).toContain('0.0.0.0/0 dev cilium_wg0 table 201')
+    expect(texts).toContain('10.0.2.0/24 via 10.0.1.1 dev cilium_host src 10.0.1.1 mtu 1450')
+    const device = devices.find(({ name }) => name === 'cilium_wg0')
+    expect(device).toMatchObject({ mtu: 1420, kind: { fwmark: 0 } })
+    if (device?.kind.type !== 'wireguard') throw new Error('no device')
+    const allowed = device.kind.peers.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix))
+    expect(allowed.sort()).toEqual(['10.0.2.1/32', '10.0.2.10/32', '10.0.2.254/32'])
+  })
+})
+
 describe('devices', () => {
   test('of a node', () => {
     expect(

@@ -1,6 +1,6 @@
 // What arrives at cilium_host and cilium_net of 1.10, on its way to the host's stack or its proxy (to-host), and the host
 // firewall as pods' programs call it. bpf_host.c to_host(), handle_lxc_traffic()
-import { type Ctx, isError } from '../../datapath/ctx.ts'
+import { type Ctx, isError, PACKET_HOST } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
 import { enabledFamily, type Family, ipv6 } from '../../datapath/family.ts'
 import { identity } from '../../datapath/identity.ts'
@@ -44,6 +44,8 @@ export function toHost(ctx: Ctx): number {
     if (isError(ctx, redirected)) return sendDrop(ctx, redirected, { source, direction: INGRESS })
     traced = true
   }
+  // with ESP around it a packet may have the MAC address of another device
+  if (ctx.node.ENABLE_IPSEC) ctx.changeType(PACKET_HOST)
   if (!traced) {
     const ifindex = ctx.node.CILIUM_HOST_IFINDEX
     sendTrace(ctx, { point: tracePoint.TO_STACK, source, ifindex, monitor: 0 })

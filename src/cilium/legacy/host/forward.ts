@@ -13,11 +13,12 @@ import type { ObjectProgram } from '../../datapath/object.ts'
 import { skipHostFirewall, skipNodeport, xferFlag, xferFlagsWord } from '../../datapath/overloadable.ts'
 import type { Origin } from '../../host/forward.ts'
 import { SKIP_HOST_FIREWALL } from '../../host/icmp6.ts'
-import { encapAndRedirectNetdev, encapAndRedirectWithNode } from '../encap.ts'
+import { encapAndRedirectFromHost, encapAndRedirectNetdev } from '../encap.ts'
 import { walkHeaders } from '../headers.ts'
 import { hostPolicyEgress, hostPolicyIngress } from '../host-firewall.ts'
 import { handleIcmp6AtHost } from '../icmp6.ts'
 import { isSet, lookupRemoteEndpoint } from '../ipcache.ts'
+import { askForEncryption, encryptKeyOf } from '../ipsec.ts'
 import { localDelivery } from '../l3.ts'
 import { nodeportLb } from '../nodeport.ts'
 import { sendDrop } from '../notify.ts'
@@ -71,7 +72,7 @@ function toTunnel(ctx: Ctx, family: Family, source: number): number {
   const monitor = ctx.node.trace_payload_len
   const remote = lookupRemoteEndpoint(ctx, family, destination)
   if (remote !== undefined && isSet(remote.tunnelEndpoint)) {
-    return encapAndRedirectWithNode(ctx, remote.tunnelEndpoint, source, monitor)
+    return encapAndRedirectFromHost(ctx, remote.tunnelEndpoint, { source, monitor, key: remote.key })
   }
   return encapAndRedirectNetdev(ctx, family, destination, { source, monitor })
 }
@@ -84,8 +85,11 @@ function toRemote(ctx: Ctx, family: Family, source: number): number {
   }
   const destination = ctx.packet.copy(ethernetLength(ctx) + family.destinationAt, family.addressBytes)
   const remote = lookupRemoteEndpoint(ctx, family, destination)
-  const unroutable = remote === undefined || remote.secIdentity === identity.WORLD_ID
-  return unroutable ? drop.UNROUTABLE : ctx.act.OK
+  if (remote === undefined || remote.secIdentity === identity.WORLD_ID) return drop.UNROUTABLE
+  if (ctx.node.ENABLE_IPSEC && remote.key !== 0 && isSet(remote.tunnelEndpoint)) {
+    askForEncryption(ctx, encryptKeyOf(ctx, remote.key), source)
+  }
+  return ctx.act.OK
 }
 
 /** The half behind the host firewall. */

@@ -5,14 +5,17 @@ import type { Ctx } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
 import { enabledFamily, type Family } from '../../datapath/family.ts'
 import { identity } from '../../datapath/identity.ts'
+import { magicOf, mark } from '../../datapath/mark.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import { skipNodeportClear } from '../../datapath/overloadable.ts'
 import { edtSetAggregate } from '../../datapath/throttle.ts'
 import { tracePoint } from '../../datapath/trace-point.ts'
 import { validEtherType } from '../ethernet.ts'
 import { inheritIdentity } from '../identity.ts'
+import { doDecrypt } from '../ipsec.ts'
 import { sendDrop, sendTrace } from '../notify.ts'
 import { cb } from '../slots.ts'
+import { sendEncrypted } from './encrypted.ts'
 import { hostCalls } from './forward.ts'
 import { resolveSource } from './source-identity.ts'
 
@@ -38,6 +41,11 @@ function receiveIp(ctx: Ctx, family: Family, real: number, fromHost: boolean): n
 
 /** do_netdev() */
 function doNetdev(ctx: Ctx, etherType: number, fromHost: boolean): number {
+  if (ctx.node.ENABLE_IPSEC) {
+    if (fromHost && magicOf(ctx.mark) === mark.ENCRYPT) return sendEncrypted(ctx, etherType)
+    // only what was just decrypted goes on, and is redirected only if nobody decides otherwise
+    if (!fromHost && doDecrypt(ctx, etherType) === ctx.act.OK) return ctx.act.OK
+  }
   ctx.clearMeta()
   const { ingressIfindex: ifindex, node } = ctx
   const monitor = node.trace_payload_len

@@ -15,7 +15,8 @@ import { ctCreate, ctLookup } from '../conntrack.ts'
 import { type CtState, ctStatus, isReverse, newCtState } from '../ct-state.ts'
 import { xlateDsr } from '../dsr-ingress.ts'
 import { walkHeaders } from '../headers.ts'
-import { lookupRemoteEndpoint } from '../ipcache.ts'
+import { isSet, lookupRemoteEndpoint } from '../ipcache.ts'
+import { encryptKeyOf } from '../ipsec.ts'
 import { lbExtractKey, lbLookupService, lbReverseNat, newServiceKey } from '../lb.ts'
 import { lbLocal } from '../lb-backend.ts'
 import { noChecksum } from '../nat-rewrite.ts'
@@ -40,6 +41,10 @@ export interface Outgoing {
   destination: number
   /** Four bytes; undefined: the ipcache says nothing. */
   tunnelEndpoint: Uint8Array | undefined
+  /** Index of the key that encrypts what goes there; 0: none, or no IPsec. */
+  encryptKey: number
+  /** A pod of another node, which WireGuard leads to. */
+  toRemotePod: boolean
   /** A pod that reaches itself through a service. */
   hairpin: boolean
   /** The answer of conntrack. */
@@ -78,6 +83,9 @@ function resolveDestination(packet: Outgoing, address: Address): void {
   const known = remote !== undefined && remote.secIdentity !== 0
   packet.destination = known ? remote.secIdentity : identity.WORLD_ID
   packet.tunnelEndpoint = known ? remote.tunnelEndpoint : undefined
+  packet.encryptKey = known ? encryptKeyOf(packet.ctx, remote.key) : 0
+  const isNode = packet.destination === identity.HOST_ID || packet.destination === identity.REMOTE_NODE_ID
+  packet.toRemotePod = known && isSet(remote.tunnelEndpoint) && !isNode
 }
 
 function sendVerdict(packet: Outgoing, answer: PolicyVerdict): void {
@@ -180,6 +188,8 @@ export function handleFromLxc(ctx: Ctx, family: Family): EgressOutcome {
     state: newCtState(),
     destination: 0,
     tunnelEndpoint: undefined,
+    encryptKey: 0,
+    toRemotePod: false,
     hairpin: false,
     status: 0,
     monitor: 0,

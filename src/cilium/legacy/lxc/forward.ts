@@ -9,12 +9,15 @@ import { macBytesOf } from '../../datapath/ethernet.ts'
 import { ipv4, ipv6 } from '../../datapath/family.ts'
 import { ethernetLength, hasHeader } from '../../datapath/headers.ts'
 import { identity } from '../../datapath/identity.ts'
+import { mark } from '../../datapath/mark.ts'
 import { metricDirection } from '../../datapath/metrics.ts'
 import { type TracePoint, tracePoint } from '../../datapath/trace-point.ts'
 import { isReverse } from '../ct-state.ts'
 import { lookupEgress } from '../egress-gateway.ts'
 import { encapAndRedirectLxc } from '../encap.ts'
 import { redirectDirect } from '../fib.ts'
+import { isSet } from '../ipcache.ts'
+import { markForEncryption } from '../ipsec.ts'
 import { l3, localDelivery, setIdentityMark, tailCallPolicy } from '../l3.ts'
 import { sendTrace } from '../notify.ts'
 import { policyClearMark } from '../policy.ts'
@@ -81,19 +84,24 @@ function toEgressGateway(packet: Outgoing): Way {
   const info = lookupEgress(ctx, source, destination)
   if (info === undefined) return undefined
   // without a gateway the tunnel map is asked with an empty key
-  const encapsulation = { source: ctx.object.security_label, monitor }
+  const encapsulation = { source: ctx.object.security_label, monitor, key: packet.encryptKey }
   const none = new Uint8Array(family.addressBytes)
   const result = encapAndRedirectLxc(ctx, family, info.tunnelEndpoint, none, encapsulation)
   return result === ctx.act.OK ? traceToStack(packet) : result
 }
 
+/** Between pods WireGuard takes the place of the tunnel. */
+function usesWireguard({ ctx, toRemotePod }: Outgoing): boolean {
+  return ctx.node.ENABLE_WIREGUARD && toRemotePod
+}
+
 /** Through the tunnel, to the endpoint that the ipcache names or to that of the destination's prefix. */
 function toTunnel(packet: Outgoing): Way {
   const { ctx, family, monitor, tunnelEndpoint } = packet
-  if (!ctx.node.HAVE_ENCAP) return undefined
+  if (!ctx.node.HAVE_ENCAP || usesWireguard(packet)) return undefined
   const at = ethernetLength(ctx) + family.destinationAt
   const destination = ctx.packet.copy(at, family.addressBytes)
-  const encapsulation = { source: ctx.object.security_label, monitor }
+  const encapsulation = { source: ctx.object.security_label, monitor, key: packet.encryptKey }
   const result = encapAndRedirectLxc(ctx, family, tunnelEndpoint, destination, encapsulation)
   // IPv6 that no tunnel leads to may still be redirected
   if (result === drop.NO_TUNNEL_ENDPOINT) return family === ipv4 ? 'stack' : undefined
@@ -114,6 +122,19 @@ function storeFlowLabel(ctx: Ctx, label: number): number {
   return ctx.store(at, old, recomputeChecksum) < 0 ? drop.WRITE_ERROR : 0
 }
 
+/** What the stack is told: how to encrypt, or else the pod's identity. */
+function markForStack(packet: Outgoing): void {
+  const { ctx, encryptKey, tunnelEndpoint } = packet
+  const { ENABLE_WIREGUARD, HAVE_ENCAP, ENABLE_IDENTITY_MARK } = ctx.node
+  if (usesWireguard(packet)) {
+    ctx.mark |= mark.ENCRYPT
+    return
+  }
+  const leads = tunnelEndpoint !== undefined && isSet(tunnelEndpoint)
+  if (!ENABLE_WIREGUARD && !HAVE_ENCAP && encryptKey !== 0 && leads) markForEncryption(ctx, encryptKey)
+  else if (ENABLE_IDENTITY_MARK) setIdentityMark(ctx, ctx.object.security_label)
+}
+
 /** To the stack, with one hop less to live where the pods' routes lead here, and marked with the pod's identity. */
 function passToStack(packet: Outgoing): number {
   const { ctx, family } = packet
@@ -124,7 +145,7 @@ function passToStack(packet: Outgoing): number {
     if (hop !== ctx.act.OK) return hop
   }
   if (family === ipv6 && storeFlowLabel(ctx, security_label) < 0) return drop.WRITE_ERROR
-  if (ctx.node.ENABLE_IDENTITY_MARK) setIdentityMark(ctx, security_label)
+  markForStack(packet)
   return traceToStack(packet)
 }
 

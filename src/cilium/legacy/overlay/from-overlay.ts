@@ -1,25 +1,25 @@
 // What comes out of the tunnel, in Cilium 1.10: the tunnel id is read behind the question about services, and whatever is for no
 // pod goes to the host by way of cilium_net. bpf_overlay.c from_overlay(), tail_handle_ipv4(), tail_handle_ipv6()
-import { type Ctx, isError } from '../../datapath/ctx.ts'
+import { type Ctx, isError, PACKET_HOST } from '../../datapath/ctx.ts'
 import { drop } from '../../datapath/drop-reason.ts'
 import { tunnelId4 } from '../../datapath/encap.ts'
 import { endpointFlag, lookupEndpoint } from '../../datapath/endpoints.ts'
 import { macBytesOf } from '../../datapath/ethernet.ts'
-import { type Family, ipv4, ipv6 } from '../../datapath/family.ts'
+import { type Family, ipv4, ipv6, protocolNumber } from '../../datapath/family.ts'
 import { fragmentInfo4 } from '../../datapath/fragments.ts'
 import { ethernetLength, hasHeader, pullHeader } from '../../datapath/headers.ts'
 import { identity } from '../../datapath/identity.ts'
 import { identityOfMark, magicOf, mark } from '../../datapath/mark.ts'
-import { metricDirection } from '../../datapath/metrics.ts'
+import { metricDirection, metricReason } from '../../datapath/metrics.ts'
 import type { ObjectProgram } from '../../datapath/object.ts'
 import { skipNodeport, skipNodeportClear } from '../../datapath/overloadable.ts'
-import { tracePoint } from '../../datapath/trace-point.ts'
+import { tracePoint, traceReason } from '../../datapath/trace-point.ts'
 import { validEtherType } from '../ethernet.ts'
 import { walkHeaders } from '../headers.ts'
 import { l3, localDelivery } from '../l3.ts'
 import { nodeportLb } from '../nodeport.ts'
-import { sendDrop, sendTrace } from '../notify.ts'
-import { call } from '../slots.ts'
+import { count, sendDrop, sendTrace } from '../notify.ts'
+import { call, withIdentity } from '../slots.ts'
 import { remapHostAddress } from './remap-host.ts'
 
 /** To the host by way of cilium_net: one hop less to live, then out of that device, into cilium_host. */
@@ -56,6 +56,17 @@ function senderOf(ctx: Ctx, from: { identity: number }): number {
   return tunnelId === identity.HOST_ID ? drop.INVALID_IDENTITY : 0
 }
 
+function isEsp(ctx: Ctx, family: Family): boolean {
+  return ctx.packet.u8(ethernetLength(ctx) + family.protocolAt) === protocolNumber.ESP
+}
+
+/** To the stack for decryption, with the sender's identity, which comes back with what was inside. */
+function toDecrypt(ctx: Ctx, source: number): number {
+  ctx.mark = withIdentity(mark.DECRYPT, source)
+  ctx.changeType(PACKET_HOST)
+  return ctx.act.OK
+}
+
 /** handle_ipv4(), handle_ipv6(): `from.identity` is found on the way, for the drop event. */
 function handle(ctx: Ctx, family: Family, from: { identity: number }): number {
   const l3Offset = ethernetLength(ctx)
@@ -69,8 +80,15 @@ function handle(ctx: Ctx, family: Family, from: { identity: number }): number {
   const remapped = family === ipv6 ? remapHostAddress(ctx, 'ingress') : 0
   if (remapped < 0) return remapped
   if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
+  const decrypted = magicOf(ctx.mark) === mark.DECRYPT
   const failed = senderOf(ctx, from)
-  return failed < 0 ? failed : deliver(ctx, family, from.identity)
+  if (failed < 0) return failed
+  if (ctx.node.ENABLE_IPSEC) {
+    if (decrypted) ctx.mark = 0
+    else if (isEsp(ctx, family)) return toDecrypt(ctx, from.identity)
+    else count(ctx, metricDirection.INGRESS, metricReason.PLAINTEXT)
+  }
+  return deliver(ctx, family, from.identity)
 }
 
 /** tail_handle_ipv4(), tail_handle_ipv6(): slot FROM_LXC. */
@@ -102,9 +120,11 @@ export const fromOverlay: ObjectProgram = {
     skipNodeportClear(ctx)
     const etherType = validEtherType(ctx)
     if (etherType === undefined) return ctx.act.OK
+    const decrypted = ctx.node.ENABLE_IPSEC && magicOf(ctx.mark) === mark.DECRYPT
     sendTrace(ctx, {
       point: tracePoint.FROM_OVERLAY,
-      source: identity.UNKNOWN_ID,
+      source: decrypted ? identityOfMark(ctx.mark) : identity.UNKNOWN_ID,
+      reason: decrypted ? traceReason.ENCRYPTED : 0,
       ifindex: ctx.ingressIfindex,
       monitor: ctx.node.trace_payload_len,
     })
