@@ -12,6 +12,7 @@ import { changes, recordedEntry, snapshot, withoutLives } from './entries.ts'
 import type { Version } from './era.ts'
 import { clearPolicy, putPolicy } from './fill.ts'
 import { buildTopology, must } from './topology.ts'
+import { tunnelMacsOf } from './tunnel-mac.ts'
 import { comparesCb, eventLine, packetLine, programLine, type Watch, watched, watchMachine } from './watch.ts'
 
 /** One step: the recorded lines and those of the model, in total order; map changes sorted behind them. */
@@ -118,7 +119,7 @@ function changePolicies(nodes: readonly CiliumNode[], title: string, done: Set<R
 
 /** Replays a run from its topology to its last step. */
 export function replay(run: RecordedRun, version: Version): PlayedStep[] {
-  const machine = buildTopology(run.config, version)
+  const machine = buildTopology(run.config, version, tunnelMacsOf(run))
   const watch: Watch = { lines: [], proxied: run.config.tproxy !== undefined, version }
   const watching = (program: Program, dev: NetDevice, dir: string) => watched(watch, program, dev, dir)
   const nodes = installCilium(machine, run.config, run.setup, watching, version)

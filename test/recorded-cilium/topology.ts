@@ -126,8 +126,17 @@ const nodeSysctls = {
   'net.ipv6.conf.all.forwarding': 1,
 }
 
-function addNode(machine: Machine, number: 1 | 2, config: RecordedConfig, eth0: NetDevice): void {
+/** Addresses that a run alone knows: of the tunnel devices, by node. */
+export type TunnelMacs = ReadonlyMap<number, number>
+
+function addNode(
+  number: 1 | 2,
+  config: RecordedConfig,
+  eth0: NetDevice,
+  tunnelMac: number | undefined,
+): void {
   const { ns } = eth0
+  const { machine } = ns
   const [host, net] = addVethPair(
     { ns: numbered(ns, ifindex.cilium_host), name: 'cilium_host', mac: mac(macs.ciliumHost(number)) },
     { ns, name: 'cilium_net', mac: mac(macs.ciliumNet(number)) },
@@ -144,6 +153,7 @@ function addNode(machine: Machine, number: 1 | 2, config: RecordedConfig, eth0: 
       external: true,
       learning: true,
       udpcsum: false,
+      ...(tunnelMac === undefined ? {} : { mac: tunnelMac }),
     })
     setUp(overlay)
   }
@@ -223,7 +233,11 @@ function listen(ns: Namespace, port: number): void {
 }
 
 /** Namespaces n1, n2, cl and the pods, wired and configured; no Cilium yet. */
-export function buildTopology(config: RecordedConfig, version: 'v1.10' | 'v1.19'): Machine {
+export function buildTopology(
+  config: RecordedConfig,
+  version: 'v1.10' | 'v1.19',
+  tunnelMacs: TunnelMacs = new Map(),
+): Machine {
   const machine = createMachine({ seed: 1, trace: { full: false } })
   const underlay = addNamespace(machine, { name: 'underlay' })
   underlay.sysctls.set('net.ipv6.conf.all.disable_ipv6', 1)
@@ -233,7 +247,8 @@ export function buildTopology(config: RecordedConfig, version: 'v1.10' | 'v1.19'
     const ns = addNamespace(machine, { name: `n${number}` })
     for (const [name, value] of Object.entries(nodeSysctls)) ns.sysctls.set(name, value)
     if (config.v6 !== true) ns.sysctls.set('net.ipv6.conf.all.disable_ipv6', 1)
-    addNode(machine, number, config, wire(ns, ifindex.eth0, macs.eth0(number), underlay, bridge))
+    const eth0 = wire(ns, ifindex.eth0, macs.eth0(number), underlay, bridge)
+    addNode(number, config, eth0, tunnelMacs.get(number))
     addFilters(ns, number, config, version)
     addProxyRoute(ns)
     for (const port of config.tproxy ?? []) listen(ns, port)
