@@ -6,7 +6,7 @@ import { installCilium } from './recorded-cilium/datapath.ts'
 import type { Version } from './recorded-cilium/era.ts'
 import { type FilledNode, putPolicy } from './recorded-cilium/fill.ts'
 import { applyMap } from './recorded-cilium/raw-entry.ts'
-import { unknownSettings } from './recorded-cilium/settings.ts'
+import { definesFor, unknownSettings } from './recorded-cilium/settings.ts'
 import { buildTopology } from './recorded-cilium/topology.ts'
 
 function nodes(version: Version): readonly FilledNode[] {
@@ -86,8 +86,14 @@ describe('settings', () => {
     [{ tunnel: true, iptables_masquerade: true }, []],
     [{ tunnel: true, debug: true }, ['debug true']],
     [{ defines: { ENABLE_SCTP: 1, NO_SUCH: 1 } }, ['define NO_SUCH 1']],
-    [{ consts: { no_such: 1 } }, ['const no_such']],
+    [{ consts: { no_such: 1, kernel_hz: 250 } }, ['const no_such']],
+    [{ extra: { ENABLE_REDIRECT_FAST: 1, ENABLE_SRC_RANGE_CHECK: null, NO_SUCH: 1 } }, ['define NO_SUCH 1']],
   ])('%j has the problems %j', (config, problems) => {
     expect(unknownSettings(config)).toEqual(problems)
+  })
+
+  test('of 1.10 mean what 1.19 calls otherwise', () => {
+    const { ENABLE_HOST_ROUTING } = definesFor({ host_routing: false, extra: { ENABLE_REDIRECT_FAST: 1 } })
+    expect(ENABLE_HOST_ROUTING).toBe(true)
   })
 })

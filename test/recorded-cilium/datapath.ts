@@ -20,6 +20,9 @@ import { putServices } from './services.ts'
 import { definesFor, nodeConstants, objectConstantsOf, xdpMode } from './settings.ts'
 import { ifindex, mac, macs, must, type Pod, pods } from './topology.ts'
 
+/** LB_SELECTION_* */
+const selections: Readonly<Record<string, number>> = { random: 1, maglev: 2, first: 3 }
+
 type Watch = (program: Program, dev: NetDevice, direction: string) => Program
 
 function nodeConfig(number: 1 | 2, config: RecordedConfig, version: Version): NodeConfig {
@@ -46,7 +49,7 @@ function nodeConfig(number: 1 | 2, config: RecordedConfig, version: Version): No
         }
       : {}),
     MONITOR_AGGREGATION: config.aggregation ?? 0,
-    LB_SELECTION: config.lb === 'maglev' ? 2 : 1,
+    LB_SELECTION: selections[config.lb ?? 'random'] ?? 1,
     LB_MAGLEV_LUT_SIZE: maglevSlots,
     HASH_INIT4_SEED: 1,
     HASH_INIT6_SEED: 1,
