@@ -6,6 +6,7 @@ import type { FlowOperation, FlowStep } from '../model/step.ts'
 import { anyIpv4, anyIpv6, isIpv4 } from '../net/address.ts'
 import { letters, readU16, writeU16 } from '../net/bytes.ts'
 import { checksumOf } from '../net/checksum.ts'
+import { dataOf } from '../run/conversation.ts'
 import { emptyResponse, requestBytes } from '../run/messages.ts'
 import type { Answer, Endpoint, RealSocket } from './sockets.ts'
 import type { RealWorld } from './world.ts'
@@ -79,6 +80,9 @@ export abstract class Flow implements RealFlow {
   }
 }
 
+/** What `send` and `recv` say of the bytes. */
+type Sent = Parameters<typeof dataOf>[0]
+
 /** UDP: `open` connects, without it every send names the destination. */
 export class UdpFlow extends Flow {
   private client: RealSocket | undefined
@@ -91,8 +95,8 @@ export class UdpFlow extends Flow {
     else if (operation.kind === 'send') {
       if (this.step.connected === true && !this.established)
         this.established = this.note('connect', socket.connect(this.to))
-      this.note('send', socket.send(letters(operation.bytes), this.established ? undefined : this.to))
-    } else if (operation.kind === 'recv') this.reply(socket, operation.bytes, patience)
+      this.note('send', socket.send(dataOf(operation), this.established ? undefined : this.to))
+    } else if (operation.kind === 'recv') this.reply(socket, operation, patience)
   }
 
   private socket(): RealSocket | undefined {
@@ -105,12 +109,12 @@ export class UdpFlow extends Flow {
     return this.client
   }
 
-  private reply(client: RealSocket, bytes: number, patience: number): void {
+  private reply(client: RealSocket, sent: Sent, patience: number): void {
     this.world.waitFor(
       () => {
         const waiting = this.world.nextDatagram()
         if (waiting === undefined) return false
-        waiting.socket.send(letters(bytes), waiting.source)
+        waiting.socket.send(dataOf(sent), waiting.source)
         return true
       },
       Math.min(patience, 200),
@@ -129,9 +133,9 @@ export class TcpFlow extends Flow {
       case 'open':
         return this.open(patience)
       case 'send':
-        return this.transfer(operation.bytes, 'client', patience)
+        return this.transfer(operation, 'client', patience)
       case 'recv':
-        return this.transfer(operation.bytes, 'server', patience)
+        return this.transfer(operation, 'server', patience)
       case 'close':
         return this.close(patience)
       case 'reset':
@@ -171,7 +175,8 @@ export class TcpFlow extends Flow {
     return this.server !== undefined
   }
 
-  private transfer(bytes: number, writer: 'client' | 'server', patience: number): void {
+  private transfer(sent: Sent, writer: 'client' | 'server', patience: number): void {
+    const data = dataOf(sent)
     if (this.established) this.accept()
     const [from, to] = writer === 'client' ? [this.client, this.server] : [this.server, this.client]
     const call = writer === 'client' ? 'send' : 'recv'
@@ -179,13 +184,13 @@ export class TcpFlow extends Flow {
       this.note(call, { errno: 'ENOTCONN' })
       return
     }
-    if (!this.note(call, from.send(letters(bytes))) || to === undefined) return
+    if (!this.note(call, from.send(data)) || to === undefined) return
     let arrived = 0
     const complete = this.world.waitFor(() => {
       const got = to.receive()
       if ('ok' in got) arrived += got.ok.data.length
       else if (got.errno !== 'EAGAIN') return !this.note('recv', got)
-      return arrived >= bytes || ('ok' in got && got.ok.data.length === 0)
+      return arrived >= data.length || ('ok' in got && got.ok.data.length === 0)
     }, patience)
     if (!complete) this.note('recv', { errno: 'EAGAIN' })
     if (writer === 'server') this.received += arrived

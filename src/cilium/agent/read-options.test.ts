@@ -106,6 +106,7 @@ describe('names of options', () => {
   test('versions', () => {
     expect(nearestVersion('1.10')).toEqual({ version: '1.10', exact: true })
     expect(nearestVersion('1.12')).toEqual({ version: '1.10', exact: false })
+    expect(nearestVersion('2.0')).toEqual({ version: '1.19', exact: false })
     expect(nearestVersion('1.18')).toEqual({ version: '1.19', exact: false })
     expect(nearestVersion(undefined)).toEqual({ version: '1.19', exact: true })
   })

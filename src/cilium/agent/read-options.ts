@@ -138,6 +138,8 @@ export function nearestVersion(text: string | undefined): {
   readonly version: CiliumVersion
   readonly exact: boolean
 } {
-  const minor = Number(/^1\.([0-9]+)/.exec(text ?? '1.19')?.[1] ?? 19)
+  const [, digits] = /^1\.([0-9]+)/.exec(text ?? '1.19') ?? []
+  if (digits === undefined) return { version: '1.19', exact: false }
+  const minor = Number(digits)
   return { version: minor < 15 ? '1.10' : '1.19', exact: minor === 10 || minor === 19 }
 }

@@ -3,6 +3,8 @@ import { file, type Row, send } from './row.test-helper.ts'
 
 /** Values */
 export const values: readonly Row[] = [
+  ['S108', 'the newest that is followed is 6.18', file({ topology: 'kernel <|6.19|>' })],
+  ['S108', undefined, file({ topology: 'node n { kernel <|7.0|> }' })],
   ['S104', '`256` is above 255', file({ topology: 'node n { dev d0 dummy <|10.0.0.256|> }' })],
   ['S104', 'the length lies between 0 and 32', file({ topology: 'node n { dev d0 dummy <|10.0.0.1/33|> }' })],
   [
