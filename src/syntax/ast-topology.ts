@@ -1,5 +1,6 @@
 // The world before the first packet, as written: clusters, nets, hosts, pods, services.
-import type { DeviceOptionName, HostItem, Kernel, Neighbours, Sysctl } from './ast-host.ts'
+import type { DeviceOptionName } from './ast-device.ts'
+import type { HostItem, Kernel, Neighbours, Sysctl } from './ast-host.ts'
 import type { Label, Option, Span, Word } from './ast-words.ts'
 
 /** `topology { ... }`. `uses` of other files stand among the items. */

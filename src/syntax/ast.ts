@@ -8,6 +8,7 @@ import type { Scenario } from './ast-scenario.ts'
 import type { Manifest, Topology } from './ast-topology.ts'
 import type { Span, Word } from './ast-words.ts'
 
+export type * from './ast-device.ts'
 export type * from './ast-expect.ts'
 export type * from './ast-host.ts'
 export type * from './ast-program.ts'
