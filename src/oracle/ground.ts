@@ -41,6 +41,7 @@ const nativeMode = 4
 const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
 const running = 0x40
 const rmem = 'net.ipv4.tcp_rmem'
+const forwarding6 = 'net.ipv6.conf.DEV.forwarding'
 const carrierPatienceMs = 2000
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
@@ -146,6 +147,7 @@ export class Ground {
     }
     for (const key of Object.keys(sysctlDefaults)) {
       if (key.endsWith('.last') || key.endsWith('disable_ipv6') || key.startsWith(rmem)) continue
+      if (key === forwarding6) continue
       if (key.endsWith('.first')) {
         const range = key.slice(0, -'.first'.length)
         write(range, `${sysctls.get(key)} ${sysctls.get(`${range}.last`)}`)
@@ -166,6 +168,10 @@ export class Ground {
   private devices(model: NamespaceModel): void {
     const { name } = model
     this.namespaces.batch(name, ['ip'], deviceLines(model))
+    // only when a device is there to become a router, it joins all the groups of routers (dev_forward_change)
+    const { sysctls } = this.around.booted(name)
+    for (const device of ['all', 'default'])
+      this.sysctl(name, forwarding6.replace('DEV', device), sysctls.device(forwarding6, device))
     for (const device of model.devices) {
       this.offloads(name, device)
       for (const { key, value } of device.sysctls) this.sysctl(name, key, value)

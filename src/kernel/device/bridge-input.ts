@@ -5,7 +5,7 @@ import { drop } from '../drop.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { type FdbEntry, fdbLearn, fdbLookup } from './bridge-fdb.ts'
 import { flood, forward } from './bridge-forward.ts'
-import { bridgePrerouting } from './bridge-netfilter.ts'
+import { bridgeLocalIn, bridgePrerouting } from './bridge-netfilter.ts'
 import { takeBackDnat } from './bridge-netfilter-dnat.ts'
 import { dropParentRoute } from './bridge-passage.ts'
 import { type BridgePort, type BridgeState, bridgeState } from './bridge-state.ts'
@@ -71,14 +71,12 @@ function decide(state: BridgeState, port: BridgePort, skb: Skb): void {
   const group = isMulticastMac(destination)
   const entry = group ? undefined : fdbLookup(state, destination, now)
   note(port, skb, { group, entry, news })
-  if (entry !== undefined) {
-    if (entry.local) passUp(port.bridge, skb)
-    else if (entry.port !== undefined) forward(entry.port, skb, { from: port, keep: false })
-    return
-  }
-  const keep = group || port.bridge.promiscuous
-  flood(state, skb, { bridge: port.bridge, from: port, keep, group })
-  if (keep) passUp(port.bridge, skb)
+  if (entry?.local) return passUp(port.bridge, skb, false)
+  const { promiscuous } = port.bridge
+  const keep = group || promiscuous
+  if (entry?.port !== undefined) forward(entry.port, skb, { from: port, keep })
+  else flood(state, skb, { bridge: port.bridge, from: port, keep, group })
+  if (keep) passUp(port.bridge, skb, promiscuous)
 }
 
 function note(
@@ -100,10 +98,11 @@ function note(
 }
 
 /** br_pass_frame_up(): received by the bridge device, with its own tap, tc ingress and counters. */
-function passUp(bridge: NetDevice, skb: Skb): void {
+function passUp(bridge: NetDevice, skb: Skb, promiscuous: boolean): void {
   countReceived(bridge, skb.tail - skb.macHeader)
   skb.pushMac()
   skb.dev = bridge
+  if (!bridgeLocalIn(bridge, skb, promiscuous)) return
   dropParentRoute(skb)
   bridge.ns.machine.wiring.netifReceive(skb)
 }

@@ -8,6 +8,8 @@ import { type IpAddress, readIpv4, readIpv6, sameIp } from '../../net/address.ts
 import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At } from '../../net/ipv6.ts'
 import { etherType } from '../../net/protocol.ts'
+import { confirm } from '../conntrack/track.ts'
+import { drop } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import type { HookName } from '../netfilter/hook.ts'
 import { pktType, type Skb } from '../skb.ts'
@@ -17,6 +19,7 @@ import { readFrameHeader, writeFrameHeader } from './bridge-netfilter-header.ts'
 import { sendBridgedPieces } from './bridge-netfilter-split.ts'
 import { type BridgePassage, parentRoute } from './bridge-passage.ts'
 import type { BridgePort } from './bridge-state.ts'
+import type { NetDevice } from './device.ts'
 
 const sysctl4 = 'net.bridge.bridge-nf-call-iptables'
 const sysctl6 = 'net.bridge.bridge-nf-call-ip6tables'
@@ -135,4 +138,22 @@ export function bridgePostroutingHook(port: BridgePort, skb: Skb): boolean {
   endPretence(skb, passage)
   skb.bridged = undefined
   return !sendBridgedPieces(port, skb, family)
+}
+
+/**
+ * br_nf_local_in(): a frame for a group reaches the bridge device too. What the rules of FORWARD refused for every port is a
+ * flow all the same from here on; a promiscuous bridge's copies belong to none. False when the packet is gone.
+ */
+export function bridgeLocalIn(bridge: NetDevice, skb: Skb, promiscuous: boolean): boolean {
+  const { conntrack } = bridge.ns.netfilter
+  if (promiscuous) {
+    skb.nfct = undefined
+    skb.nfctInfo = 0
+    return true
+  }
+  if (conntrack === undefined || skb.pktType === pktType.host) return true
+  if (confirm(conntrack, skb) === 'accept') return true
+  const reason = 'SKB_DROP_REASON_NETFILTER_DROP'
+  drop(skb, { node: bridge.ns.name, device: bridge.name, stage: 'bridge', reason })
+  return false
 }

@@ -273,8 +273,22 @@ describe('source addresses', () => {
     ['ff02::1:ff00:77', false],
     ['ff02::2', false],
     ['ff05::2', false],
+    ['ff12::1', false],
+    ['ff02:1::1', false],
   ])('a0 listens to %s: %s', (group, expected) => {
     expect(listensTo(socketLab().a0, six(group))).toBe(expected)
+  })
+
+  test.each([
+    ['ff01::2', true],
+    ['ff02::2', true],
+    ['ff05::2', true],
+    ['ff05::1', false],
+    ['ff15::2', false],
+  ])('as a router it listens to %s: %s', (group, expected) => {
+    const lab = socketLab()
+    lab.a.sysctls.set('net.ipv6.conf.all.forwarding', 1)
+    expect(listensTo(lab.a0, six(group))).toBe(expected)
   })
 })
 

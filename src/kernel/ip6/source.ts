@@ -154,17 +154,21 @@ function isSolicitedGroupOf(group: Ipv6, address: IpAddress): boolean {
   return !isIpv4(address) && (group[3] & 0xff_ffff) === (address[3] & 0xff_ffff)
 }
 
+/** The first words of ff01::1 and ff02::1, and of ff01::2, ff02::2 and ff05::2. */
+const nodeGroups: ReadonlySet<number> = new Set([0xff01_0000, 0xff02_0000])
+const routerGroups: ReadonlySet<number> = new Set([...nodeGroups, 0xff05_0000])
+
 /**
- * Whether a device listens to a group: all nodes (ff01::1, ff02::1), all routers where it forwards, and the
- * solicited-node groups of its addresses and of its proxy neighbours.
+ * Whether a device listens to a group: all nodes (ff01::1, ff02::1), all routers where it forwards (ff01::2, ff02::2, ff05::2:
+ * dev_forward_change), and the solicited-node groups of its addresses and of its proxy neighbours.
  */
 export function listensTo(dev: NetDevice, group: Ipv6): boolean {
   if (dev.kind === 'loopback') return true
   const [first, second, third, last] = group
-  const scope = (first >>> 16) & 15
-  if (second === 0 && third === 0 && scope <= ipv6Scope.linkLocal) {
-    if (last === 1) return true
-    if (last === 2) return dev.ns.sysctls.device('net.ipv6.conf.DEV.forwarding', dev.name) !== 0
+  if (second === 0 && third === 0) {
+    if (last === 1 && nodeGroups.has(first)) return true
+    if (last === 2 && routerGroups.has(first))
+      return dev.ns.sysctls.device('net.ipv6.conf.DEV.forwarding', dev.name) !== 0
   }
   if (first !== 0xff02_0000 || second !== 0 || third !== 1 || last >>> 24 !== 0xff) return false
   for (const own of familyState(dev.ns, 6).addresses.get(dev.ifindex) ?? []) {
