@@ -141,8 +141,7 @@ export class TcpFlow extends Flow {
       case 'reset':
         return this.client?.abort()
       case 'shutdown':
-        if (this.client !== undefined) this.note('shutdown', this.client.shutdown())
-        return
+        return this.shutdown()
       case 'wait':
         return this.world.pass(operation.duration / 1e6)
       default:
@@ -196,9 +195,19 @@ export class TcpFlow extends Flow {
     if (writer === 'server') this.received += arrived
   }
 
+  private shutdown(): void {
+    const { client } = this
+    if (client !== undefined)
+      this.note(
+        'shutdown',
+        this.world.punctuality.closing(() => client.shutdown()),
+      )
+  }
+
   private close(patience: number): void {
-    this.client?.close()
     const { server } = this
+    const { punctuality } = this.world
+    punctuality.closing(() => this.client?.close())
     if (server === undefined) return
     this.world.waitFor(
       () => {
@@ -207,7 +216,7 @@ export class TcpFlow extends Flow {
       },
       Math.max(patience, 200),
     )
-    server.close()
+    punctuality.closing(() => server.close())
   }
 }
 

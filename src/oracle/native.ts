@@ -55,6 +55,7 @@ export interface Libc {
   readonly getsockname: Call
   readonly getpeername: Call
   readonly ioctl: Call
+  readonly clock_gettime: Call
   /** bpf(2): command, attributes, size. */
   readonly bpf: Call
   /** The name of the last error on this thread. */
@@ -86,6 +87,7 @@ const signatures = [
   'int getsockname(int, void *, void *)',
   'int getpeername(int, void *, void *)',
   'int ioctl(int, size_t, size_t)',
+  'int clock_gettime(int, void *)',
 ] as const
 
 /** EAGAIN has a second name, which nobody uses. */

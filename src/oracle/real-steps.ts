@@ -31,6 +31,7 @@ export class RealSteps {
 
   /** Takes one step and waits until as much has happened as in the model. */
   take({ step, elapsed, frames }: Atom): void {
+    this.world.punctuality.newStep()
     this.act(step, elapsed / 1e6)
     this.world.settle(frames)
     this.note()

@@ -7,6 +7,7 @@ import { defaultBodyBytes } from '../boot/listeners.ts'
 import type { ListenModel } from '../model/model.ts'
 import { writeHttp } from '../net/http.ts'
 import type { RealSocket } from './sockets.ts'
+import type { Punctuality } from './tick.ts'
 
 /** A line `listen` as a real program needs it. */
 export type Served = Pick<
@@ -39,20 +40,20 @@ export class ServedConnection {
   }
 
   /** Does what has become possible. */
-  work(): void {
+  work(punctuality: Punctuality): void {
     if (this.#over) return
     const got = this.socket.receive()
     if (!('ok' in got)) return
     const { data } = got.ok
     if (this.#model.app === 'http') {
-      this.#web(data)
+      this.#web(data, punctuality)
       return
     }
     if (this.#model.app === 'echo' && data.length > 0) this.socket.send(data)
     if (this.#model.app === 'dns') this.#names(data)
     if (data.length > 0) return
     this.#over = true
-    this.socket.close()
+    punctuality.closing(() => this.socket.close())
   }
 
   #names(data: Uint8Array): void {
@@ -63,7 +64,7 @@ export class ServedConnection {
     }
   }
 
-  #web(data: Uint8Array): void {
+  #web(data: Uint8Array, punctuality: Punctuality): void {
     this.#stream.push(data)
     const { status = 200, bodyBytes = defaultBodyBytes, chunked = false } = this.#model
     let close = data.length === 0
@@ -74,6 +75,6 @@ export class ServedConnection {
     }
     if (!close) return
     this.#over = true
-    this.socket.close()
+    punctuality.closing(() => this.socket.close())
   }
 }

@@ -4,6 +4,9 @@ import { type IpAddress, isIpv4, readIpv4, readIpv6, writeIpv4, writeIpv6 } from
 import { readU16, writeU16 } from '../net/bytes.ts'
 import { intBytes, intOf, type Libc } from './native.ts'
 
+/** Where every socket receives: whoever waits asks many times, and the collector of so many buffers would come in between. */
+const received = new Uint8Array(1 << 17)
+
 /** How a call ended: a value, or the kernel's errno. */
 export type Answer<T> = { readonly ok: T } | { readonly errno: string }
 
@@ -156,13 +159,12 @@ export class RealSocket {
   }
 
   receive(): Answer<{ readonly data: Uint8Array; readonly source: Endpoint }> {
-    const buffer = new Uint8Array(1 << 17)
     const from = new Uint8Array(28)
     const length = Number(
-      this.libc.recvfrom(this.descriptor, buffer, buffer.length, 0, from, intBytes(from.length)),
+      this.libc.recvfrom(this.descriptor, received, received.length, 0, from, intBytes(from.length)),
     )
     if (length < 0) return { errno: this.libc.errno() }
-    return { ok: { data: buffer.slice(0, length), source: endpointOf(from) } }
+    return { ok: { data: received.slice(0, length), source: endpointOf(from) } }
   }
 
   /** Whether a connect is over: the error that it ended with, or `connected`, or `pending`. */

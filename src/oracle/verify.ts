@@ -17,6 +17,7 @@ import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
 import { entriesOf } from './programs.ts'
 import { RealSteps } from './real-steps.ts'
 import { compareTables } from './tables.ts'
+import { untilPunctual } from './tick.ts'
 import { RealWorld } from './world.ts'
 
 /** What became of a case. */
@@ -69,6 +70,8 @@ function possibleCpus(): number {
 
 /** Virtual time that a case may take without `slow`. */
 const longestNs = 5_000_000_000
+/** How often a case is tried whose calls come late. */
+const asksMost = 5
 
 export interface VerifyOptions {
   readonly seed: number
@@ -90,9 +93,24 @@ export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOpti
   if (run.limit !== undefined) return { kind: 'skipped', reason: `it reaches the limit ${run.limit}` }
   if (run.elapsed > longestNs && !options.slow)
     return { kind: 'skipped', reason: 'it takes more than 5 s of real time (--slow)' }
+  return untilPunctual(() => ask(oracle, model, run, options.seed), asksMost)
+}
+
+/** Asks the kernel once, in a world of its own. */
+function ask(
+  oracle: Oracle,
+  model: CaseModel,
+  run: ModelRun,
+  seed: number,
+): { readonly result: Verified; readonly disturbed: boolean } {
   const world = new RealWorld(oracle.reach, model.world, run.start, ringFor(run))
+  const result = answerOf(oracle, model, run, world, seed)
+  return { result, disturbed: world.punctuality.disturbed }
+}
+
+function answerOf(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealWorld, seed: number): Verified {
   try {
-    return verifyRun(oracle, model, run, world, options.seed)
+    return verifyRun(oracle, model, run, world, seed)
   } catch (problem) {
     if (problem instanceof KernelLacks || problem instanceof NotPossible)
       return { kind: 'skipped', reason: problem.message }

@@ -7,6 +7,7 @@ import { Capture, openInjector, type RingSize } from './capture.ts'
 import { Ground, pause, type Reach } from './ground.ts'
 import { answerDatagram, isServed, type Served, ServedConnection } from './servers.ts'
 import { type Answer, type Endpoint, RealSocket } from './sockets.ts'
+import { Punctuality, tickClock } from './tick.ts'
 import { portName, switchName } from './topology.ts'
 
 /** A datagram that a socket got. */
@@ -28,6 +29,7 @@ export class RealWorld {
   readonly ground: Ground
   readonly capture: Capture
   readonly deliveries: Delivery[] = []
+  readonly punctuality: Punctuality
   private readonly reach: Reach
   private readonly listening: Listening[] = []
   private readonly serving: ServedConnection[] = []
@@ -39,6 +41,7 @@ export class RealWorld {
     this.reach = reach
     this.ground = new Ground(reach, world, booted)
     this.capture = new Capture(reach.libc, ring)
+    this.punctuality = new Punctuality(tickClock(reach.libc))
   }
 
   /** Builds everything; `ipv6` says whether the scenario speaks it. */
@@ -153,17 +156,21 @@ export class RealWorld {
       const accepted = socket.accept()
       if (accepted !== undefined) this.serving.push(new ServedConnection(model, accepted))
     }
-    for (const connection of this.serving) connection.work()
+    for (const connection of this.serving) connection.work(this.punctuality)
   }
 
   /** Lets the world go on until something holds; false when it does not within so many milliseconds. */
   waitFor(holds: () => boolean, most: number): boolean {
-    const end = this.reach.clock() + most
+    let now = this.reach.clock()
+    const end = now + most
     for (;;) {
       this.serve()
       this.capture.drain()
       if (holds()) return true
-      if (this.reach.clock() >= end) return false
+      const last = now
+      now = this.reach.clock()
+      this.punctuality.looked(now - last)
+      if (now >= end) return false
       pause(pauseMs)
     }
   }

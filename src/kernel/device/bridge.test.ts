@@ -100,6 +100,16 @@ test('what was learned is not flooded, and ages after 300 s', () => {
   expect([fdb.has(podMac(2)), fdb.has(portMac(2))]).toEqual([false, true])
 })
 
+test('a promiscuous bridge hears what goes to a port it knows, too', () => {
+  const { bridge, pods, seen } = yard()
+  bridge.promiscuous = true
+  send(pods[1]!, labFrame({ to: podMac(1), from: podMac(2) }))
+  expect(seen).toContain('H/cni0 in 3')
+  seen.length = 0
+  send(pods[0]!, from1(podMac(2)))
+  expect(seen).toEqual(['P1/eth0 out 4', 'H/v1 in 3', 'H/v2 out 4', 'H/cni0 in 3', 'P2/eth0 in 0'])
+})
+
 test('hairpin lets a frame back out of its port; without it the frame is dropped', () => {
   const { machine, pods, ports, seen } = yard()
   send(pods[0]!, from1(podMac(1)))

@@ -127,6 +127,19 @@ export const devices: readonly Row[] = [
     }),
   ],
   [
+    'S126',
+    'the route is one of IPv4',
+    file({ topology: 'node n { dev eth0 on lan 10.1.0.9; route 10.8.0.0/16 dev eth0 src <|fd00::9|> }' }),
+  ],
+  [
+    'S126',
+    'the route is one of IPv6',
+    file({
+      topology:
+        'node n { dev eth0 on lan 10.1.0.9; dev d0 dummy fd00::9/64; route default via fd00::1 src <|10.1.0.9|> }',
+    }),
+  ],
+  [
     'S127',
     'a device runs one; join them by a tail call',
     file({

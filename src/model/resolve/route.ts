@@ -18,7 +18,6 @@ import { optionsNotYet } from './unavailable.ts'
 
 /** Names of /etc/iproute2/rt_tables. */
 const tables: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 }
-/** Names of /etc/iproute2/rt_scopes. */
 /** Names of /etc/iproute2/rt_protos. */
 const origins: Readonly<Record<string, number>> = {
   redirect: 1,
@@ -32,6 +31,7 @@ const origins: Readonly<Record<string, number>> = {
   bgp: 186,
   ospf: 188,
 }
+/** Names of /etc/iproute2/rt_scopes. */
 const scopes: Readonly<Record<string, number>> = { global: 0, site: 200, link: 253, host: 254, nowhere: 255 }
 
 function named(
@@ -62,16 +62,17 @@ export function readRoute(
   legsAreLegs(item, report)
   const via = optionValue(item.options, 'via')
   const gateway = via === undefined ? undefined : addressIn(via, report)
-  const prefix = targetOf(item, gateway, report)
+  const source = optional(item.options, 'src', (word) => addressIn(word, report))
+  const prefix = targetOf(item, gateway ?? source, report)
   const table = optional(item.options, 'table', (word) => named(word, tables, 'table', report))
   const level = optional(item.options, 'scope', (word) => named(word, scopes, 'scope', report))
   const metric = optional(item.options, 'metric', (word) => numberIn(word, ranges.u32, report))
-  const source = optional(item.options, 'src', (word) => addressIn(word, report))
   const mtu = optional(item.options, 'mtu', (word) => numberIn(word, ranges.mtu, report))
   const tos = optional(item.options, 'tos', (word) => numberIn(word, ranges.u8, report))
   const protocol = optional(item.options, 'proto', (word) => named(word, origins, 'route protocol', report))
   const nexthops = readNexthops(item, host, scope)
   if (prefix === undefined || nexthops === undefined) return undefined
+  ofOneFamily(item, prefix, report)
   const needsHop = !leadsNowhere(item.type)
   if (
     purpose === 'add' &&
@@ -124,10 +125,25 @@ function leadsNowhere(type: Route['type']): boolean {
   return type !== 'unicast' && type !== 'local' && type !== 'broadcast'
 }
 
-function targetOf(item: Route, gateway: IpAddress | undefined, report: Report): Prefix | undefined {
+/** `ip route` reads every address of a route as one of the target's family. */
+function ofOneFamily(item: Route, { address }: Prefix, report: Report): void {
+  const four = isIpv4(address)
+  for (const options of [item.options, ...item.nexthops.map((leg) => leg.options)]) {
+    for (const name of ['via', 'src'] as const) {
+      const word = optionValue(options, name)
+      const own = word === undefined ? undefined : addressIn(word, () => {})
+      if (word === undefined || own === undefined || isIpv4(own) === four) continue
+      const hint = four ? 'the route is one of IPv4' : 'the route is one of IPv6'
+      report(mistakeIn('S126', word, `\`${word.text}\` is of the other family`, { hint }))
+    }
+  }
+}
+
+/** `default` is of the family of the first address that follows: the gateway's, the source's, that of the first next hop. */
+function targetOf(item: Route, beside: IpAddress | undefined, report: Report): Prefix | undefined {
   if (item.target.text === 'default') {
     const first = item.nexthops[0]?.options ?? []
-    const via = gateway ?? parsePrefix(`${optionValue(first, 'via')?.text ?? ''}/0`)?.address
+    const via = beside ?? parsePrefix(`${optionValue(first, 'via')?.text ?? ''}/0`)?.address
     return via !== undefined && !isIpv4(via) ? prefixOf(anyIpv6, 0) : prefixOf(anyIpv4, 0)
   }
   const prefix = prefixIn(item.target, report)
