@@ -1,66 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { foldSum } from '../../net/checksum.ts'
 import { type Backend, lookupScope, serviceFlag, serviceFlag2 } from '../maps/service.ts'
-import {
-  putAffinityMatch,
-  putBackend,
-  putMaglev,
-  putService,
-  type TestService,
-} from '../test-support/entries.ts'
-import { type DatapathLab, datapathLab, frame, keysOf, usualDefines } from '../test-support/lab.ts'
-import type { NodeValues, ObjectConfig } from './config.ts'
+import { putAffinityMatch, putBackend, putMaglev, putService } from '../test-support/entries.ts'
+import { type DatapathLab, datapathLab, frame, keysOf } from '../test-support/lab.ts'
 import { newCtState } from './ct-state.ts'
-import type { Ctx } from './ctx.ts'
-import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
-import { type Family, ipv4, ipv6 } from './family.ts'
-import { ethernetLength, walkHeaders } from './headers.ts'
-import { lbExtractTuple, lbFillKey, lbLookupService, lbTuple, reverseNatByIndex } from './lb.ts'
-import { lbDnatRequest, lbLocal, lbSelection } from './lb-backend.ts'
+import { ipv6 } from './family.ts'
+import { lbFillKey, lbLookupService } from './lb.ts'
+import { backends, flagAck, flagSyn, lab, packetOf, tcp, web } from './lb-backend.test-helper.ts'
+import { lbLocal, lbSelection } from './lb-backend.ts'
 import { hashFromTuple } from './tuple-hash.ts'
-
-const client = '203.0.113.7'
-const vip = '10.96.0.10'
-const flagSyn = 2
-const flagAck = 16
-
-const backends = [
-  { id: 1, address: '10.0.1.11', port: 8080 },
-  { id: 2, address: '10.0.2.12', port: 8080 },
-  { id: 3, address: '10.0.2.13', port: 8080 },
-]
-const web: TestService = { address: vip, port: 80, revNatIndex: 5, backends }
-
-interface Options {
-  readonly random?: number
-  readonly defines?: readonly Define[]
-  readonly values?: Partial<NodeValues>
-  readonly object?: Partial<ObjectConfig>
-}
-
-function lab(options: Options = {}): DatapathLab {
-  return datapathLab({
-    defines: [...usualDefines, ...(options.defines ?? [])],
-    ...(options.values === undefined ? {} : { values: options.values }),
-    object: { kind: 'bpf_host', ...options.object },
-    kernel: { random32: () => options.random ?? 0 },
-  })
-}
-
-const tcp = (sport: number, flags = flagSyn, source = client): Uint8Array =>
-  frame(source, vip, { kind: 'tcp', source: sport, destination: 80, flags })
-
-/** The tuple and the place of the packet of a run. */
-function packetOf(ctx: Ctx, family: Family = ipv4) {
-  const l3Offset = ethernetLength(ctx)
-  const walk = walkHeaders(ctx, family, l3Offset)
-  if (typeof walk === 'number') throw new Error('headers')
-  const place = { l3Offset, l4Offset: l3Offset + walk.length, fragment: walk.fragment }
-  const tuple = lbTuple(family, walk.nexthdr)
-  expect(lbExtractTuple(ctx, tuple, place)).toBe(0)
-  return { tuple, place }
-}
 
 function local(on: DatapathLab, packet: Uint8Array): Backend | number {
   return on.run(packet, (ctx) => {
@@ -287,78 +235,5 @@ describe('affinity', () => {
       on.maps.cilium_lb4_backends_v3.delete(Uint8Array.of(1, 0, 0, 0))
     })
     expect(removed).toEqual(['10.0.1.11', '10.0.2.12'])
-  })
-})
-
-describe('translation', () => {
-  const ipAt = 14
-  const sum = (bytes: Uint8Array): number => {
-    let total = 0
-    for (let at = 0; at < bytes.length; at += 2)
-      total += ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
-    return foldSum(total)
-  }
-  const address = (packet: Uint8Array, at: number): string => [...packet.subarray(at, at + 4)].join('.')
-  const port = (packet: Uint8Array, at: number): number =>
-    ((packet[at] as number) << 8) | (packet[at + 1] as number)
-  /** Sum over addresses, protocol, length and TCP. */
-  const tcpSum = (packet: Uint8Array): number => {
-    const segment = packet.subarray(ipAt + 20)
-    const pseudo = new Uint8Array(12)
-    pseudo.set(packet.subarray(ipAt + 12, ipAt + 20))
-    pseudo[9] = 6
-    pseudo[11] = segment.length
-    return sum(Uint8Array.from([...pseudo, ...segment]))
-  }
-  const backend: Backend = { address: Uint8Array.of(10, 0, 1, 11), port: 8080, state: 0, clusterId: 0 }
-
-  test('of a request: destination and port of the backend, both checksums right', () => {
-    const { frame: sent, result } = lab().run(tcp(40_000), (ctx) => {
-      const { tuple, place } = packetOf(ctx)
-      return [lbDnatRequest(ctx, tuple, place, backend, false), [...tuple.daddr].join('.'), tuple.sport]
-    })
-    expect(result).toEqual([0, '10.0.1.11', 8080])
-    expect([address(sent, 26), address(sent, 30), port(sent, 34), port(sent, 36)]).toEqual([
-      client,
-      '10.0.1.11',
-      40_000,
-      8080,
-    ])
-    expect(sum(sent.subarray(ipAt, ipAt + 20))).toBe(0xffff)
-    expect(tcpSum(sent)).toBe(0xffff)
-  })
-
-  test('of a request that loops back: the loopback address is the source', () => {
-    const { frame: sent } = lab().run(tcp(40_000), (ctx) => {
-      const { tuple, place } = packetOf(ctx)
-      return lbDnatRequest(ctx, tuple, place, backend, true)
-    })
-    expect([address(sent, 26), address(sent, 30)]).toEqual(['169.254.42.1', '10.0.1.11'])
-    expect(tcpSum(sent)).toBe(0xffff)
-  })
-
-  test('of a reply: source and port of the service', () => {
-    const on = lab()
-    putService(on.maps, web)
-    const reply = frame('10.0.1.11', client, { kind: 'tcp', source: 8080, destination: 40_000, flags: 18 })
-    const undo = (index: number) =>
-      on.run(reply, (ctx) => {
-        const { tuple, place } = packetOf(ctx)
-        // a packet's own direction: dport is where it comes from
-        tuple.swapPorts()
-        tuple.dport = 8080
-        return reverseNatByIndex(ctx, tuple, place, { revNatIndex: index, loopback: false })
-      })
-    const { frame: sent, result } = undo(5)
-    expect(result).toBe(0)
-    expect([address(sent, 26), address(sent, 30), port(sent, 34), port(sent, 36)]).toEqual([
-      vip,
-      client,
-      80,
-      40_000,
-    ])
-    expect(tcpSum(sent)).toBe(0xffff)
-    // without an entry it stays as it is
-    expect(undo(99)).toMatchObject({ result: 0, frame: reply })
   })
 })

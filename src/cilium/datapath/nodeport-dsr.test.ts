@@ -1,113 +1,36 @@
 import { describe, expect, test } from 'vitest'
-import { tcContext, xdpContext } from '../../bpf/test-support/contexts.ts'
-import { readU16, readU32 } from '../../net/bytes.ts'
-import { foldSum } from '../../net/checksum.ts'
+import { readU16 } from '../../net/bytes.ts'
 import { bytesToHex } from '../../net/hex.ts'
-import { bpfHost } from '../host/bpf-host.ts'
 import { CtEntry } from '../maps/ct-entry.ts'
-import { serviceFlag } from '../maps/service.ts'
-import { putIpcache, putService } from '../test-support/entries.ts'
-import {
-  addressBytes,
-  type DatapathLab,
-  datapathLab,
-  frame,
-  keysOf,
-  routeTo,
-  usualDefines,
-} from '../test-support/lab.ts'
-import { bpfXdp } from '../xdp/bpf-xdp.ts'
+import { putIpcache } from '../test-support/entries.ts'
+import { addressBytes, frame, keysOf } from '../test-support/lab.ts'
 import { dsrEncapMode, type NodeValues, tunnelProtocol } from './config.ts'
-import type { Define } from './defines.ts'
 import { drop } from './drop-reason.ts'
 import { encapGeneve } from './dsr-geneve.ts'
 import { ipv4 } from './family.ts'
-
-const flags = serviceFlag.NODEPORT | serviceFlag.ROUTABLE
-const client = '203.0.113.7'
-const node = '10.0.10.1'
-const pod = '10.244.2.20'
-const there = '10.0.10.2'
-const client6 = '2001:db8::7'
-const node6 = 'fd01::1'
-const pod6 = 'fd00:2::20'
-const XDP_DROP = 1
-const XDP_PASS = 2
-const XDP_TX = 3
-const TC_ACT_REDIRECT = 7
-const SYN = 2
-const ACK = 16
-
-function lab(
-  kind: 'bpf_host' | 'bpf_xdp',
-  values: Partial<NodeValues> = {},
-  ...defines: readonly Define[]
-): DatapathLab {
-  const on = datapathLab({
-    defines: [
-      ...usualDefines,
-      'SERVICE_NO_BACKEND_RESPONSE',
-      'ENABLE_NODEPORT_ACCELERATION',
-      'HAVE_ENCAP',
-      'ENABLE_DSR',
-      ...defines,
-    ],
-    values: {
-      ENCAP_IFINDEX: 13,
-      IPV4_DIRECT_ROUTING: addressBytes(node),
-      IPV6_DIRECT_ROUTING: addressBytes(node6),
-      ...values,
-    },
-    object: { kind, interface_ifindex: 2, security_label: kind === 'bpf_host' ? 1 : 0, endpoint_id: 0 },
-  })
-  const backend = (address: string, id: number) => [{ id, address, port: 8080 }]
-  putService(on.maps, { address: node, port: 30_080, revNatIndex: 4, flags, backends: backend(pod, 1) })
-  putService(on.maps, { address: node6, port: 30_080, revNatIndex: 6, flags, backends: backend(pod6, 2) })
-  putService(on.maps, { address: node, port: 30_081, revNatIndex: 5, flags, backends: [] })
-  putService(on.maps, { address: node6, port: 30_081, revNatIndex: 7, flags, backends: [] })
-  putIpcache(on.maps, pod, { identity: 6001, tunnel: there })
-  putIpcache(on.maps, pod6, { identity: 6001, tunnel: there })
-  return on
-}
-
-const packet = (tcpFlags = SYN, payload = 0, port = 30_080): Uint8Array =>
-  frame(
-    client,
-    node,
-    { kind: 'tcp', source: 40_001, destination: port, flags: tcpFlags },
-    { kind: 'payload', bytes: new Uint8Array(payload) },
-  )
-const packet6 = (tcpFlags = SYN, payload = 0, port = 30_080): Uint8Array =>
-  frame(
-    client6,
-    node6,
-    { kind: 'tcp', source: 40_001, destination: port, flags: tcpFlags },
-    { kind: 'payload', bytes: new Uint8Array(payload) },
-  )
-
-const sameDevice = routeTo({ ifindex: 2 })
-const xdp = (on: DatapathLab, bytes: Uint8Array) =>
-  on.runObject(bpfXdp(on.node), 'cil_xdp_entry', xdpContext(bytes, sameDevice))
-const tc = (on: DatapathLab, bytes: Uint8Array) =>
-  on.runObject(bpfHost(on.node), 'cil_from_netdev', tcContext(bytes, routeTo({ ifindex: 3 })))
-
-const text = (bytes: Uint8Array, from: number, length: number): string =>
-  bytesToHex(bytes.subarray(from, from + length))
-const at4 = (bytes: Uint8Array, from: number): string => [...bytes.subarray(from, from + 4)].join('.')
-const sum = (bytes: Uint8Array): number => {
-  let total = 0
-  for (let at = 0; at < bytes.length; at += 2)
-    total += ((bytes[at] as number) << 8) | ((bytes[at + 1] as number | undefined) ?? 0)
-  return foldSum(total)
-}
-const ipSum = (bytes: Uint8Array, from = 14): number =>
-  sum(bytes.subarray(from, from + ((bytes[from] as number) & 0xf) * 4))
-/** The sum of an ICMPv6 message with its pseudo header. */
-const icmp6Sum = (bytes: Uint8Array): number => {
-  const length = readU16(bytes, 18)
-  const pseudo = Uint8Array.of(0, 0, length >> 8, length & 0xff, 0, 0, 0, 58)
-  return sum(Uint8Array.from([...bytes.subarray(22, 54), ...pseudo, ...bytes.subarray(54, 54 + length)]))
-}
+import {
+  ACK,
+  at4,
+  client,
+  ipSum,
+  lab,
+  node,
+  node6,
+  packet,
+  packet6,
+  pod,
+  pod6,
+  SYN,
+  sum,
+  TC_ACT_REDIRECT,
+  tc,
+  text,
+  there,
+  XDP_DROP,
+  XDP_PASS,
+  XDP_TX,
+  xdp,
+} from './nodeport-dsr.test-helper.ts'
 
 describe('DSR with an IP option (facts: services 4.7, 4.9)', () => {
   test.each(['XDP', 'tc'])('in %s a SYN says the service', (where) => {
@@ -281,87 +204,5 @@ describe('DSR over IPIP', () => {
       bytesToHex(Uint8Array.from([...addressBytes(node6), ...addressBytes(pod6)])),
     )
     expect(sent.subarray(54)).toEqual(packet6().subarray(14))
-  })
-})
-
-describe('a packet that grows too large', () => {
-  const errors = 'ENABLE_DSR_ICMP_ERRORS'
-
-  test('without answers it is sent all the same', () => {
-    expect(xdp(lab('bpf_xdp'), packet(SYN, 1460)).frame).toHaveLength(14 + 1500 + 8)
-  })
-
-  test.each(['XDP', 'tc'])('in %s its sender learns the size that fits', (where) => {
-    const bytes = packet(SYN, 1460)
-    const run =
-      where === 'XDP' ? xdp(lab('bpf_xdp', {}, errors), bytes) : tc(lab('bpf_host', {}, errors), bytes)
-    expect(run.result).toBe(where === 'XDP' ? XDP_TX : TC_ACT_REDIRECT)
-    const { frame: sent } = run
-    expect(sent).toHaveLength(14 + 20 + 8 + 28)
-    expect(sent.subarray(0, 12)).toEqual(Uint8Array.from([...bytes.subarray(6, 12), ...bytes.subarray(0, 6)]))
-    expect([at4(sent, 26), at4(sent, 30), ipSum(sent)]).toEqual([pod, client, 0xffff])
-    expect([sent[34], sent[35], readU16(sent, 40), sum(sent.subarray(34))]).toEqual([3, 4, 1492, 0xffff])
-    // it quotes what was sent
-    expect(sent.subarray(42)).toEqual(bytes.subarray(14, 14 + 28))
-  })
-
-  test.each([
-    [dsrEncapMode.GENEVE, 1500 - 62],
-    [dsrEncapMode.IPIP, 1480],
-  ])('in mode %i the overhead is another', (mode, mtu) => {
-    const values = { DSR_ENCAP_MODE: mode, TUNNEL_PROTOCOL: tunnelProtocol.geneve, TUNNEL_PORT: 6081 }
-    const { frame: sent } = xdp(lab('bpf_xdp', values, errors), packet(SYN, 1460))
-    expect(readU16(sent, 40)).toBe(mtu)
-  })
-
-  test('IPv6: Packet Too Big', () => {
-    const bytes = packet6(SYN, 1440)
-    const { result, frame: sent } = xdp(lab('bpf_xdp', {}, errors), bytes)
-    expect(result).toBe(XDP_TX)
-    expect(sent).toHaveLength(14 + 40 + 8 + 40 + 64)
-    expect(text(sent, 22, 32)).toBe(
-      bytesToHex(Uint8Array.from([...addressBytes(pod6), ...addressBytes(client6)])),
-    )
-    expect([sent[54], sent[55], readU32(sent, 58), icmp6Sum(sent)]).toEqual([2, 0, 1500 - 24, 0xffff])
-    expect(sent.subarray(62, 62 + 44)).toEqual(bytes.subarray(14, 14 + 44))
-  })
-})
-
-describe('a service without a backend', () => {
-  const port = 30_081
-
-  test('answers that the port is unreachable', () => {
-    const bytes = packet(SYN, 0, port)
-    const { result, frame: sent } = xdp(lab('bpf_xdp'), bytes)
-    expect(result).toBe(XDP_TX)
-    expect([at4(sent, 26), at4(sent, 30), sent[34], sent[35]]).toEqual([node, client, 3, 3])
-    expect([ipSum(sent), sum(sent.subarray(34))]).toEqual([0xffff, 0xffff])
-    expect(sent.subarray(42, 42 + 40)).toEqual(bytes.subarray(14))
-  })
-
-  test.each(['XDP', 'tc'])('in %s over IPv6 too', (where) => {
-    const bytes = packet6(SYN, 0, port)
-    const run = where === 'XDP' ? xdp(lab('bpf_xdp'), bytes) : tc(lab('bpf_host'), bytes)
-    expect(run.result).toBe(where === 'XDP' ? XDP_TX : TC_ACT_REDIRECT)
-    const { frame: sent } = run
-    expect(text(sent, 22, 32)).toBe(
-      bytesToHex(Uint8Array.from([...addressBytes(node6), ...addressBytes(client6)])),
-    )
-    expect([sent[54], sent[55], icmp6Sum(sent)]).toEqual([1, 4, 0xffff])
-    expect(sent.subarray(62, 62 + 60)).toEqual(bytes.subarray(14))
-  })
-
-  test('drops where it is told to', () => {
-    const on = lab('bpf_xdp', { enable_no_service_endpoints_routable: false })
-    // without a local scope the stack decides
-    expect(xdp(on, packet(SYN, 0, port)).result).toBe(2)
-    putService(on.maps, {
-      address: node,
-      port,
-      revNatIndex: 5,
-      flags: flags | serviceFlag.EXT_LOCAL_SCOPE,
-      backends: [],
-    })
-    expect(tc(on, packet(SYN, 0, port)).result).toBe(2)
   })
 })
