@@ -137,16 +137,46 @@ function makeNodeConfig(agent: AgentState, endpoint: EndpointKind, devices: Inte
   }
 }
 
-const made = new WeakMap<Interfaces, { agent: AgentState; configs: Map<string, NodeConfig> }>()
+/** The devices whose numbers and addresses a node's settings have. */
+function numbersIn({ node }: AgentState, devices: Interfaces): string {
+  const { config } = node
+  const tunnels = config.routing === 'tunnel' || config.egressGateway
+  const names = [
+    ...(tunnels ? [tunnelDevice[config.tunnelProtocol]] : []),
+    ...(config.encryption === 'wireguard' ? [wireguardDevice] : []),
+    ...node.devices.map(({ name }) => name),
+  ]
+  const own = ['cilium_host', 'cilium_net'].map((name) => `${devices.ifindexOf(name)} ${devices.macOf(name)}`)
+  return [...own, ...names.map((name) => devices.ifindexOf(name))].join(' ')
+}
+
+interface Made {
+  readonly agent: AgentState
+  readonly configs: Map<string, NodeConfig>
+}
+
+/** Of a machine that runs; and of all machines that one decision has made. */
+const made = new WeakMap<Interfaces, Made>()
+const known = new WeakMap<AgentState, Map<string, Made>>()
+
+function madeOf(agent: AgentState, devices: Interfaces): Made {
+  const last = made.get(devices)
+  if (last?.agent === agent) return last
+  const all = known.get(agent) ?? new Map<string, Made>()
+  known.set(agent, all)
+  const numbers = numbersIn(agent, devices)
+  const own = all.get(numbers) ?? { agent, configs: new Map<string, NodeConfig>() }
+  all.set(numbers, own)
+  made.set(devices, own)
+  return own
+}
 
 /** The settings that all objects of a node share, with those of one kind of endpoint. Endpoints of one kind share one object. */
 export function nodeConfigOf(agent: AgentState, endpoint: EndpointKind, devices: Interfaces): NodeConfig {
-  const last = made.get(devices)
-  const own = last?.agent === agent ? last : { agent, configs: new Map<string, NodeConfig>() }
-  made.set(devices, own)
+  const { configs } = madeOf(agent, devices)
   const key = `${endpoint.kind} ${endpoint.requiresEgressProgram}`
-  const config = own.configs.get(key) ?? makeNodeConfig(agent, endpoint, devices)
-  own.configs.set(key, config)
+  const config = configs.get(key) ?? makeNodeConfig(agent, endpoint, devices)
+  configs.set(key, config)
   return config
 }
 

@@ -90,6 +90,8 @@ export type Step =
       readonly stream?: boolean
       /** IP_RECVERR, IPV6_RECVERR: soft errors are reported, and all are gathered in the error queue. */
       readonly recvErr?: boolean
+      /** The longest that an operation waits (nanoseconds); absent: as long as the kernel tries. */
+      readonly patience?: number
       readonly operations: readonly FlowOperation[]
       readonly span: Span
     }
@@ -135,6 +137,46 @@ export type Step =
       /** The place of the command. */
       readonly span: Span
     }
+  | ReachStep
+
+/** Who reaches whom: each probe is sent on a copy of the world as it is at this step. */
+export interface ReachStep {
+  readonly kind: 'reach'
+  /** Unique among the steps of a case. */
+  readonly title: string
+  /** Sources in the order of the file, of each what it asks for, of that its destinations in the order of the file. */
+  readonly probes: readonly ReachProbe[]
+  readonly wanted: readonly WantedPair[]
+  readonly span: Span
+}
+
+/** One attempt: a connection, a datagram or an echo request of one host to one address. */
+export interface ReachProbe {
+  readonly from: string
+  /** As the file calls it: a host, or an address. */
+  readonly to: string
+  /** The host that has the address. */
+  readonly host?: string
+  readonly address: IpAddress
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  /** 0 for icmp. */
+  readonly port: number
+}
+
+/** What a line of a reach says of one pair. */
+export interface WantedPair {
+  /** Absent: of everything that the step asks for. */
+  readonly asked?: readonly Pick<ReachProbe, 'protocol' | 'port'>[]
+  readonly from: string
+  readonly to: string
+  /** `connected`, `denied ingress`; `denied` leaves the direction open. */
+  readonly verdict: string
+  readonly reason?: string
+  /** The words of the destination, or the cell that the verdict came from. */
+  readonly span: Span
+  readonly usedAt?: Span
+  readonly line: Span
+}
 
 /** A round of the collector of conntrack, or what empties its maps. */
 export type AgentJob = 'ct-nat-map-gc' | 'ct flush' | 'nat flush'

@@ -164,6 +164,7 @@ export class TcpFlow extends Flow {
       return state !== 'pending'
     }, patience)
     this.established = state === 'connected'
+    if (state === 'pending' && this.step.patience !== undefined) state = 'ETIMEDOUT'
     if (!this.established && state !== 'pending') this.note('connect', { errno: state })
     if (this.established) this.world.waitFor(() => this.accept(), 200)
     else socket.disconnect() // the attempt is given up, as in the model: no SYN is sent again

@@ -53,7 +53,7 @@ export class RealSteps {
       case 'packet':
         return world.inject(step.namespace, step.device, step.frame)
       case 'flow':
-        return this.flow(step, elapsed + marginMs)
+        return this.flow(step, step.patience === undefined ? elapsed + marginMs : step.patience / 1e6)
       case 'wait':
         return world.pass(step.duration / 1e6)
       case 'link':

@@ -16,6 +16,7 @@ import { KernelLacks, KernelRefused, type Libc, NotPossible, openLibc } from './
 import { type Abilities, probe, speaksIpv6, whyNot } from './possible.ts'
 import { entriesOf } from './programs.ts'
 import { RealSteps } from './real-steps.ts'
+import { spelledOut } from './spelled-out.ts'
 import { compareTables } from './tables.ts'
 import { untilPunctual } from './tick.ts'
 import { RealWorld } from './world.ts'
@@ -79,7 +80,8 @@ export interface VerifyOptions {
 }
 
 /** Verifies a case. */
-export function verifyCase(oracle: Oracle, model: CaseModel, options: VerifyOptions): Verified {
+export function verifyCase(oracle: Oracle, written: CaseModel, options: VerifyOptions): Verified {
+  const model = spelledOut(written)
   const reason = whyNot(model, oracle.abilities)
   if (reason !== undefined) return { kind: 'skipped', reason }
   let run: ModelRun

@@ -82,5 +82,5 @@ export function socketOptions(step: FlowStep): Partial<SocketOptions> {
 /** The most virtual time that an operation waits: longer than the kernel tries to connect (about 131 s). */
 export const patience = 300_000_000_000
 
-/** How long a receiver waits for bytes before the operation is given up. */
+/** How long a receiver waits for bytes before the operation is given up, unless its flow says so. */
 export const receivePatience = 30_000_000_000

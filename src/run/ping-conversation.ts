@@ -63,10 +63,8 @@ export class PingConversation extends Conversation {
     })
     this.note('send', sent)
     if (failed(sent)) return
-    if (
-      !this.run.waitFor(() => socket.replies.length > 0 || socket.error !== undefined, receivePatience / 30)
-    )
-      return
+    const longest = this.step.patience ?? receivePatience / 30
+    if (!this.run.waitFor(() => socket.replies.length > 0 || socket.error !== undefined, longest)) return
     const reply = pingReceive(socket)
     this.note('recv', reply)
     if (!failed(reply)) this.replies += 1

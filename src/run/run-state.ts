@@ -9,6 +9,7 @@ import type { CaseModel } from '../model/model.ts'
 import type { StepTrace } from '../trace/event.ts'
 import type { Conversation } from './conversation.ts'
 import type { FlowResult } from './expect/context.ts'
+import type { Failure } from './verdict.ts'
 
 /** Mutable state of one case while its steps are taken. */
 export class Run {
@@ -22,6 +23,8 @@ export class Run {
   cluster: ClusterModel | undefined
   /** Steps that changed what agents are told, and what these did. */
   readonly steps: StepTrace[] = []
+  /** What steps themselves found wrong. */
+  readonly failures: Failure[] = []
   /** The first limit that was reached. */
   limit: string | undefined
 

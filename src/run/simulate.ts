@@ -1,14 +1,13 @@
 // One case, from its model to its trace: boots a machine, carries out the steps, looks at the state at each point where
 // the file asks about it, and closes the trace.
 
-import { boot } from '../boot/boot.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Trace } from '../trace/event.ts'
+import { begin } from './begin.ts'
 import type { ClaimContext } from './expect/context.ts'
 import { evaluate } from './expect/evaluate.ts'
-import { tappedDevices } from './expect/recording.ts'
 import { nameAddresses } from './names.ts'
-import { Run } from './run-state.ts'
+import type { Run } from './run-state.ts'
 import { stateView } from './state-view.ts'
 import { takeStep } from './steps.ts'
 import { finishTrace } from './trace-end.ts'
@@ -35,8 +34,7 @@ export type DeviceName = (node: string, ifindex: number) => string
 
 /** Runs a case. The same model, scenario and seed always give the same trace. */
 export function simulate(model: CaseModel, options: SimulateOptions): Simulated {
-  const run = new Run(boot(model.world, { seed: options.seed, trace: { full: options.full } }), model)
-  tap(run, model)
+  const run = begin(model, options)
   const stateClaims = model.expectations.filter(({ subject }) => subject.kind === 'state')
   const failures: Failure[] = []
   const ask = (afterStep: number): void => {
@@ -56,15 +54,8 @@ export function simulate(model: CaseModel, options: SimulateOptions): Simulated 
   const trace = finishTrace(run, options.scenario)
   const deviceName: DeviceName = (node, ifindex) =>
     run.machine.namespaces.get(node)?.devices.get(ifindex)?.name ?? String(ifindex)
+  failures.push(...run.failures)
   return { trace, context: contextOf(run, trace), failures, limit: run.limit, deviceName }
-}
-
-/** AF_PACKET sockets where the case asks for them; devices that a step makes have none. */
-function tap({ machine }: Run, model: CaseModel): void {
-  for (const { node, device } of tappedDevices(model)) {
-    const dev = machine.namespaces.get(node)?.devicesByName.get(device)
-    if (dev?.taps.length === 0) dev.taps.push(() => undefined)
-  }
 }
 
 /** What claims may look at, as the machine is now. */

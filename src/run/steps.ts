@@ -1,5 +1,6 @@
 // Carrying out the steps of a case, one after the other.
 
+import { present } from '../base/assert.ts'
 import { bootQdisc, createDevice, joinBridge } from '../boot/boot.ts'
 import { changeCilium } from '../boot/cilium-change.ts'
 import {
@@ -26,11 +27,14 @@ import { skbFromFrame } from '../kernel/skb.ts'
 import { failed } from '../kernel/socket/errno.ts'
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { answer, complaint } from './answer.ts'
+import { begin } from './begin.ts'
 import type { Conversation } from './conversation.ts'
 import { DnsConversation } from './dns-conversation.ts'
 import { DnsStreamConversation } from './dns-stream-conversation.ts'
+import type { FlowResult } from './expect/context.ts'
 import { HttpConversation } from './http-conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
+import { takeReach } from './reach.ts'
 import type { Run } from './run-state.ts'
 import { TcpConversation } from './tcp-conversation.ts'
 import { UdpConversation } from './udp-conversation.ts'
@@ -89,8 +93,28 @@ export function takeStep(run: Run, step: Step): void {
     case 'show':
       takeShow(run, step)
       break
+    case 'reach':
+      takeReach(run, step, { copy: () => copyOf(run, step), take: resultOf })
+      break
   }
   run.settle()
+}
+
+/** The world as it is at a step, once more: a run is a function of its case and seed. Steps that only look are left out. */
+function copyOf({ model, machine }: Run, until: Step): Run {
+  const copy = begin(model, { seed: machine.seed, full: false })
+  for (const step of model.steps) {
+    if (step === until) break
+    if (step.kind !== 'show' && step.kind !== 'reach') takeStep(copy, step)
+  }
+  return copy
+}
+
+/** Takes a flow; how it ended. */
+function resultOf(run: Run, flow: FlowStep): FlowResult {
+  takeFlow(run, flow)
+  run.settle()
+  return present(run.conversations.get(flow.label), 'a flow has begun').result()
 }
 
 /** What a step tells the agents of the cluster. */

@@ -103,7 +103,10 @@ export class TcpConversation extends Conversation {
       }
     }
     this.client = socket
-    this.note('connect', openAndWait(socket, { address: to.address, port: to.port }, patience))
+    this.note(
+      'connect',
+      openAndWait(socket, { address: to.address, port: to.port }, this.step.patience ?? patience),
+    )
     this.established = socket.state === socketState.established
     if (!this.established) tcpClose(socket)
     this.run.settle()

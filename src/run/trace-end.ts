@@ -16,9 +16,8 @@ import type { Run } from './run-state.ts'
 /** The trace as it is now. */
 export function finishTrace(run: Run, scenario: string): Trace {
   const { cilium } = run.booted
-  const recorded: readonly PacketTrace[] = run.machine.trace?.packets ?? []
   const decoders = cilium === undefined ? undefined : ciliumDecoders(cilium.era)
-  const packets = decoders === undefined ? recorded : recorded.map((packet) => explained(packet, decoders))
+  const packets = packetsOf(run)
   const state = [...run.machine.namespaces.values()]
     .filter((ns) => ns.devices.size > 0) // what is left of a deleted one is nobody's
     .map((ns) => ({ node: ns.name, lines: [...datapathState(ns, cilium), ...stateLines(ns)] }))
@@ -33,6 +32,15 @@ export function finishTrace(run: Run, scenario: string): Trace {
     state,
     ...(decoders === undefined ? {} : { decoders }),
   }
+}
+
+/** The packets so far, from the `first` on; drops have the reasons that programs gave. */
+export function packetsOf({ booted, machine }: Run, first = 0): readonly PacketTrace[] {
+  const recorded: readonly PacketTrace[] = machine.trace?.packets ?? []
+  const wanted = first === 0 ? recorded : recorded.slice(first)
+  if (booted.cilium === undefined) return wanted
+  const decoders = ciliumDecoders(booted.cilium.era)
+  return wanted.map((packet) => explained(packet, decoders))
 }
 
 function datapathState(ns: Namespace, cilium: InstalledCilium | undefined): readonly StateLine[] {

@@ -99,7 +99,7 @@ export class UdpConversation extends Conversation {
     }
     const arrived = this.run.waitFor(
       () => client.queue.length > 0 || client.error !== undefined,
-      receivePatience,
+      this.step.patience ?? receivePatience,
     )
     const got = arrived ? udpReceive(client, { withSource: true }) : ({ errno: 'EAGAIN' } as const)
     this.note('recv', got)

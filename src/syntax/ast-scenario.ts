@@ -89,6 +89,7 @@ export type Step =
   | OnHost
   | Show
   | RunJob
+  | Reach
 
 /** `f1 { send 100 }`: more operations of a flow. */
 export interface Continue {
@@ -185,6 +186,37 @@ export interface RunJob {
   readonly span: Span
   readonly host: Place
   readonly job: Word
+}
+
+/** `reach tcp 80 443, icmp from pods to all { client > web: connected }`: every pair is tried. */
+export interface Reach {
+  readonly kind: 'reach'
+  readonly span: Span
+  readonly probes: readonly Probe[]
+  /** Hosts, or words for several; empty: all. */
+  readonly from: readonly Word[]
+  readonly to: readonly Word[]
+  readonly lines: readonly ReachLine[]
+}
+
+/** `tcp 80 443`; `icmp` has no ports. */
+export interface Probe {
+  readonly kind: 'probe'
+  readonly span: Span
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  readonly ports: readonly Word[]
+}
+
+/** `tcp 80 client other > web: denied ingress reason "Policy denied"`: of every pair of these. */
+export interface ReachLine {
+  readonly kind: 'reach-line'
+  readonly span: Span
+  /** What it speaks of; null: of all that the step asks for. */
+  readonly asked: Probe | null
+  readonly from: readonly Word[]
+  readonly to: readonly Word[]
+  readonly verdict: Word
+  readonly reason: Word | null
 }
 
 /** `on n1 { route add ...; neigh ... }`: statements of a host, carried out now; `del` removes what equals the statement. */

@@ -202,6 +202,35 @@ export function show(span: ast.Span, host: ast.Place, command: ast.Word): ast.Sh
   return { kind: 'show', span, host, command }
 }
 
+export function reach(
+  span: ast.Span,
+  probes: readonly ast.Probe[],
+  from: readonly ast.Word[] | null,
+  to: readonly ast.Word[] | null,
+  lines: readonly ast.ReachLine[] | null,
+): ast.Reach {
+  return { kind: 'reach', span, probes, from: from ?? [], to: to ?? [], lines: lines ?? [] }
+}
+
+export function probe(
+  span: ast.Span,
+  protocol: ast.Probe['protocol'],
+  ports: readonly ast.Word[] | null,
+): ast.Probe {
+  return { kind: 'probe', span, protocol, ports: ports ?? [] }
+}
+
+export function reachLine(
+  span: ast.Span,
+  asked: ast.Probe | null,
+  from: readonly ast.Word[],
+  to: readonly ast.Word[],
+  verdict: ast.Word,
+  reason: ast.Word | null,
+): ast.ReachLine {
+  return { kind: 'reach-line', span, asked, from, to, verdict, reason }
+}
+
 export function onHost(span: ast.Span, host: ast.Place, changes: readonly ast.Change[]): ast.OnHost {
   return { kind: 'on-host', span, host, changes }
 }

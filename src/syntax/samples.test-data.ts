@@ -168,6 +168,11 @@ ff ff ff ff ff ff
   show n1 "cilium bpf ct list global"
   run n1 ct-nat-map-gc
   run n1 "cilium bpf ct flush global"
+  reach tcp 80
+  reach tcp 80 $dport, udp 53, icmp from pods client to all svc/web 192.0.2.1 fd00::1 {
+    client other > web 192.0.2.1: denied ingress reason "Policy denied by denylist"
+    tcp 80 all > web: $end; icmp web > all: lost reply reason SKB_DROP_REASON_NO_SOCKET
+  }
   on host { route default via 10.2.0.9; del neigh 10.2.0.8 dev veth0; sysctl net.ipv4.ip_forward = 0 }
   [one] wait 1s
 

@@ -5,6 +5,7 @@
 import { type AlignWork, align } from './align.ts'
 import { compareHooks } from './diff-hooks.ts'
 import type { Difference, DiffLine } from './difference.ts'
+import { compareReach, isReachTable } from './reach-table.ts'
 import { headLine, type PacketSection, type PlainLine, type Section } from './section.ts'
 
 /** The first divergence as a name for a group of cases: equal for equal causes, whatever the packets are called. */
@@ -110,7 +111,8 @@ function comparePackets(
     }
     if (index >= next) addNew((packet) => packet === now)
     compareSummary(old, now, differences)
-    compareHooks(old, now, differences, work)
+    if (isReachTable(old)) compareReach(old, now, differences)
+    else compareHooks(old, now, differences, work)
   }
   addNew(() => false)
   compareOrder(expected, actual, differences)

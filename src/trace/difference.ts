@@ -10,7 +10,7 @@ export interface DiffLine {
 
 /** One place where the two differ. */
 export interface Difference {
-  readonly kind: 'packet' | 'hook' | 'order' | 'where' | 'outcome' | 'state'
+  readonly kind: 'packet' | 'hook' | 'table' | 'order' | 'where' | 'outcome' | 'state'
   /** `f1.syn`; '' where the difference belongs to no packet. */
   readonly packet: string
   readonly node: string

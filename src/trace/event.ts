@@ -183,6 +183,20 @@ export type AgentAct =
     }
   | { readonly kind: 'route'; readonly what: 'add' | 'delete'; readonly text: string }
 
+/** How one attempt of a host to reach another one ended. */
+export interface ReachedPair {
+  readonly from: string
+  readonly to: string
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  /** Absent for icmp. */
+  readonly port?: number
+  readonly family: 4 | 6
+  /** `connected`, `denied ingress`, `lost`, `error EHOSTUNREACH`. */
+  readonly verdict: string
+  /** Why a packet was dropped, as its outcome says it. */
+  readonly reason?: string
+}
+
 /** A step between packets that changed what agents are told, and what each of them did; or one that looks. */
 export interface StepTrace {
   /** `delete policy api`: two words or more, unique in a case. */
@@ -192,6 +206,8 @@ export interface StepTrace {
   readonly nodes: readonly { readonly node: string; readonly acts: readonly AgentAct[] }[]
   /** Of a step that looks: what a tool printed on a host, as it printed it. */
   readonly shown?: { readonly node: string; readonly text: string }
+  /** Of a step that asks who reaches whom: every pair, those of one source together. */
+  readonly reached?: readonly ReachedPair[]
 }
 
 /** Everything that one case of one scenario did. */

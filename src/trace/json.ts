@@ -12,6 +12,7 @@ import type {
   HookEvent,
   Outcome,
   PacketTrace,
+  ReachedPair,
   Snapshot,
   Stage,
   StateLine,
@@ -72,6 +73,7 @@ interface StepJson {
   readonly packets: number
   readonly nodes: readonly { readonly node: string; readonly acts: readonly ActJson[] }[]
   readonly shown?: { readonly node: string; readonly text: string }
+  readonly reached?: readonly ReachedPair[]
 }
 
 export interface TraceJson {

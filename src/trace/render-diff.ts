@@ -19,6 +19,8 @@ function headOf({ kind, packet, node, place, actor }: Difference): string {
   switch (kind) {
     case 'packet':
       return `packet ${packet}`
+    case 'table':
+      return packet
     case 'order':
       return `order of packets at ${packet}`
     case 'where':

@@ -17,6 +17,7 @@ import type {
   Trace,
 } from './event.ts'
 import { type Names, namesOf } from './names.ts'
+import { reachRows } from './reach-table.ts'
 import { type Hook, hookLine, type PacketSection, type PlainLine, type Section } from './section.ts'
 import { summaryOf } from './summary.ts'
 
@@ -83,7 +84,8 @@ function packetSections(trace: Trace, context: EffectContext): readonly PacketSe
   return sections
 }
 
-function stepSection({ title, nodes, shown }: StepTrace, context: EffectContext): PacketSection {
+function stepSection({ title, nodes, shown, reached }: StepTrace, context: EffectContext): PacketSection {
+  if (reached !== undefined) return { name: title, step: true, summary: '', hooks: reachRows(reached) }
   if (shown !== undefined) return { name: title, step: true, summary: '', hooks: printedLines(shown) }
   const hooks = nodes
     .filter(({ acts }) => acts.length > 0)

@@ -101,6 +101,19 @@ const fact = {
   ],
 } as const
 
+const reachedPair = record(
+  {
+    from: text,
+    to: text,
+    protocol: { enum: ['tcp', 'udp', 'icmp'] },
+    port: { type: 'integer', minimum: 1, maximum: 0xffff },
+    family: { enum: [4, 6] },
+    verdict: text,
+    reason: text,
+  },
+  ['port', 'reason'],
+)
+
 const event = record(
   {
     node: text,
@@ -174,8 +187,9 @@ export const traceSchema = {
             packets: count,
             nodes: list(record({ node: text, acts: list(act) })),
             shown: record({ node: text, text }),
+            reached: list(reachedPair),
           },
-          ['shown'],
+          ['shown', 'reached'],
         ),
       ),
       state: list(record({ node: text, lines: list(record({ word: text, text })) })),

@@ -158,4 +158,11 @@ export const valueCodes = {
     example: 'policy p on app=wbe { ingress deny }     # no pod has this label',
     better: 'policy p on app=web { ingress deny }',
   },
+  S152: {
+    title: 'a reach without a pair',
+    explanation:
+      'Every host behind `from` asks every other one behind `to`, in each family in which both have an address. What a host sends to itself never leaves it, so it is not asked. A line in the block of a `reach` speaks of pairs that the step tries.',
+    example: 'reach tcp 80 from web to web',
+    better: 'reach tcp 80 from client to web',
+  },
 } as const satisfies Readonly<Record<string, CodePage>>

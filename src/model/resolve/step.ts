@@ -24,6 +24,7 @@ import { readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
 import { readFrame } from './packet.ts'
 import { readPlace } from './place.ts'
+import { readReach } from './reach.ts'
 import { readRun } from './run-step.ts'
 import { deviceNamed, hostNamed, isMadeByAgent, type Scope } from './scope.ts'
 import { notYet } from './unavailable.ts'
@@ -85,6 +86,9 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       return
     case 'run':
       readRun(step, draft, scope)
+      return
+    case 'reach':
+      readReach(step, draft, scope)
       return
     case 'restart':
       if (podConnection(scope.entities.clusters) === 'cilium' && bringBack(step, draft, scope)) return

@@ -165,11 +165,16 @@ function neighboursOf(host: HostDraft, entities: Entities, defaults: Defaults): 
   return own(host.items) ?? own(entities.hosts.get(host.node)?.items ?? []) ?? defaults.neighbours ?? 'warm'
 }
 
+function speakersOf(step: Step): readonly string[] {
+  if (step.kind === 'flow') return [step.from.namespace]
+  return step.kind === 'reach' ? step.probes.map(({ from }) => from) : []
+}
+
 const voiced = new WeakMap<World, Map<string, World>>()
 
 /** The same world in which an `external` that opens flows has sockets, though it listens nowhere. */
 export function withVoices(world: World, steps: readonly Step[]): World {
-  const speakers = new Set(steps.map((step) => (step.kind === 'flow' ? step.from.namespace : '')))
+  const speakers = new Set(steps.flatMap(speakersOf))
   const mute = world.namespaces.filter((each) => each.mute && speakers.has(each.name))
   if (mute.length === 0) return world
   const key = mute.map((each) => each.name).join(' ')
