@@ -38,3 +38,15 @@ test.each(rows)('$id is shown by something', ({ places }) => {
       expect(existsSync(join(root, place.replace(/\.scn$/, '.trace'))), place).toBe(true)
   }
 })
+
+test('every spec of the lists of policies is there, and has a table of all pairs', () => {
+  const text = readFileSync(join(root, 'docs/mechanisms.md'), 'utf8')
+  const [, lists = ''] = text.split('## Policies, field by field')
+  const specs = [...lists.matchAll(/`(specs\/[^`]+)\.scn`/g)].map((match) => match[1] ?? '')
+  expect(specs.length).toBeGreaterThan(10)
+  for (const spec of specs) {
+    expect(existsSync(join(root, `${spec}.scn`)), spec).toBe(true)
+    if (spec.includes('/l7/')) continue
+    expect(readFileSync(join(root, `${spec}.trace`), 'utf8'), spec).toContain('\nstep reach ')
+  }
+})

@@ -1,6 +1,6 @@
 // Builders of scenarios: cases, traffic, steps.
 import type * as ast from './ast.ts'
-import { makeOption, type OptionValue } from './build-words.ts'
+import { makeOption, type OptionValue, word } from './build-words.ts'
 
 export function scenario(
   span: ast.Span,
@@ -229,6 +229,11 @@ export function reachLine(
   reason: ast.Word | null,
 ): ast.ReachLine {
   return { kind: 'reach-line', span, asked, from, to, verdict, reason }
+}
+
+/** `denied ingress`, `lost`: one word, whatever blanks are between its parts. */
+export function reachVerdict(span: ast.Span, verdict: string, detail: string | null): ast.Word {
+  return word(span, detail === null ? verdict : `${verdict} ${detail}`)
 }
 
 export function onHost(span: ast.Span, host: ast.Place, changes: readonly ast.Change[]): ast.OnHost {
