@@ -148,24 +148,28 @@ export function linkLines(
   return lines
 }
 
-/** The switch: a learning bridge for each wire that knows every card from the start. Ports come up first. */
+/**
+ * The switch: a learning bridge for each wire that knows every card from the start. Ports come up first, the last one before the
+ * others: a bridge floods to its newest port first, a wire of the model to its first.
+ */
 export function switchLines(world: World): { readonly ip: string[]; readonly bridge: string[] } {
   const ip = world.segments.map(
     ({ name }) =>
       `link add ${wireName(world, name)} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
   )
   const bridge: string[] = []
+  const plugs: string[] = []
   for (const namespace of world.namespaces) {
     for (const device of namespace.devices) {
       if (device.kind !== 'phys') continue
       const port = portName(world, namespace.name, device.name)
-      const mtu = `link set ${port} mtu ${Math.min(3498, Math.max(1500, ...mtus(world)))}`
       const master = device.segment === undefined ? '' : ` master ${wireName(world, device.segment)}`
-      ip.push(mtu, `link set ${port}${master} up`)
+      ip.push(`link set ${port} mtu ${Math.min(3498, Math.max(1500, ...mtus(world)))}`)
+      plugs.push(`link set ${port}${master} up`)
       if (master !== '') bridge.push(`fdb add ${macText(device.mac)} dev ${port} master static`)
     }
   }
-  ip.push(...world.segments.map(({ name }) => `link set ${wireName(world, name)} up`))
+  ip.push(...plugs.reverse(), ...world.segments.map(({ name }) => `link set ${wireName(world, name)} up`))
   return { ip, bridge }
 }
 
