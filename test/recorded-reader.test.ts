@@ -1,7 +1,9 @@
 // The reader of recorded runs: what a scenario says by the names of Cilium's structs must stand in the maps as the agent has it.
 import { describe, expect, test } from 'vitest'
 import type { BpfMap } from '../src/bpf/maps/map.ts'
-import type { ScenarioMap } from './recorded-cilium/case.ts'
+import { clampPort } from '../src/cilium/datapath/nat-mapping.ts'
+import type { RecordedChange, RecordedSetup, RecordedStep, ScenarioMap } from './recorded-cilium/case.ts'
+import { choiceOf } from './recorded-cilium/choices.ts'
 import { installCilium } from './recorded-cilium/datapath.ts'
 import type { Version } from './recorded-cilium/era.ts'
 import { type FilledNode, putPolicy } from './recorded-cilium/fill.ts'
@@ -95,5 +97,42 @@ describe('settings', () => {
   test('of 1.10 mean what 1.19 calls otherwise', () => {
     const { ENABLE_HOST_ROUTING } = definesFor({ host_routing: false, extra: { ENABLE_REDIRECT_FAST: 1 } })
     expect(ENABLE_HOST_ROUTING).toBe(true)
+  })
+})
+
+describe('the number that programs drew', () => {
+  const step = (maps: RecordedChange[]): RecordedStep => ({
+    title: '',
+    at: 'cl',
+    frame: '',
+    timeline: [],
+    maps,
+  })
+  const made = (map: string, entry: string): RecordedChange => ({ op: '+', map: `n1/${map}`, entry })
+  const translated = made(
+    'cilium_snat_v4_external',
+    '{tcp OUT 10.0.2.11:8080 -> 192.168.0.100:40000} = {to 192.168.0.2:63097 need_ct 0}',
+  )
+  const served = made(
+    'cilium_ct4_global',
+    '{tcp SERVICE 192.168.0.100:1 -> 10.96.0.10:80} = {backend_id=702}',
+  )
+  const backends = [1, 2, 3].map((last): [string, number] => [`10.0.1.${last}`, 80])
+  const services = [{ vip: '10.96.0.10', port: 80, backends, revnat: 7, flags: 0 }]
+  const setup = { services, policy: [], maps: [] }
+
+  test('gives the port of a translation and the backend of a service at once', () => {
+    const number = choiceOf(step([translated, served]), 'v1.19', setup) ?? 0
+    expect(clampPort(32_768, 65_535, number & 0xffff)).toBe(63_097)
+    expect(number % 3).toBe(2)
+  })
+
+  test('is not asked for where ports are kept and there is one backend', () => {
+    const kept = { ...translated, entry: translated.entry.replace(':63097', ':8080') }
+    const alone = {
+      ...setup,
+      services: [{ ...setup.services[0], backends: backends.slice(0, 1) }],
+    } as RecordedSetup
+    expect(choiceOf(step([kept, served]), 'v1.19', alone)).toBeUndefined()
   })
 })

@@ -4,9 +4,11 @@ import type { BpfMap } from '../../src/bpf/maps/map.ts'
 import { born } from '../../src/kernel/birth.ts'
 import { millisecond } from '../../src/kernel/clock.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
+import type { Machine } from '../../src/kernel/machine.ts'
 import { skbFromFrame } from '../../src/kernel/skb.ts'
 import { sendFrame } from '../../src/kernel/transmit.ts'
 import type { RecordedEvent, RecordedRun, RecordedStep } from './case.ts'
+import { choiceOf } from './choices.ts'
 import { type CiliumNode, installCilium } from './datapath.ts'
 import { changes, recordedEntry, snapshot, withoutLives } from './entries.ts'
 import type { Version } from './era.ts'
@@ -117,6 +119,13 @@ function changePolicies(nodes: readonly CiliumNode[], title: string, done: Set<R
   }
 }
 
+/** Lets the programs of a step draw the number that the recorded ones drew. */
+function drawAs(machine: Machine, usual: Machine['random'], choice: number | undefined): void {
+  const drawn: Machine['random'] = (purpose, key) =>
+    choice === undefined || purpose !== 'bpf_get_prandom_u32' ? usual(purpose, key) : choice
+  Object.assign(machine, { random: drawn })
+}
+
 /** Replays a run from its topology to its last step. */
 export function replay(run: RecordedRun, version: Version): PlayedStep[] {
   const machine = buildTopology(run.config, version, tunnelMacsOf(run))
@@ -125,7 +134,9 @@ export function replay(run: RecordedRun, version: Version): PlayedStep[] {
   const nodes = installCilium(machine, run.config, run.setup, watching, version)
   watchMachine(watch, machine, nodes)
   const done = new Set<RegExp>()
+  const usual = machine.random
   return run.steps.map((step) => {
+    drawAs(machine, usual, choiceOf(step, version, run.setup))
     if (run.setup === undefined) changePolicies(nodes, step.title, done)
     machine.clock.advance(machine.clock.now + settle)
     const recorded = recordedLines(step, watch.proxied, version)
