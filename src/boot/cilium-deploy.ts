@@ -8,6 +8,7 @@ import type { DevicePlan, HostPlan, RoutePlan, RulePlan } from '../cilium/agent/
 import type { CiliumModel } from '../model/cluster.ts'
 import type { DeviceModel } from '../model/device-model.ts'
 import type { NamespaceModel, RouteModel, RuleModel, World } from '../model/model.ts'
+import { sameIp } from '../net/address.ts'
 import { withLinkLocal } from '../net/prefix.ts'
 import { toldCluster } from './cilium-told.ts'
 import { mergeTables } from './tables.ts'
@@ -92,6 +93,7 @@ export function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel
     ],
     routes: [...host.routes, ...plan.routes.map((route) => routeModel(route, span))],
     rules: [...host.rules, ...plan.rules.map((rule) => ruleModel(rule, span))],
+    entries: [...host.entries, ...neighboursFor(host, plan)],
     sysctls: [
       ...plan.sysctls.filter(({ key }) => !stated.has(key)).map((setting) => ({ ...setting, span })),
       ...host.sysctls,
@@ -99,6 +101,15 @@ export function deployHost(host: NamespaceModel, plan: HostPlan): NamespaceModel
     ...(rulesets.length === 0 ? {} : { rulesets }),
     ...(plan.localRulePriority === undefined ? {} : { localRulePriority: plan.localRulePriority }),
   }
+}
+
+/** What the agent knows of other nodes, where the file says nothing else. */
+function neighboursFor({ entries, span }: NamespaceModel, plan: HostPlan): NamespaceModel['entries'] {
+  const isStated = ({ address, device }: HostPlan['neighbours'][number]): boolean =>
+    entries.some((each) => each.device === device && sameIp(each.address, address))
+  return plan.neighbours
+    .filter((each) => !isStated(each))
+    .map((each) => ({ ...each, state: 'permanent' as const, span }))
 }
 
 /** The queue of the bandwidth manager, unless the file says one. */

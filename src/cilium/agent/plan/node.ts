@@ -12,6 +12,7 @@ import { needsNodeSet, nodeSet } from './iptables-masquerade.ts'
 import type { ProxyListener } from './iptables-proxy.ts'
 import { legacyIpsecPlan, legacyIpsecRoutes } from './legacy-ipsec.ts'
 import { mtusOf } from './mtu.ts'
+import { nodeNeighbours } from './neighbours.ts'
 import { type DevicePlan, emptyPlan, type HostPlan } from './plan.ts'
 import { hostDevice, localRulePriority, netDevice, nodeRoutes, podRoutes, proxyRoutes } from './routes.ts'
 import { wireguardDevice, wireguardPlan, wireguardRoutes } from './wireguard.ts'
@@ -206,6 +207,10 @@ export function planAgent(agent: AgentState, cluster: ClusterState): readonly Ho
       ...encryption.routes,
     ],
     rules: [...encryption.rules, ...proxy.rules],
+    neighbours: nodeNeighbours(
+      addresses,
+      others.map((each) => each.addresses),
+    ),
     sysctls: nodeSysctls(agent),
     tables: iptablesPlan(addresses, listenersOf(agent, cluster)),
     queues: node.config.bandwidthManager

@@ -214,6 +214,14 @@ describe('encryption of 1.10', () => {
       ).length
     expect([accepted(4), accepted(6)]).toEqual([12, 0])
   })
+  test('neighbours are known for good where programs look them up', () => {
+    const known = (settings: Readonly<Record<string, string>>, version: '1.10' | '1.19' = '1.10') =>
+      host({ version, settings }).neighbours.map(({ address, device }) => `${formatIp(address)} ${device}`)
+    expect(known(native)).toEqual(['192.168.0.2 eth0'])
+    expect(known({ 'kube-proxy-replacement': 'strict' })).toEqual(['192.168.0.2 eth0'])
+    expect(known({ 'kube-proxy-replacement': 'disabled', 'enable-ipsec': 'true' })).toEqual([])
+    expect(known({ 'kube-proxy-replacement': 'true' }, '1.19')).toEqual([])
+  })
   test('WireGuard: a rule and a default route, peers with whatever is behind them, in tunnels, too', () => {
     const { devices, rules, routes } = host({
       version: '1.10',

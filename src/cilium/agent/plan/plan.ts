@@ -58,6 +58,13 @@ export interface RulePlan {
   readonly table: number
 }
 
+/** `ip neigh replace ADDRESS lladdr MAC dev DEVICE nud permanent`. */
+export interface NeighbourPlan {
+  readonly address: IpAddress
+  readonly mac: Mac
+  readonly device: string
+}
+
 /** Rules of one table of one family, in the words of iptables. */
 export interface TablePlan {
   readonly family: 4 | 6
@@ -72,6 +79,7 @@ export interface HostPlan {
   readonly devices: readonly DevicePlan[]
   readonly routes: readonly RoutePlan[]
   readonly rules: readonly RulePlan[]
+  readonly neighbours: readonly NeighbourPlan[]
   readonly sysctls: readonly { readonly key: string; readonly value: number }[]
   readonly tables: readonly TablePlan[]
   /** Devices whose root becomes fq, and how far ahead a departure may lie (nanoseconds). */
@@ -91,6 +99,7 @@ export function emptyPlan(name: string): HostPlan {
     devices: [],
     routes: [],
     rules: [],
+    neighbours: [],
     sysctls: [],
     tables: [],
     queues: [],
