@@ -1,5 +1,6 @@
 // A network card on a wire: receive ring, hard interrupt, NAPI poll; transmit ring and completion interrupt.
 import { isMulticastMac, macFrom, readMac } from '../../net/mac.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { countDriver, countSent } from '../counters.ts'
 import { endPacket } from '../drop.ts'
 import { segmentAt } from '../gso.ts'
@@ -10,7 +11,7 @@ import { createDevice, type DeviceOptions } from './create.ts'
 import { leaveNamespace } from './crossing.ts'
 import { type DeviceChange, type DeviceOps, type NetDevice, transmitted } from './device.ts'
 import { defaultDriver, driverSupport } from './drivers.ts'
-import { learn, plugIn, portOf, type Segment } from './segment.ts'
+import { learn, plugIn, portOf, refusedFrame, type Segment } from './segment.ts'
 import { insertTag } from './vlan-tag.ts'
 
 interface PhysState {
@@ -26,7 +27,10 @@ export function driverOf(dev: NetDevice): string {
 /** The frame on the wire: to the owner of the destination address, else to everybody else. */
 function overTheWire(dev: NetDevice, segment: Segment, skb: Skb): void {
   const destination = readMac(skb.bytes, skb.data)
-  learn(segment, readMac(skb.bytes, skb.data + 6), dev)
+  const source = readMac(skb.bytes, skb.data + 6)
+  const refused = refusedFrame(destination, source)
+  if (refused !== undefined) return lost(dev, skb, refused)
+  learn(segment, source, dev)
   leaveNamespace(skb)
   newAtTheFarEnd(skb)
   const owner = isMulticastMac(destination) ? undefined : portOf(segment, destination)
@@ -54,13 +58,13 @@ function newAtTheFarEnd(skb: Skb): void {
   skb.hash = 0
 }
 
-function lost(dev: NetDevice, skb: Skb): void {
+function lost(dev: NetDevice, skb: Skb, reason: KernelDropReason = 'NO_CARRIER_SCN'): void {
   endPacket(skb, {
     node: dev.ns.name,
     device: dev.name,
     stage: 'tx',
     kind: 'dropped',
-    reason: 'NO_CARRIER_SCN',
+    reason,
   })
 }
 

@@ -1,5 +1,7 @@
 // The wire of a `net`: an ideal learning switch. Frames come in from phys devices and go out to the port that owns or
 // was seen with the destination address, else to all others. It has no place in a trace: the cable does not speak.
+import { isMulticastMac, type Mac } from '../../net/mac.ts'
+import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import type { Machine } from '../machine.ts'
 import type { NetDevice } from './device.ts'
 
@@ -30,6 +32,16 @@ export function unplug(segment: Segment, dev: NetDevice): void {
   if (at === -1) return
   segment.ports.splice(at, 1)
   for (const [mac, port] of segment.places) if (port === dev) segment.places.delete(mac)
+}
+
+/** 01:80:c2:00:00:00 to 0f are between two stations alone (IEEE 802.1Q table 8-1); 00 is passed by who runs no spanning tree. */
+const linkLocalFirst = 0x0180_c200_0000
+
+/** Why a switch takes no such frame; undefined when it does. A sender is one station (devlink-trap: source_mac_is_multicast). */
+export function refusedFrame(destination: Mac, source: Mac): KernelDropReason | undefined {
+  if (source === 0 || isMulticastMac(source)) return 'SKB_DROP_REASON_MAC_INVALID_SOURCE'
+  const low = destination - linkLocalFirst
+  return low > 0 && low < 16 ? 'SKB_DROP_REASON_MAC_IEEE_MAC_CONTROL' : undefined
 }
 
 /** The port that a unicast frame goes to; undefined: to all others. */
