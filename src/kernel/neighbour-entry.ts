@@ -16,6 +16,11 @@ export function isValid(state: NeighbourState): boolean {
   return isConnected(state) || state === 'STALE' || state === 'DELAY' || state === 'PROBE'
 }
 
+/** Whether `ip neigh` tells its address: of a failed entry the kernel keeps it, but does not hand it out (neigh_fill_info). */
+export function tellsAddress({ mac, state }: Neighbour): boolean {
+  return mac >= 0 && isValid(state)
+}
+
 /** A sysctl of the neighbour's device (`net.ipv4.neigh.DEV.NAME`). */
 export function setting(neighbour: Neighbour, name: string): number {
   const { device, family } = neighbour

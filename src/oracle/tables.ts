@@ -5,6 +5,7 @@ import { conntrackText } from '../kernel/conntrack/text.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { tellsAddress } from '../kernel/neighbour-entry.ts'
 import { iptablesSave } from '../kernel/netfilter/iptables.ts'
 import { nftText } from '../kernel/nftables/nftables.ts'
 import { formatIp } from '../net/address.ts'
@@ -43,9 +44,10 @@ function compareNeighbours(namespaces: Namespaces, ns: Namespace, detail: Neighb
   if (model.length === 0) return []
   const kernel = realNeighbours(namespaces, ns.name, detail)
   const found: Difference[] = []
-  for (const { address, device, mac, state } of model) {
+  for (const neighbour of model) {
+    const { address, device, mac, state } = neighbour
     const key = `${formatIp(address)} ${device.name}`
-    const one = `${mac < 0 ? '' : `${macText(mac)} `}${stateWord(state, detail)}`
+    const one = `${tellsAddress(neighbour) ? `${macText(mac)} ` : ''}${stateWord(state, detail)}`
     const two = kernel.get(key) ?? 'no entry'
     if (one !== two) found.push({ subject: `neighbour ${key} of ${ns.name}`, model: one, kernel: two })
   }

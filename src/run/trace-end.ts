@@ -4,6 +4,7 @@ import { ciliumState } from '../cilium/decode/state.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
+import { tellsAddress } from '../kernel/neighbour-entry.ts'
 import { socketState } from '../kernel/socket/socket.ts'
 import { formatIp } from '../net/address.ts'
 import { formatMac, macFrom } from '../net/mac.ts'
@@ -116,7 +117,7 @@ function neighbourLines(ns: Namespace, family: 4 | 6): StateLine[] {
     if (neighbour.state === 'PERMANENT' || neighbour.state === 'NONE') continue
     const mac = ns.ip.warm?.(neighbour.device, neighbour.address)
     if (mac !== undefined && mac === neighbour.mac && neighbour.updated === 0) continue
-    const lladdr = neighbour.mac < 0 ? '' : ` ${formatMac(macFrom(neighbour.mac))}`
+    const lladdr = tellsAddress(neighbour) ? ` ${formatMac(macFrom(neighbour.mac))}` : ''
     lines.push({
       word: `neigh${family}`,
       text: `${formatIp(neighbour.address)} ${neighbour.device.name}${lladdr} ${neighbour.state.toLowerCase()}`,

@@ -5,7 +5,7 @@ import { formatMac, macFrom } from '../../net/mac.ts'
 import { listNeighbours } from '../ip/list.ts'
 import { familyState } from '../ip/state.ts'
 import type { Namespace } from '../namespace.ts'
-import type { Neighbour } from '../neighbour-table.ts'
+import { tellsAddress } from '../neighbour-entry.ts'
 
 export interface NeighbourOptions {
   /** undefined: IPv4, then IPv6. */
@@ -13,11 +13,6 @@ export interface NeighbourOptions {
   readonly device: string | undefined
   /** `ip neigh show proxy`. */
   readonly proxies: boolean
-}
-
-/** The kernel keeps the address of a failed entry but does not hand it out (neigh_fill_info: NUD_VALID). */
-function hasAddress({ mac, state }: Neighbour): boolean {
-  return mac >= 0 && state !== 'FAILED' && state !== 'INCOMPLETE' && state !== 'NONE'
 }
 
 /** `ip neigh show [dev DEV]`. */
@@ -30,7 +25,7 @@ export function showNeighbours(ns: Namespace, options: NeighbourOptions): string
     .filter(({ device }) => options.device === undefined || device.name === options.device)
     .map((each) => {
       const device = options.device === undefined ? `dev ${each.device.name} ` : ''
-      const mac = hasAddress(each) ? `lladdr ${formatMac(macFrom(each.mac))} ` : ''
+      const mac = tellsAddress(each) ? `lladdr ${formatMac(macFrom(each.mac))} ` : ''
       return `${formatIp(each.address)} ${device}${mac}${each.router ? 'router ' : ''}${each.state} \n`
     })
     .join('')
@@ -59,7 +54,7 @@ function arpRows(ns: Namespace, device: string | undefined): readonly ArpRow[] {
   const known = listNeighbours(ns, 4)
     .filter(({ state }) => state !== 'NONE')
     .map((each): ArpRow => {
-      const complete = hasAddress(each)
+      const complete = tellsAddress(each)
       return {
         address: formatIp(each.address),
         type: complete ? 'ether' : '',
