@@ -1,5 +1,7 @@
 // Contexts for the tests of this folder: a frame or an skb over plain bytes, and a kernel that answers what a test says.
 
+import { writeU16 } from '../../net/bytes.ts'
+import { checksumOf, writeSegmentChecksum } from '../../net/checksum.ts'
 import type { Fact, Snapshot } from '../../trace/event.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import type { KernelServices, RunContext, SkbView, TunnelKey, XdpBuff } from '../contract.ts'
@@ -195,4 +197,17 @@ export function recording(options: { readonly full: boolean }): {
     return (record.events[0]?.facts ?? []).map(factText)
   }
   return { trace, facts }
+}
+
+/** Ethernet, IPv4 10.0.0.1 > 10.0.0.2, UDP 4000 > 80 with `payload` bytes, checksums right. */
+export function udpFrame(payload = 8): Uint8Array {
+  const bytes = new Uint8Array(42 + payload)
+  bytes.set([2, 0, 0, 0, 0, 11, 2, 0, 0, 0, 0, 10, 8, 0])
+  bytes.set([0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 14)
+  bytes.set([0x0f, 0xa0, 0, 80], 34)
+  writeU16(bytes, 16, 28 + payload)
+  writeU16(bytes, 38, 8 + payload)
+  writeU16(bytes, 24, checksumOf(bytes, 14, 34))
+  writeSegmentChecksum(bytes, { l3: 14, l4: 34, end: bytes.length, protocol: 17 })
+  return bytes
 }
