@@ -9,6 +9,7 @@ import type { NodeObject, PodObject } from '../cluster/objects.ts'
 import type { CiliumModel, ClusterKnowledge, ManifestReading } from '../model/cluster.ts'
 import { mistake, warning } from '../model/diagnose.ts'
 import { notYet } from '../model/resolve/unavailable.ts'
+import { isIpv4 } from '../net/address.ts'
 import { decisionsOf } from './cilium-deploy.ts'
 import { originOf, settledOptions, toldCluster } from './cilium-told.ts'
 import { deployWorld } from './deploy.ts'
@@ -75,9 +76,23 @@ function examineOptions(model: CiliumModel): readonly Diagnostic[] {
   return diagnostics
 }
 
-/** Annotations and policies without effect: of manifests and options without mistakes. */
+/** Pods without an address, annotations and policies without effect: of manifests and options without mistakes. */
 function examineObjects(model: CiliumModel): readonly Diagnostic[] {
-  return [...bandwidthRemarks(model), ...policyRemarks(model)]
+  return [...familyMistakes(model), ...bandwidthRemarks(model), ...policyRemarks(model)]
+}
+
+/** Agents give pods no address of a family that is off. */
+function familyMistakes(model: CiliumModel): readonly Diagnostic[] {
+  const { nodes } = toldCluster(model).cluster
+  const configs = new Map(nodes.map(({ name, config }) => [name, config]))
+  return model.pods.flatMap(({ name, node, addresses, span }): readonly Diagnostic[] => {
+    const config = configs.get(node)
+    if (config === undefined || addresses.length === 0) return []
+    if (addresses.some((address) => (isIpv4(address) ? config.ipv4 : config.ipv6))) return []
+    const off = config.ipv4 ? 'IPv6' : 'IPv4'
+    const hint = `\`${off.toLowerCase()} on\`, or an address of the other family`
+    return [mistake('S143', span, `pod \`${name}\` has only ${off} addresses, and ${off} is off`, { hint })]
+  })
 }
 
 /** Annotations about bandwidth that the agent cannot read, or that nothing carries out. */

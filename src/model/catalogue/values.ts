@@ -94,7 +94,7 @@ export const valueCodes = {
   S143: {
     title: 'ends without a common address family',
     explanation:
-      'Both ends of a packet are IPv4 or both are IPv6, and so are `from` and `to` of a rule. A name means the first address of the family that both have.',
+      'Both ends of a packet are IPv4 or both are IPv6, and so are `from` and `to` of a rule. A name means the first address of the family that both have. A pod has one of a family that its cluster has on.',
     example: 'p1: packet tcp 10.0.0.1:1 > [fd00::1]:80 on host/eth0',
     better: 'p1: packet tcp [fd00::2]:1 > [fd00::1]:80 on host/eth0',
   },
