@@ -14,6 +14,8 @@ export interface RecordedConfig {
   readonly v6?: boolean
   readonly lb?: string
   readonly sock_lb?: boolean
+  /** Programs also tell what they do in words, which the model has not. */
+  readonly debug?: boolean
   /** Masquerading by the agent's iptables rules instead of BPF. */
   readonly iptables_masquerade?: boolean
   /** Ports on which a transparent proxy listens. */

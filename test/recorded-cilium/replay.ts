@@ -119,6 +119,15 @@ function changePolicies(nodes: readonly CiliumNode[], title: string, done: Set<R
   }
 }
 
+const compared = new Set(['trace', 'drop', 'policy-verdict'])
+
+/** The steps of a run without the messages of debugging programs; that they are missing is one of the run's problems. */
+function comparable({ config, steps }: RecordedRun): readonly RecordedStep[] {
+  if (config.debug !== true) return steps
+  const kept = ({ kind, type }: RecordedEvent): boolean => kind !== 'event' || compared.has(type ?? '')
+  return steps.map((step) => ({ ...step, timeline: step.timeline.filter(kept) }))
+}
+
 /** Lets the programs of a step draw the number that the recorded ones drew. */
 function drawAs(machine: Machine, usual: Machine['random'], choice: number | undefined): void {
   const drawn: Machine['random'] = (purpose, key) =>
@@ -135,7 +144,7 @@ export function replay(run: RecordedRun, version: Version): PlayedStep[] {
   watchMachine(watch, machine, nodes)
   const done = new Set<RegExp>()
   const usual = machine.random
-  return run.steps.map((step) => {
+  return comparable(run).map((step) => {
     drawAs(machine, usual, choiceOf(step, version, run.setup))
     if (run.setup === undefined) changePolicies(nodes, step.title, done)
     machine.clock.advance(machine.clock.now + settle)
