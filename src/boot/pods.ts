@@ -48,7 +48,11 @@ export function withPod(
     `pod ${name} has a host`,
   )
   if (!machine.namespaces.has(name)) addNamespace(machine, { name, mute: late.host.mute })
-  bootLate(machine, [difference(before, after), host])
+  // a bridge stays where the last pod of its node went
+  const { devicesByName } = namespaceOf(machine, node)
+  const added = difference(before, after)
+  const devices = added.devices.filter((each) => !devicesByName.has(each.name))
+  bootLate(machine, [{ ...added, devices }, host])
   changeRules(machine, grown, node)
   const ns = namespaceOf(machine, name)
   const listeners = host.listens.flatMap((listen) => {

@@ -65,9 +65,8 @@ export interface Laboratory {
 export function takeReach(run: Run, step: ReachStep, laboratory: Laboratory): void {
   const { machine, steps } = run
   const isThere = (host: string): boolean => (machine.namespaces.get(host)?.devices.size ?? 0) > 0
-  const probes = step.probes.filter(
-    ({ from, host }) => isThere(from) && (host === undefined || isThere(host)),
-  )
+  // an address may be asked whoever had it
+  const probes = step.probes.filter(({ from, to, host }) => isThere(from) && (to !== host || isThere(host)))
   const trials = new Trials(step, laboratory, staysApart(run))
   const reached = probes.map((probe): ReachedPair => {
     const { from, to, protocol, port, address } = probe
@@ -229,7 +228,23 @@ function failuresOf(wanted: readonly WantedPair[], reached: readonly ReachedPair
       else known.count += 1
     }
   }
-  return [...wrong.values()].map(({ want, pair, count }) => failureOf(want, pair, count - 1))
+  return [
+    ...[...wrong.values()].map(({ want, pair, count }) => failureOf(want, pair, count - 1)),
+    ...idleLines(wanted, reached),
+  ]
+}
+
+/** Lines none of whose hosts is there at this step: what they say would never be asked. */
+function idleLines(wanted: readonly WantedPair[], reached: readonly ReachedPair[]): readonly Failure[] {
+  const idle = new Map(wanted.map((want) => [want.line.start, want]))
+  for (const want of wanted) if (reached.some((pair) => isMeant(want, pair))) idle.delete(want.line.start)
+  return [...idle.values()].map(({ line }) => ({
+    code: failureCode.claim,
+    span: line,
+    claim: line,
+    message: 'no host of these is there at this step',
+    evidence: undefined,
+  }))
 }
 
 function isMeant({ asked, from, to }: WantedPair, pair: ReachedPair): boolean {
