@@ -60,7 +60,7 @@ function frame(segment: Segment): Skb {
 /** What comes out of one poll: the payload of each packet. */
 function poll(...segments: readonly Segment[]): readonly Skb[] {
   const out: Skb[] = []
-  const gro = new Gro(dev, (skb) => out.push(skb))
+  const gro = new Gro(dev, (skbs) => out.push(...skbs))
   for (const segment of segments) gro.receive(frame(segment))
   gro.finish()
   return out

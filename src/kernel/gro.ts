@@ -128,14 +128,14 @@ const ending = tcpFlag.urg | tcpFlag.psh | tcpFlag.rst | tcpFlag.syn | tcpFlag.f
 /** The GRO of one poll of a device (struct gro_node); `deliver` is netif_receive_skb(). */
 export class Gro {
   private readonly dev: NetDevice
-  private readonly deliver: (skb: Skb) => void
+  private readonly deliver: (skbs: readonly Skb[]) => void
   private readonly held: Held[] = []
   private readonly ready: Skb[] = []
 
   private readonly merges: boolean
 
   /** Without `merges` packets are only handed up in batches. */
-  constructor(dev: NetDevice, deliver: (skb: Skb) => void, merges = true) {
+  constructor(dev: NetDevice, deliver: (skbs: readonly Skb[]) => void, merges = true) {
     this.dev = dev
     this.merges = merges
     this.deliver = deliver
@@ -220,6 +220,6 @@ export class Gro {
   }
 
   private flush(): void {
-    for (const skb of this.ready.splice(0)) this.deliver(skb)
+    if (this.ready.length > 0) this.deliver(this.ready.splice(0))
   }
 }

@@ -75,6 +75,8 @@ export interface Machine {
   readonly icmpSending: { 4: boolean; 6: boolean }
   /** ptype_base: handlers by ethertype, installed by ip/, ip6/, arp at start. */
   readonly protocols: Map<number, ProtocolHandler>
+  /** packet_type.list_func: protocols that take several packets of one poll at once. */
+  readonly listProtocols: Map<number, (skbs: readonly Skb[]) => void>
   /** What of IP is registered once for all namespaces. A field, because a weak table would keep dead machines for a while. */
   readonly ipStack: IpStack
   readonly notifiers: DeviceNotifier[]
@@ -132,6 +134,7 @@ export function createMachine(options: {
     transmitDepth: 0,
     icmpSending: { 4: false, 6: false },
     protocols: new Map(),
+    listProtocols: new Map(),
     ipStack: createIpStack(),
     notifiers: [],
     wiring: createWiring(),

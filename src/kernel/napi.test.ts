@@ -1,16 +1,17 @@
 // Polls of a device with GRO or native XDP: XDP for the whole batch first, at most 64 packets, and what lies behind them in the next one.
 import { expect, test } from 'vitest'
-import type { Program } from '../bpf/contract.ts'
+import type { Program, RunContext } from '../bpf/contract.ts'
+import { macFrom, writeMac } from '../net/mac.ts'
 import { addTap, setUp } from './device/change.ts'
 import { addVethPair } from './device/veth.ts'
 import { createMachine } from './machine.ts'
 import { addNamespace } from './namespace.ts'
-import { skbFromFrame } from './skb.ts'
+import { pktType, skbFromFrame } from './skb.ts'
 import { queueTransmit } from './transmit.ts'
 import { attachXdp } from './xdp-attach.ts'
 
 /** Sends so many frames at once over a pair whose far end runs native XDP, perhaps with GRO; says what happened there. */
-function burst(count: number, gro: boolean): readonly string[] {
+function burst(count: number, gro: boolean, taken = false): readonly string[] {
   const machine = createMachine({ seed: 1 })
   const [dev, peer] = addVethPair(
     { ns: addNamespace(machine, { name: 'a' }), name: 'v' },
@@ -31,6 +32,7 @@ function burst(count: number, gro: boolean): readonly string[] {
   attachXdp(peer, program, 'native')
   addTap(peer, () => seen.push('tap'))
   peer.offloads.gro = gro
+  if (taken) machine.protocols.set(0, () => seen.push('taken'))
   for (let index = 0; index < count; index += 1) queueTransmit(skbFromFrame(dev, new Uint8Array(60)))
   machine.clock.drain()
   return seen
@@ -39,6 +41,30 @@ function burst(count: number, gro: boolean): readonly string[] {
 test('XDP runs for the whole batch before the stack sees any of it', () => {
   expect(burst(3, true)).toEqual(['xdp', 'xdp', 'xdp', 'tap', 'tap', 'tap'])
   expect(burst(3, false)).toEqual(['xdp', 'xdp', 'xdp', 'tap', 'tap', 'tap'])
+})
+
+test('taps see all packets of a batch before a protocol takes the first', () => {
+  expect(burst(3, false, true).slice(3)).toEqual(['tap', 'tap', 'tap', 'taken', 'taken', 'taken'])
+})
+
+test('a frame for another host stays one on a veth when native XDP turns it to this host (tried on 6.18)', () => {
+  const machine = createMachine({ seed: 1 })
+  const [dev, peer] = addVethPair(
+    { ns: addNamespace(machine, { name: 'a' }), name: 'v' },
+    { ns: addNamespace(machine, { name: 'b' }), name: 'v' },
+  )
+  setUp(dev)
+  setUp(peer)
+  const run = ({ xdp }: RunContext): number => {
+    if (xdp !== undefined) writeMac(xdp.bytes, xdp.data, macFrom(peer.mac))
+    return 2
+  }
+  attachXdp(peer, { name: 'x', type: 'xdp', run }, 'native')
+  const types: number[] = []
+  addTap(peer, (_dev, skb) => types.push(skb.pktType))
+  queueTransmit(skbFromFrame(dev, new Uint8Array(60)))
+  machine.clock.drain()
+  expect(types).toEqual([pktType.otherHost])
 })
 
 test('a poll takes 64 packets, and hands them up in eights', () => {

@@ -2,7 +2,7 @@
 // napi_poll(), drivers/net/veth.c veth_poll(), net/core/gro_cells.c).
 import type { NetDevice } from './device/device.ts'
 import { Gro } from './gro.ts'
-import { netifReceive, receive, throughDriver } from './receive.ts'
+import { netifReceive, netifReceiveList, receive, throughDriver } from './receive.ts'
 import type { Skb } from './skb.ts'
 
 /** NAPI_POLL_WEIGHT */
@@ -50,7 +50,7 @@ function enqueue(dev: NetDevice, skb: Skb, fresh: boolean): void {
 function poll(dev: NetDevice): boolean {
   const queue = dev.pollQueue
   if (queue === undefined) return false
-  const gro = new Gro(dev, netifReceive, merges(dev))
+  const gro = new Gro(dev, netifReceiveList, merges(dev))
   for (const { skb, fresh } of queue.packets.splice(0, budget)) {
     if (!fresh || throughDriver(dev, skb)) gro.receive(skb)
   }

@@ -62,22 +62,58 @@ export function throughDriver(dev: NetDevice, skb: Skb): boolean {
   }
   if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
     if (hopLimitReached(skb, dev, 'xdp')) return false
+    const before = skb.pktType
     if (runXdp(dev, dev.xdp, skb) === 'gone') return false
     ethTypeTrans(skb, dev)
+    // veth_xdp_rcv_skb(): eth_type_trans() never says again that a frame is for this host
+    const kept = dev.kind === 'veth' && !skb.fromXdp && skb.pktType === pktType.host
+    if (kept) skb.pktType = before
+    skb.fromXdp = false
   }
   if (card) noteFull(dev, skb, 'alloc', cardSteps.build)
   return true
 }
 
+/** Packets in a row for one protocol of one device. */
+class Row {
+  private readonly skbs: Skb[] = []
+  private dev: NetDevice | undefined
+
+  add(dev: NetDevice, skb: Skb): void {
+    if (dev !== this.dev || skb.protocol !== this.skbs[0]?.protocol) this.handOver()
+    this.dev = dev
+    this.skbs.push(skb)
+  }
+
+  /** __netif_receive_skb_list_ptype() */
+  handOver(): void {
+    const { dev, skbs } = this
+    const protocol = skbs[0]?.protocol
+    if (dev === undefined || protocol === undefined) return
+    const { protocols, listProtocols } = dev.ns.machine
+    const row = skbs.splice(0)
+    const whole = listProtocols.get(protocol)
+    if (whole !== undefined) whole(row)
+    else for (const skb of row) protocols.get(protocol)?.(skb)
+  }
+}
+
 /** __netif_receive_skb_core(): `skb.dev` and the Ethernet fields are set, `data` stands at the MAC header. */
-export function netifReceive(skb: Skb): void {
+export function netifReceive(skb: Skb, row?: Row): void {
   do {
     if (hopLimitReached(skb, skb.dev, 'rx')) return
-  } while (receiveOnce(skb) === 'again')
+  } while (receiveOnce(skb, row) === 'again')
+}
+
+/** __netif_receive_skb_list_core(): taps and tc see all packets of a poll before a protocol takes those that are its own. */
+export function netifReceiveList(skbs: readonly Skb[]): void {
+  const row = new Row()
+  for (const skb of skbs) netifReceive(skb, row)
+  row.handOver()
 }
 
 /** One round for one device; `again` when a vlan, macvlan or redirect_peer has moved the packet to another one. */
-function receiveOnce(skb: Skb): 'done' | 'again' {
+function receiveOnce(skb: Skb, row: Row | undefined): 'done' | 'again' {
   const { dev } = skb
   skb.ingressIfindex = dev.ifindex
   // netif_receive_generic_xdp(): what tc has redirected is not for it
@@ -91,7 +127,7 @@ function receiveOnce(skb: Skb): 'done' | 'again' {
     if (verdict !== 'pass') return 'done'
   }
   skb.redirected = false
-  return pastTc(dev, skb)
+  return pastTc(dev, skb, row)
 }
 
 function tooShort(dev: NetDevice, skb: Skb): 'done' {
@@ -107,7 +143,7 @@ function showTaps(dev: NetDevice, skb: Skb): void {
 }
 
 /** What follows tc ingress: VLAN devices, then the device's master, then the protocols. */
-function pastTc(dev: NetDevice, skb: Skb): 'done' | 'again' {
+function pastTc(dev: NetDevice, skb: Skb, row: Row | undefined): 'done' | 'again' {
   if (skb.vlanTci >= 0) {
     const vlan = dev.vlans?.get(vlanKey(skb.vlanProtocol, skb.vlanTci & 0xfff))
     if (vlan?.up) return ontoVlan(vlan, skb)
@@ -119,7 +155,7 @@ function pastTc(dev: NetDevice, skb: Skb): 'done' | 'again' {
   }
   if (skb.vlanTci >= 0 && (skb.vlanTci & 0xfff) !== 0) return unknownVlan(dev, skb)
   skb.vlanTci = -1
-  toProtocol(dev, skb)
+  toProtocol(dev, skb, row)
   return 'done'
 }
 
@@ -135,12 +171,13 @@ function ontoVlan(vlan: NetDevice, skb: Skb): 'again' {
 /** A tag that nobody here knows makes the frame somebody else's: no protocol takes it (facts: linux 15). */
 function unknownVlan(dev: NetDevice, skb: Skb): 'done' {
   skb.pktType = pktType.otherHost
+  if (!dev.ns.machine.protocols.has(skb.protocol)) dev.counters.rx_dropped += 1
   drop(skb, { node: dev.ns.name, device: dev.name, stage: 'rx', reason: 'VLAN_UNKNOWN_SCN' })
   return 'done'
 }
 
 /** deliver_skb() to the handler of the ethertype; without one the device counts a drop. */
-function toProtocol(dev: NetDevice, skb: Skb): void {
+function toProtocol(dev: NetDevice, skb: Skb, row: Row | undefined): void {
   if (dev.ns.mute && skb.protocol !== etherType.arp && deliverToMute(dev, skb)) return
   const handler = dev.ns.machine.protocols.get(skb.protocol)
   if (handler === undefined) {
@@ -152,5 +189,6 @@ function toProtocol(dev: NetDevice, skb: Skb): void {
   skb.metaBytes = 0
   // struct inet_skb_parm and inet6_skb_parm lie over the first four words (tried on 6.18, which has no Mobile IPv6)
   skb.cb.fill(0, 0, 4)
-  handler(skb)
+  if (row === undefined) handler(skb)
+  else row.add(dev, skb)
 }

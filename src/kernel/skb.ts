@@ -71,6 +71,8 @@ export class Skb implements SkbView, Recordable {
   gsoSize = 0
   /** Of a large packet: bytes from the IP header in front of TCP to the end, whatever was pushed before it. */
   gsoFromTail = 0
+  /** An xdp_frame out of XDP_TX or a redirect: whoever takes it makes a new skb. */
+  fromXdp = false
   /** Names of the segments, if the sender had any for them. */
   segmentNames: readonly string[] | undefined
   tunnelKey: TunnelKey | undefined
@@ -100,10 +102,7 @@ export class Skb implements SkbView, Recordable {
   ignoreDf = false
   /** skb_shinfo(skb)->frag_list: the payload bytes of each of those fragments, by which it may be cut again. */
   fragmentSizes: readonly number[] | undefined
-  /**
-   * CHECKSUM_COMPLETE, made by conntrack (csum_complete_sw): the sum of the IP header as it was then (`headerSum`); -1 when nobody has summed the
-   * packet.
-   */
+  /** CHECKSUM_COMPLETE by conntrack (csum_complete_sw): the sum of the IP header as it was then (`headerSum`); -1 for none. */
   summedHeader = -1
   /** skb->redirected: a tc program sent it out of another device; generic XDP at the far end leaves it alone. */
   redirected = false

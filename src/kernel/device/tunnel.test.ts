@@ -131,6 +131,20 @@ test('7.7: another VNI: dropped after INPUT, counted nowhere', () => {
   expect(lastOutcome(lab)).toBe('SKB_DROP_REASON_VXLAN_VNI_NOT_FOUND')
 })
 
+test('bits that the device was not made for: an error of the device (tried on 6.18)', () => {
+  const lab = vxlanLab({ udpcsum: false })
+  attachTc(lab.b0, 'ingress', {
+    kind: 'tcx',
+    program: program('flags', ({ skb }) => {
+      if (skb !== undefined && skb.end - skb.start > 60) skb.bytes[skb.start + 42] = 0xff
+      return -1
+    }),
+  })
+  expect(sendThrough(lab)).toBe(0)
+  expect([lab.tb.counters.rx_errors, lab.tb.counters.rx_packets]).toEqual([1, 0])
+  expect(lastOutcome(lab)).toBe('SKB_DROP_REASON_VXLAN_INVALID_HDR')
+})
+
 test('several remotes get a copy each, the first one last', () => {
   const lab = vxlanLab()
   const remote = { address: at('192.168.7.9'), port: undefined, vni: 9, via: 0 }

@@ -59,6 +59,7 @@ function xdpTransmit(dev: NetDevice, skb: Skb): boolean {
   countDriver(dev, 'tx_queue_0_xdp_xmit')
   countSent(dev, skb.length)
   cross(peer, skb)
+  skb.fromXdp = true
   return true
 }
 

@@ -65,6 +65,12 @@ function vxlanSent(
   return vxlanOn(skb.dev.ns, at.port, at.family, readU24(skb.bytes, header + vxlanAt.vni)) !== undefined
 }
 
+/** Whether bits are set that the device was not made for (reserved_bits): all but the flag and the number of the VNI. */
+function hasReservedBits(bytes: Uint8Array, header: number): boolean {
+  const flags = readU8(bytes, header + vxlanAt.flags) & ~vxlanFlag.vniPresent
+  return (flags | readU24(bytes, header + 1) | readU8(bytes, header + vxlanAt.vni + 3)) !== 0
+}
+
 /** vxlan_rcv(), the encap_rcv function of the kernel's socket. Owns the packet. */
 function vxlanReceive(skb: Skb, at: { readonly family: 4 | 6; readonly end: number }): void {
   const { bytes } = skb
@@ -77,6 +83,10 @@ function vxlanReceive(skb: Skb, at: { readonly family: 4 | 6; readonly end: numb
   const vni = readU24(bytes, header + vxlanAt.vni)
   const dev = vxlanOn(skb.dev.ns, readU16(bytes, skb.data + udpAt.destination), at.family, vni)
   if (dev === undefined) return refuse(skb, 'SKB_DROP_REASON_VXLAN_VNI_NOT_FOUND')
+  if (hasReservedBits(bytes, header)) {
+    dev.counters.rx_errors += 1
+    return refuse(skb, 'SKB_DROP_REASON_VXLAN_INVALID_HDR')
+  }
   if (inner + ethernetAt.payload > at.end) return refuse(skb, 'SKB_DROP_REASON_PKT_TOO_SMALL')
   receiveFrame(dev, skb, { inner, end: at.end, family: at.family, vni })
 }

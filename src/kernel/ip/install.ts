@@ -7,11 +7,12 @@ import { arpOps } from './arp-send.ts'
 import { ipDeviceChanged } from './device-events.ts'
 import { icmpTransport } from './icmp-receive.ts'
 import { icmpSend } from './icmp-send.ts'
-import { ipReceive } from './receive.ts'
+import { ipReceive, ipReceiveList } from './receive.ts'
 
 /** Registers the handlers of 0x0800 and 0x0806, ICMP, ARP's part of the neighbour machine, and the device notifier. */
 export function installIp(machine: Machine): void {
   machine.protocols.set(etherType.ipv4, ipReceive)
+  machine.listProtocols.set(etherType.ipv4, ipReceiveList)
   machine.protocols.set(etherType.arp, arpReceive)
   machine.notifiers.push(ipDeviceChanged)
   const stack = machine.ipStack

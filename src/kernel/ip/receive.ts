@@ -117,31 +117,55 @@ function countGroups(skb: Skb, route: Route): void {
   else if (route.type === 'broadcast') count(ns, 'IpExtInBcastPkts')
 }
 
-/** ip_rcv_finish() and dst_input(). */
-export function finishReceive(skb: Skb): void {
+/** ip_rcv_finish_core(): false when the packet goes no further. */
+function giveRoute(skb: Skb): boolean {
   const route = routeOf(skb.dev, skb)
-  if (route === undefined) return
+  if (route === undefined) return false
   skb.route = route
   // the route takes the place of what a tunnel device said of the packet (one skb_dst for both)
   skb.tunnelKey = undefined
-  if (!checkOptions(skb)) return
+  if (!checkOptions(skb)) return false
   countGroups(skb, route)
-  if (route.error !== undefined) ipError(skb, route.error)
-  else if (route.local || route.type === 'broadcast' || route.type === 'multicast') deliverLocally(skb)
+  return true
+}
+
+/** dst_input() */
+function followRoute(skb: Skb): void {
+  const { route } = skb
+  if (route?.error !== undefined) ipError(skb, route.error)
+  else if (route?.local || route?.type === 'broadcast' || route?.type === 'multicast') deliverLocally(skb)
   else ipForward(skb)
 }
 
-/** ip_rcv(): the handler of ethertype 0x0800; `skb.data` stands at the IP header. */
-export function ipReceive(skb: Skb): void {
-  if (!checkHeader(skb)) return
-  const { dev } = skb
+/** ip_rcv_finish() and dst_input(). */
+export function finishReceive(skb: Skb): void {
+  if (giveRoute(skb)) followRoute(skb)
+}
+
+/** ip_rcv_core(): false when the packet goes no further. */
+function takeHeader(skb: Skb): boolean {
+  if (!checkHeader(skb)) return false
   skb.networkHeader = skb.data
   skb.fragmentMax = 0
   skb.options = undefined
   skb.transformed = false
   if (!skb.skAssigned) skb.sk = undefined
-  const verdict = preroutingIsDone(skb)
-    ? 'accept'
-    : dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
-  if (verdict === 'accept') finishReceive(skb)
+  return true
+}
+
+function passesPrerouting(skb: Skb): boolean {
+  const { dev } = skb
+  if (preroutingIsDone(skb)) return true
+  return dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined }) === 'accept'
+}
+
+/** ip_rcv(): the handler of ethertype 0x0800; `skb.data` stands at the IP header. */
+export function ipReceive(skb: Skb): void {
+  if (takeHeader(skb) && passesPrerouting(skb)) finishReceive(skb)
+}
+
+/** ip_list_rcv(): each step for all packets before the next. */
+export function ipReceiveList(skbs: readonly Skb[]): void {
+  const entering = skbs.filter(takeHeader)
+  for (const skb of entering.filter(passesPrerouting).filter(giveRoute)) followRoute(skb)
 }

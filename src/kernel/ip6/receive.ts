@@ -121,14 +121,27 @@ export function finishReceive(skb: Skb): void {
   else ip6Forward(skb)
 }
 
-/** ipv6_rcv(): the handler of ethertype 0x86dd; `skb.data` stands at the IPv6 header. */
-export function ip6Receive(skb: Skb): void {
-  if (!checkHeader(skb)) return
-  const { dev } = skb
+/** ip6_rcv_core(): false when the packet goes no further. */
+function takeHeader(skb: Skb): boolean {
+  if (!checkHeader(skb)) return false
   skb.networkHeader = skb.data
   if (!skb.skAssigned) skb.sk = undefined
-  const verdict = preroutingIsDone(skb)
-    ? 'accept'
-    : dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined })
-  if (verdict === 'accept') finishReceive(skb)
+  return true
+}
+
+function passesPrerouting(skb: Skb): boolean {
+  const { dev } = skb
+  if (preroutingIsDone(skb)) return true
+  return dev.ns.netfilter.run(dev.ns, preroutingHook, skb, { in: dev, out: undefined }) === 'accept'
+}
+
+/** ipv6_rcv(): the handler of ethertype 0x86dd; `skb.data` stands at the IPv6 header. */
+export function ip6Receive(skb: Skb): void {
+  if (takeHeader(skb) && passesPrerouting(skb)) finishReceive(skb)
+}
+
+/** ipv6_list_rcv(): each step for all packets before the next. */
+export function ip6ReceiveList(skbs: readonly Skb[]): void {
+  const entering = skbs.filter(takeHeader)
+  for (const skb of entering.filter(passesPrerouting)) finishReceive(skb)
 }

@@ -78,10 +78,21 @@ function dispatch(skb: Skb, tuple: Tuple, family: 4 | 6): void {
   if (asks && !mayReceive(socket, skb)) return
   const bare = skb.record
   if (willBeTaken(socket, segment)) delivered(skb, 'tcp', tuple.localPort, socket.program)
+  if (socket.waiting === undefined) finish(socket, segment, { skb, tuple, family, bare: bare !== undefined })
+  else socket.waiting.push(() => finish(socket, segment, { skb, tuple, family, bare: bare !== undefined }))
+}
+
+/** tcp_v4_do_rcv(), at once or when the system call that holds the socket's lock gives it back (sk_backlog_rcv). */
+function finish(
+  socket: TcpSocket,
+  segment: Arrived,
+  from: { readonly skb: Skb; readonly tuple: Tuple; readonly family: 4 | 6; readonly bare: boolean },
+): void {
+  const { skb, tuple, family, bare } = from
   const fate = process(socket, segment, tuple)
   if (fate === 'taken') return
   if (fate === 'reset') sendReset(skb, family, segment, socket)
-  if (bare !== undefined && !willBeTaken(socket, segment)) {
+  if (bare && !willBeTaken(socket, segment)) {
     dropped(skb, fate === 'reset' ? 'SKB_DROP_REASON_TCP_FLAGS' : fate)
   }
 }

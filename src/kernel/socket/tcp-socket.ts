@@ -136,6 +136,8 @@ export interface TcpSocket extends BaseSocket {
   peerClosed: boolean
   /** SHUTDOWN_MASK: the connection there was is over (tcp_done). */
   shut: boolean
+  /** sk_backlog: what came while a system call held the lock of the socket; undefined while nobody holds it. */
+  waiting: (() => void)[] | undefined
   /** Nobody holds it any more (SOCK_DEAD). */
   orphan: boolean
   /** Ends TIME_WAIT, FIN_WAIT2 of an orphan, or a half-open request. */
@@ -212,6 +214,7 @@ class Tcp extends Base implements TcpSocket {
   finQueued = false
   peerClosed = false
   shut = false
+  waiting: (() => void)[] | undefined = undefined
   orphan = false
   lifeTimer: Timer | undefined = undefined
   identification = 0

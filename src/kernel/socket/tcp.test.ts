@@ -103,6 +103,17 @@ describe('a TCP connection', () => {
     ])
   })
 
+  test('what a large write sends first is acknowledged before the rest goes out', () => {
+    const lab = socketLab()
+    serve(lab, 4, () => undefined)
+    const client = open(lab, 4)
+    openAndWait(client, { address: far[4], port: 80 }, second)
+    sendAndWait(client, new Uint8Array(20_000), second)
+    const ways = lab.segments.slice(3).map((line) => line.split(' ')[1])
+    expect(ways.indexOf('<')).toBeLessThan(ways.lastIndexOf('>'))
+    expect(ways.indexOf('<')).toBeGreaterThan(0)
+  })
+
   test('100 kB arrive whole, whatever the congestion window', () => {
     const lab = socketLab()
     const whole = new Uint8Array(100_000).map((_byte, index) => index & 255)

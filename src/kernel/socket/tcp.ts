@@ -197,6 +197,21 @@ function mayWrite(socket: TcpSocket): boolean {
   return state === socketState.established || state === socketState.closeWait
 }
 
+/**
+ * lock_sock() around a part of a system call: what it sends is received before it goes on, and what comes back waits for
+ * the lock (release_sock).
+ */
+function holding(socket: TcpSocket, call: () => void): void {
+  if (socket.waiting !== undefined) return call()
+  const waiting: (() => void)[] = []
+  socket.waiting = waiting
+  socket.ns.machine.clock.interruptible(() => {
+    call()
+    for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) run()
+  })
+  socket.waiting = undefined
+}
+
 /** send(2): takes all bytes; `as` names their packets. A pending error, EPIPE (shut down, or the connection is gone), EAGAIN while connecting. */
 export function tcpSend(socket: TcpSocket, data: Uint8Array, as: SentAs = {}): Result<number> {
   const error = takeError(socket)
@@ -207,7 +222,7 @@ export function tcpSend(socket: TcpSocket, data: Uint8Array, as: SentAs = {}): R
   if (!mayWrite(socket) || socket.finQueued) return { errno: 'EPIPE' }
   socket.written = socket.ns.machine.clock.now
   queueData(socket, data, as)
-  pushPending(socket)
+  holding(socket, () => pushPending(socket))
   return { ok: data.length }
 }
 
