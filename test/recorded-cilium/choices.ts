@@ -14,7 +14,9 @@ function fitsPort({ entry }: RecordedChange, version: Version): Fits | undefined
   const found = /^\{(\w+) OUT \S+:(\d+) -> \S+\} = \{to \S+:(\d+) /.exec(entry)
   if (found === null || found[2] === found[3]) return undefined
   const port = Number(found[3])
-  const { min, max } = found[1]?.startsWith('icmp') === true ? { min: 0, max: 65_535 } : natPorts
+  // 1.19 lets identifiers of echo requests be anything
+  const wide = version === 'v1.19' && found[1]?.startsWith('icmp') === true
+  const { min, max } = wide ? { min: 0, max: 65_535 } : natPorts
   return version === 'v1.10'
     ? (number) => legacyClampPort(min, max, number) === port
     : (number) => clampPort(min, max, number & 0xffff) === port
