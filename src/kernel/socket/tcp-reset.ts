@@ -1,11 +1,13 @@
 // Answers that no connection sends, above all RST: tcp_ipv4.c tcp_v4_send_reset(), tcp_v4_send_ack(), tcp_ipv6.c tcp_v6_send_response().
 // Before changing this file, read RFC 9293 section 3.10.7.1 (CLOSED state) and section 3.5.2.
-import { isMulticast } from '../../net/address.ts'
-import { readU8, readU16 } from '../../net/bytes.ts'
+import { isIpv4, isMulticast, writeIpv4 } from '../../net/address.ts'
+import { readU8, readU16, readU32 } from '../../net/bytes.ts'
+import { ipv4At, writeIpv4Checksum } from '../../net/ipv4.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpFlag } from '../../net/tcp.ts'
 import { bornFrom } from '../birth.ts'
 import { count } from '../counters.ts'
+import type { RouteAnswer } from '../ip/route.ts'
 import { tosPriority } from '../ip/tos-priority.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { destinationOf, sourceOf } from './arrival.ts'
@@ -89,12 +91,28 @@ export function sendReply(skb: Skb, family: 4 | 6, segment: Arrived, what: Reply
     hashFromSocket(reply, what.speaker)
     if (family === 4) reply.priority = tosPriority(what.speaker.options.tos) // tw_priority, sk_priority
   }
+  fromNobody(reply, answer)
   what.born(reply)
   reply.kernelSocket = ns
   const sent = localOut(ns, reply)
   // ip_send_unicast_reply() goes by ip_send_skb(); tcp_v6_send_response() does not
   if (sent !== 0 && family === 4) count(ns, 'IpOutDiscards')
   return true
+}
+
+/**
+ * A segment from 0.0.0.0 to 0.0.0.0: the way to nobody is one to oneself (ip_route_output_key_hash), and the header says so.
+ * The sum was made before, of the addresses of the question (tcp_v4_send_reset).
+ */
+function fromNobody(
+  { bytes, networkHeader }: Skb,
+  { source, destination }: Extract<RouteAnswer, { kind: 'route' }>,
+): void {
+  if (!isIpv4(source) || !isIpv4(destination)) return
+  if (readU32(bytes, networkHeader + ipv4At.destination) !== 0) return
+  writeIpv4(bytes, networkHeader + ipv4At.source, source)
+  writeIpv4(bytes, networkHeader + ipv4At.destination, destination)
+  writeIpv4Checksum(bytes, networkHeader)
 }
 
 /**
