@@ -34,6 +34,9 @@ export function inherit(piece: Skb, from: Skb): void {
   piece.hash = from.hash
   piece.l4Hash = from.l4Hash
   piece.tcIndex = from.tcIndex
+  piece.nfct = from.nfct
+  piece.nfctInfo = from.nfctInfo
+  piece.ipvs = from.ipvs
   piece.tstamp = from.tstamp
   piece.tstampType = from.tstampType
   piece.route = from.route
