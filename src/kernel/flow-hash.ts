@@ -24,8 +24,10 @@ interface Keys {
   readonly source: number
   readonly destination: number
   readonly protocol: number
-  /** Offset of the ports, or -1: fragments and protocols without any. */
+  /** Offset of the ports, or -1: fragments, protocols without any, and packets with a flow label. */
   readonly ports: number
+  /** IPv6 flow label, which stands for everything behind the addresses (FLOW_DISSECTOR_F_STOP_AT_FLOW_LABEL); 0 for none. */
+  readonly label: number
 }
 
 function keysOf(skb: Skb): Keys | undefined {
@@ -40,15 +42,18 @@ function keysOf(skb: Skb): Keys | undefined {
       destination: fold(bytes, l3 + 16, 4),
       protocol,
       ports: hasPorts(protocol) && !fragment ? l4 : -1,
+      label: 0,
     }
   }
   if (skb.protocol !== etherType.ipv6) return undefined
   const protocol = bytes[l3 + 6] ?? 0
+  const label = readU32(bytes, l3) & 0xf_ffff
   return {
     source: fold(bytes, l3 + 8, 16),
     destination: fold(bytes, l3 + 24, 16),
     protocol,
-    ports: hasPorts(protocol) ? l3 + 40 : -1,
+    ports: hasPorts(protocol) && label === 0 ? l3 + 40 : -1,
+    label,
   }
 }
 
@@ -61,7 +66,7 @@ export function flowHash(skb: Skb): number {
   const keys = keysOf(skb)
   if (keys === undefined) return 0
   skb.hash = hashOf(skb, keys)
-  skb.l4Hash = keys.ports >= 0
+  skb.l4Hash = keys.ports >= 0 || keys.label !== 0
   return skb.hash
 }
 
@@ -81,8 +86,9 @@ function hashOf(skb: Skb, keys: Keys): number {
   const dport = keys.ports < 0 ? 0 : readU16(skb.bytes, keys.ports + 2)
   const forward = keys.source < keys.destination || (keys.source === keys.destination && sport <= dport)
   const ports = forward ? (sport << 16) | dport : (dport << 16) | sport
+  const rest = keys.label === 0 ? ports : keys.label
   const ends = forward
     ? mix(mix(keys.protocol, keys.source), keys.destination)
     : mix(mix(keys.protocol, keys.destination), keys.source)
-  return skb.dev.ns.machine.random('flow hash', mix(ends, ports) >>> 0) || 1
+  return skb.dev.ns.machine.random('flow hash', mix(ends, rest) >>> 0) || 1
 }

@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest'
+import { ipLab } from '../../test/ip-lab.ts'
+import { etherType } from '../net/protocol.ts'
+import { flowHash } from './flow-hash.ts'
+import { skbFromFrame } from './skb.ts'
+
+/** A UDP packet of IPv6 on its own. */
+function packet(label: number, sport: number) {
+  const { a0 } = ipLab()
+  const bytes = new Uint8Array(14 + 48)
+  const view = new DataView(bytes.buffer)
+  view.setUint16(12, etherType.ipv6)
+  view.setUint32(14, 0x6000_0000 + label)
+  bytes.set([0, 8, 17, 64], 18)
+  bytes.set([0xfd, 1], 22)
+  bytes.set([0xfd, 2], 38)
+  view.setUint16(54, sport)
+  view.setUint16(56, 53)
+  const skb = skbFromFrame(a0, bytes)
+  skb.networkHeader = skb.start + 14
+  skb.protocol = etherType.ipv6
+  return { hash: flowHash(skb), isOfPorts: skb.l4Hash }
+}
+
+describe('the hash of an IPv6 flow', () => {
+  test('is one of its ports', () => {
+    expect(packet(0, 1000).hash).toBe(packet(0, 1000).hash)
+    expect(packet(0, 1000).hash).not.toBe(packet(0, 1001).hash)
+  })
+
+  test('is one of its label instead where it has one, and is kept in a tunnel all the same', () => {
+    expect(packet(5, 1000)).toEqual(packet(5, 1001))
+    expect(packet(5, 1000).hash).not.toBe(packet(6, 1000).hash)
+    expect(packet(5, 1000).hash).not.toBe(packet(0, 1000).hash)
+    expect(packet(5, 1000).isOfPorts).toBe(true)
+  })
+})
