@@ -1,6 +1,6 @@
 // `cluster cilium 1.19 { ... }` with its nodes, pods, policies and manifests, resolved. What the options mean is not known
 // here: they leave as they were written, with their places.
-import { type IpAddress, isIpv4 } from '../../net/address.ts'
+import { type IpAddress, isIpv4, sameIp } from '../../net/address.ts'
 import { covers, formatPrefix, networkOf, type Prefix, parsePrefix, prefixOf } from '../../net/prefix.ts'
 import type { Cluster, ClusterItem, Label, Pod, Policy } from '../../syntax/ast.ts'
 import type {
@@ -47,10 +47,12 @@ export function readCilium(
     hosts.map(({ name }) => name),
     entities.pods,
   )
-  const nodes = hosts.flatMap((host): readonly CiliumNodeModel[] => {
-    const bare = namespaces.get(host.name)
-    return bare === undefined ? [] : [readNode(host, bare, all, ranges)]
-  })
+  const nodes = withRanges6(
+    hosts.flatMap((host): readonly CiliumNodeModel[] => {
+      const bare = namespaces.get(host.name)
+      return bare === undefined ? [] : [readNode(host, bare, all, ranges)]
+    }),
+  )
   rangesHold(nodes, all, scope)
   return {
     version: cluster.version?.text,
@@ -176,6 +178,23 @@ function readNode(
     macs: new Map([...host.devices.values()].map(({ name, mac }) => [name, mac])),
     span: host.word.span,
   }
+}
+
+/** Where pods have IPv6, a node without any has a range, too: the next that is free behind the first node's. */
+function withRanges6(nodes: readonly CiliumNodeModel[]): readonly CiliumNodeModel[] {
+  const range6 = ({ podCidrs }: CiliumNodeModel) => podCidrs.find(({ address }) => !isIpv4(address))
+  const taken = nodes.map((node) => range6(node)?.address).filter((each) => each !== undefined)
+  const [first] = taken
+  if (first === undefined || isIpv4(first)) return nodes
+  const [a, b, c, d] = first
+  let behind = 0
+  return nodes.map((node) => {
+    if (range6(node) !== undefined) return node
+    const next = (): IpAddress => [a, (b + ++behind) >>> 0, c, d]
+    let address = next()
+    while (taken.some((each) => sameIp(each, address))) address = next()
+    return { ...node, podCidrs: [...node.podCidrs, prefixOf(address, rangeLength[6])] }
+  })
 }
 
 /** The device of a host's default route: the one that it names, or on whose net its gateway is. */
