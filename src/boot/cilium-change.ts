@@ -34,6 +34,7 @@ import { deployHost, emptyNamespace } from './cilium-deploy.ts'
 import { syncTables } from './cilium-era.ts'
 import { unhookEndpoint } from './cilium-hooks.ts'
 import { watchIdentities } from './cilium-identities.ts'
+import { takeXfrm } from './cilium-ipsec.ts'
 import type { MapEntry } from './cilium-maps.ts'
 import { startProxies } from './cilium-proxy.ts'
 import { toldCluster } from './cilium-told.ts'
@@ -113,6 +114,9 @@ function turnNode(turn: Turn): readonly Listener[] {
   const fresh = after.endpoints.filter(({ name }) => !old.has(name))
   const listeners = fresh.length === 0 ? [] : devicesCome(turn, fresh)
   takeSysctls(turn)
+  const xfrmOf = (all: readonly HostPlan[]) => all[0]?.xfrm ?? []
+  const xfrm = { before: xfrmOf(turn.plans.before), after: xfrmOf(turn.plans.after) }
+  writer.acts.push(...takeXfrm(running, node, xfrm))
   syncTables(writer, era.addressTables(maps, before), era.addressTables(maps, after))
   for (const endpoint of after.endpoints) {
     if (old.has(endpoint.name)) endpointStays(turn, endpoint)

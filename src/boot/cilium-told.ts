@@ -313,6 +313,7 @@ function makeTold(model: CiliumModel): {
         podCidrs: node.podCidrs.filter(({ address }) =>
           typeof address === 'number' ? config.ipv4 : config.ipv6,
         ),
+        rotations: model.changes.filter(({ kind }) => kind === 'rotate-key').length,
         reserved: model.late.filter(({ pod }) => pod.node === node.name).flatMap(({ pod }) => pod.addresses),
         macOf: (device) => node.macs.get(device) ?? madeMac(`${node.name}/${device}`),
       }

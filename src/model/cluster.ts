@@ -95,6 +95,8 @@ export type CiliumChange =
       readonly labels: Readonly<Record<string, string>>
     }
   | { readonly kind: 'set-labels'; readonly pod: string; readonly labels: Readonly<Record<string, string>> }
+  /** The secret of IPsec gets its next key. */
+  | { readonly kind: 'rotate-key' }
   | { readonly kind: 'add-policy'; readonly policy: PolicyModel }
   | { readonly kind: 'delete-policy'; readonly origin: string }
   /** `kubectl apply`: objects are made, or take the place of those that have their name. */

@@ -90,6 +90,7 @@ export type Step =
   | Show
   | RunJob
   | Reach
+  | RotateKey
 
 /** `f1 { send 100 }`: more operations of a flow. */
 export interface Continue {
@@ -178,6 +179,12 @@ export interface Show {
   readonly span: Span
   readonly host: Place
   readonly command: Word
+}
+
+/** `rotate ipsec key`: the secret that all agents read gets its next key. */
+export interface RotateKey {
+  readonly kind: 'rotate-key'
+  readonly span: Span
 }
 
 /** `run n1 ct-nat-map-gc`, `run n1 "cilium bpf ct flush global"`: a job of the agent there, or a command that changes something. */

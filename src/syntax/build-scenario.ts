@@ -194,6 +194,10 @@ export function restart(span: ast.Span, what: ast.Restart['what'], target: ast.W
   return { kind: 'restart', span, what, target }
 }
 
+export function rotateKey(span: ast.Span): ast.RotateKey {
+  return { kind: 'rotate-key', span }
+}
+
 export function run(span: ast.Span, host: ast.Place, job: ast.Word): ast.RunJob {
   return { kind: 'run', span, host, job }
 }

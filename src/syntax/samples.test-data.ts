@@ -167,6 +167,7 @@ ff ff ff ff ff ff
   restart agent n1
   show n1 "cilium bpf ct list global"
   run n1 ct-nat-map-gc
+  rotate ipsec key
   run n1 "cilium bpf ct flush global"
   reach tcp 80
   reach tcp 80 $dport, udp 53, icmp from pods client to all svc/web 192.0.2.1 fd00::1 {

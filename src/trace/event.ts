@@ -181,6 +181,8 @@ export type AgentAct =
       readonly stage: Stage
       readonly program: string
     }
+  /** A line of `ip xfrm`, without keys. */
+  | { readonly kind: 'xfrm'; readonly text: string }
   | { readonly kind: 'route'; readonly what: 'add' | 'delete'; readonly text: string }
 
 /** How one attempt of a host to reach another one ended. */

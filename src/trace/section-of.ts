@@ -130,6 +130,8 @@ export function actText(
       return decoders.written?.(act, names) ?? mapText(act, names) ?? `map ${act.map}`
     case 'program':
       return `${act.what} ${act.device} ${act.stage} ${act.program}`
+    case 'xfrm':
+      return `xfrm ${names.rename(act.text)}`
     case 'route':
       return `route ${act.what} ${names.rename(act.text)}`
   }

@@ -84,6 +84,7 @@ const act = {
       ['line'],
     ),
     record({ kind: { const: 'route' }, what: { enum: ['add', 'delete'] }, text, line: text }, ['line']),
+    record({ kind: { const: 'xfrm' }, text, line: text }, ['line']),
   ],
 } as const
 

@@ -68,6 +68,7 @@ export function clusterOf(yaml: string, options: TestOptions = {}): AgentCluster
         ...(config.ipv6 ? [present(parsePrefix(`fd00:${index + 1}::/64`), 'prefix')] : []),
       ],
       reserved: [],
+      rotations: 0,
       macOf: () => macFrom(100 + index),
     })),
     pods: pods.map((object, index) => ({

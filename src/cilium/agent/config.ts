@@ -74,6 +74,8 @@ export interface AgentConfig {
   readonly allowIcmpFragNeeded: boolean
   /** How long names are believed. */
   readonly names: NameOptions
+  /** ipsec-key-rotation-duration: how long a key that was replaced still opens packets (nanoseconds). */
+  readonly keyRotationDuration: number
   /** When the agent collects conntrack. */
   readonly conntrackGc: ConntrackGcOptions
   /** When the operator collects identities. */

@@ -67,7 +67,7 @@ identity-management-mode identity-max-jitter identity-restore-grace-period ignor
 ingress-secrets-namespace install-uplink-routes-for-delegated-ipam ip-masq-agent-config-path
 ip-tracing-option-type ipam ipam-cilium-node-update-rate ipam-default-ip-pool ipam-max-allocate
 ipam-min-allocate ipam-multi-pool-pre-allocation ipam-pre-allocate ipam-static-ip-tags ipsec-key-file
-ipsec-key-rotation-duration iptables-lock-timeout iptables-random-fully ipv4-node ipv4-pod-subnets
+iptables-lock-timeout iptables-random-fully ipv4-node ipv4-pod-subnets
 ipv4-range ipv4-service-loopback-address ipv6-cluster-alloc-cidr ipv6-mcast-device ipv6-node
 ipv6-pod-subnets ipv6-range ipv6-service-loopback-address ipv6-service-range k8s-api-server-urls
 k8s-client-burst k8s-client-connection-keep-alive k8s-client-connection-timeout k8s-client-qps

@@ -20,15 +20,17 @@ export interface IpcacheEntry {
 
 /** The key of WireGuard; IPsec's is the one that its secret names (pkg/wireguard StaticEncryptKey). */
 const wireguardKey = 255
-const ipsecKey = 3
+const firstIpsecKey = 3
+/** IPsecMaxKeyVersion: the one behind the last is 1. */
+const ipsecKeys = 15
 
 const optOutLabel = 'node-role.kubernetes.io/control-plane'
 
 /** The index of the key that a node encrypts with. */
-export function keyOf({ config }: NodeAddresses['node']): number {
+export function keyOf({ config, rotations }: NodeAddresses['node']): number {
   // 1.10 has keys of IPsec alone
   if (config.encryption === 'wireguard') return config.version === '1.10' ? 0 : wireguardKey
-  return config.encryption === 'ipsec' ? ipsecKey : 0
+  return config.encryption === 'ipsec' ? ((firstIpsecKey - 1 + rotations) % ipsecKeys) + 1 : 0
 }
 
 /** node-encryption-opt-out-labels: nodes of the control plane encrypt no traffic of their own. */

@@ -196,6 +196,7 @@ export const options: readonly Option[] = [
     only: '1.19',
   },
   option('enable-bpf-clock-probe', switches, undefined, 'bpfClockProbe'),
+  option('ipsec-key-rotation-duration', duration, undefined, 'encryption.ipsec.keyRotationDuration'),
   option('conntrack-gc-interval', duration, undefined, 'conntrackGCInterval'),
   {
     ...option('conntrack-gc-max-interval', duration, undefined, 'conntrackGCMaxInterval'),

@@ -219,6 +219,7 @@ function requested(settings: Settings, version: CiliumVersion, kernel: string): 
       settings.on('enable-health-checking', true) && settings.on('enable-endpoint-health-checking', true),
     allowIcmpFragNeeded: settings.on('allow-icmp-frag-needed', true),
     ...namesOf(settings, version),
+    keyRotationDuration: timeOf(settings, 'ipsec-key-rotation-duration', '5m'),
     conntrackGc: conntrackGcOf(settings),
     identityGc: identityGcOf(settings),
     mtu: settings.text('mtu') === undefined ? undefined : settings.number('mtu', 1500),

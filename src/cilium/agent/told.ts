@@ -31,6 +31,8 @@ export interface AgentNode {
   readonly defaultRoutes: { readonly four: string | undefined; readonly six: string | undefined }
   /** Ranges of its pods: one for each family that is on. */
   readonly podCidrs: readonly Prefix[]
+  /** How often the key of IPsec has been rotated. */
+  readonly rotations: number
   /** Addresses of its range that are kept for pods to come. */
   readonly reserved: readonly IpAddress[]
   /** The MAC address of a device that the agent makes. */

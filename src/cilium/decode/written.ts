@@ -141,6 +141,13 @@ const throttle: Reader = {
   value: (value) => `${readLe64(value, 0)} bytes a second`,
 }
 
+const nodes: Reader = {
+  key: (key, names) => address(key.subarray(4, key[3] === familyIpv4 ? 8 : 20), names),
+  value: (value) => `node ${readLe16(value, 0)} key ${value[2]}`,
+}
+
+const encryption: Reader = { key: () => '0', value: (value) => `key ${value[0]}` }
+
 const readers: Readonly<Record<string, Reader>> = {
   cilium_lxc: endpoints,
   cilium_ipcache_v2: ipcache,
@@ -148,6 +155,8 @@ const readers: Readonly<Record<string, Reader>> = {
   cilium_egress_gw_policy_v4: gateways,
   cilium_egress_gw_policy_v6: gateways,
   cilium_throttle: throttle,
+  cilium_node_map_v2: nodes,
+  cilium_encrypt_state: encryption,
 }
 
 const ctMap = /^cilium_ct_?(any)?[46]_global$/

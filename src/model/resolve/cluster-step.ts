@@ -1,11 +1,11 @@
 // Steps that tell the agents of a cluster something else: pods, labels, policies, manifests.
 import { didYouMean } from '../../base/closest.ts'
 import type { Span } from '../../base/text.ts'
-import type { Add, Delete, Manifest, Restart, SetStep } from '../../syntax/ast.ts'
+import type { Add, Delete, Manifest, Restart, RotateKey, SetStep } from '../../syntax/ast.ts'
 import type { CiliumChange, ManifestPod, ManifestText } from '../cluster.ts'
 import { mistake, mistakeIn } from '../diagnose.ts'
 import { isSet } from '../words/options.ts'
-import { podConnection } from '../world/cluster-devices.ts'
+import { clusterCni, podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
 import { readPolicy } from './cilium.ts'
 import type { Scope } from './scope.ts'
@@ -25,8 +25,22 @@ export function pushChange(draft: StepsDraft, change: CiliumChange, title: strin
   draft.steps.push({ kind: 'cluster', change, title: uniqueTitle(draft, title), span })
 }
 
+/** `add ...` of what is known when a pod's plugin or Cilium's agents can carry it out. */
+export function readAdd({ item, span }: Add, draft: StepsDraft, scope: Scope): void {
+  const { clusters } = scope.entities
+  if (item.kind === 'pod' && clusterCni(clusters) !== undefined) {
+    draft.steps.push({ kind: 'add-pod', name: item.name.text, span })
+    return
+  }
+  if (podConnection(clusters) === 'cilium' && addToCluster({ kind: 'add', item, span }, draft, scope)) return
+  // What is added says so itself where it has no engine; a host that appears in mid-scenario has none.
+  if (item.kind !== 'pod' && item.kind !== 'service' && item.kind !== 'policy') {
+    notYet(span, `adding a ${item.kind} to a running world`, scope.report)
+  }
+}
+
 /** `add pod`, `add policy`, `apply manifest`; false for what is not the cluster's. */
-export function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scope): boolean {
+function addToCluster({ item, span }: Add, draft: StepsDraft, scope: Scope): boolean {
   switch (item.kind) {
     case 'pod': {
       const name = item.name.text
@@ -161,6 +175,24 @@ export function deletePolicy({ target, span }: Delete, draft: StepsDraft, scope:
     return
   }
   pushChange(draft, { kind: 'delete-policy', origin }, `delete policy ${written}`, span)
+}
+
+/** `rotate ipsec key`: of a cluster that says somewhere that it encrypts so. */
+export function rotateKey({ span }: RotateKey, draft: StepsDraft, scope: Scope): void {
+  const [cluster] = scope.entities.clusters
+  const written = (cluster?.items ?? []).flatMap((item) =>
+    item.kind === 'option' ? [item.name, ...item.values.map(({ text }) => text)] : [],
+  )
+  if (podConnection(scope.entities.clusters) !== 'cilium' || !written.some((word) => /ipsec/i.test(word))) {
+    const hint = '`encryption ipsec` of `cluster cilium` is what has a key'
+    scope.report(mistake('S118', span, 'no node encrypts with IPsec', { hint }))
+    return
+  }
+  if (cluster?.version?.text.startsWith('1.10') === true) {
+    notYet(span, 'rotating the key of Cilium 1.10', scope.report)
+    return
+  }
+  pushChange(draft, { kind: 'rotate-key' }, 'rotate ipsec key', span)
 }
 
 /** `set web labels app=web,tier=x`: all of its labels from now on. */

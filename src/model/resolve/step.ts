@@ -1,6 +1,7 @@
 // Steps: what happens between the expectations, in the order of the file, repeats written out.
 import type {
   Delete,
+  Link,
   OnHost,
   Option,
   Packet,
@@ -17,9 +18,17 @@ import { fill } from '../words/fill.ts'
 import { durationIn, numberIn, ranges } from '../words/numbers.ts'
 import { optionValue } from '../words/options.ts'
 import { sysctlIn } from '../words/sysctls.ts'
-import { clusterCni, podConnection } from '../world/cluster-devices.ts'
+import { podConnection } from '../world/cluster-devices.ts'
 import type { HostDraft } from '../world/entities.ts'
-import { addToCluster, bringBack, deletePolicy, pushChange, setLabels, uniqueTitle } from './cluster-step.ts'
+import {
+  bringBack,
+  deletePolicy,
+  pushChange,
+  readAdd,
+  rotateKey,
+  setLabels,
+  uniqueTitle,
+} from './cluster-step.ts'
 import { readFlow, readOperations } from './flow.ts'
 import { readChange } from './host-change.ts'
 import { readFrame } from './packet.ts'
@@ -60,12 +69,9 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       if (duration !== undefined) draft.steps.push({ kind: 'wait', duration, span: step.span })
       return
     }
-    case 'link': {
-      const at = readDevicePlace(step.device, scope)
-      if (at !== undefined)
-        draft.steps.push({ kind: 'link', ...at, up: step.state === 'up', span: step.span })
+    case 'link':
+      readLink(step, draft, scope)
       return
-    }
     case 'delete':
       readDelete(step, draft, scope)
       return
@@ -84,6 +90,9 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
     case 'show':
       readShow(step, draft, scope)
       return
+    case 'rotate-key':
+      rotateKey(step, draft, scope)
+      return
     case 'run':
       readRun(step, draft, scope)
       return
@@ -96,16 +105,13 @@ export function readStep(step: StepSyntax, draft: StepsDraft, scope: Scope, inde
       else notYet(step.span, `restarting a ${step.what}`, report)
       return
     case 'add':
-      if (step.item.kind === 'pod' && clusterCni(scope.entities.clusters) !== undefined) {
-        draft.steps.push({ kind: 'add-pod', name: step.item.name.text, span: step.span })
-        return
-      }
-      if (podConnection(scope.entities.clusters) === 'cilium' && addToCluster(step, draft, scope)) return
-      // What is added says so itself where it has no engine; a host that appears in mid-scenario has none.
-      if (step.item.kind !== 'pod' && step.item.kind !== 'service' && step.item.kind !== 'policy') {
-        notYet(step.span, `adding a ${step.item.kind} to a running world`, report)
-      }
+      readAdd(step, draft, scope)
   }
+}
+
+function readLink({ device, state, span }: Link, draft: StepsDraft, scope: Scope): void {
+  const at = readDevicePlace(device, scope)
+  if (at !== undefined) draft.steps.push({ kind: 'link', ...at, up: state === 'up', span })
 }
 
 function nameOf(label: Word, index: number | undefined): string {

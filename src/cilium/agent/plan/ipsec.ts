@@ -31,46 +31,50 @@ interface Peer {
   readonly remote: IpAddress
   readonly id: number
   readonly spi: number
+  /** How often the secret has changed. */
+  readonly rotations: number
+}
+
+interface Ends extends Pick<Peer, 'spi' | 'rotations'> {
+  readonly source: IpAddress
+  readonly destination: IpAddress
 }
 
 /**
  * deriveNodeIPsecKey(): a key for each pair of ends and each direction, out of the secret's. Real ones are hashes of it, of the
  * addresses and of what each machine drew when it booted.
  */
-function keyOf(source: IpAddress, destination: IpAddress): string {
-  const ends = `${formatIp(source)} ${formatIp(destination)}`
+function keyOf({ source, destination, rotations }: Ends): string {
+  const secret = rotations === 0 ? '' : ` ${rotations}`
+  const ends = `${formatIp(source)} ${formatIp(destination)}${secret}`
   const words = Array.from({ length: 5 }, (_, at) => hash32(ends, at).toString(16).padStart(8, '0'))
   return `aead rfc4106(gcm(aes)) 0x${words.join('')} 128`
 }
 
 /** ipSecNewState(). */
-function stateLine(ends: {
-  readonly source: IpAddress
-  readonly destination: IpAddress
-  readonly spi: number
-}): string {
+function stateLine(ends: Ends): string {
   const { source, destination, spi } = ends
   const between = `src ${formatIp(source)} dst ${formatIp(destination)}`
   const common = `proto esp spi ${spi} reqid ${reqid} mode tunnel replay-window ${replayWindow} flag esn`
-  return `state add ${between} ${common} ${keyOf(source, destination)}`
+  return `state add ${between} ${common} ${keyOf(ends)}`
 }
 
 /** ipSecReplaceStateOut(), ipSecReplacePolicyOut(): what goes to a prefix behind the peer, if its mark says that it shall. */
 function outLines(peer: Peer, source: string, destination: Prefix): readonly string[] {
-  const { local, remote, id, spi } = peer
+  const { local, remote, id, spi, rotations } = peer
   const mark = `mark ${hex(encrypt | (spi << 12) | (id << 16))} mask ${hex(outMask)}`
   const ends = `src ${formatIp(local)} dst ${formatIp(remote)}`
   return [
-    `${stateLine({ source: local, destination: remote, spi })} ${mark} output-mark ${hex(encrypt)} mask ${hex(outMask)}`,
+    `${stateLine({ source: local, destination: remote, spi, rotations })} ${mark} output-mark ${hex(encrypt)} mask ${hex(outMask)}`,
     `policy update src ${source} dst ${formatPrefix(destination)} dir out ${mark} tmpl ${ends} proto esp spi ${spi} reqid ${reqid} mode tunnel`,
   ]
 }
 
 /** ipSecReplaceStateIn(), ipSecReplacePolicyIn(): the policy lets pass whatever came through any tunnel, or through none. */
-function inLines({ local, remote, id, spi }: Peer, family: 4 | 6): readonly string[] {
+function inLines({ local, remote, id, spi, rotations }: Peer, family: 4 | 6): readonly string[] {
   const mark = `mark ${hex(decrypt | (id << 16))} mask ${hex(inMask)}`
   return [
-    `${stateLine({ source: remote, destination: local, spi })} ${mark} output-mark ${hex(decrypt)} mask ${hex(outMask)}`,
+    `${stateLine({ source: remote, destination: local, spi, rotations })} ${mark} output-mark ${hex(decrypt)} mask ${hex(outMask)}`,
     `policy update src ${any[family]} dst ${any[family]} dir in ${passing}`,
   ]
 }
@@ -102,13 +106,14 @@ function peerLines(own: AgentState, other: AgentState, family: 4 | 6): readonly 
   if (local === undefined || remote === undefined) return []
   const found = own.nodeIds.find(({ address }) => sameIp(address, remote))
   const { id = 0, spi = 0 } = found ?? {}
-  const peer: Peer = { local, remote, id, spi }
+  const { rotations } = own.node
+  const peer: Peer = { local, remote, id, spi, rotations }
   const pods = rangesOf(other.addresses, family).flatMap((range) => outLines(peer, any[family], range))
   const forward = `policy update src ${any[family]} dst ${any[family]} dir fwd priority ${forwardPriority} ${passing}`
   const inner = [...pods, forward, ...inLines(peer, family)]
   const [underlay, far] = [addressOf(own.addresses, family), addressOf(other.addresses, family)]
   if (own.node.config.routing !== 'tunnel' || underlay === undefined || far === undefined) return inner
-  const outer: Peer = { local: underlay, remote: far, id, spi }
+  const outer: Peer = { ...peer, local: underlay, remote: far }
   // the policy in of IPv6 tunnels is written with prefixes of IPv4
   return [
     ...inner,
