@@ -191,12 +191,21 @@ function close(stage: Stage, step: RecordedStep): RecordedResult {
   return { ok: 'closed' }
 }
 
+/** Where the transport header of an injected frame stands. */
+function transportAt(frame: Uint8Array): number {
+  const first = frame[14] ?? 0
+  return first >> 4 === 4 ? 14 + (first & 15) * 4 : 54
+}
+
 /** A TCP flow that was injected keeps its sequence numbers. */
 function keepSequences(chosen: Chosen, frame: Uint8Array): void {
   const hex = (from: number, to: number): string => Buffer.from(frame.subarray(from, to)).toString('hex')
   const port = (at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0)
-  if (hex(12, 14) !== '0800' || frame[23] !== 6) return
-  chosen.keep(flowName(hex(26, 30), port(34), hex(30, 34), port(36)))
+  const l4 = transportAt(frame)
+  if (hex(12, 14) === '0800' && frame[23] === 6)
+    chosen.keep(flowName(hex(26, 30), port(l4), hex(30, 34), port(l4 + 2)))
+  if (hex(12, 14) === '86dd' && frame[20] === 6)
+    chosen.keep(flowName(hex(22, 38), port(l4), hex(38, 54), port(l4 + 2)))
 }
 
 function sendRaw(stage: Stage, step: RecordedStep): RecordedResult {
@@ -266,7 +275,7 @@ function namedNumbers({ topology, steps }: RecordedCase): Set<number> {
 /** The ports of an injected frame. */
 function portsIn(frame: Uint8Array): number[] {
   const port = (at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0)
-  const l4 = (frame[14] ?? 0) >> 4 === 4 ? 14 + ((frame[14] ?? 0) & 15) * 4 : 54
+  const l4 = transportAt(frame)
   return [port(l4), port(l4 + 2)]
 }
 
