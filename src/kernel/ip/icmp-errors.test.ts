@@ -42,6 +42,24 @@ describe('ICMP errors', () => {
     expect(lab.r.counters.get('IcmpOutTimeExcds')).toBe(7)
   })
 
+  test('to all hosts together 50 at once; the bucket is filled when it is empty, after 20 ms at the earliest', () => {
+    const lab = ipLab()
+    const sent = () => lab.r.counters.get('IcmpOutTimeExcds')
+    const flood = (from: number) => {
+      for (let i = from; i < from + 60; i += 1)
+        sendRaw(lab.a0, datagram({ from: `10.0.1.${i}`, to: '10.0.2.2', ttl: 1 }), lab.ra.mac)
+    }
+    flood(10)
+    expect(sent()).toBe(50)
+    expect(lab.r.counters.get('IcmpOutRateLimitGlobal')).toBe(10)
+    lab.machine.clock.advance(19_000_000)
+    flood(70)
+    expect(sent()).toBe(50)
+    lab.machine.clock.advance(20_000_000)
+    flood(130)
+    expect(sent()).toBe(70)
+  })
+
   test.each([47, 58, 132])(
     'protocol %i, which IPv4 has no handler for, is told to be unknown',
     (protocol) => {

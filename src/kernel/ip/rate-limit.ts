@@ -48,21 +48,29 @@ export function routeErrorAllowed(ns: Namespace, address: IpAddress): boolean {
   return true
 }
 
-/** icmp_global_allow(): whether icmp_msgs_per_sec and icmp_msgs_burst of the namespace let one more message go. */
-export function globalAllows(ns: Namespace): boolean {
-  const { ip, sysctls } = ns
-  const { now } = ns.machine.clock
-  const limit = sysctls.get('net.ipv4.icmp_msgs_burst')
-  const rate = sysctls.get('net.ipv4.icmp_msgs_per_sec')
-  const gained = ((now - ip.icmpLast) / second) * rate
-  ip.icmpTokens = Math.min(ip.icmpTokens + gained, limit)
-  ip.icmpLast = now
-  return ip.icmpTokens >= 1
+/** How long the bucket of icmp_global_allow() stays empty at least (HZ / 50), and what it gains at most at once (HZ). */
+const globalPause = 20 * millisecond
+const globalGain = second
+
+/**
+ * icmp_global_allow(): whether icmp_msgs_per_sec and icmp_msgs_burst of the namespace let one more message go. The bucket is
+ * filled only when it has become empty. The kernel takes 0, 1 or 2 by chance for each message, the model always 1.
+ */
+export function globalAllows({ ip, sysctls, machine }: Namespace): boolean {
+  if (ip.icmpCredit > 0) return true
+  const { now } = machine.clock
+  const passed = Math.min(now - ip.icmpFilled, globalGain)
+  if (passed < globalPause) return false
+  const gained = Math.floor((sysctls.get('net.ipv4.icmp_msgs_per_sec') * passed) / second)
+  if (gained === 0) return false
+  ip.icmpFilled = now
+  ip.icmpCredit = Math.min(ip.icmpCredit + gained, sysctls.get('net.ipv4.icmp_msgs_burst'))
+  return true
 }
 
 /** icmp_global_consume(): the message that was allowed is really sent. */
 export function consumeGlobal({ ip }: Namespace): void {
-  ip.icmpTokens -= 1
+  ip.icmpCredit -= 1
 }
 
 /** ip_rt_redirect_silence, ip_rt_redirect_number, ip_rt_redirect_load. */

@@ -149,8 +149,8 @@ export interface IpState {
   /** Identification counters by destination, then by source and protocol. */
   readonly identifiers: Map<number, Map<number, number>>
   /** The bucket of all ICMP errors (icmp_msgs_per_sec). */
-  icmpTokens: number
-  icmpLast: number
+  icmpCredit: number
+  icmpFilled: number
   /**
    * Neighbours known from the start (REACHABLE, confirmed at time 0): the MAC address of an address on a device's link.
    * Asked when an entry is made, so that a warm machine of ten thousand namespaces stores nothing.
@@ -179,8 +179,8 @@ class State implements IpState {
   readonly stack: IpStack
   readonly transports: Map<number, TransportHandler>
   readonly identifiers = new Map<number, Map<number, number>>()
-  icmpTokens = 0
-  icmpLast = Number.NEGATIVE_INFINITY
+  icmpCredit = 0
+  icmpFilled = Number.NEGATIVE_INFINITY
   warm: IpState['warm'] = undefined
   private six: FamilyState | undefined = undefined
   private waiting: (() => void)[] = []
