@@ -117,6 +117,19 @@ describe.each(['native', 'generic'] as const)('%s XDP', (mode) => {
     expect(path(machine)).toContain('B/b0/tx')
   })
 
+  test('TX keeps the VLAN tag beside the frame only where an skb goes back', () => {
+    const { a0, b0 } = lab()
+    const tags: number[] = []
+    addTap(a0, (_dev, skb, direction) => direction === 'in' && tags.push(skb.vlanTci))
+    attachXdp(b0, program('x', 3, 'xdp'), mode)
+    attachXdp(a0, pass, 'native')
+    send(a0, toB, (skb) => {
+      skb.vlanTci = 5
+      skb.vlanProtocol = 0x8100
+    })
+    expect(tags).toEqual([mode === 'native' ? -1 : 5])
+  })
+
   test('a failed redirect is silent, and native counts it', () => {
     const targets = [
       program('none', 4, 'xdp'),

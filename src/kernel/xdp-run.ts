@@ -106,6 +106,7 @@ function bareFrame(skb: Skb): void {
   skb.cb.fill(0)
   skb.hash = 0
   skb.unfinishedSum = 0
+  skb.vlanTci = -1
 }
 
 /** XDP_TX: out of the device it came in on. */
