@@ -54,6 +54,17 @@ function sumOf(bytes: Uint8Array): number {
   return sum
 }
 
+/** Bytes that one body128() of lib/icmp.h sums, and how far apart they begin: as much again is left out. */
+const summedBytes = 128
+const summedEvery = 256
+
+/** icmp_wsum_accumulate(): leaves out every second 128 bytes, so the sum of a longer quotation is wrong. */
+function sumOfSample(sample: Uint8Array): number {
+  let sum = 0
+  for (let at = 0; at < sample.length; at += summedEvery) sum += sumOf(sample.subarray(at, at + summedBytes))
+  return sum
+}
+
 /** The headers in front of the quoted packet. */
 function answerHeaders(from: Uint8Array, to: Uint8Array, sample: Uint8Array): Uint8Array {
   const head = new Uint8Array(headBytes)
@@ -70,7 +81,7 @@ function answerHeaders(from: Uint8Array, to: Uint8Array, sample: Uint8Array): Ui
   const pseudo = new Uint8Array(8)
   writeU32(pseudo, 0, length)
   pseudo[7] = ipv6.icmp
-  const sum = sumOf(from) + sumOf(to) + sumOf(pseudo) + sumOf(icmp) + sumOf(sample)
+  const sum = sumOf(from) + sumOf(to) + sumOf(pseudo) + sumOf(icmp) + sumOfSample(sample)
   writeU16(icmp, 2, ~foldSum(sum) & 0xffff)
   return head
 }

@@ -97,6 +97,15 @@ describe('a service without a backend', () => {
     expect(sent.subarray(62, 62 + 60)).toEqual(bytes.subarray(14))
   })
 
+  test('over IPv6 every second 128 bytes of a longer quotation are not summed', () => {
+    const bytes = packet6(SYN, 300, port)
+    bytes.fill(7, 14 + 60)
+    const { frame: sent } = xdp(lab('bpf_xdp'), bytes)
+    expect(sent.subarray(62, 62 + 360)).toEqual(bytes.subarray(14))
+    expect(icmp6Sum(sent)).not.toBe(0xffff)
+    expect(icmp6Sum(sent.slice().fill(0, 62 + 128, 62 + 256))).toBe(0xffff)
+  })
+
   test('drops where it is told to', () => {
     const on = lab('bpf_xdp', { enable_no_service_endpoints_routable: false })
     // without a local scope the stack decides
