@@ -19,6 +19,8 @@ export type ObjectMaps = NodeMaps & {
   readonly policy: MapOf<'lpm_trie' | 'hash'> | undefined
   readonly tailCallBuffer4: MapOf<'percpu_array'>
   readonly tailCallBuffer6: MapOf<'percpu_array'>
+  /** ct_tuple_storage: the IPv6 tuple of the packet that was masqueraded last. lib/nat.h */
+  readonly ctTuple6: MapOf<'percpu_array'>
   /** What the egress gateway asked routes of IPv6 with the last time. */
   readonly fibParams6: MapOf<'percpu_array'>
   readonly dsrNatBuffer: MapOf<'percpu_array'>

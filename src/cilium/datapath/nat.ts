@@ -200,7 +200,7 @@ function snatIcmp(
     case 'error': {
       const error = translateQuotedOut(ctx, family, place.l4Offset + icmpHeaderBytes)
       if (typeof error === 'number') return error
-      // no port of its own: old and new are 0
+      // no port of its own: the new one is 0, and the old one too, unless IPv6 kept one of another packet
       return rewriteSide(ctx, tuple, place, { side: 'source', entry: error.entry, portAt: 0, newPort: 0 })
     }
     case 'unsupported':

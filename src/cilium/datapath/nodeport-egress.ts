@@ -1,6 +1,7 @@
 // What bpf_host, bpf_overlay and bpf_wireguard do with a packet that leaves: replies of services get the service's address
 // back, everything else may be masqueraded. lib/nodeport_egress.h
-import { type Tuple, tupleFlag } from '../maps/tuple.ts'
+import { assert } from '../../base/assert.ts'
+import { Tuple, tupleFlag } from '../maps/tuple.ts'
 import { routerAddress } from './config.ts'
 import { ctExtractPorts, ctIsReply, ctMapOf } from './conntrack.ts'
 import { ctDirection } from './ct-state.ts'
@@ -120,13 +121,28 @@ function chooseTarget(ctx: Ctx, tuple: Tuple, place: PacketPlace, target: NatTar
   return egressGatewayFibRedirect(ctx, family, target.address, tuple.daddr, target.ifindex)
 }
 
+/**
+ * The tuple of IPv6 is one of a per-CPU map. Its ports are those of the packet before until this one's are read, which never
+ * happens to an ICMPv6 error: there the stale source port counts as one to be changed to 0, and type and code become 0.
+ */
+function forwardTuple(ctx: Ctx, fresh: Tuple): Tuple {
+  if (fresh.family.version === 4) return fresh
+  const stored = ctx.lookup(ctx.maps.ctTuple6, new Uint8Array(4))
+  assert(stored !== undefined, 'an array has its entry')
+  const tuple = new Tuple(fresh.family, stored)
+  fresh.dport = tuple.dport
+  fresh.sport = tuple.sport
+  stored.set(fresh.bytes)
+  return tuple
+}
+
 /** nodeport_snat_fwd_ipv4(), nodeport_snat_fwd_ipv6() */
 function snatForward(ctx: Ctx, family: Family, trace: TraceContext): SnatForward {
   const none = new Uint8Array(family.addressBytes)
   const parsed = placeOf(ctx, family)
   if (typeof parsed === 'number') return { result: parsed, source: none }
   const { place, nexthdr } = parsed
-  const tuple = natTuple(ctx, family, place.l3Offset, nexthdr, tupleFlag.OUT)
+  const tuple = forwardTuple(ctx, natTuple(ctx, family, place.l3Offset, nexthdr, tupleFlag.OUT))
   const target = newNatTarget(ctx, family)
   const redirected = redirectToParent(ctx, tuple, place)
   if (redirected !== undefined) return { result: redirected, source: none }

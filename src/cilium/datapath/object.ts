@@ -9,7 +9,7 @@ import { createMap } from '../../bpf/maps/create.ts'
 import type { MapSpec } from '../../bpf/maps/map.ts'
 import { updateFlag } from '../../bpf/maps/map.ts'
 import { defineProgram, type ProgramDefinition } from '../../bpf/native.ts'
-import { callsSpec, nodeMapSpecs, policySpec } from '../maps/specs.ts'
+import { callsSpec, ct6KeyBytes, nodeMapSpecs, policySpec } from '../maps/specs.ts'
 import type { Shared } from './common-ctx.ts'
 import { defaultValues, type NodeConfig, type ObjectConfig } from './config.ts'
 import { ctBuffer4Bytes, ctBuffer6Bytes, dsrNatBufferBytes } from './ct-buffer.ts'
@@ -86,6 +86,7 @@ function privateMaps(suffix: string, cpus: number, callsMax: number | undefined)
     calls: madeMap(callsSpec(suffix, callsMax), cpus),
     tailCallBuffer4: madeMap(bufferSpec('cilium_tail_call_buffer4', ctBuffer4Bytes), cpus),
     tailCallBuffer6: madeMap(bufferSpec('cilium_tail_call_buffer6', ctBuffer6Bytes), cpus),
+    ctTuple6: madeMap(bufferSpec('ct_tuple_storage', ct6KeyBytes), cpus),
     fibParams6: madeMap(bufferSpec('fib_params_storage', fibParamsBytes), cpus),
     dsrNatBuffer: madeMap(bufferSpec('cilium_dsr_nat_buffer', dsrNatBufferBytes), cpus),
     xdpScratch: madeMap(bufferSpec('cilium_xdp_scratch', xdpScratchBytes), cpus),

@@ -80,6 +80,7 @@ export function ciliumDecoders(era: Era): Decoders {
     'cilium_tail_call_buffer6',
     'cilium_dsr_nat_buffer',
     'cilium_xdp_scratch',
+    'ct_tuple_storage',
     'fib_params_storage',
     'cilium_snat_v6_alloc_retries',
   ]) {
