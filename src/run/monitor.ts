@@ -1,9 +1,10 @@
 // A trace as Cilium's own tools tell it: what `cilium monitor` prints on each node, what Hubble exports. Enters: a finished run;
 // leaves: text. Both read the notifications in the trace and nothing else of the datapath.
 import { hubbleFlow } from '../cilium/decode/hubble.ts'
-import { compactFlow, type HubbleLine } from '../cilium/decode/hubble-compact.ts'
+import { compactFlow } from '../cilium/decode/hubble-compact.ts'
 import { legacyFlow } from '../cilium/decode/hubble-era.ts'
 import { readFlowFilter } from '../cilium/decode/hubble-filter.ts'
+import type { HubbleLine } from '../cilium/decode/hubble-flow.ts'
 import { accessLogFlow, type RequestTimes } from '../cilium/decode/hubble-l7.ts'
 import { monitorLine } from '../cilium/decode/monitor.ts'
 import { accessLogLine } from '../cilium/decode/monitor-l7.ts'

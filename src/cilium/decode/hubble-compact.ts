@@ -1,43 +1,9 @@
 // A flow as `hubble observe` prints it when nobody asks for another form: one line (hubble/pkg/printer WriteProtoFlow, compact).
 import { notifyType } from '../datapath/notify.ts'
 import { reasonTexts } from './drop-text.ts'
+import type { HubbleEnd, HubbleFlow, HubbleLine } from './hubble-flow.ts'
 import { reservedNames } from './identity-name.ts'
 import { pointNames } from './notification.ts'
-
-/** What an export writes, as far as the line needs it. */
-interface Flow {
-  readonly time?: string
-  readonly verdict?: string
-  readonly ethernet?: { readonly source?: string; readonly destination?: string }
-  readonly IP?: { readonly source: string; readonly destination: string }
-  readonly l4?: Readonly<
-    Record<string, { readonly source_port?: number; readonly destination_port?: number }>
-  >
-  readonly source?: End
-  readonly destination?: End
-  readonly source_names?: readonly string[]
-  readonly destination_names?: readonly string[]
-  readonly l7?: {
-    readonly type?: string
-    readonly http?: object
-    readonly dns?: { readonly observation_source?: string }
-  }
-  readonly event_type?: { readonly type?: number; readonly sub_type?: number }
-  readonly policy_match_type?: number
-  readonly traffic_direction?: string
-  readonly is_reply?: boolean
-  readonly auth_type?: string
-  readonly Summary?: string
-}
-
-interface End {
-  readonly identity?: number
-  readonly namespace?: string
-  readonly pod_name?: string
-}
-
-/** One line of an export. */
-export type HubbleLine = { readonly [name: string]: unknown }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
@@ -53,7 +19,7 @@ function stamp(text = ''): string {
 function hostName(
   address: string,
   port: number,
-  end: End | undefined,
+  end: HubbleEnd | undefined,
   names: readonly string[] = [],
 ): string {
   const { pod_name: pod = '', namespace = '' } = end ?? {}
@@ -65,7 +31,7 @@ function hostName(
 
 const firstAllocated = 256
 
-function identityText({ identity = 0 }: End = {}): string {
+function identityText({ identity = 0 }: HubbleEnd = {}): string {
   const name = reservedNames[identity]
   return identity < firstAllocated && name !== undefined ? `(${name})` : `(ID:${identity})`
 }
@@ -73,7 +39,7 @@ function identityText({ identity = 0 }: End = {}): string {
 const matchTexts = ['none', 'L3-Only', 'L3-L4', 'L4-Only', 'all', 'L3-Proto', 'Proto-Only']
 
 /** GetFlowType() */
-function typeText({ l7, event_type, policy_match_type = 0, traffic_direction }: Flow): string {
+function typeText({ l7, event_type, policy_match_type = 0, traffic_direction }: HubbleFlow): string {
   if (l7 !== undefined) {
     const type = (l7.type ?? '').toLowerCase()
     if (l7.dns !== undefined) return `dns-${type} ${l7.dns.observation_source ?? ''}`
@@ -96,11 +62,11 @@ const verdictWords: Readonly<Record<string, string>> = {
 }
 
 /** Verdicts of policies have words of their own. */
-function verdictText({ verdict = 'VERDICT_UNKNOWN', event_type }: Flow): string {
+function verdictText({ verdict = 'VERDICT_UNKNOWN', event_type }: HubbleFlow): string {
   return event_type?.type === notifyType.POLICY_VERDICT ? (verdictWords[verdict] ?? verdict) : verdict
 }
 
-function ends(flow: Flow): readonly [source: string, destination: string] {
+function ends(flow: HubbleFlow): readonly [source: string, destination: string] {
   const { IP: ip, ethernet, l4 = {}, source, destination } = flow
   if (ip === undefined) return [ethernet?.source ?? '', ethernet?.destination ?? '']
   const ports = l4['TCP'] ?? l4['UDP'] ?? l4['SCTP'] ?? {}
@@ -112,7 +78,7 @@ function ends(flow: Flow): readonly [source: string, destination: string] {
 
 /** The line: replies are told from the side of who began, with an arrow that points back. */
 export function compactFlow(line: HubbleLine): string {
-  const { flow } = line as { readonly flow: Flow }
+  const { flow } = line as { readonly flow: HubbleFlow }
   const [source, destination] = ends(flow)
   const from = `${source} ${identityText(flow.source)}`
   const to = `${destination} ${identityText(flow.destination)}`

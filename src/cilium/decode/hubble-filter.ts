@@ -4,37 +4,16 @@
 import { parseIp } from '../../net/address.ts'
 import { covers, parsePrefix } from '../../net/prefix.ts'
 import { notifyType } from '../datapath/notify.ts'
-import type { HubbleLine } from './hubble-compact.ts'
 import { hubbleDropNames } from './hubble-drop-names.ts'
+import type { HubbleFlow, HubbleLine } from './hubble-flow.ts'
 import { reservedNames } from './identity-name.ts'
 import { pointNames } from './notification.ts'
 
-interface End {
-  readonly identity?: number
-  readonly namespace?: string
-  readonly pod_name?: string
-}
-
-type Ports = { readonly source_port?: number; readonly destination_port?: number }
-
-/** What filters read of a flow. */
-interface Flow {
-  readonly verdict?: string
-  readonly IP?: { readonly source: string; readonly destination: string; readonly ipVersion: string }
-  readonly l4?: Readonly<Record<string, Ports>>
-  readonly l7?: { readonly http?: object; readonly dns?: object }
-  readonly source?: End
-  readonly destination?: End
-  readonly event_type?: { readonly type?: number; readonly sub_type?: number }
-  readonly traffic_direction?: string
-  readonly drop_reason_desc?: string | number
-}
-
 type Side = 'source' | 'destination'
-type Test = (flow: Flow) => boolean
+type Test = (flow: HubbleFlow) => boolean
 /** Makes the test of a value; undefined where the value is none. */
 type Make = (value: string) => Test | undefined
-type MakeSide = (value: string) => ((flow: Flow, side: Side) => boolean) | undefined
+type MakeSide = (value: string) => ((flow: HubbleFlow, side: Side) => boolean) | undefined
 
 /** `web`, `kube-system/`, `default/web-`: names begin so; without a namespace it is `default`. */
 const podFilter: MakeSide = (value) => {
@@ -189,7 +168,7 @@ class Tracker {
     push(this.#right, rightField, right)
   }
 
-  holds(flow: Flow): boolean {
+  holds(flow: HubbleFlow): boolean {
     return [this.#left, this.#right].some((filter) =>
       [...filter.values()].every((tests) => tests.some((test) => test(flow))),
     )
@@ -262,7 +241,7 @@ export function readFlowFilter(words: readonly string[]): FlowFilter {
   const message = white.conflict() ?? black.conflict()
   if (message !== undefined) return { kind: 'conflict', message }
   const holds = (line: HubbleLine): boolean => {
-    const { flow } = line as { readonly flow: Flow }
+    const { flow } = line as { readonly flow: HubbleFlow }
     return (white.isEmpty || white.holds(flow)) && (black.isEmpty || !black.holds(flow))
   }
   return { kind: 'filter', holds }
