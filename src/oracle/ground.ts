@@ -2,6 +2,7 @@
 // programs, each as the model's kernel has them. `close` lets it all go.
 import { present } from '../base/assert.ts'
 import type { Booted } from '../boot/boot.ts'
+import type { SmallIr } from '../bpf/small/ir.ts'
 import { sysctlDefaults } from '../kernel/sysctl.ts'
 import type { DeviceModel } from '../model/device-model.ts'
 import type { NamespaceModel, World } from '../model/model.ts'
@@ -12,7 +13,7 @@ import type { Libc, Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
 import { RealPrograms } from './programs.ts'
 import { installRulesets } from './rulesets.ts'
-import { muteProgram, passProgram } from './stand-ins.ts'
+import { muteProgram, passProgram, withoutReportsProgram } from './stand-ins.ts'
 import {
   deviceLines,
   fdbLine,
@@ -100,6 +101,7 @@ export class Ground {
     namespaces.batch(switchName, ['ip'], wires.ip)
     namespaces.batch(switchName, ['bridge'], wires.bridge)
     for (const model of world.namespaces) this.devices(model)
+    if (ipv6) this.quietSwitch()
     for (const model of world.namespaces) this.attach(model)
     this.waitForCarriers()
     // a port takes no entries before it forwards
@@ -242,14 +244,14 @@ export class Ground {
     })
   }
 
-  private silence(model: NamespaceModel): void {
+  /** Frames that come in by these devices pass a program first. */
+  private filter(namespace: string, program: SmallIr, devices: readonly string[]): void {
     const { bpf, libc } = this.reach
-    const { program, scratch } = loadSmall(bpf, muteProgram, [])
-    this.descriptors.push(program, scratch)
-    this.namespaces.within(model.name, () => {
-      for (const device of model.devices) {
-        if (device.kind === 'lo') continue
-        const ifindex = this.ifindex(model.name, device.name)
+    const loaded = loadSmall(bpf, program, [])
+    this.descriptors.push(loaded.program, loaded.scratch)
+    this.namespaces.within(namespace, () => {
+      for (const device of devices) {
+        const ifindex = this.interfaceIndex(device)
         addClsact(libc, ifindex)
         addFilter(libc, {
           ifindex,
@@ -257,12 +259,29 @@ export class Ground {
           pref: 49_152,
           handle: 0,
           protocol: 3,
-          program,
-          name: 'mute',
+          program: loaded.program,
+          name: program.name,
           direct: true,
         })
       }
     })
+  }
+
+  private silence({ name, devices }: NamespaceModel): void {
+    const cards = devices.filter(({ kind }) => kind !== 'lo')
+    this.filter(
+      name,
+      muteProgram,
+      cards.map((device) => device.name),
+    )
+  }
+
+  private quietSwitch(): void {
+    const { world } = this
+    const ports = world.namespaces.flatMap(({ name, devices }) =>
+      devices.filter(({ kind }) => kind === 'phys').map((device) => portName(world, name, device.name)),
+    )
+    if (ports.length > 0) this.filter(switchName, withoutReportsProgram, ports)
   }
 
   private ifindex(name: string, device: string): number {

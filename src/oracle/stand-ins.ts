@@ -35,3 +35,26 @@ export const muteProgram: SmallIr = {
 
 /** The switch's side of a card lets everything pass, so that XDP may send to it. */
 export const passProgram: SmallIr = { name: 'pass', type: 'xdp', maps: [], rules: [], otherwise: 2 }
+
+/**
+ * The switch's side of a card loses the reports of multicast listeners (MLDv2, to ff02::16), which real hosts send by themselves
+ * some time after they begin: a program that sends them back would make the switch look for their senders elsewhere.
+ */
+export const withoutReportsProgram: SmallIr = {
+  name: 'no_reports',
+  type: 'sched_cls',
+  maps: [],
+  rules: [
+    {
+      test: {
+        kind: 'compare',
+        operator: '==',
+        left: { kind: 'field', field: 'eth.dst' },
+        right: { kind: 'number', value: 0x3333_0000_0016 },
+      },
+      actions: [],
+      code: 2,
+    },
+  ],
+  otherwise: 0,
+}
