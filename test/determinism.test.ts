@@ -42,7 +42,7 @@ describe('the whole suite gives the same bytes', () => {
     ['shuffled', '--shuffle', '--seed', '0'],
     ['on two threads', '-j', '2'],
     ['on two threads, shuffled', '-j', '2', '--shuffle', '--seed', '0'],
-  ])('%s', async (_, ...words) => {
+  ])('%s', { timeout: 180_000 }, async (_, ...words) => {
     expect(await suite(...words)).toEqual(first)
   })
 })

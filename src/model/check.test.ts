@@ -110,3 +110,8 @@ test('every mistake of a file is reported in one run', () => {
   )
   expect(diagnostics.map((each) => each.code)).toEqual(['S105', 'S103', 'S108', 'S119', 'S103', 'S121'])
 })
+
+test('a second device of a host may have its address, with the length of an address alone', () => {
+  const topology = 'node n { dev d0 dummy 10.9.0.1/24 fd09::1/64; dev d1 dummy 10.9.0.1/32 fd09::1/128 }'
+  expect(checkText(unmark(file({ topology })).text).ok).toBe(true)
+})

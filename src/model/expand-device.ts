@@ -7,13 +7,12 @@ import type { AttachmentModel, DeviceModel, QdiscModel, TunnelModel } from './de
 import type { NamespaceModel } from './model.ts'
 import { sysctlTexts } from './words/sysctls.ts'
 
-/** In front of what no file can say: a WireGuard device, which only the agents of a cluster make, and its sysctls. */
+/** In front of what no file can say: a WireGuard device, which only the agents of a cluster make, its sysctls and routes to it. */
 const agentRemark = '#   '
 
-/** In front of a sysctl of such a device. */
-export function ofAgents({ devices }: NamespaceModel, sysctl: string): string {
-  const own = devices.some(({ kind, name }) => kind === 'wireguard' && sysctl.split('.')[3] === name)
-  return own ? agentRemark : ''
+/** In front of a sysctl of such a device, or a route to it. */
+export function ofAgents({ devices }: NamespaceModel, about: string | undefined): string {
+  return devices.some(({ kind, name }) => kind === 'wireguard' && about === name) ? agentRemark : ''
 }
 
 /** A device, with what stands in its block. */

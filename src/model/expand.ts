@@ -51,9 +51,9 @@ function hostLines(host: NamespaceModel, warm: readonly WarmNeighbour[]): readon
         ? [`# dev ${device.name}   ifindex ${index + 2}, mtu ${device.mtu}`]
         : deviceLines(device, index + 2),
     ),
-    ...sysctlTexts(host.sysctls).map((text) => `${ofAgents(host, text)}sysctl ${text}`),
+    ...sysctlTexts(host.sysctls).map((text) => `${ofAgents(host, text.split('.')[3])}sysctl ${text}`),
     ...host.devices.flatMap((device) => device.addresses.flatMap((prefix) => kernelRoutes(prefix, device))),
-    ...host.routes.map(routeLine),
+    ...host.routes.map((route) => `${ofAgents(host, route.nexthops[0]?.device)}${routeLine(route)}`),
     ...(host.localRulePriority === undefined
       ? []
       : [`#   rule pref ${host.localRulePriority} lookup local   in place of pref 0`]),

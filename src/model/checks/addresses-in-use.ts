@@ -17,6 +17,7 @@ export function addressesInUse({ entities }: WorldDraft, report: Report): void {
         const first = places.map((place) => known.get(place)).find((found) => found !== undefined)
         for (const place of places) known.set(place, { device, address })
         if (first === undefined) continue
+        if (isAlias(device, address, first)) continue
         if (first.device !== device) clash(device, address, first, report)
         else if (!isIpv4(address.prefix.address) || first.address.prefix.length === address.prefix.length)
           report(
@@ -28,6 +29,16 @@ export function addressesInUse({ entities }: WorldDraft, report: Report): void {
       }
     }
   }
+}
+
+/** A host may have an address on a second device that says nothing of a net, as Cilium 1.10 gives it to cilium_host. */
+function isAlias(
+  device: DeviceDraft,
+  { prefix }: AddressDraft,
+  first: { readonly device: DeviceDraft },
+): boolean {
+  const other = first.device !== device && first.device.host === device.host
+  return other && prefix.length === (isIpv4(prefix.address) ? 32 : 128)
 }
 
 function wireOf(device: DeviceDraft): string {
