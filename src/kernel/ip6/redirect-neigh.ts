@@ -41,13 +41,13 @@ function nextHopOf(skb: Skb, dev: NetDevice): Ipv6 | undefined {
 
 /**
  * Sends an IPv6 packet to a next hop on a device, or to the one that the routing tables name. `skb.networkHeader` stands at
- * the IPv6 header. False when there is no route: the packet is still the caller's.
+ * the IPv6 header. False when there is no route, or the next hop is an IPv4 address: the packet is still the caller's.
  */
 export function redirectNeigh6(skb: Skb, dev: NetDevice, nextHop: IpAddress | undefined): boolean {
   skb.data = skb.networkHeader
   clearTstamp(skb)
   const target = nextHop ?? nextHopOf(skb, dev)
-  if (target === undefined) {
+  if (target === undefined || isIpv4(target)) {
     dev.counters.tx_dropped += 1
     return false
   }
