@@ -20,7 +20,7 @@ import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { neighbourDiscovery } from './ndisc-receive.ts'
 import { ip6LocalOut } from './output.ts'
 import { route6Output } from './output-route.ts'
-import { inputDevice } from './source.ts'
+import { icmp6Device } from './source.ts'
 
 function refuse(skb: Skb, reason: KernelDropReason): void {
   count(skb.dev.ns, 'Icmp6InErrors')
@@ -43,7 +43,7 @@ function echo(skb: Skb): void {
     destination,
     source: isMulticast(asked) ? anyIpv6 : asked,
     // a device is only preferred where the source is known, as rules see it
-    oif: isLoopback(destination) ? skb.dev.ifindex : (inputDevice(skb)?.ifindex ?? 0),
+    oif: isLoopback(destination) ? skb.dev.ifindex : icmp6Device(skb).ifindex,
     anyDevice: !isMulticast(asked) && !isLinkLocal(destination),
     iif: 1,
     mark,

@@ -28,7 +28,7 @@ import { transportOf } from './extension.ts'
 import { buildIcmp6, countIcmp6 } from './icmp-build.ts'
 import { ip6LocalOut } from './output.ts'
 import { route6Output } from './output-route.ts'
-import { inputDevice, isOwnIpv6, selectSource } from './source.ts'
+import { icmp6Device, inputDevice, isOwnIpv6, selectSource } from './source.ts'
 import { way6 } from './way.ts'
 
 /** An error message. `info` is its second word: the MTU, or the pointer. */
@@ -138,7 +138,7 @@ export function icmp6Send(skb: Skb, spec: Icmp6ErrorSpec): void {
     family: 6,
     destination: source,
     source: anyIpv6,
-    oif: isLinkLocal(source) ? (inputDevice(skb)?.ifindex ?? 0) : 0,
+    oif: isLinkLocal(source) ? icmp6Device(skb).ifindex : 0,
     iif: 1,
     mark,
     tos: 0,

@@ -149,6 +149,11 @@ export function inputDevice(skb: Skb): NetDevice | undefined {
   return skb.dev.ns.ip.v6.own.get(destination)?.[0]?.device
 }
 
+/** icmp6_dev(): the device that an answer in a link's scope leaves by: where the packet is, for one over lo that of its route. */
+export function icmp6Device(skb: Skb): NetDevice {
+  return skb.dev.kind === 'loopback' ? (inputDevice(skb) ?? skb.dev) : skb.dev
+}
+
 /** The low 24 bits of ff02::1:ffXX:XXXX. */
 function isSolicitedGroupOf(group: Ipv6, address: IpAddress): boolean {
   return !isIpv4(address) && (group[3] & 0xff_ffff) === (address[3] & 0xff_ffff)
