@@ -1,7 +1,9 @@
-// npm run fuzz:kernel -- [--runs N] [--seed S] [--only route,tc,...] [--keep DIR] [--jobs N]: random scenarios in the
-// model and on the real kernel of this machine. A disagreement is cut to the smallest file that shows it, and printed.
+// npm run fuzz:kernel -- [--runs N] [--seed S] [--only route,tc,...] [--keep DIR] [--jobs N] [--tries N] [--seconds N]:
+// random scenarios in the model and on the real kernel of this machine. A disagreement is cut to the smallest file found
+// within so many tries and seconds, and printed. SIGINT and SIGTERM end the search after the present run of the kernel.
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { rulesetMistakes } from '../src/boot/rulesets.ts'
@@ -25,10 +27,18 @@ const { values: options } = parseArgs({
     keep: { type: 'string' },
     jobs: { type: 'string', default: '1' },
     tries: { type: 'string', default: '150' },
+    seconds: { type: 'string', default: '300' },
     print: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
+
+/** The signal that ends the search. */
+let ended: NodeJS.Signals | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (ended = signal))
+
+/** A run of the kernel lets no signal through: between two of them there is a moment for one. */
+const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** A text as a case, or why it is none. */
 function caseOf(text: string): CaseModel | string {
@@ -47,7 +57,8 @@ type Result =
   | { readonly kind: 'skipped'; readonly reason: string }
   | { readonly kind: 'differs'; readonly differences: readonly Difference[] }
 
-function tryOn(oracle: Oracle, model: CaseModel, text: string): Result {
+async function tryOn(oracle: Oracle, model: CaseModel, text: string): Promise<Result> {
+  await breath()
   const taken = withoutRefused(oracle, model)
   if (!('world' in taken)) return { kind: 'differs', differences: taken }
   const result = verifyCase(oracle, taken, { seed: 1, slow: true })
@@ -93,7 +104,7 @@ function report(seed: number, text: string, differences: readonly Difference[]):
   writeFileSync(join(options.keep, `seed-${seed}.scn`), `${text}\n${remarks}\n`)
 }
 
-function runSeed(oracle: Oracle, seed: number, only: ReadonlySet<string>, tally: Tally): void {
+async function runSeed(oracle: Oracle, seed: number, only: ReadonlySet<string>, tally: Tally): Promise<void> {
   const text = draftText(seed, only)
   if (options.print) console.log(text)
   const model = caseOf(text)
@@ -102,10 +113,10 @@ function runSeed(oracle: Oracle, seed: number, only: ReadonlySet<string>, tally:
     if (options.verbose) console.log(`seed ${seed} is rejected\n${model}`)
     return
   }
-  const result = tryOn(oracle, model, text)
+  const result = await tryOn(oracle, model, text)
   if (result.kind === 'skipped') tally.skipped.set(result.reason, (tally.skipped.get(result.reason) ?? 0) + 1)
   else if (result.kind !== 'differs') tally[result.kind] += 1
-  else settle(oracle, { seed, text, model, first: result.differences }, tally)
+  else await settle(oracle, { seed, text, model, first: result.differences }, tally)
 }
 
 interface Suspicion {
@@ -116,9 +127,9 @@ interface Suspicion {
 }
 
 /** A disagreement counts when it shows three times; then it is cut. */
-function settle(oracle: Oracle, { seed, text, model, first }: Suspicion, tally: Tally): void {
-  const again = [1, 2].map(() => tryOn(oracle, model, text))
-  if (again.some(({ kind }) => kind !== 'differs')) {
+async function settle(oracle: Oracle, { seed, text, model, first }: Suspicion, tally: Tally): Promise<void> {
+  for (let again = 0; again < 2; again += 1) {
+    if ((await tryOn(oracle, model, text)).kind === 'differs') continue
     tally.unstable += 1
     console.log(`\nseed ${seed} differs only sometimes\n${first.slice(0, 2).map(textOf).join('\n')}`)
     return
@@ -126,21 +137,17 @@ function settle(oracle: Oracle, { seed, text, model, first }: Suspicion, tally: 
   tally.found.push(seed)
   let differences = first
   const wanted = kindOf(first)
-  const small =
-    options.tries === '0'
-      ? text
-      : shrink(
-          text,
-          (candidate) => {
-            const tried = caseOf(candidate)
-            if (typeof tried === 'string') return undefined
-            const result = tryOn(oracle, tried, candidate)
-            if (result.kind !== 'differs' || kindOf(result.differences) !== wanted) return false
-            differences = result.differences
-            return true
-          },
-          Number(options.tries),
-        )
+  const shows = async (candidate: string): Promise<boolean | undefined> => {
+    const tried = caseOf(candidate)
+    if (typeof tried === 'string') return undefined
+    const result = await tryOn(oracle, tried, candidate)
+    if (result.kind !== 'differs' || kindOf(result.differences) !== wanted) return false
+    differences = result.differences
+    return true
+  }
+  const end = performance.now() + 1000 * Number(options.seconds)
+  const goesOn = (): boolean => ended === undefined && performance.now() < end
+  const small = await shrink(text, shows, { tries: Number(options.tries), goesOn })
   report(seed, small, differences)
 }
 
@@ -162,12 +169,14 @@ async function runAll(): Promise<number> {
     found: [],
   }
   const [first, runs] = [Number(options.seed), Number(options.runs)]
-  for (let seed = first; seed < first + runs; seed += 1) runSeed(oracle, seed, only, tally)
+  let seed = first
+  for (; seed < first + runs && ended === undefined; seed += 1) await runSeed(oracle, seed, only, tally)
   const skipped = [...tally.skipped].map(([reason, count]) => `${count} ${reason}`).join('; ')
   console.log(
-    `\nseeds ${first} to ${first + runs - 1}: ${tally.agrees} agree, ${tally.paced} agree at the kernel's pace, ${tally.found.length} differ (${tally.found.join(' ')}), ${tally.unstable} differ only sometimes, ${tally.noise} known noise, ${tally.rejected} rejected by the checks, skipped: ${skipped || 'none'}`,
+    `\nseeds ${first} to ${seed - 1}${ended === undefined ? '' : ` (ended by ${ended})`}: ${tally.agrees} agree, ${tally.paced} agree at the kernel's pace, ${tally.found.length} differ (${tally.found.join(' ')}), ${tally.unstable} differ only sometimes, ${tally.noise} known noise, ${tally.rejected} rejected by the checks, skipped: ${skipped || 'none'}`,
   )
-  return tally.found.length > 0 ? 1 : 0
+  if (tally.found.length > 0) return 1
+  return ended === undefined ? 0 : 128 + constants.signals[ended]
 }
 
 /** The same command in several processes, each with its part of the seeds. */
@@ -176,13 +185,15 @@ async function runJobs(jobs: number): Promise<number> {
   const share = Math.ceil(runs / jobs)
   const codes = Array.from({ length: jobs }, (_each, index) => {
     const own = Math.min(share, runs - index * share)
-    const args = ['--runs', String(own), '--seed', String(first + index * share), '--tries', options.tries]
+    const args = ['--runs', String(own), '--seed', String(first + index * share)]
+    args.push('--tries', options.tries, '--seconds', options.seconds)
     if (options.only !== '') args.push('--only', options.only)
     if (options.keep !== undefined) args.push('--keep', options.keep)
     if (options.verbose) args.push('--verbose')
     const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
       stdio: 'inherit',
     })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
     return new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 4)))
   })
   return Math.max(...(await Promise.all(codes)))

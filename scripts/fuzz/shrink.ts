@@ -1,11 +1,17 @@
-// A disagreement is made small by cutting its text: blocks, lines, words. What does not check any more costs nothing; every
-// other try is a run of the kernel, so their number has a bound.
+// A disagreement is made small by cutting its text: blocks, lines, words. What does not check any more costs little; every
+// other try is a run of the kernel, and one that waits for a neighbour takes many seconds: number and time have a bound.
 
 /** Whether a text still shows the disagreement; undefined when it does not check. */
-export type Shows = (text: string) => boolean | undefined
+export type Shows = (text: string) => Promise<boolean | undefined>
 
-interface Budget {
+/** How much a disagreement may cost: runs of the kernel, and whether there is time for another try. */
+export interface Budget {
   tries: number
+  readonly goesOn: () => boolean
+}
+
+function isSpent({ tries, goesOn }: Budget): boolean {
+  return tries <= 0 || !goesOn()
 }
 
 /** Line ranges that may go: blocks with everything in them, then single lines; the last first. */
@@ -34,9 +40,9 @@ function without(lines: readonly string[], cut: readonly (readonly [number, numb
     .join('\n')
 }
 
-function attempt(text: string, shows: Shows, budget: Budget): boolean {
-  if (budget.tries <= 0) return false
-  const answer = shows(text)
+async function attempt(text: string, shows: Shows, budget: Budget): Promise<boolean> {
+  if (isSpent(budget)) return false
+  const answer = await shows(text)
   if (answer !== undefined) budget.tries -= 1
   return answer === true
 }
@@ -50,39 +56,39 @@ function withoutClaims(text: string): string {
 }
 
 /** Many ranges at once, then fewer and fewer. */
-function cutLines(text: string, shows: Shows, budget: Budget): string {
+async function cutLines(text: string, shows: Shows, budget: Budget): Promise<string> {
   let now = text
   let size = Math.ceil(ranges(now.split('\n')).length / 3)
   for (;;) {
     let changed = false
-    for (let at = 0; budget.tries > 0; ) {
+    for (let at = 0; !isSpent(budget); ) {
       const lines = now.split('\n')
       const all = ranges(lines)
       if (at >= all.length) break
       const cut = without(lines, all.slice(at, at + size))
-      if (attempt(cut, shows, budget)) {
+      if (await attempt(cut, shows, budget)) {
         now = cut
         changed = true
       } else at += size
     }
-    if (budget.tries <= 0 || (size === 1 && !changed)) return now
+    if (isSpent(budget) || (size === 1 && !changed)) return now
     size = Math.max(1, Math.floor(size / 2))
   }
 }
 
-function cutWords(text: string, shows: Shows, budget: Budget): string {
+async function cutWords(text: string, shows: Shows, budget: Budget): Promise<string> {
   let now = text
   const count = now.split('\n').length
   for (let line = count - 1; line > 2; line -= 1) {
     for (let length = 3; length > 0; length -= 1) {
-      for (let at = 1; ; at += 1) {
+      for (let at = 1; !isSpent(budget); at += 1) {
         const lines = now.split('\n')
         const words = (lines[line] ?? '').trim().split(' ')
         if (at + length > words.length) break
         const indent = /^ */.exec(lines[line] ?? '')?.[0] ?? ''
         lines[line] = indent + words.filter((_word, index) => index < at || index >= at + length).join(' ')
         const cut = lines.join('\n')
-        if (attempt(cut, shows, budget)) {
+        if (await attempt(cut, shows, budget)) {
           now = cut
           at -= 1
         }
@@ -92,10 +98,9 @@ function cutWords(text: string, shows: Shows, budget: Budget): string {
   return now
 }
 
-/** The smallest text found that still shows the disagreement, within so many runs of the kernel. */
-export function shrink(text: string, shows: Shows, tries: number): string {
-  const budget = { tries }
+/** The smallest text found that still shows the disagreement, within the budget. */
+export async function shrink(text: string, shows: Shows, budget: Budget): Promise<string> {
   const bare = withoutClaims(text)
-  const start = bare !== text && attempt(bare, shows, budget) ? bare : text
-  return cutWords(cutLines(start, shows, budget), shows, budget)
+  const start = bare !== text && (await attempt(bare, shows, budget)) ? bare : text
+  return cutWords(await cutLines(start, shows, budget), shows, budget)
 }
