@@ -1,5 +1,7 @@
 // sysctls that matter, per namespace. Per-device ones follow the kernel's rules for conf/{all,default,DEV}.
 
+import { conntrackSysctls } from './conntrack/sysctls.ts'
+
 /** Names that this kernel reads, with their default in a fresh namespace. DEV stands for a device or all/default. */
 export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.ipv4.ip_forward': 0,
@@ -77,7 +79,5 @@ export const sysctlDefaults: Readonly<Record<string, number>> = {
   'net.bridge.bridge-nf-call-iptables': 1,
   'net.bridge.bridge-nf-call-ip6tables': 1,
   'net.bridge.bridge-nf-call-arptables': 1,
-  'net.netfilter.nf_conntrack_tcp_loose': 1,
-  'net.netfilter.nf_conntrack_tcp_be_liberal': 0,
-  'net.netfilter.nf_conntrack_checksum': 1,
+  ...conntrackSysctls,
 }

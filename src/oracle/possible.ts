@@ -76,6 +76,9 @@ function deviceReason(device: DeviceModel, { missing }: Abilities): string | und
 /** `statistic` and `numgen` that draw one of several. */
 const drawsRules = /--mode random|numgen random mod (?!1\b)/
 
+/** Read-only outside the first namespace (nf_conntrack_standalone_init_sysctl). */
+const tableSize = 'net.netfilter.nf_conntrack_max'
+
 const sealed = 'what IPsec encrypts is a stand-in here'
 
 function hasStates({ tool, text }: RulesetModel): boolean {
@@ -92,6 +95,8 @@ function worldReason(world: World, abilities: Abilities): string | undefined {
     if (namespace.rulesets?.some(hasStates) === true) return sealed
     if (namespace.rulesets?.some(({ text }) => drawsRules.test(text)) === true)
       return 'chance decides which rule matches'
+    if (namespace.sysctls.some(({ key }) => key === tableSize))
+      return `\`${tableSize}\` belongs to the whole machine`
     for (const device of namespace.devices) {
       const reason = deviceReason(device, abilities)
       if (reason !== undefined) return reason
@@ -122,6 +127,8 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
     if (item?.kind === 'ruleset' && item.ruleset.tool === 'ipvs')
       return 'virtual services of IPVS are not tried'
     if (item?.kind === 'ruleset' && hasStates(item.ruleset)) return sealed
+    if (item?.kind === 'sysctl' && item.key === tableSize)
+      return `\`${tableSize}\` belongs to the whole machine`
     if (item?.kind === 'dev') return 'devices that come later are not tried yet'
   }
   return undefined

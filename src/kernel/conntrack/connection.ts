@@ -38,6 +38,12 @@ export function directionOf(info: number): Direction {
   return info >= connInfo.establishedReply ? 1 : 0
 }
 
+/** What one direction has carried (struct nf_conn_counter); bytes from the IP header on. */
+export interface FlowCounter {
+  packets: number
+  bytes: number
+}
+
 export interface Connection {
   /** Tuples of both directions; the second changes when NAT decides. */
   readonly original: Tuple
@@ -54,6 +60,10 @@ export interface Connection {
   tcp: TcpTrack | undefined
   /** Set once SCTP is tracked. */
   sctp: SctpTrack | undefined
+  /** GRE: the timeouts of its first packet, in seconds. */
+  gre: { readonly unreplied: number; readonly stream: number } | undefined
+  /** By direction, when flows were accounted as it began (nf_conntrack_acct). */
+  readonly counters: readonly [FlowCounter, FlowCounter] | undefined
   /** UDP: time from which a stream counts as one. */
   streamFrom: Nanoseconds
   /** ifindex that MASQUERADE chose its address for, 0 for none. */
@@ -82,6 +92,8 @@ export function zoneTemplate(zone: number): Connection {
     template: true,
     tcp: undefined,
     sctp: undefined,
+    gre: undefined,
+    counters: undefined,
     streamFrom: 0,
     masqueradeIndex: 0,
     id: 0,

@@ -1,6 +1,7 @@
 // Conntrack in the hooks of a namespace: defragmentation before raw, look-up after it, confirmation at the very end
 // (nf_conntrack_proto.c, nf_defrag_ipv4.c, nf_defrag_ipv6_hooks.c). Registered when the first rule needs it (facts: linux 4.8, 4.11).
 import { ipv4IsFragment } from '../../net/ipv4.ts'
+import type { Fact } from '../../trace/event.ts'
 import { endPacket } from '../drop.ts'
 import { fragmentUser } from '../ip/fragment-queue.ts'
 import { reassemble } from '../ip/reassembly.ts'
@@ -13,6 +14,8 @@ import { ConntrackTable } from './table.ts'
 import { confirm, trackPacket } from './track.ts'
 
 const reason = 'SKB_DROP_REASON_NETFILTER_DROP'
+/** What the kernel's log says too. */
+const tableFull: Fact = { kind: 'kernel', word: 'ct', text: 'table full, dropping packet' }
 
 /** The whole packet takes the place of its last fragment, so that the hooks that follow see it. */
 export function become(skb: Skb, whole: Skb): void {
@@ -61,12 +64,12 @@ function defragEntry(family: 4 | 6, hook: HookName): HookEntry {
 }
 
 /** A packet that conntrack itself drops: the table is full, no tuple was free for it, or its pieces contradict. */
-function gone(ns: Namespace, skb: Skb, hook: HookName): HookVerdict {
+function gone(ns: Namespace, skb: Skb, hook: HookName, facts: readonly Fact[] = []): HookVerdict {
   const site = { node: ns.name, device: '', stage: 'nf' } as const
   ns.machine.trace?.note(
     skb,
     { ...site, chain: `conntrack/${hook}` },
-    { actor: 'kernel', decision: { code: 'DROP' }, facts: [{ kind: 'drop', reason }] },
+    { actor: 'kernel', decision: { code: 'DROP' }, facts: [...facts, { kind: 'drop', reason }] },
   )
   endPacket(skb, { ...site, kind: 'dropped', reason })
   return 'drop'
@@ -79,7 +82,9 @@ function trackEntry(table: ConntrackTable, family: 4 | 6, hook: HookName): HookE
     priority: priority.conntrack,
     run: (ns, skb) => {
       if (hook === 'OUTPUT' && family === 4 && ipv4IsFragment(skb.bytes, skb.networkHeader)) return 'accept'
-      return trackPacket(table, skb, { family, hook }) === 'accept' ? 'accept' : gone(ns, skb, hook)
+      return trackPacket(table, skb, { family, hook }) === 'accept'
+        ? 'accept'
+        : gone(ns, skb, hook, [tableFull])
     },
   }
 }

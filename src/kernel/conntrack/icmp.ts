@@ -9,7 +9,7 @@ import { ipv6At } from '../../net/ipv6.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { type Connection, connInfo } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
-import { refresh, timeoutSeconds } from './timeouts.ts'
+import { flowTimeout, refreshCounted } from './timeouts.ts'
 import { invertTuple, readTuple, trackedTransport } from './tuple.ts'
 
 const headerBytes = 8
@@ -35,7 +35,8 @@ export function trackIcmp(connection: Connection, packet: TrackedPacket): TrackV
   const allowed = packet.family === 4 ? newQueries4 : newQueries6
   const protocol = packet.family === 4 ? ipProtocol.icmp : ipProtocol.icmp6
   if (packet.protocol !== protocol || !allowed.has(type)) return 'invalid'
-  refresh(packet.ns, connection, timeoutSeconds.icmp)
+  const name = packet.family === 4 ? flowTimeout.icmp : flowTimeout.icmp6
+  refreshCounted(packet, connection, packet.ns.sysctls.get(name))
   return 'ok'
 }
 

@@ -5,7 +5,7 @@ import { sctpAt, sctpChecksumIsRight, sctpChunkAt, sctpChunkType } from '../../n
 import { type Connection, connStatus, directionOf, isConfirmed } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { newSctpTrack, nextSctpState, type SctpTrack, sctpState } from './sctp-track.ts'
-import { refresh, timeoutSeconds } from './timeouts.ts'
+import { refreshCounted, sctpSeconds } from './timeouts.ts'
 
 /** SCTP_CHUNK_FLAG_T: the tag is that of the peer. */
 const flagT = 1
@@ -204,6 +204,6 @@ export function trackSctp(connection: Connection, packet: TrackedPacket, info: n
   const look: Look = { track, packet, direction, vtag, hasData: has(data), confirmed, ignore: false }
   const state = walk(look, connection, chunks)
   if (state === undefined) return 'invalid'
-  if (!look.ignore) refresh(packet.ns, connection, timeoutSeconds.sctp[state] ?? 0)
+  if (!look.ignore) refreshCounted(packet, connection, sctpSeconds(packet.ns, state))
   return 'ok'
 }

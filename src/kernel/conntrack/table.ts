@@ -1,7 +1,7 @@
 // The flows of one namespace (nf_conntrack_hash): both directions under numeric keys, plus the sources that NAT has mapped.
 // Nothing runs by timer: an entry that is past its time is gone when somebody looks.
 import type { Namespace } from '../namespace.ts'
-import { type Connection, connStatus, type Direction, tupleOf } from './connection.ts'
+import { type Connection, connStatus, type Direction, type FlowCounter, tupleOf } from './connection.ts'
 import { sameTuple, sourceHash, type Tuple, tupleHash } from './tuple.ts'
 
 /** What `conntrack -S` counts. */
@@ -21,8 +21,19 @@ export interface Hit {
   readonly direction: Direction
 }
 
-/** nf_conntrack_max of a machine with some memory. */
-const entriesMax = 262_144
+/** nf_conntrack_buckets of a machine with some memory. */
+const buckets = 262_144
+/** NF_CT_EVICTION_RANGE: so many buckets are looked at for a flow that may give way. */
+const evictionRange = 8
+
+/** reciprocal_scale(): where a hash lies in the table. */
+function bucketOf(hash: number): number {
+  return Math.floor((hash / 0x1_0000_0000) * buckets)
+}
+
+function noTraffic(): FlowCounter {
+  return { packets: 0, bytes: 0 }
+}
 
 function add<T>(map: Map<number, T[]>, key: number, value: T): void {
   const chain = map.get(key)
@@ -57,6 +68,11 @@ export class ConntrackTable {
     this.ns = ns
   }
 
+  /** nf_conntrack_acct: whether flows that begin now are accounted. */
+  private get accounts(): boolean {
+    return this.ns.sysctls.get('net.netfilter.nf_conntrack_acct') !== 0
+  }
+
   get size(): number {
     return this.entries.size
   }
@@ -74,6 +90,8 @@ export class ConntrackTable {
       template: false,
       tcp: undefined,
       sctp: undefined,
+      gre: undefined,
+      counters: this.accounts ? [noTraffic(), noTraffic()] : undefined,
       streamFrom: 0,
       masqueradeIndex: 0,
       id: this.created,
@@ -111,19 +129,34 @@ export class ConntrackTable {
     add(this.bySource, sourceHash(connection.original, connection.zone), connection)
   }
 
-  /** Whether there is room for another flow; old ones that are not assured give way (early_drop). */
-  makeRoom(): boolean {
-    if (this.entries.size < entriesMax) return true
+  /** Whether there is room for one more flow (__nf_conntrack_alloc()): nf_conntrack_max of 0 is no limit. */
+  makeRoom(tuple: Tuple, zone: number): boolean {
+    const max = this.ns.sysctls.get('net.netfilter.nf_conntrack_max')
+    if (max === 0 || this.entries.size < max) return true
     this.sweep()
-    if (this.entries.size < entriesMax) return true
-    for (const connection of this.entries) {
-      if ((connection.status & connStatus.assured) !== 0) continue
-      this.remove(connection)
-      this.statistics.early_drop += 1
-      return true
-    }
+    if (this.entries.size < max || this.dropEarly(bucketOf(tupleHash(tuple, zone)))) return true
     this.statistics.drop += 1
     return false
+  }
+
+  /** early_drop(): flows that are not assured give way, those of the first bucket that has any, from `first` on. */
+  private dropEarly(first: number): boolean {
+    let nearest = evictionRange
+    let found: Connection[] = []
+    for (const connection of this.entries) {
+      if ((connection.status & connStatus.assured) !== 0) continue
+      for (const direction of [0, 1] as const) {
+        const bucket = bucketOf(tupleHash(tupleOf(connection, direction), connection.zone))
+        const distance = (bucket - first + buckets) % buckets
+        if (distance > nearest || distance === evictionRange) continue
+        if (distance < nearest) found = []
+        nearest = distance
+        found.push(connection)
+      }
+    }
+    for (const connection of found) this.remove(connection)
+    this.statistics.early_drop += found.length === 0 ? 0 : 1
+    return found.length > 0
   }
 
   /** Puts a flow into the table; the caller has seen to it that neither tuple is taken. */

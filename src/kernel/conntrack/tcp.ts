@@ -4,6 +4,7 @@ import { readU8 } from '../../net/bytes.ts'
 import { segmentChecksumIsRight } from '../../net/checksum.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { tcpAt, tcpFlag, tcpHeaderLength } from '../../net/tcp.ts'
+import type { Namespace } from '../namespace.ts'
 import { type Connection, connStatus, directionOf, isConfirmed } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { before, plus } from './sequence.ts'
@@ -19,9 +20,7 @@ import {
   tcpState,
 } from './tcp-track.ts'
 import { inWindow, readSegment, readSynOptions, type Segment } from './tcp-window.ts'
-import { refresh, secondsLeft, timeoutSeconds } from './timeouts.ts'
-
-const retransmissionsMax = 3
+import { refresh, refreshCounted, secondsLeft, tcpSeconds, tcpTimeout } from './timeouts.ts'
 
 /** tcp_error(): cut off, malformed, wrong checksum (checked where packets come in), flags that nobody sends. */
 function isBroken(packet: TrackedPacket): boolean {
@@ -130,13 +129,15 @@ function judgeReset(
   connection: Connection,
   track: TcpTrack,
   segment: Segment,
+  ns: Namespace,
 ): number | 'invalid' | undefined {
   const other = track.sides[segment.direction === 0 ? 1 : 0]
   if ((other.flags & sideFlag.maxAckSet) === 0 || track.lastKind === segmentKind.syn) return undefined
   const { sequence } = segment
   const established = isEstablished(connection, track)
   if (sequence === 0 && !established) return tcpState.close
-  if (before(sequence, other.maxAck)) return 'invalid'
+  const lenient = ns.sysctls.get('net.netfilter.nf_conntrack_tcp_ignore_invalid_rst') !== 0
+  if (before(sequence, other.maxAck) && !lenient) return 'invalid'
   if (!established || sequence === other.maxAck) return tcpState.close
   const inTrain =
     track.lastKind === segmentKind.ack &&
@@ -145,10 +146,10 @@ function judgeReset(
   return inTrain ? tcpState.close : track.state
 }
 
-function resetStep(connection: Connection, track: TcpTrack, segment: Segment): Step {
+function resetStep(connection: Connection, track: TcpTrack, segment: Segment, ns: Namespace): Step {
   const from = track.state
   if (isNearlyOver(from)) return { kind: 'enter', from, to: tcpState.close }
-  const judged = judgeReset(connection, track, segment)
+  const judged = judgeReset(connection, track, segment, ns)
   if (judged === 'invalid') return ended('invalid')
   if (judged === tcpState.close) return { kind: 'check', from, to: judged }
   const to = judged ?? tcpState.close
@@ -209,7 +210,7 @@ function decide(connection: Connection, track: TcpTrack, segment: Segment, packe
       break
     }
     case tcpState.close:
-      if (segment.kind === segmentKind.rst) return resetStep(connection, track, segment)
+      if (segment.kind === segmentKind.rst) return resetStep(connection, track, segment, packet.ns)
       break
     default:
       break
@@ -217,13 +218,16 @@ function decide(connection: Connection, track: TcpTrack, segment: Segment, packe
   return { kind: 'check', from, to }
 }
 
-function timeoutOf(track: TcpTrack, kind: number, state: number): number {
-  const full = timeoutSeconds.tcp[state] ?? timeoutSeconds.tcpUnacknowledged
+function timeoutOf(ns: Namespace, track: TcpTrack, kind: number, state: number): number {
+  const { sysctls } = ns
+  const full = tcpSeconds(ns, state)
   const unacknowledged = ((track.sides[0].flags | track.sides[1].flags) & sideFlag.unacknowledged) !== 0
-  if (track.retransmissions >= retransmissionsMax) return Math.min(full, timeoutSeconds.tcpRetransmission)
-  if (kind === segmentKind.rst) return timeoutSeconds.tcpClose
-  if (unacknowledged) return Math.min(full, timeoutSeconds.tcpUnacknowledged)
-  if (track.lastWindow === 0) return Math.min(full, timeoutSeconds.tcpRetransmission)
+  const again = track.retransmissions >= sysctls.get('net.netfilter.nf_conntrack_tcp_max_retrans')
+  if (again && full > sysctls.get(tcpTimeout.retransmission)) return sysctls.get(tcpTimeout.retransmission)
+  if (kind === segmentKind.rst) return sysctls.get(tcpTimeout.close)
+  if (unacknowledged && full > sysctls.get(tcpTimeout.unacknowledged))
+    return sysctls.get(tcpTimeout.unacknowledged)
+  if (track.lastWindow === 0) return Math.min(full, sysctls.get(tcpTimeout.retransmission))
   return full
 }
 
@@ -240,21 +244,22 @@ function enter(
   track.lastDirection = segment.direction
   track.state = to
   if (from !== to && to === tcpState.finWait) track.sides[segment.direction].flags |= sideFlag.closeInit
-  let seconds = timeoutOf(track, segment.kind, to)
+  let seconds = timeoutOf(packet.ns, track, segment.kind, to)
   if ((connection.status & connStatus.seenReply) === 0) {
     if ((segment.flags & tcpFlag.rst) !== 0) {
       packet.table.remove(connection)
       return
     }
     if (segment.kind === segmentKind.syn && from === tcpState.synSent) return
-    if (to === tcpState.established) seconds = Math.min(seconds, timeoutSeconds.tcpUnacknowledged)
+    if (to === tcpState.established)
+      seconds = Math.min(seconds, packet.ns.sysctls.get(tcpTimeout.unacknowledged))
   } else if (
     (from === tcpState.synReceived || from === tcpState.established) &&
     to === tcpState.established
   ) {
     connection.status |= connStatus.assured
   }
-  refresh(packet.ns, connection, seconds)
+  refreshCounted(packet, connection, seconds)
 }
 
 /** nf_tcp_handle_invalid(): a flow whose ends do not agree about its end is not kept for days. */
@@ -272,10 +277,10 @@ function afterInvalid(
     track.lastDirection = segment.direction
     return
   }
-  const left = secondsLeft(connection.expires, packet.ns.machine.clock.now)
-  if (left >= 120 && left > timeoutSeconds.tcpUnacknowledged) {
-    refresh(packet.ns, connection, timeoutSeconds.tcpUnacknowledged)
-  }
+  const { ns } = packet
+  const left = secondsLeft(connection.expires, ns.machine.clock.now)
+  const seconds = ns.sysctls.get(tcpTimeout.unacknowledged)
+  if (left >= 120 && left > seconds) refresh(ns, connection, seconds)
 }
 
 /** nf_conntrack_tcp_packet(). */

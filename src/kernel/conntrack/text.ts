@@ -3,7 +3,7 @@ import { formatIp, isIpv4 } from '../../net/address.ts'
 import { ipProtocol } from '../../net/protocol.ts'
 import { familyState } from '../ip/state.ts'
 import type { Namespace } from '../namespace.ts'
-import { type Connection, connStatus } from './connection.ts'
+import { type Connection, connStatus, type Direction } from './connection.ts'
 import { sctpStateNames } from './sctp-track.ts'
 import { tcpStateNames } from './tcp-track.ts'
 import { secondsLeft } from './timeouts.ts'
@@ -54,12 +54,16 @@ export function connectionText(ns: Namespace, connection: Connection): string {
   const { original, reply, status, mark, zone } = connection
   const { now } = ns.machine.clock
   const state = stateOf(connection)
+  const traffic = (direction: Direction): string => {
+    const counter = connection.counters?.[direction]
+    return counter === undefined ? '' : ` packets=${counter.packets} bytes=${counter.bytes}`
+  }
   const words = [
     `${protocolOf(connection).padEnd(8)} ${original.protocol} ${secondsLeft(connection.expires, now)}`,
     ...(state === undefined ? [] : [state]),
-    tupleText(original),
+    tupleText(original) + traffic(0),
     ...((status & connStatus.seenReply) === 0 ? ['[UNREPLIED]'] : []),
-    tupleText(reply),
+    tupleText(reply) + traffic(1),
     ...((status & connStatus.assured) === 0 ? [] : ['[ASSURED]']),
     `mark=${mark >>> 0}`,
     ...(zone === 0 ? [] : [`zone=${zone}`]),

@@ -10,7 +10,7 @@ import type { TrackedPacket, TrackVerdict } from './packet.ts'
 import { trackSctp } from './sctp.ts'
 import type { ConntrackTable } from './table.ts'
 import { trackTcp } from './tcp.ts'
-import { refresh, timeoutSeconds } from './timeouts.ts'
+import { flowTimeout, refreshCounted } from './timeouts.ts'
 import { invertTuple, isIcmp, readTuple, sameTuple, trackedTransport } from './tuple.ts'
 import { trackUdp } from './udp.ts'
 
@@ -32,7 +32,7 @@ function handle(connection: Connection, packet: TrackedPacket, info: number): Tr
     case ipProtocol.sctp:
       return trackSctp(connection, packet, info)
     default:
-      refresh(packet.ns, connection, timeoutSeconds.generic)
+      refreshCounted(packet, connection, packet.ns.sysctls.get(flowTimeout.generic))
       return 'ok'
   }
 }
@@ -46,7 +46,7 @@ function resolve(packet: TrackedPacket, zone: number): 'found' | 'none' | 'full'
   if (hit === undefined) {
     const reply = invertTuple(tuple)
     if (reply === undefined) return 'none'
-    if (!table.makeRoom()) return 'full'
+    if (!table.makeRoom(tuple, zone)) return 'full'
     skb.nfct = table.create(tuple, reply, zone)
     skb.nfctInfo = connInfo.new
     return 'found'
@@ -136,6 +136,12 @@ function clash(table: ConntrackTable, skb: Skb, connection: Connection): 'accept
     return 'drop'
   }
   skb.nfct = winner.connection
+  const [there] = winner.connection.counters ?? []
+  const [own] = connection.counters ?? []
+  if (there !== undefined && own !== undefined) {
+    there.packets += own.packets // nf_ct_acct_merge()
+    there.bytes += own.bytes
+  }
   statistics.clash_resolve += 1
   return 'accept'
 }

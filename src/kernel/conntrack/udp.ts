@@ -8,7 +8,7 @@ import { second } from '../clock.ts'
 import { headerSum } from '../summed.ts'
 import { type Connection, connStatus, isConfirmed } from './connection.ts'
 import type { TrackedPacket, TrackVerdict } from './packet.ts'
-import { refresh, timeoutSeconds } from './timeouts.ts'
+import { flowTimeout, refreshCounted } from './timeouts.ts'
 
 const streamAge = 2 * second
 
@@ -33,7 +33,8 @@ export function trackUdp(connection: Connection, packet: TrackedPacket): TrackVe
   if (!isConfirmed(connection)) connection.streamFrom = now + streamAge
   const seenReply = (connection.status & connStatus.seenReply) !== 0
   const stream = seenReply && now > connection.streamFrom
-  refresh(ns, connection, stream ? timeoutSeconds.udpStream : timeoutSeconds.udpUnreplied)
+  const seconds = ns.sysctls.get(stream ? flowTimeout.udpStream : flowTimeout.udpUnreplied)
+  refreshCounted(packet, connection, seconds)
   if (stream) connection.status |= connStatus.assured
   return 'ok'
 }

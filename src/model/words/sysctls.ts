@@ -6,6 +6,7 @@ import type { Report } from '../../base/diagnostic.ts'
 import type { Word } from '../../syntax/ast.ts'
 import { mistakeIn } from '../diagnose.ts'
 import { integerOf } from './numbers.ts'
+import { conntrackLimits } from './sysctls-conntrack.ts'
 
 const ipv4 = [
   'ip_forward',
@@ -83,9 +84,7 @@ const plain = [
   'net.bridge.bridge-nf-call-iptables',
   'net.bridge.bridge-nf-call-ip6tables',
   'net.bridge.bridge-nf-call-arptables',
-  'net.netfilter.nf_conntrack_tcp_loose',
-  'net.netfilter.nf_conntrack_tcp_be_liberal',
-  'net.netfilter.nf_conntrack_checksum',
+  ...conntrackLimits.keys(),
 ]
 
 /** Every key, with DEV where a device stands. */
@@ -177,6 +176,11 @@ function valuesOf(name: string, key: Word, value: Word, report: Report): readonl
       ? []
       : [{ key: tuple === undefined ? name : `${name}.${tuple.parts[at]}`, value: number, word: key }],
   )
+  const max = conntrackLimits.get(name)
+  if (max !== undefined && settings.some((setting) => setting.value < 0 || setting.value > max)) {
+    report(mistakeIn('S144', value, `\`${key.text}\` is a number from 0 to ${max}`))
+    return []
+  }
   const wanted = tuple?.parts.length ?? 1
   if (settings.length === wanted && numbers.length === wanted) return settings
   const hint = tuple?.hint ?? 'a number is needed here'

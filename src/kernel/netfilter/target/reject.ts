@@ -13,7 +13,7 @@ import { bornFrom } from '../../birth.ts'
 import { attachFlow } from '../../conntrack/attach.ts'
 import { type Connection, isConfirmed } from '../../conntrack/connection.ts'
 import { tcpState } from '../../conntrack/tcp-track.ts'
-import { refresh, timeoutSeconds } from '../../conntrack/timeouts.ts'
+import { refresh, tcpTimeout } from '../../conntrack/timeouts.ts'
 import { readFrameHeader, writeFrameHeader } from '../../device/bridge-netfilter-header.ts'
 import { addressType } from '../../ip/source.ts'
 import { icmp6Send } from '../../ip6/icmp-send.ts'
@@ -70,12 +70,12 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ['reject-route', 'icmp6-reject-route'],
 ])
 
-/** nf_ct_set_closing(): a flow of the table is over, and kept for ten seconds more. */
+/** nf_ct_set_closing(): a flow of the table is over, and kept for as long as closed ones are. */
 function close(ns: Namespace, connection: Connection | undefined): void {
   if (connection?.tcp === undefined || !isConfirmed(connection)) return
   if (connection.tcp.state === tcpState.close) return
   connection.tcp.state = tcpState.close
-  refresh(ns, connection, timeoutSeconds.tcpClose)
+  refresh(ns, connection, ns.sysctls.get(tcpTimeout.close))
 }
 
 /** nf_reject_ip_tcphdr_get(): not for resets, fragments, or segments with a wrong checksum. */
