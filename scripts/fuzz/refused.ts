@@ -53,9 +53,12 @@ function kernelSays(oracle: Oracle, model: CaseModel): string | undefined {
     ...model.world,
     namespaces: model.world.namespaces.map((each) => ({ ...each, routes: [], rules: [] })),
   }
-  const world = new RealWorld(oracle.reach, model.world, boot(bare, { seed: 1 }), ring)
+  const world = new RealWorld(oracle.reach, model.world, boot(bare, { seed: 1 }), {
+    ring,
+    ipv6: speaksIpv6(model),
+  })
   try {
-    world.build(speaksIpv6(model))
+    world.build()
     return undefined
   } catch (problem) {
     if (!(problem instanceof KernelRefused)) throw problem

@@ -29,37 +29,48 @@ export function withoutPod(
   return rest
 }
 
-/** The cluster with a pod that the scenario adds: its namespace, the host's side of it, and the sockets it listens on. */
-export function withPod(
-  machine: Machine,
-  cluster: ClusterModel,
-  name: string,
-): { readonly cluster: ClusterModel; readonly listeners: readonly Listener[] } {
+/** What comes with a pod: what its node gets, without rules, and the host itself. */
+interface Arrival {
+  readonly cluster: ClusterModel
+  readonly node: NamespaceModel
+  readonly host: NamespaceModel
+}
+
+/** What the plugin makes of a pod that a step adds, on a machine as it is before. */
+export function arrivalOf(machine: Machine, cluster: ClusterModel, name: string): Arrival {
   const late = present(
     cluster.late.find(({ pod }) => pod.name === name),
     `pod ${name} is added by a step`,
   )
   const grown = { ...cluster, pods: [...cluster.pods, late.pod] }
-  const node = late.pod.node
-  const before = hostOf(cluster, node)
-  const after = hostOf(grown, node)
+  const { node } = late.pod
   const host = present(
     deployCluster(grown, [{ ...late.host, neighbours: 'cold' }])[0],
     `pod ${name} has a host`,
   )
-  if (!machine.namespaces.has(name)) addNamespace(machine, { name, mute: late.host.mute })
   // a bridge stays where the last pod of its node went
   const { devicesByName } = namespaceOf(machine, node)
-  const added = difference(before, after)
+  const added = difference(hostOf(cluster, node), hostOf(grown, node))
   const devices = added.devices.filter((each) => !devicesByName.has(each.name))
-  bootLate(machine, [{ ...added, devices }, host])
-  changeRules(machine, grown, node)
+  return { cluster: grown, node: { ...added, devices }, host }
+}
+
+/** The cluster with a pod that the scenario adds: its namespace, the host's side of it, and the sockets it listens on. */
+export function withPod(
+  machine: Machine,
+  before: ClusterModel,
+  name: string,
+): { readonly cluster: ClusterModel; readonly listeners: readonly Listener[] } {
+  const { cluster, node, host } = arrivalOf(machine, before, name)
+  if (!machine.namespaces.has(name)) addNamespace(machine, { name, mute: host.mute })
+  bootLate(machine, [node, host])
+  changeRules(machine, cluster, node.name)
   const ns = namespaceOf(machine, name)
   const listeners = host.listens.flatMap((listen) => {
     const started = startListener(ns, listen)
     return failed(started) ? [] : [started.ok]
   })
-  return { cluster: grown, listeners }
+  return { cluster, listeners }
 }
 
 /** What the plugin gives to a node, alone. Of a pod that has just come nobody has learned anything. */
@@ -118,10 +129,17 @@ export function takeRulesets(ns: Namespace, rulesets: readonly RulesetModel[]): 
   }
 }
 
-/** The wanted rules, in which those that are there already are the same objects; tables without rules are emptied. */
+/**
+ * The tables that change, in which rules that are there already are the same objects; tables without rules are emptied. What a
+ * plugin does not touch keeps the counters of its policies too.
+ */
 function keeping(ns: Namespace, wanted: Ruleset): Ruleset {
   const current = new Map(currentRuleset(ns, wanted.family).tables.map((table) => [table.name, table]))
-  const tables = wanted.tables.map((table) => keptTable(current.get(table.name), table))
+  const tables = wanted.tables.flatMap((table) => {
+    const old = current.get(table.name)
+    const kept = keptTable(old, table)
+    return old !== undefined && isSame(old, kept) ? [] : [kept]
+  })
   const empty = [...current.values()]
     .filter(({ name }) => wanted.tables.every((table) => table.name !== name))
     .map(
@@ -135,6 +153,15 @@ function keeping(ns: Namespace, wanted: Ruleset): Ruleset {
       }),
     )
   return { family: wanted.family, tables: [...tables, ...empty] }
+}
+
+function isSame(one: TableSpec, two: TableSpec): boolean {
+  if (one.chains.size !== two.chains.size) return false
+  return [...one.chains].every(([name, { policy, rules }]) => {
+    const other = two.chains.get(name)
+    const same = other?.policy === policy && other?.rules.length === rules.length
+    return same && rules.every((rule, index) => rule === other.rules[index])
+  })
 }
 
 function keptTable(current: TableSpec | undefined, wanted: TableSpec): TableSpec {

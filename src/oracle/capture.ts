@@ -67,6 +67,7 @@ export interface RingSize {
 interface Tap {
   readonly node: string
   readonly device: string
+  readonly ifindex: number
   readonly socket: number
   readonly ring: Memory
   /** The slot that the kernel fills next. */
@@ -90,9 +91,10 @@ export class Capture {
     this.slotCount = Math.ceil(size.frames / perBlock) * perBlock
   }
 
-  /** Opens a tap; must run inside the device's namespace. */
+  /** Opens a tap if there is none; must run inside the device's namespace. */
   add(node: string, device: string, ifindex: number): void {
     const { libc } = this
+    if (this.taps.some((tap) => tap.node === node && tap.ifindex === ifindex)) return
     const socket = must(libc, libc.socket(familyPacket, rawNonBlocking, 0), 'an AF_PACKET socket is opened')
     libc.setsockopt(socket, levelPacket, option.version, intBytes(secondVersion), 4)
     const request = new Uint8Array(16)
@@ -104,7 +106,7 @@ export class Capture {
     const ring = libc.mapFile(socket, whole)
     const address = linkAddress(ifindex, allProtocolsNetworkOrder)
     must(libc, libc.bind(socket, address, address.length), `a tap is put on ${node}/${device}`)
-    this.taps.push({ node, device, socket, ring, next: 0 })
+    this.taps.push({ node, device, ifindex, socket, ring, next: 0 })
   }
 
   /** Takes everything that has arrived. */

@@ -8,6 +8,7 @@ import type { DeviceModel } from '../model/device-model.ts'
 import type { NamespaceModel, World } from '../model/model.ts'
 import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
 import { Cgroups } from './cgroups.ts'
+import { ethtool, Interfaces } from './interfaces.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
 import type { Libc, Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
@@ -39,8 +40,6 @@ export interface Reach {
 }
 
 const nativeMode = 4
-const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
-const running = 0x40
 const rmem = 'net.ipv4.tcp_rmem'
 const forwarding6 = 'net.ipv6.conf.DEV.forwarding'
 const carrierPatienceMs = 2000
@@ -51,9 +50,6 @@ export function pause(milliseconds: number): void {
   Atomics.wait(sleeper, 0, 0, milliseconds)
 }
 
-/** ETHTOOL_STXCSUM, ETHTOOL_SGRO */
-const ethtool = { setTxChecksum: 0x17, setGro: 0x2c } as const
-
 function isBridge(model: NamespaceModel, device: string): boolean {
   return model.devices.some(({ name, kind }) => name === device && kind === 'bridge')
 }
@@ -62,17 +58,27 @@ export class Ground {
   readonly namespaces: Namespaces
   readonly programs = new Map<string, RealPrograms>()
   readonly cgroups: Cgroups
-  readonly world: World
   private readonly reach: Reach
   private readonly booted: Booted
+  private readonly interfaces: Interfaces
+  private readonly ipv6: boolean
   private readonly descriptors: number[] = []
+  private known: World
 
-  constructor(reach: Reach, world: World, booted: Booted) {
+  /** `booted` is a machine that gets every change of the set-up, but no packet; `ipv6` says whether the scenario speaks it. */
+  constructor(reach: Reach, world: World, booted: Booted, ipv6: boolean) {
     this.reach = reach
-    this.world = world
+    this.known = world
     this.booted = booted
+    this.ipv6 = ipv6
     this.namespaces = new Namespaces(reach.libc)
+    this.interfaces = new Interfaces(reach.libc, reach.memory)
     this.cgroups = new Cgroups(world)
+  }
+
+  /** The world with the hosts that have come. */
+  get world(): World {
+    return this.known
   }
 
   get around(): Surroundings {
@@ -83,43 +89,66 @@ export class Ground {
     }
   }
 
-  /** Builds everything; `ipv6` says whether the scenario speaks it. */
-  build(ipv6: boolean): void {
+  /** Builds everything. */
+  build(): void {
     const { namespaces, world } = this
     namespaces.add(switchName)
-    for (const { name } of world.namespaces) namespaces.add(name)
     namespaces.sysctl(switchName, sysctlPath('net.ipv6.conf.default.disable_ipv6'), '1')
     // a wire does not look into frames: br_netfilter would drop what is no proper IP packet
     for (const key of ['net.bridge.bridge-nf-call-iptables', 'net.bridge.bridge-nf-call-ip6tables'])
       namespaces.sysctl(switchName, sysctlPath(key), '0')
-    for (const model of world.namespaces) this.defaults(model.name, ipv6)
-    const made = new Set<string>()
-    for (const which of ['alone', 'stacked'] as const)
-      for (const model of world.namespaces)
-        namespaces.batch(model.name, ['ip'], linkLines(this.around, model, made, which))
+    this.links(world.namespaces)
     const wires = switchLines(world)
     namespaces.batch(switchName, ['ip'], wires.ip)
     namespaces.batch(switchName, ['bridge'], wires.bridge)
     for (const model of world.namespaces) this.devices(model)
-    if (ipv6) this.quietSwitch()
+    if (this.ipv6) this.quietSwitch()
     for (const model of world.namespaces) this.attach(model)
-    this.waitForCarriers()
+    this.entries(world.namespaces)
+  }
+
+  /** What comes later: hosts, and what hosts get that are there already. None of it is a card or has programs. */
+  grow(models: readonly NamespaceModel[]): void {
+    const fresh = models.filter(({ name }) => !this.namespaces.has(name))
+    this.known = { ...this.known, namespaces: [...this.known.namespaces, ...fresh] }
+    this.links(models)
+    for (const model of models) this.devices(model)
+    for (const model of fresh) if (model.mute) this.silence(model)
+    this.entries(models)
+  }
+
+  /** Namespaces that are not there yet, and devices with both ends. */
+  private links(models: readonly NamespaceModel[]): void {
+    for (const { name } of models) {
+      if (this.namespaces.has(name)) continue
+      this.namespaces.add(name)
+      this.defaults(name)
+    }
+    const made = new Set<string>()
+    for (const which of ['alone', 'stacked'] as const)
+      for (const model of models)
+        this.namespaces.batch(model.name, ['ip'], linkLines(this.around, model, made, which))
+  }
+
+  /** Entries of bridges and neighbours. */
+  private entries(models: readonly NamespaceModel[]): void {
+    this.waitForCarriers(models)
     // a port takes no entries before it forwards
-    for (const model of world.namespaces) {
+    for (const model of models) {
       const lines = model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device)))
-      namespaces.batch(model.name, ['bridge'], lines)
+      this.namespaces.batch(model.name, ['bridge'], lines)
     }
     // last, so that neighbours are as young as in the model: an answer may change one only after locktime
-    for (const model of world.namespaces) {
+    for (const model of models) {
       const entries = model.entries.map((entry) => neighbourLine('replace', entry))
-      namespaces.batch(model.name, ['ip'], [...warmLines(this.around, model), ...entries])
+      this.namespaces.batch(model.name, ['ip'], [...warmLines(this.around, model), ...entries])
     }
   }
 
   /** A carrier is noticed by a worker of the kernel: until then a device drops what it is given (net/core/link_watch.c). */
-  private waitForCarriers(): void {
+  private waitForCarriers(models: readonly NamespaceModel[]): void {
     const waiting: [string, string][] = []
-    for (const { name, devices } of this.world.namespaces) {
+    for (const { name, devices } of models) {
       for (const device of devices) {
         const dev = this.around.booted(name).devicesByName.get(device.name)
         if (dev?.up === true && dev.carrier && device.kind !== 'lo') waiting.push([name, device.name])
@@ -130,19 +159,14 @@ export class Ground {
     const end = this.reach.clock() + carrierPatienceMs
     while (waiting.length > 0 && this.reach.clock() < end) {
       const [name, device] = waiting[0] ?? ['', '']
-      if (this.namespaces.within(name, () => this.isRunning(device))) waiting.shift()
+      if (this.namespaces.within(name, () => this.interfaces.isRunning(device))) waiting.shift()
       else pause(1)
     }
     pause(1)
   }
 
-  /** IFF_RUNNING, in the present namespace. */
-  private isRunning(device: string): boolean {
-    return (this.ask(device, ioctlNumber.flags).getUint16(16, true) & running) !== 0
-  }
-
   /** A namespace starts with the values that the model's kernel starts with. */
-  private defaults(name: string, ipv6: boolean): void {
+  private defaults(name: string): void {
     const { sysctls } = this.around.booted(name)
     const write = (key: string, value: number | string): void => {
       this.namespaces.sysctl(name, sysctlPath(key), String(value))
@@ -160,7 +184,7 @@ export class Ground {
     }
     write(rmem, ['min', 'default', 'max'].map((part) => sysctls.get(`${rmem}.${part}`)).join(' '))
     for (const device of ['all', 'default']) {
-      write(`net.ipv6.conf.${device}.disable_ipv6`, ipv6 ? 0 : 1)
+      write(`net.ipv6.conf.${device}.disable_ipv6`, this.ipv6 ? 0 : 1)
       write(`net.ipv6.conf.${device}.accept_dad`, 0)
       write(`net.ipv6.conf.${device}.dad_transmits`, 0)
       write(`net.ipv6.conf.${device}.router_solicitations`, 0)
@@ -208,12 +232,8 @@ export class Ground {
     if (device.gro === true) this.ethtool(name, device.name, ethtool.setGro, 1)
   }
 
-  /** struct ethtool_value through SIOCETHTOOL. */
   private ethtool(name: string, device: string, command: number, value: number): void {
-    const { memory } = this.reach
-    memory.view.setUint32(48, command, true)
-    memory.view.setUint32(52, value, true)
-    this.namespaces.within(name, () => this.ask(device, ioctlNumber.ethtool, memory.address + 48n))
+    this.namespaces.within(name, () => this.interfaces.ethtool(device, command, value))
   }
 
   private attach(model: NamespaceModel): void {
@@ -290,19 +310,7 @@ export class Ground {
 
   /** SIOCGIFINDEX in the present namespace. */
   interfaceIndex(device: string): number {
-    return this.ask(device, ioctlNumber.index).getInt32(16, true)
-  }
-
-  /** Asks about a device of the present namespace; answers struct ifreq. */
-  private ask(device: string, request: number, pointer = 0n): DataView {
-    const { libc, memory } = this.reach
-    memory.bytes.fill(0, 0, 40)
-    memory.bytes.set(new TextEncoder().encode(device), 0)
-    memory.view.setBigUint64(16, pointer, true)
-    const socket = libc.socket(2, 2, 0)
-    libc.ioctl(socket, request, memory.address)
-    libc.close(socket)
-    return memory.view
+    return this.interfaces.index(device)
   }
 
   close(): void {

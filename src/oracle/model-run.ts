@@ -3,6 +3,7 @@
 import { type Booted, boot } from '../boot/boot.ts'
 import { cpus } from '../boot/maps.ts'
 import { mapGet, mapKeys } from '../bpf/user.ts'
+import type { NetDevice } from '../kernel/device/device.ts'
 import type { Machine } from '../kernel/machine.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
@@ -37,8 +38,6 @@ export interface CounterReading {
 }
 
 export interface ModelRun {
-  /** The world before the first step: another machine than the one that ran. */
-  readonly start: Booted
   /** The machine as it is at the end. */
   readonly machine: Machine
   readonly frames: readonly TapFrame[]
@@ -94,8 +93,47 @@ export function runModel(model: CaseModel, seed: number, pace: readonly number[]
   const booted = boot(model.world, { seed, trace: { full: false } })
   const { machine } = booted
   const frames: TapFrame[] = []
+  const tapped = new Set<NetDevice>()
+  tapAll(machine, tapped, frames)
+  const run = new Run(booted, model)
+  const began = machine.clock.now
+  const atoms: Atom[] = []
+  const counters: CounterReading[] = [...readCounters(model, run, -1)]
+  for (const [index, step] of model.steps.entries()) {
+    const parts = atomsOf(step)
+    for (const [part, atom] of parts.entries()) {
+      const before = machine.clock.now
+      takeStep(run, atom)
+      tapAll(machine, tapped, frames)
+      const late = began + (pace[atoms.length] ?? 0) - machine.clock.now
+      if (late > 0) run.pass(late)
+      const last = part === parts.length - 1
+      atoms.push({ step: atom, index, last, elapsed: machine.clock.now - before, frames: frames.length })
+    }
+    counters.push(...readCounters(model, run, index))
+  }
+  const elapsed = machine.clock.now - began
+  const rested = pace.length === 0 ? rest(run) : 0
+  return {
+    machine,
+    frames,
+    atoms,
+    flows: run.flowResults(),
+    packets: machine.trace?.packets ?? [],
+    counters,
+    maps: readMaps(booted),
+    elapsed,
+    rest: rested,
+    limit: run.limit,
+  }
+}
+
+/** Taps on the devices that have none yet. */
+function tapAll(machine: Machine, tapped: Set<NetDevice>, frames: TapFrame[]): void {
   for (const ns of machine.namespaces.values()) {
     for (const dev of ns.devices.values()) {
+      if (tapped.has(dev)) continue
+      tapped.add(dev)
       dev.taps.push((at, skb, direction) => {
         const bytes = skb.bytes.slice(skb.data, skb.data + skb.length)
         frames.push({
@@ -108,37 +146,6 @@ export function runModel(model: CaseModel, seed: number, pace: readonly number[]
         })
       })
     }
-  }
-  const run = new Run(booted, model)
-  const began = machine.clock.now
-  const atoms: Atom[] = []
-  const counters: CounterReading[] = [...readCounters(model, run, -1)]
-  for (const [index, step] of model.steps.entries()) {
-    const parts = atomsOf(step)
-    for (const [part, atom] of parts.entries()) {
-      const before = machine.clock.now
-      takeStep(run, atom)
-      const late = began + (pace[atoms.length] ?? 0) - machine.clock.now
-      if (late > 0) run.pass(late)
-      const last = part === parts.length - 1
-      atoms.push({ step: atom, index, last, elapsed: machine.clock.now - before, frames: frames.length })
-    }
-    counters.push(...readCounters(model, run, index))
-  }
-  const elapsed = machine.clock.now - began
-  const rested = pace.length === 0 ? rest(run) : 0
-  return {
-    start: boot(model.world, { seed }),
-    machine,
-    frames,
-    atoms,
-    flows: run.flowResults(),
-    packets: machine.trace?.packets ?? [],
-    counters,
-    maps: readMaps(booted),
-    elapsed,
-    rest: rested,
-    limit: run.limit,
   }
 }
 

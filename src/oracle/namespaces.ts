@@ -37,6 +37,10 @@ export class Namespaces {
     this.leave()
   }
 
+  has(name: string): boolean {
+    return this.descriptors.has(name)
+  }
+
   /** What iproute2 takes after `netns`: a path to a namespace of this process. */
   path(name: string): string {
     return `/proc/${process.pid}/fd/${this.descriptor(name)}`

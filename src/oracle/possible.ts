@@ -121,15 +121,14 @@ export function whyNot(model: CaseModel, abilities: Abilities): string | undefin
       if (step.frame.length < 14) return 'a frame without a whole Ethernet header cannot be sent'
     }
     if (step.kind === 'flow' && step.departAfter !== undefined) return 'SO_TXTIME is not tried'
-    if (step.kind === 'delete') return 'deletions are not tried yet'
-    if (step.kind === 'add-pod') return 'pods that come later are not tried yet'
     const item = step.kind === 'change' ? step.change.item : undefined
     if (item?.kind === 'ruleset' && item.ruleset.tool === 'ipvs')
       return 'virtual services of IPVS are not tried'
     if (item?.kind === 'ruleset' && hasStates(item.ruleset)) return sealed
     if (item?.kind === 'sysctl' && item.key === tableSize)
       return `\`${tableSize}\` belongs to the whole machine`
-    if (item?.kind === 'dev') return 'devices that come later are not tried yet'
+    const later = item?.kind === 'dev' ? deviceReason(item.device, abilities) : undefined
+    if (later !== undefined) return later
   }
   return undefined
 }

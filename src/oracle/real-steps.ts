@@ -1,6 +1,7 @@
 // The steps of a case on the real kernel.
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
+import type { Changes } from './changes.ts'
 import { DnsFlow, DnsStreamFlow } from './dns-flows.ts'
 import { HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
@@ -17,13 +18,15 @@ export class RealSteps {
   /** When each atom was over, in nanoseconds since the first began; the last entry is the end of the case. */
   readonly pace: number[] = []
   private readonly world: RealWorld
+  private readonly changes: Changes
   private readonly run: ModelRun
   private readonly clock: () => number
   private readonly began: number
 
   /** `clock` tells milliseconds. */
-  constructor(world: RealWorld, run: ModelRun, clock: () => number) {
+  constructor(world: RealWorld, changes: Changes, run: ModelRun, clock: () => number) {
     this.world = world
+    this.changes = changes
     this.run = run
     this.clock = clock
     this.began = clock()
@@ -48,7 +51,9 @@ export class RealSteps {
   }
 
   private act(step: Step, elapsed: number): void {
-    const { world } = this
+    const { world, changes } = this
+    if (step.kind === 'add-pod') return changes.addPod(step)
+    changes.note(step)
     switch (step.kind) {
       case 'packet':
         return world.inject(step.namespace, step.device, step.frame)
@@ -69,6 +74,8 @@ export class RealSteps {
         }
         return
       case 'delete':
+        if (step.device === undefined) changes.deleteNamespace(step.namespace)
+        else changes.deleteDevice(step.namespace, step.device)
         return
       case 'change':
         return this.change(step.change)
@@ -142,6 +149,8 @@ export class RealSteps {
       case 'ruleset':
         return changeRules(this.world.ground.namespaces, namespace, { verb, ruleset: item.ruleset })
       case 'dev':
+        if (verb === 'del') this.changes.deleteDevice(namespace, item.device.name)
+        else this.changes.addDevice(namespace, item.device)
         return
     }
   }

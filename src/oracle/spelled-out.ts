@@ -9,8 +9,13 @@ const patience = 800_000_000
 /** Where the ports of the clients begin: below those that a kernel chooses, and above those that people listen on. */
 const firstPort = 20_000
 
-function flowsOf(step: ReachStep, taken: number): readonly FlowStep[] {
-  return step.probes.map((probe, index) => {
+/** Probes of hosts that are not there at this step are left out: the steps before it say who has gone and who is to come. */
+function flowsOf(step: ReachStep, taken: number, absent: ReadonlySet<string>): readonly FlowStep[] {
+  const probes = step.probes.filter(({ from, to, host }) => {
+    if (absent.has(from)) return false
+    return to !== host || !absent.has(host) // an address is asked whoever had it
+  })
+  return probes.map((probe, index) => {
     const number = taken + index
     const flow = flowOf(probe, step, { label: `reach ${number}`, patience })
     return { ...flow, from: { ...flow.from, port: firstPort + number } }
@@ -22,8 +27,11 @@ export function spelledOut(model: CaseModel): CaseModel {
   if (!model.steps.some(({ kind }) => kind === 'reach')) return model
   const steps: Step[] = []
   const last: number[] = []
+  const absent = new Set(model.world.cluster?.late.map(({ pod }) => pod.name))
   for (const step of model.steps) {
-    steps.push(...(step.kind === 'reach' ? flowsOf(step, steps.length) : [step]))
+    if (step.kind === 'delete' && step.device === undefined) absent.add(step.namespace)
+    if (step.kind === 'add-pod') absent.delete(step.name)
+    steps.push(...(step.kind === 'reach' ? flowsOf(step, steps.length, absent) : [step]))
     last.push(steps.length - 1)
   }
   const expectations = model.expectations.map((each) => ({ ...each, afterStep: last[each.afterStep] ?? -1 }))

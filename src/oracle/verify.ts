@@ -3,10 +3,12 @@
 import { readFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { AssertionError } from '../base/assert.ts'
+import { boot } from '../boot/boot.ts'
 import type { CaseModel } from '../model/model.ts'
 import { Bpf } from './bpf.ts'
 import { isNeighbourTalk } from './canonical.ts'
 import type { RingSize, TapFrame } from './capture.ts'
+import { Changes } from './changes.ts'
 import { pairPorts } from './chosen-ports.ts'
 import { compareDeliveries, compareFlows, compareFrames, compareMap, type Difference } from './compare.ts'
 import { readCounters } from './counters.ts'
@@ -98,6 +100,12 @@ export function verifyCase(oracle: Oracle, written: CaseModel, options: VerifyOp
   return untilPunctual(() => ask(oracle, model, run, options.seed), asksMost)
 }
 
+/** A world on the real kernel, and what changes it. */
+interface Stage {
+  readonly world: RealWorld
+  readonly changes: Changes
+}
+
 /** Asks the kernel once, in a world of its own. */
 function ask(
   oracle: Oracle,
@@ -105,14 +113,17 @@ function ask(
   run: ModelRun,
   seed: number,
 ): { readonly result: Verified; readonly disturbed: boolean } {
-  const world = new RealWorld(oracle.reach, model.world, run.start, ringFor(run))
-  const result = answerOf(oracle, model, run, world, seed)
+  const start = boot(model.world, { seed })
+  const options = { ring: ringFor(run), ipv6: speaksIpv6(model) }
+  const world = new RealWorld(oracle.reach, model.world, start, options)
+  const changes = new Changes(world, start, model)
+  const result = answerOf(oracle, model, run, { world, changes }, seed)
   return { result, disturbed: world.punctuality.disturbed }
 }
 
-function answerOf(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealWorld, seed: number): Verified {
+function answerOf(oracle: Oracle, model: CaseModel, run: ModelRun, stage: Stage, seed: number): Verified {
   try {
-    return verifyRun(oracle, model, run, world, seed)
+    return verifyRun(oracle, model, run, stage, seed)
   } catch (problem) {
     if (problem instanceof KernelLacks || problem instanceof NotPossible)
       return { kind: 'skipped', reason: problem.message }
@@ -120,7 +131,7 @@ function answerOf(oracle: Oracle, model: CaseModel, run: ModelRun, world: RealWo
     const { message } = problem
     return { kind: 'differs', differences: [{ subject: 'the set-up', model: 'accepted', kernel: message }] }
   } finally {
-    world.close()
+    stage.world.close()
   }
 }
 
@@ -136,11 +147,11 @@ function verifyRun(
   oracle: Oracle,
   model: CaseModel,
   run: ModelRun,
-  world: RealWorld,
+  { world, changes }: Stage,
   seed: number,
 ): Verified {
-  world.build(speaksIpv6(model))
-  const steps = new RealSteps(world, run, oracle.reach.clock)
+  world.build()
+  const steps = new RealSteps(world, changes, run, oracle.reach.clock)
   const nodes = new Set(run.counters.map(({ node }) => node))
   const asked = new Set(run.counters.map(({ afterStep }) => afterStep))
   const counters = new Map([[-1, readAll(world, nodes)]])

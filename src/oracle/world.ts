@@ -37,19 +37,30 @@ export class RealWorld {
   private readonly sockets: RealSocket[] = []
   private readonly injectors = new Map<string, number>()
 
-  constructor(reach: Reach, world: World, booted: Booted, ring: RingSize) {
+  constructor(
+    reach: Reach,
+    world: World,
+    booted: Booted,
+    options: { readonly ring: RingSize; readonly ipv6: boolean },
+  ) {
     this.reach = reach
-    this.ground = new Ground(reach, world, booted)
-    this.capture = new Capture(reach.libc, ring)
+    this.ground = new Ground(reach, world, booted, options.ipv6)
+    this.capture = new Capture(reach.libc, options.ring)
     this.punctuality = new Punctuality(tickClock(reach.libc))
   }
 
-  /** Builds everything; `ipv6` says whether the scenario speaks it. */
-  build(ipv6: boolean): void {
-    this.ground.build(ipv6)
+  /** Builds everything. */
+  build(): void {
+    this.ground.build()
     const { namespaces } = this.ground.world
     for (const model of namespaces) for (const listen of model.listens) this.listen(model.name, listen)
     for (const model of namespaces) this.tap(model)
+  }
+
+  /** What comes later, with its taps. */
+  grow(models: readonly NamespaceModel[]): void {
+    this.ground.grow(models)
+    for (const model of models) this.tap(model)
   }
 
   private tap(model: NamespaceModel): void {
