@@ -108,6 +108,7 @@ function flowsOf(
   const times: RequestTimes = new Map()
   return observedIn({ packets }, cilium).map(({ node, time, told, born }) => {
     const context = {
+      era: cilium.era,
       endpoint: (address: IpAddress, identity: number) => endpointOf(node, address, identity, born),
       device: (ifindex: number) => deviceName(node, ifindex),
       nodeName: `${cilium.clusterName}/${node}`,

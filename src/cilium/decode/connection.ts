@@ -8,8 +8,9 @@ import { tcpAt, tcpFlag } from '../../net/tcp.ts'
 import { type Layers, layersIn } from '../../trace/effects/layers.ts'
 import { classFlag } from '../datapath/classifiers.ts'
 import { protocolNumber } from '../datapath/family.ts'
+import { decodedLayers } from './gopacket.ts'
 import { icmpText } from './icmp-text.ts'
-import type { Notification } from './notification.ts'
+import type { Era, Notification } from './notification.ts'
 
 /** The headers of captured bytes: the packet, and for a tunnel's packet what it carries. */
 export interface Captured {
@@ -39,11 +40,13 @@ function whole({ captured, length }: Capture): Uint8Array {
 }
 
 /** Reads what a notification captured; undefined where nothing was. A packet that was cut has its headers all the same (gopacket). */
-export function readCaptured(capture: Capture, flags: number): Captured | undefined {
+export function readCaptured(capture: Capture, flags: number, era: Era): Captured | undefined {
   if (capture.captured.length === 0) return undefined
-  const outer = layersIn(dissect(whole(capture), (flags & classFlag.L3_DEV) !== 0 ? 'ip' : 'ethernet'))
-  const isTunnel = (flags & (classFlag.VXLAN | classFlag.GENEVE)) !== 0
-  return { outer, inner: isTunnel ? outer.tunnel?.inner : undefined }
+  const layers = layersIn(dissect(whole(capture), (flags & classFlag.L3_DEV) !== 0 ? 'ip' : 'ethernet'))
+  const outer = decodedLayers(layers, era)
+  const isTunnel = (flags & (classFlag.VXLAN | classFlag.GENEVE)) !== 0 && outer.l4 >= 0
+  const inner = isTunnel ? outer.tunnel?.inner : undefined
+  return { outer, inner: inner === undefined ? undefined : decodedLayers(inner, era) }
 }
 
 /** One end: an address and a port, -1 where the protocol has none. */
@@ -95,7 +98,7 @@ function etherTypeText(type: number): string {
   return type === 0x0806 ? 'ARP' : `UnknownEthernetType`
 }
 
-function packetText(layers: Layers): string {
+function packetText(layers: Layers, era: Era): string {
   const { bytes, l4, protocol, family, ethernet, etherType } = layers
   const ends = endsIn(layers)
   if (ends === undefined) {
@@ -106,7 +109,8 @@ function packetText(layers: Layers): string {
   const pair = `${endText(ends.source)} -> ${endText(ends.destination)}`
   if (l4 < 0) return pair
   if (protocol === protocolNumber.ICMP || protocol === protocolNumber.ICMPV6) {
-    return `${pair} icmp ${icmpText(family === 4 ? 4 : 6, readU8(bytes, l4), readU8(bytes, l4 + 1))}`
+    const text = icmpText(family === 4 ? 4 : 6, readU8(bytes, l4), readU8(bytes, l4 + 1))
+    return era === '1.10' ? `${pair} ${text}` : `${pair} icmp ${text}`
   }
   const name = names[protocol]
   if (name === undefined) return pair
@@ -114,13 +118,13 @@ function packetText(layers: Layers): string {
 }
 
 /** GetConnectionSummary() */
-export function connectionText(capture: Capture, flags: number): string {
-  const captured = readCaptured(capture, flags)
+export function connectionText(capture: Capture, flags: number, era: Era): string {
+  const captured = readCaptured(capture, flags, era)
   if (captured === undefined) return '[unknown]'
   const { outer, inner } = captured
   if (outer.malformed && outer.family === 0 && outer.ethernet < 0) return '[error]'
   const ends = endsIn(outer)
-  if (inner === undefined || ends === undefined) return packetText(outer)
+  if (inner === undefined || ends === undefined) return packetText(outer, era)
   const kind = (flags & classFlag.VXLAN) === 0 ? 'geneve' : 'vxlan'
-  return `${packetText(inner)} [tunnel ${endText(ends.source)} -> ${endText(ends.destination)} ${kind}]`
+  return `${packetText(inner, era)} [tunnel ${endText(ends.source)} -> ${endText(ends.destination)} ${kind}]`
 }

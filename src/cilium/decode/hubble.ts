@@ -1,7 +1,7 @@
 // A notification as a flow of Hubble's API, as `hubble observe -o jsonpb` and the exporter write it (facts 7.7): names of the
 // protocol buffer, enumerations as words, fields that are zero left out. pkg/hubble/parser/threefour/parser.go
 import { momentOf, twoDigits } from '../../base/calendar.ts'
-import { formatIp, type IpAddress, isUnspecified, readIpv4, readIpv6, sameIp } from '../../net/address.ts'
+import { formatIp, type IpAddress, isUnspecified, sameIp } from '../../net/address.ts'
 import { readU8, readU24 } from '../../net/bytes.ts'
 import { formatMac, readMac } from '../../net/mac.ts'
 import { tcpAt, tcpFlag } from '../../net/tcp.ts'
@@ -10,11 +10,12 @@ import { classFlag } from '../datapath/classifiers.ts'
 import { sourceFileName } from '../datapath/drop-reason.ts'
 import { protocolNumber } from '../datapath/family.ts'
 import { notifyType } from '../datapath/notify.ts'
-import { tracePoint, traceReason } from '../datapath/trace-point.ts'
+import { tracePoint } from '../datapath/trace-point.ts'
 import { type Captured, captureFlags, type End, endsIn, readCaptured } from './connection.ts'
+import { directionOf, isReplyOf, originalOf } from './hubble-direction.ts'
 import { hubbleDropNames } from './hubble-drop-names.ts'
 import { icmpText } from './icmp-text.ts'
-import { authNames, type Notification, pointNames, type TraceNotification } from './notification.ts'
+import { authNames, type Era, type Notification, pointNames, type TraceNotification } from './notification.ts'
 
 /** An end of a flow as the agent on a node knows it. */
 export interface FlowEndpoint {
@@ -29,6 +30,7 @@ export interface FlowEndpoint {
 
 /** What the agent of the node adds to a notification. */
 export interface FlowContext {
+  readonly era: Era
   /** `identity` is what the datapath said, 0 for nothing. */
   readonly endpoint: (address: IpAddress, identity: number) => FlowEndpoint
   readonly device: (ifindex: number) => string
@@ -74,33 +76,6 @@ function dropReasonOf(event: Notification): number {
   return event.kind === 'verdict' && event.verdict < 0 ? -event.verdict : 0
 }
 
-function isKnown({ reason }: TraceNotification): boolean {
-  return reason !== traceReason.UNKNOWN
-}
-
-/** decodeIsReply(): undefined where nobody knows. */
-function isReplyOf(event: Notification): boolean | undefined {
-  if (event.kind === 'verdict') return event.verdict >= 0 ? false : undefined
-  if (event.kind === 'drop' || !isKnown(event)) return undefined
-  if (event.reason === traceReason.SRV6_ENCAP || event.reason === traceReason.SRV6_DECAP) return undefined
-  return event.reason === traceReason.CT_REPLY
-}
-
-function originalOf({ original, flags }: TraceNotification): IpAddress {
-  return (flags & classFlag.IPV6) === 0 ? readIpv4(original, 0) : readIpv6(original, 0)
-}
-
-/** decodeTrafficDirection() */
-function directionOf(event: Notification, sourceEndpoint: number): string | undefined {
-  if (event.kind === 'verdict') return event.direction === 'ingress' ? 'INGRESS' : 'EGRESS'
-  if (event.source === 0) return undefined
-  const isSource = event.source === sourceEndpoint
-  if (event.kind === 'drop') return isSource ? 'EGRESS' : 'INGRESS'
-  if (!isKnown(event)) return undefined
-  const isReply = event.reason === traceReason.CT_REPLY
-  return isSource !== isReply || !isUnspecified(originalOf(event)) ? 'EGRESS' : 'INGRESS'
-}
-
 const tcpFlags = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr'] as const
 
 function tcpFlagsIn({ bytes, l4 }: Layers): Json {
@@ -109,11 +84,13 @@ function tcpFlagsIn({ bytes, l4 }: Layers): Json {
   return Object.fromEntries(set.map((name) => [name.toUpperCase(), true]))
 }
 
-/** The transport header, with the sentence that the old parser put into Summary. */
+/** The transport header, with what Summary says: for want of one the name of the last header that was found. */
 function layer4(layers: Layers): { readonly l4?: Json; readonly summary: string } {
-  const { bytes, l4, protocol } = layers
+  const { bytes, l4, protocol, family } = layers
   const ends = endsIn(layers)
-  if (l4 < 0 || ends === undefined) return { summary: '' }
+  if (ends === undefined) return { summary: layers.ethernet < 0 ? '' : 'Ethernet' }
+  const none = { summary: `IPv${family}` }
+  if (l4 < 0) return none
   const ports = withoutZeros({ source_port: ends.source.port, destination_port: ends.destination.port })
   switch (protocol) {
     case protocolNumber.TCP: {
@@ -133,7 +110,7 @@ function layer4(layers: Layers): { readonly l4?: Json; readonly summary: string 
       return { l4: { [name]: withoutZeros({ type, code }) }, summary: `${name} ${text}` }
     }
     default:
-      return { summary: '' }
+      return none
   }
 }
 
@@ -258,13 +235,13 @@ function addressFields(event: Notification, layers: Layers, context: FlowContext
 /** One line of an export: the flow with the node that saw it. */
 export function hubbleFlow(event: Notification, context: FlowContext): Json {
   const flags = captureFlags(event)
-  const captured = readCaptured(event, flags)
+  const captured = readCaptured(event, flags, context.era)
   const layers = captured?.inner ?? captured?.outer
   const { sourceEndpoint, fields } =
     layers === undefined ? { sourceEndpoint: 0, fields: {} } : addressFields(event, layers, context)
   const { l4, summary } = layers === undefined ? { l4: undefined, summary: '' } : layer4(layers)
   const reason = dropReasonOf(event)
-  const isReply = isReplyOf(event)
+  const isReply = isReplyOf(event, context.era)
   const time = timeText(context.time)
   const flow = {
     ...withoutZeros({
@@ -281,7 +258,7 @@ export function hubbleFlow(event: Notification, context: FlowContext): Json {
       node_name: context.nodeName,
       reply: isReply,
       event_type: withoutZeros({ type: eventTypes[event.kind], sub_type: subTypeOf(event) }),
-      traffic_direction: directionOf(event, sourceEndpoint),
+      traffic_direction: directionOf(event, sourceEndpoint, context.era),
       ...ownFields(event, context),
       Summary: summary,
     }),

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { connectionText } from './connection.ts'
 import { icmpText } from './icmp-text.ts'
 import { monitorLine } from './monitor.ts'
 import type { DropNotification, TraceNotification, VerdictNotification } from './notification.ts'
@@ -8,10 +7,6 @@ const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'
 /** 10.0.1.10:40000 > 10.0.1.11:8080, SYN: from recorded run `tunnel`, a1. */
 const syn = bytes(
   '0e00000010010a000000100108004500002812344000400612880a00010a0a00010b9c401f90000003e8000000005002faf0df240000',
-)
-/** The same to 10.0.2.10 in VXLAN, as eth0 sent it (b1). */
-const tunnelled = bytes(
-  '02000000000102000000000208004500005a0000000040110000c0a80002c0a80001000021180046000008000000004e21000e00000020010a000000200108004500002812344000400611880a00020a0a00010b9c561f90000003e8000000005002faf0de0e0000',
 )
 const context = {
   era: '1.19',
@@ -104,24 +99,6 @@ test('a policy verdict', () => {
   )
   expect(monitorLine({ ...verdict, verdict: 0, match: 2 }, { ...context, era: '1.10' })).toContain(
     'action allow, match L3-L4, 10.0.1.10',
-  )
-})
-
-test('what a tunnel carries stands first', () => {
-  const whole = { captured: tunnelled, length: tunnelled.length }
-  expect(connectionText(whole, 4)).toBe(
-    '10.0.2.10:40022 -> 10.0.1.11:8080 tcp SYN [tunnel 192.168.0.2:0 -> 192.168.0.1:8472 vxlan]',
-  )
-  expect(connectionText(whole, 0)).toBe('192.168.0.2:0 -> 192.168.0.1:8472 udp')
-  expect(connectionText({ captured: new Uint8Array(0), length: 0 }, 0)).toBe('[unknown]')
-})
-
-test('a packet that is longer than what was captured has its headers all the same', () => {
-  const long = Uint8Array.from(syn)
-  long[16] = 1000 >> 8
-  long[17] = 1000 & 0xff
-  expect(connectionText({ captured: long, length: 1014 }, 0)).toBe(
-    '10.0.1.10:40000 -> 10.0.1.11:8080 tcp SYN',
   )
 })
 

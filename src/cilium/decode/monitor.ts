@@ -68,7 +68,7 @@ function traceLine(event: TraceNotification, { era, device }: MonitorContext): s
   const encrypted = event.encrypted ? ' encrypted ' : ''
   const state = reasonNames[event.reason] ?? String(event.reason)
   const comma = era === '1.10' ? '' : ', '
-  const connection = connectionText(event, event.flags)
+  const connection = connectionText(event, event.flags, era)
   return `${summaryOf(event)}${encrypted} ${flowText(event.hash)} ${comma}${pairText(event)} state ${state} ifindex ${device(event.ifindex)} orig-ip ${originalText(event)}: ${connection}`
 }
 
@@ -78,7 +78,7 @@ function dropLine(event: DropNotification, { era }: MonitorContext): string {
     era === '1.10'
       ? ''
       : `, ifindex ${event.ifindex}, file ${sourceFileName(event.file) ?? `unknown(${event.file})`}:${event.line}, `
-  return `${head}${place}, ${pairText(event)}: ${connectionText(event, event.flags)}`
+  return `${head}${place}, ${pairText(event)}: ${connectionText(event, event.flags, era)}`
 }
 
 /** GetPolicyActionString() */
@@ -89,7 +89,7 @@ export function actionOf({ verdict, audited }: VerdictNotification): string {
 
 function verdictLine(event: VerdictNotification, { era }: MonitorContext): string {
   const auth = era === '1.10' ? '' : `auth: ${authNames[event.authType] ?? event.authType}, `
-  const connection = connectionText(event, captureFlags(event))
+  const connection = connectionText(event, captureFlags(event), era)
   return `Policy verdict log: ${flowText(event.hash)} local EP ID ${event.source}, remote ID ${identityText(event.remoteIdentity)}, proto ${event.protocol}, ${event.direction}, action ${actionOf(event)}, ${auth}match ${matchNames[event.match] ?? 'unknown'}, ${connection}`
 }
 
