@@ -263,6 +263,9 @@ export const gates: readonly Gate[] = [
   ...[tunnelAndDsr, directRoutes, proxyNeedsRules, remoteMasquerade, nativeRange4, nativeRange6],
   ...[
     masqueradeOff,
+    // 1.10 asks for what goes with NodePort first (initKubeProxyReplacementOptions(), finishKubeProxyReplacementInit())
+    affinity,
+    hostRouting,
     masqueradeOnOldKernel,
     masqueradeRouteSource,
     masqueradeAgent,
@@ -272,5 +275,5 @@ export const gates: readonly Gate[] = [
     strictEgress,
     bandwidth,
   ],
-  ...[tproxy, fragments, affinity, hostRouting, netkit, tcx, bbr, bigTcp4, bigTcp6],
+  ...[tproxy, fragments, netkit, tcx, bbr, bigTcp4, bigTcp6],
 ]

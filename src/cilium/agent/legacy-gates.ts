@@ -1,5 +1,5 @@
 // What the agent of 1.10 refuses or leaves out on old kernels, rule by rule (cilium v1.10 daemon/cmd/kube_proxy_replacement.go).
-// With `probe`, its default, what is not possible is left out; otherwise it does not start.
+// With `probe` what is not possible is left out; otherwise it does not start.
 import type { AgentConfig } from './config.ts'
 import { atLeast, fall, type Gate, refuse } from './verdict.ts'
 

@@ -127,15 +127,24 @@ describe('fallbacks, in the agent’s words', () => {
       said(settings, '1.10', '5.4').find((line) => line.includes('host routing'))
     expect(against(`kube-proxy-replacement on`)).toContain('requires enable-bpf-masquerade')
     expect(against(`${fullHost}; endpoint-routes on`)).toContain('not supported with enable-endpoint-routes')
-    expect(against('kube-proxy-replacement off; bpf-masquerade on')).toContain(
-      'BPF masquerade could not be enabled.',
-    )
+    // without NodePort routing is the stack's, and nothing is said of it
+    const off = 'kube-proxy-replacement off; bpf-masquerade on'
+    expect(against(off)).toBeUndefined()
+    expect(said(off, '1.10', '5.4')).toEqual([
+      'fallback: BPF masquerade requires NodePort (--enable-node-port="true"). Falling back to iptables-based masquerading.',
+    ])
+  })
+  test('1.10 replaces nothing of kube-proxy unless asked, as its chart', () => {
+    expect(of('', '1.10', '5.10').config).toMatchObject({ kubeProxyReplacement: false, socketLb: 'off' })
+    expect(said('', '1.10', '5.10')).toEqual([])
   })
   test('1.10 with IPsec leaves NodePort out', () => {
-    expect(said('encryption ipsec', '1.10', '5.10')).toContain(
+    const probe = '--kube-proxy-replacement probe; encryption ipsec'
+    expect(said(probe, '1.10', '5.10')).toContain(
       'fallback: IPSec cannot be used with BPF NodePort. Disabling BPF NodePort feature.',
     )
-    expect(of('encryption ipsec', '1.10', '5.10').config.kubeProxyReplacement).toBe(false)
+    expect(of(probe, '1.10', '5.10').config.kubeProxyReplacement).toBe(false)
+    expect(said('encryption ipsec', '1.10', '5.10')).toEqual([])
   })
   test('bandwidth manager, tcx', () => {
     expect(of('bandwidth-manager on', '1.10', '4.19').config.bandwidthManager).toBe(false)

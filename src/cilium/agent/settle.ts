@@ -162,9 +162,9 @@ function tunnelOf(
   }
 }
 
-/** Settings with the version's defaults, before the kernel is looked at. */
+/** Settings with the defaults of the version's chart (install/kubernetes/cilium), before the kernel is looked at. */
 function requested(settings: Settings, version: CiliumVersion, kernel: string): AgentConfig {
-  const mode = settings.text('kube-proxy-replacement') ?? (version === '1.10' ? 'probe' : 'false')
+  const mode = settings.text('kube-proxy-replacement') ?? 'false'
   const kubeProxyProbe = mode === 'probe'
   const kubeProxyReplacement = kubeProxyProbe || mode === 'true'
   return {
