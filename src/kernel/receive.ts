@@ -62,13 +62,13 @@ export function throughDriver(dev: NetDevice, skb: Skb): boolean {
   }
   if (dev.xdp !== undefined && dev.xdp.mode !== 'generic') {
     if (hopLimitReached(skb, dev, 'xdp')) return false
-    const before = skb.pktType
+    const { pktType: before, fromXdp } = skb
+    skb.fromXdp = false
     if (runXdp(dev, dev.xdp, skb) === 'gone') return false
     ethTypeTrans(skb, dev)
     // veth_xdp_rcv_skb(): eth_type_trans() never says again that a frame is for this host
-    const kept = dev.kind === 'veth' && !skb.fromXdp && skb.pktType === pktType.host
+    const kept = dev.kind === 'veth' && !fromXdp && skb.pktType === pktType.host
     if (kept) skb.pktType = before
-    skb.fromXdp = false
   }
   if (card) noteFull(dev, skb, 'alloc', cardSteps.build)
   return true

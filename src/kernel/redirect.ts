@@ -3,16 +3,14 @@
 import type { Redirect } from '../bpf/contract.ts'
 import { type IpAddress, ipv4From } from '../net/address.ts'
 import { isMulticastMac, readMac } from '../net/mac.ts'
-import { etherType } from '../net/protocol.ts'
 import type { Site } from '../trace/recorder.ts'
 import { countReceived } from './counters.ts'
 import { clearTstamp, scrub } from './device/crossing.ts'
 import { type NetDevice, transmitDown, transmitted } from './device/device.ts'
 import { drop } from './drop.ts'
 import { ethTypeTrans } from './eth-type.ts'
-import { redirectNeigh } from './ip/redirect-neigh.ts'
-import { redirectNeigh6 } from './ip6/redirect-neigh.ts'
 import { dropRecursiveRedirect, tooManyTransmissions } from './recursion.ts'
+import { redirectNeigh } from './redirect-neigh.ts'
 import type { Skb } from './skb.ts'
 import type { TcDirection } from './tc/hook.ts'
 import { queueTransmit } from './transmit.ts'
@@ -74,10 +72,7 @@ function redirectToNeighbour(
     return 'gone'
   }
   const address = nextHop === undefined ? undefined : addressOf(nextHop.family, nextHop.address)
-  const four = skb.protocol === etherType.ipv4
-  const six = skb.protocol === etherType.ipv6
-  const sent = (four && redirectNeigh(skb, target, address)) || (six && redirectNeigh6(skb, target, address))
-  if (!sent) failed(skb, from)
+  if (!redirectNeigh(skb, target, address)) failed(skb, from)
   return 'gone'
 }
 

@@ -58,8 +58,8 @@ function xdpTransmit(dev: NetDevice, skb: Skb): boolean {
   }
   countDriver(dev, 'tx_queue_0_xdp_xmit')
   countSent(dev, skb.length)
-  cross(peer, skb)
   skb.fromXdp = true
+  cross(peer, skb)
   return true
 }
 

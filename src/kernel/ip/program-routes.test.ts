@@ -3,10 +3,10 @@ import { datagram, ip, ipLab, routes } from '../../../test/ip-lab.ts'
 import { parseIpv6 } from '../../net/address.ts'
 import { etherType } from '../../net/protocol.ts'
 import { born } from '../birth.ts'
+import { redirectNeigh } from '../redirect-neigh.ts'
 import { skbFromFrame } from '../skb.ts'
 import { deleteNeighbour } from './admin-neighbour.ts'
 import { bpfFibLookup, fibLookupFlag } from './bpf-fib.ts'
-import { redirectNeigh } from './redirect-neigh.ts'
 
 describe('bpf_fib_lookup', () => {
   const request = {
