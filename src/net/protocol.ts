@@ -31,6 +31,20 @@ export const ipProtocol = {
   sctp: 132,
 } as const
 
+/**
+ * Bytes from the start of a transport header to its ports, for protocols that have some, or an SPI, which counts as both
+ * (net/core/utils.c proto_ports_offset()).
+ */
+export const portsAt: ReadonlyMap<number, number> = new Map([
+  [ipProtocol.tcp, 0],
+  [ipProtocol.udp, 0],
+  [33, 0], // DCCP
+  [ipProtocol.esp, 0],
+  [ipProtocol.ah, 4],
+  [ipProtocol.sctp, 0],
+  [136, 0], // UDP-Lite
+])
+
 /** UDP ports that make `dissect` look inside; 8472 is the port of Linux's vxlan module and of Cilium. */
 export const tunnelPort = { vxlan: 4789, vxlanLinux: 8472, geneve: 6081, wireguard: 51_871 } as const
 

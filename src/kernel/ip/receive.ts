@@ -3,13 +3,13 @@
 import { readIpv4 } from '../../net/address.ts'
 import { readU8, readU16 } from '../../net/bytes.ts'
 import { icmpType } from '../../net/icmp.ts'
-import { ipv4At, ipv4ChecksumIsRight, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
-import { ipProtocol } from '../../net/protocol.ts'
+import { ipv4At, ipv4ChecksumIsRight, ipv4HeaderLength } from '../../net/ipv4.ts'
 import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { preroutingIsDone } from '../device/bridge-passage.ts'
 import type { NetDevice } from '../device/device.ts'
 import { drop } from '../drop.ts'
+import { dissect4 } from '../early-dissect.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { deliverLocally } from './deliver.ts'
 import { ipError, ipForward } from './forward.ts'
@@ -60,28 +60,18 @@ function checkHeader(skb: Skb): boolean {
   return true
 }
 
-/** Ports are read only when rules may ask for them (fib4_rules_early_flow_dissect). */
-function ports(skb: Skb, protocol: number): number {
-  const l3 = skb.networkHeader
-  if (skb.dev.ns.ip.v4.rules === undefined || ipv4IsFragment(skb.bytes, l3)) return 0
-  if (protocol !== ipProtocol.tcp && protocol !== ipProtocol.udp && protocol !== ipProtocol.sctp) return 0
-  const at = l3 + ipv4HeaderLength(skb.bytes, l3)
-  return at + 4 > skb.tail ? 0 : readU16(skb.bytes, at) * 0x10000 + readU16(skb.bytes, at + 2)
-}
-
-/** What routing asks of a packet. */
+/** What routing asks of a packet. Ports are read only when rules may ask for them. */
 export function packetOf(skb: Skb): InputPacket {
   const { bytes, networkHeader: l3 } = skb
-  const protocol = readU8(bytes, l3 + ipv4At.protocol)
-  const both = ports(skb, protocol)
+  const keys = skb.dev.ns.ip.v4.rules === undefined ? undefined : dissect4(skb)
   return {
     source: readIpv4(bytes, l3 + ipv4At.source),
     destination: readIpv4(bytes, l3 + ipv4At.destination),
     tos: readU8(bytes, l3 + ipv4At.tos) & 0xfc,
     mark: skb.mark,
-    protocol,
-    sport: both >>> 16,
-    dport: both & 0xffff,
+    protocol: readU8(bytes, l3 + ipv4At.protocol),
+    sport: keys?.sport ?? 0,
+    dport: keys?.dport ?? 0,
     isIp: true,
   }
 }

@@ -9,9 +9,9 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { count } from '../counters.ts'
 import { preroutingIsDone } from '../device/bridge-passage.ts'
 import { drop } from '../drop.ts'
+import { dissect6 } from '../early-dissect.ts'
 import { pktType, type Skb } from '../skb.ts'
 import { acceptOptions, deliverLocally6 } from './deliver.ts'
-import { transportOf } from './extension.ts'
 import { ip6Error, ip6Forward } from './forward.ts'
 import { type InputPacket6, route6Input } from './input-route.ts'
 import { ipv6Scope, listensTo, scopeOf } from './source.ts'
@@ -72,24 +72,18 @@ function hopByHop(skb: Skb): boolean {
   return accepted
 }
 
-/** Ports are read only when rules may ask for them (fib6_rules_early_flow_dissect). */
+/** What routing asks of a packet. Ports are read only when rules may ask for them. */
 export function packetOf(skb: Skb): InputPacket6 {
   const { bytes, networkHeader: l3 } = skb
-  const wanted = skb.dev.ns.ip.v6.rules !== undefined
-  const transport = wanted ? transportOf(bytes, l3, skb.tail) : undefined
-  const ported =
-    transport !== undefined &&
-    !transport.laterFragment &&
-    (transport.protocol === ipProtocol.tcp || transport.protocol === ipProtocol.udp) &&
-    transport.offset + 4 <= skb.tail
+  const keys = skb.dev.ns.ip.v6.rules === undefined ? undefined : dissect6(skb)
   return {
     source: readIpv6(bytes, l3 + ipv6At.source),
     destination: readIpv6(bytes, l3 + ipv6At.destination),
     trafficClass: ipv6TrafficClass(bytes, l3),
     mark: skb.mark,
-    protocol: transport?.protocol ?? readU8(bytes, l3 + ipv6At.nextHeader),
-    sport: ported ? readU16(bytes, transport.offset) : 0,
-    dport: ported ? readU16(bytes, transport.offset + 2) : 0,
+    protocol: keys?.protocol ?? readU8(bytes, l3 + ipv6At.nextHeader),
+    sport: keys?.sport ?? 0,
+    dport: keys?.dport ?? 0,
   }
 }
 
@@ -124,7 +118,6 @@ export function finishReceive(skb: Skb): void {
 /** ip6_rcv_core(): false when the packet goes no further. */
 function takeHeader(skb: Skb): boolean {
   if (!checkHeader(skb)) return false
-  skb.networkHeader = skb.data
   if (!skb.skAssigned) skb.sk = undefined
   return true
 }

@@ -4,7 +4,7 @@ import { type IpAddress, readIpv4, readIpv6 } from '../../../net/address.ts'
 import { readU32 } from '../../../net/bytes.ts'
 import { ipv4At } from '../../../net/ipv4.ts'
 import { ipv6At } from '../../../net/ipv6.ts'
-import { ipProtocol } from '../../../net/protocol.ts'
+import { portsAt } from '../../../net/protocol.ts'
 import { AddressMap } from '../../ip/address-map.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
@@ -67,17 +67,6 @@ function tableOf(ns: Namespace, family: 4 | 6, options: HashLimit): Buckets {
   known.set(key, table)
   return table
 }
-
-/** Where ports stand behind the transport header's start (proto_ports_offset); ESP's SPI counts as ports. */
-const portsAt: ReadonlyMap<number, number> = new Map([
-  [ipProtocol.tcp, 0],
-  [ipProtocol.udp, 0],
-  [33, 0], // DCCP
-  [ipProtocol.esp, 0],
-  [ipProtocol.ah, 4],
-  [ipProtocol.sctp, 0],
-  [136, 0], // UDP-Lite
-])
 
 /** The ports of a packet, 0 for protocols without; undefined when it is cut off before them: it is dropped. */
 function portsOf(packet: ChainPacket): number | undefined {
