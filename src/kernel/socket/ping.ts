@@ -88,7 +88,8 @@ const notCongested = 2
 
 /**
  * Raw sockets want DF only when the path MTU is to be found (raw.c: ip_dont_fragment); a packet that fits has it.
- * Linux: raw_sendmsg(), rawv6_sendmsg(), __ip_append_data(), which reports a pending error and counts a lost packet.
+ * Linux: raw_sendmsg(), rawv6_sendmsg(), __ip_append_data(), which for a header made by a program (no transhdrlen) asks for
+ * no pending error.
  */
 function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   const { ns, family } = socket
@@ -109,11 +110,6 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
   const segment = echoMessage(family, request)
   const length = segment.length + (family === 4 ? 20 : 40)
   if (socket.options.mtuDiscover === 'do' && length > route.mtu) return { errno: 'EMSGSIZE' }
-  const pending = takeError(socket)
-  if (pending !== undefined) {
-    count(ns, family === 4 ? 'IpOutDiscards' : 'Ip6OutDiscards')
-    return { errno: pending }
-  }
   const whole = socket.options.mtuDiscover !== 'dont' && length <= route.mtu
   socket.identification = (socket.identification + 1) & 0xffff
   const skb = buildPacket({
