@@ -19,6 +19,7 @@ function deviceName(text: string): DeviceName {
 /** IFNAMSIZ less the closing zero. */
 const deviceNameMax = 15
 
+/** physdev_mt(): where a bridged packet has no port yet, it is on its way in and no other port can be told from its own. */
 const physdev: MatchKind = {
   name: 'physdev',
   options: [
@@ -47,12 +48,14 @@ const physdev: MatchKind = {
     )
     const tests = sorted.map((option) => {
       const wanted = deviceName(valueText(option))
-      return (ports: BridgePorts): boolean => {
+      return (ports: BridgePorts, bridged: boolean): boolean => {
         switch (option.name) {
           case '--physdev-in':
-            return deviceMatches(ports.in?.name ?? '', wanted) !== option.inverted
+            if (ports.in === undefined) return bridged || option.inverted
+            return deviceMatches(ports.in.name, wanted) !== option.inverted
           case '--physdev-out':
-            return deviceMatches(ports.out?.name ?? '', wanted) !== option.inverted
+            if (ports.out === undefined) return !bridged && option.inverted
+            return deviceMatches(ports.out.name, wanted) !== option.inverted
           case '--physdev-is-in':
             return (ports.in !== undefined) !== option.inverted
           case '--physdev-is-out':
@@ -72,7 +75,7 @@ const physdev: MatchKind = {
       bind: () => (packet) => {
         const { bridged } = packet.skb
         const ports = { in: bridged?.physIn, out: bridged?.physOut }
-        return tests.every((test) => test(ports))
+        return tests.every((test) => test(ports, bridged !== undefined))
       },
     }
   },
