@@ -22,9 +22,9 @@ function familiesOf(family: TableFamily): readonly (4 | 6)[] {
 }
 
 /** Rules that need connection tracking switch it on; a chain of type nat alone does not (nft_nat_init(), facts: linux 4.8). */
-function needsConntrack({ chains }: TableSpec): boolean {
+function needsConntrack({ chains }: TableSpec, family: 4 | 6): boolean {
   return [...chains.values()].some(({ rules }) =>
-    rules.some(({ statements }) => statements.some(({ conntrack }) => conntrack)),
+    rules.some(({ statements }) => statements.some(({ conntrack }) => conntrack.includes(family))),
   )
 }
 
@@ -40,7 +40,7 @@ function serveNeeds(ns: Namespace, specs: readonly TableSpec[]): void {
     const tables = specs.filter((spec) => familiesOf(spec.family).includes(family))
     if (tables.some((table) => needsDefrag(table, family))) enableDefrag(ns, family, 'nft')
     else releaseDefrag(ns, family, 'nft')
-    if (tables.some(needsConntrack)) enableConntrack(ns, family, 'nft')
+    if (tables.some((table) => needsConntrack(table, family))) enableConntrack(ns, family, 'nft')
     else releaseConntrack(ns, family, 'nft')
   }
 }

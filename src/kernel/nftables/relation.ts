@@ -24,6 +24,8 @@ export interface TableScope {
 }
 
 const noFamilies: readonly (4 | 6)[] = []
+/** What an expression needs it needs in every family of its table (NFPROTO_INET). */
+export const bothFamilies: readonly (4 | 6)[] = [4, 6]
 const noVerdicts = (): readonly Verdict[] => []
 
 /** A statement of an expression, with what every statement has. */
@@ -32,7 +34,7 @@ export function statementOf(
   own: Partial<Statement> & Pick<Statement, 'text' | 'bind'>,
 ): Statement {
   return {
-    conntrack: expression?.conntrack ?? false,
+    conntrack: expression?.conntrack === true ? bothFamilies : noFamilies,
     defrag: noFamilies,
     protocol: expression?.protocol,
     family: expression?.family,

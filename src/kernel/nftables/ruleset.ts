@@ -101,7 +101,8 @@ export interface Requirement {
 
 export interface Statement {
   readonly text: string
-  readonly conntrack: boolean
+  /** The families whose packets it needs tracked (nf_ct_netns_get()): NAT of an inet table is for one of them. */
+  readonly conntrack: readonly (4 | 6)[]
   /** The families whose datagrams it needs whole (nf_defrag). */
   readonly defrag: readonly (4 | 6)[]
   /** Transport protocol that its expressions read. */

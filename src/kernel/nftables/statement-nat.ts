@@ -8,7 +8,7 @@ import type { Binding } from './bound.ts'
 import { readSpan } from './constant.ts'
 import { type Cursor, Mistake } from './cursor.ts'
 import { readJoined } from './expression.ts'
-import { inlineSet, namedSet, setText, statementOf, type TableScope } from './relation.ts'
+import { bothFamilies, inlineSet, namedSet, setText, statementOf, type TableScope } from './relation.ts'
 import { code, type Requirement, type Run, type Span, type Statement, type Step } from './ruleset.ts'
 import type { Token } from './tokens.ts'
 import { addressOf, dataTypes, type Words } from './types.ts'
@@ -164,7 +164,7 @@ export function readAddressNat(cursor: Cursor, scope: TableScope, earlier: reado
   const shown = scope.family === 'inet' ? (family === 4 ? ' ip' : ' ip6') : ''
   return statementOf(undefined, {
     text: `${place.text}${shown} to ${target.text}${flagText(flags)}`,
-    conntrack: true,
+    conntrack: [family],
     terminal: true,
     sets: target.sets,
     requires: requirement(place, manip === 'source' ? ['POSTROUTING', 'INPUT'] : ['PREROUTING', 'OUTPUT']),
@@ -194,7 +194,7 @@ function ownNat(
   const step: Step = ({ packet }) => verdictOf(own(packet, wish))
   return statementOf(undefined, {
     text: `${place.text}${ports === undefined ? '' : ` to :${ports.text}`}${flagText(flags)}`,
-    conntrack: true,
+    conntrack: bothFamilies,
     terminal: true,
     requires: requirement(place, hooks),
     bind: () => step,

@@ -9,7 +9,7 @@ import { readSpan } from './constant.ts'
 import { type Cursor, Mistake } from './cursor.ts'
 import { readVerdict, verdictText } from './elements.ts'
 import { beginsExpression, readJoined, readTerm } from './expression.ts'
-import { readRelation, statementOf, type TableScope } from './relation.ts'
+import { bothFamilies, readRelation, statementOf, type TableScope } from './relation.ts'
 import { type CounterStart, code, type Expression, type Loader, type Statement } from './ruleset.ts'
 import { readAddressNat, readMasquerade, readRedirect } from './statement-nat.ts'
 import { isSettable, readPayloadSet, settableFields } from './statement-payload.ts'
@@ -187,7 +187,7 @@ function readAssignment(cursor: Cursor, target: Expression): Statement {
   const { text, from, value } = readValue(cursor, target)
   return statementOf(from, {
     text: `${target.text} set ${text}`,
-    conntrack: target.conntrack || from?.conntrack === true,
+    ...(target.conntrack || from?.conntrack === true ? { conntrack: bothFamilies } : {}),
     bind: (binding) => {
       const load: Loader | undefined = from?.bind(binding)
       return ({ packet, registers }) => {
