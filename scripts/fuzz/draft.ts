@@ -1,6 +1,8 @@
 // A scenario from a seed, as text.
+import { cgroups } from './cgroups.ts'
 import { type Dice, drafted } from './dice.ts'
 import { textOfDraft } from './host.ts'
+import { nftables } from './nft.ts'
 import { programs } from './programs.ts'
 import { routing } from './routes.ts'
 import { rulesets } from './rulesets.ts'
@@ -19,6 +21,8 @@ export const areas = [
   'chain',
   'ip6',
   'change',
+  'nft',
+  'cgroup',
 ] as const
 
 /** Makes the text of the scenario of a seed. */
@@ -34,6 +38,8 @@ function textOf(dice: Dice, only: ReadonlySet<string>, title: string): string {
   if (wants('route', 2)) routing(dice, draft)
   if (wants('netfilter', 3)) rulesets(dice, draft)
   if (only.size === 0 ? dice.once(3) : only.has('xdp') || only.has('tc')) programs(dice, draft, only)
+  if (only.has('nft')) nftables(dice, draft)
+  if (only.has('cgroup')) cgroups(dice, draft)
   traffic(dice, draft, only)
   counterClaims(draft)
   return textOfDraft(draft, title)
