@@ -24,13 +24,15 @@ function peerOf(ns: Namespace, address: IpAddress): Peer {
   return made
 }
 
-/** inet_peer_xrlim_allow(): takes one message's worth of time (`timeoutMs`) out of the bucket. */
+/**
+ * inet_peer_xrlim_allow(): takes one message's worth of time (`timeoutMs`) out of the bucket. 0 allows
+ * every message, and empties the bucket once time has passed since it was last asked.
+ */
 export function peerAllows(ns: Namespace, address: IpAddress, timeoutMs: number): boolean {
   const timeout = timeoutMs * millisecond
-  if (timeout === 0) return true
   const peer = peerOf(ns, address)
   const { now } = ns.machine.clock
-  peer.tokens = Math.min(peer.tokens + now - peer.last, burst * timeout)
+  if (now !== peer.last) peer.tokens = Math.min(peer.tokens + now - peer.last, burst * timeout)
   peer.last = now
   if (peer.tokens < timeout) return false
   peer.tokens -= timeout
