@@ -68,6 +68,36 @@ test('a member goes by its own timeout, or by that of its set', () => {
   expect(members()).toEqual(['3'])
 })
 
+test('SET names no time to a set that was made without', () => {
+  const lab = ipLab()
+  attachIpset(lab.r, 'create seen hash:ip family inet')
+  const parsed = parseRuleset('*mangle\n-A FORWARD -i ra -j SET --add-set seen src --timeout 5\nCOMMIT', 4, {
+    sets: lab.r.netfilter.sets ?? new Map(),
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+  attachIptables(lab.r, 4, parsed.ruleset)
+  sendRaw(lab.a0, datagram({ from: '10.0.1.2', to: '10.0.2.2' }), lab.ra.mac)
+  lab.machine.clock.advance(60 * second)
+  expect(ipsetSave(lab.r)).toContain('add seen 10.0.1.2\n')
+})
+
+// tried with ipset 7.17 on 6.18
+test.each([
+  ['create s hash:ip', 'add s 10.0.0.1 timeout 10', 'the set was made without `timeout`'],
+  ['create s hash:ip timeout 0', 'add s 10.0.0.1 timeout 10', undefined],
+  ['create s hash:ip', 'add s 10.0.0.1 comment x', 'the set was made without `comment`'],
+  ['create s hash:ip comment', 'add s 10.0.0.1 comment x', undefined],
+  ['create s hash:ip', 'add s 10.0.0.1 packets 1', 'the set was made without `counters`'],
+  ['create s hash:ip', 'add s 10.0.0.1 nomatch', '`nomatch` is no option here'],
+  ['create s hash:net', 'add s 10.0.0.0/8 nomatch', undefined],
+  ['create s hash:ip', 'add s 10.0.0.1\nadd s 10.0.0.1', '`10.0.0.1` is in the set already'],
+  ['create s hash:ip timeout 3000000', '', 'a timeout has 2147483 seconds at most'],
+  ['create s bitmap:ip range 10.0.0.0/24 forceadd', '', '`forceadd` is no option here'],
+])('%s, %s: %s', (create, add, message) => {
+  const { r } = ipLab()
+  expect(attachIpset(r, `${create}\n${add}`)[0]?.message).toBe(message)
+})
+
 test.each([0, 1])('a pinned program that answers %i', (answer) => {
   const lab = forward('-m bpf --object-pinned /sys/fs/bpf/x')
   pinMatchProgram(lab.r, '/sys/fs/bpf/x', ({ bytes, start }) => (bytes[start] === 0x45 ? answer : 9))

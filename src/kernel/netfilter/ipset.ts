@@ -20,9 +20,9 @@ export function ipsetSave(ns: Namespace): string {
   for (const set of ns.netfilter.sets?.values() ?? []) {
     const family = set.type.startsWith('hash:') ? ` family ${set.family === 4 ? 'inet' : 'inet6'}` : ''
     const range = set.range === undefined ? '' : ` range ${set.range[0]}-${set.range[1]}`
-    lines.push(
-      `create ${set.name} ${set.type}${family}${range}${set.timeout > 0 ? ` timeout ${set.timeout}` : ''}`,
-    )
+    const timeout = set.timeout === undefined ? '' : ` timeout ${set.timeout}`
+    const others = [...set.extensions].map((word) => ` ${word}`).join('')
+    lines.push(`create ${set.name} ${set.type}${family}${range}${timeout}${others}`)
     for (const member of set.members.values()) {
       if (member.expires === undefined || member.expires > now)
         lines.push(`add ${set.name} ${printMember(member)}`)

@@ -7,13 +7,14 @@ import { ipProtocol } from '../../../net/protocol.ts'
 import { protocolNumbers, protocolText } from '../header-match.ts'
 import { maskAddress, parseMaskedAddress, parsePort, prefixLength } from '../values.ts'
 import { type RulesetProblem, type Word, wordsOf } from '../words.ts'
-import { addMember, memberKey } from './members.ts'
+import { addMember, liveMember, memberKey } from './members.ts'
 import {
   createOptions,
   expiryOf,
   memberOptions,
   type ReportWord,
   type SetOptions,
+  setExtensions,
   timeoutOf,
 } from './set-options.ts'
 import { type IpSet, type SetMember, type SetTable, type SetType, setTypes } from './set-table.ts'
@@ -72,7 +73,8 @@ function create(sets: SetTable, words: readonly Word[], report: ReportWord): voi
     name: name.text,
     type: type.text,
     family: options.get('family')?.text === 'inet6' ? 6 : 4,
-    timeout: timeoutOf(options),
+    ...(options.has('timeout') ? { timeout: timeoutOf(options) } : {}),
+    extensions: new Set(setExtensions.filter((word) => options.has(word))),
     members: new Map(),
     lengths: new Set(),
     ...(range === undefined ? {} : { range }),
@@ -169,7 +171,7 @@ function change(
     report(command, `a member is written \`${command.text} NAME MEMBER\``)
     return
   }
-  const options = memberOptions(rest, report)
+  const options = memberOptions(rest, set, report)
   const expires = expiryOf(options, set.timeout, now)
   const more = {
     ...(options.has('nomatch') ? { nomatch: true } : {}),
@@ -181,7 +183,9 @@ function change(
       report(member, `\`${member.text}\` is no member of a set of type ${set.type}`)
       return
     }
-    if (purpose === 'add') addMember(set, { ...read, ...more })
+    if (purpose === 'add' && liveMember(set, read, now) !== undefined)
+      report(member, `\`${text}\` is in the set already`)
+    else if (purpose === 'add') addMember(set, { ...read, ...more })
     else if (!set.members.delete(memberKey(read))) report(member, `\`${member.text}\` is not in the set`)
   }
 }

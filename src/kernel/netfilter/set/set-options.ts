@@ -4,10 +4,13 @@ import { didYouMean } from '../../../base/closest.ts'
 import { second } from '../../clock.ts'
 import { parseNumber } from '../values.ts'
 import type { Place, Word } from '../words.ts'
-import type { SetType } from './set-table.ts'
+import type { IpSet, SetType } from './set-table.ts'
 
 /** Tells of a mistake at a word. */
 export type ReportWord = (word: Place, message: string, hint?: string) => undefined
+
+/** IPSET_MAX_TIMEOUT: what has room in 32 bits of milliseconds, with a sign. */
+const timeoutMost = 2_147_483
 
 /** What stands behind a word: nothing, a number, one word of any kind, or nothing that is modelled. */
 type Takes = 'nothing' | 'number' | 'word' | 'later'
@@ -16,13 +19,13 @@ const ofEverySet: Readonly<Record<string, Takes>> = {
   timeout: 'number',
   counters: 'nothing',
   comment: 'nothing',
-  forceadd: 'nothing',
   skbinfo: 'later',
 }
 const ofHashes: Readonly<Record<string, Takes>> = {
   family: 'word',
   hashsize: 'number',
   maxelem: 'number',
+  forceadd: 'nothing',
   bucketsize: 'number',
   initval: 'word',
   netmask: 'later',
@@ -33,7 +36,6 @@ const ofMembers: Readonly<Record<string, Takes>> = {
   packets: 'number',
   bytes: 'number',
   comment: 'word',
-  nomatch: 'nothing',
   skbmark: 'later',
   skbprio: 'later',
   skbqueue: 'later',
@@ -68,6 +70,8 @@ function readOptions(
     if (value === undefined) report(word, `\`${word.text}\` needs a value`)
     else if (takes === 'number' && parseNumber(value.text) === undefined)
       report(value, `\`${value.text}\` is no number`)
+    else if (word.text === 'timeout' && Number(value.text) > timeoutMost)
+      report(value, `a timeout has ${timeoutMost} seconds at most`)
     else found.set(word.text, value)
     if (takes !== 'nothing') at += 1
   }
@@ -83,9 +87,32 @@ export function createOptions(words: readonly Word[], type: SetType, report: Rep
   return options
 }
 
-/** The options of a member. */
-export function memberOptions(words: readonly Word[], report: ReportWord): SetOptions {
-  return readOptions(words, ofMembers, report)
+/** Extensions of a set besides its timeout that change no packet. */
+export const setExtensions = ['comment', 'counters'] as const
+
+/** What a set must have been made with for an option of its members. */
+const wants: Readonly<Record<string, 'timeout' | (typeof setExtensions)[number]>> = {
+  timeout: 'timeout',
+  comment: 'comment',
+  packets: 'counters',
+  bytes: 'counters',
+}
+
+/** The options of a member; the set must have been made with what they are of (ip_set_get_extensions). */
+export function memberOptions(
+  words: readonly Word[],
+  set: Pick<IpSet, 'type' | 'timeout' | 'extensions'>,
+  report: ReportWord,
+): SetOptions {
+  const ofNets: Readonly<Record<string, Takes>> = set.type.includes('net') ? { nomatch: 'nothing' } : {}
+  const options = readOptions(words, { ...ofMembers, ...ofNets }, report)
+  for (const [name, value] of options) {
+    const wanted = wants[name]
+    if (wanted === undefined) continue
+    const has = wanted === 'timeout' ? set.timeout !== undefined : set.extensions.has(wanted)
+    if (!has) report(value, `the set was made without \`${wanted}\``)
+  }
+  return options
 }
 
 /** `timeout N` in seconds; 0, for ever, where it is absent. */
@@ -94,7 +121,7 @@ export function timeoutOf(options: SetOptions): number {
 }
 
 /** When a member goes that comes at `now`: by its own timeout, or that of its set; undefined for never. */
-export function expiryOf(options: SetOptions, ofSet: number, now: number): number | undefined {
-  const seconds = options.has('timeout') ? timeoutOf(options) : ofSet
+export function expiryOf(options: SetOptions, ofSet: number | undefined, now: number): number | undefined {
+  const seconds = options.has('timeout') ? timeoutOf(options) : (ofSet ?? 0)
   return seconds === 0 ? undefined : now + seconds * second
 }

@@ -41,8 +41,10 @@ export interface IpSet {
   readonly family: 4 | 6
   /** First and last port or address of a bitmap. */
   readonly range?: readonly [number, number]
-  /** Seconds that a member stays which does not say so itself; 0 for ever. */
-  readonly timeout: number
+  /** Seconds that a member stays which does not say so itself, 0 for ever; absent where no member has a time (SET_WITH_TIMEOUT). */
+  readonly timeout?: number
+  /** What else of the extensions members may have: `comment`, `counters`. */
+  readonly extensions: ReadonlySet<string>
   /** Members under a key of their fields, in order of addition. */
   readonly members: Map<string, SetMember>
   /** Prefix lengths in use, longest first: what a look-up in a `net` set tries. */

@@ -134,7 +134,8 @@ function readSet(given: readonly Given[], scope: RuleScope, word: Given['word'])
     }
     const { now } = packet.ns.machine.clock
     if (liveMember(set, member, now) !== undefined && !exist) return actionVerdict.next
-    const stay = seconds ?? set.timeout
+    // a set without timeouts does not mind one that a rule names (mtype_add)
+    const stay = set.timeout === undefined ? 0 : (seconds ?? set.timeout)
     addMember(set, stay === 0 ? member : { ...member, expires: now + stay * second })
     return actionVerdict.next
   }
