@@ -1,6 +1,7 @@
 // Programs at their hooks. A program has one instance in each namespace that uses it.
 import { present } from '../base/assert.ts'
 import type { Program } from '../bpf/contract.ts'
+import { DevMap } from '../bpf/maps/devmap.ts'
 import type { NetDevice } from '../kernel/device/device.ts'
 import { attachNetkit } from '../kernel/device/netkit.ts'
 import type { Machine } from '../kernel/machine.ts'
@@ -120,7 +121,17 @@ export function attachPrograms(
     for (const device of model.devices) attachDevice(deviceOf(ns, device.name), device, instancesOf(model))
   }
   for (const model of world.namespaces) attachCgroups(machine, world, model, instancesOf)
+  followDevices(machine, all)
   return all
+}
+
+/** Maps of devices lose those that go. */
+function followDevices(machine: Machine, all: ReadonlyMap<string, ReadonlyMap<string, BootedProgram>>): void {
+  machine.notifiers.push((dev, change) => {
+    if (change !== 'gone') return
+    for (const { maps } of all.get(dev.ns.name)?.values() ?? [])
+      for (const map of maps.values()) if (map instanceof DevMap) map.forget(dev.ifindex)
+  })
 }
 
 /** The cgroup of a netns lies below that of its node: its own programs run first, then the node's. */

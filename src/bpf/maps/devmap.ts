@@ -34,6 +34,11 @@ export class DevMap implements BpfMap {
     return keys.map((key) => this.ifindexAt(key))
   }
 
+  /** A device has gone: its slots are empty (dev_map_notification, NETDEV_UNREGISTER). */
+  forget(ifindex: number): void {
+    for (const key of [...this.values.keys()]) if (this.ifindexAt(key) === ifindex) this.values.delete(key)
+  }
+
   lookup(key: Uint8Array, _cpu: number): Uint8Array | undefined {
     return this.values.get(indexOf(key))
   }

@@ -47,7 +47,8 @@ export const thingCodes = {
     title: 'a place that there is not',
     explanation:
       'A place is HOST, HOST/DEVICE or HOST/DEVICE/STAGE with a stage such as rx, xdp, tc-in, tc-out, tx, xmit; or HOST/nf/TABLE/CHAIN, ' +
-      'HOST/route, HOST/socket, HOST/proxy/PORT, HOST/cgroup/HOOK.',
+      'HOST/route, HOST/socket, HOST/proxy/PORT, HOST/cgroup/HOOK. ' +
+      'A step speaks of what is there when it is taken, and deletes only what software has made: neither lo nor a card.',
     example: 'dropped at host/eth0/tc-inn',
     better: 'dropped at host/eth0/tc-in',
   },

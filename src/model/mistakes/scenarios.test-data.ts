@@ -32,4 +32,9 @@ export const scenarios: readonly Row[] = [
   ['S130', 'move this line behind the step', file({ steps: `expect <|p1|> delivered to host\n  ${send}` })],
   ['S131', undefined, `${file({})}scenario <|idle|> { tags slow }`],
   ['S152', undefined, file({ steps: '<|reach tcp 80 from friend to friend|>' })],
+  [
+    'S118',
+    'with a device its far end goes, and those above it; with a host all of its devices',
+    file({ steps: `${send}\n  delete friend\n  <|delete friend|>` }),
+  ],
 ]

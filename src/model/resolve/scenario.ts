@@ -10,6 +10,7 @@ import { Hosts } from '../world/hosts.ts'
 import { type CaseDraft, type PlainItem, standsIn } from './cases.ts'
 import { readLine } from './claim.ts'
 import { type Label, labelsOf, readSubject } from './labels.ts'
+import { checkPresence } from './presence.ts'
 import type { Scope } from './scope.ts'
 import { readShared } from './shared.ts'
 import { readStatement } from './statement.ts'
@@ -64,6 +65,7 @@ export function readCase(draft: CaseDraft, context: CaseContext): CaseModel {
     if (!standsIn(cases, draft.id)) continue
     readItem(item, { draft, context, labels, steps, expectations })
   }
+  checkPresence(world.world, steps.steps, context.scope.report)
   const title = scenario.title === null ? scenario.name.text : fillWord(scenario.title, draft.lookup).text
   return {
     ...(draft.id === undefined ? {} : { id: draft.id }),
