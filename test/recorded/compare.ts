@@ -114,7 +114,7 @@ export function differingDeviceCounters(recorded: RecordedCase, machine: Machine
 
 /** Counters that the recorder left out, some of them because of the noise of a real machine. */
 const unrecorded =
-  /^(dev\.|ct\.|TcpExt|Icmp6?(In|Out)Msgs$|IpExtInMcastPkts$|Ip6(In|Out)McastPkts$|Ip(Forwarding|DefaultTTL)$)/
+  /^(dev\.|ct\.|TcpExt|Icmp6?(In|Out)Msgs$|IpExtInMcastPkts$|Ip(Ext|6)In(NoECT|ECT[01]|CE)Pkts$|Ip6(In|Out)McastPkts$|Ip(Forwarding|DefaultTTL)$)/
 
 /** SNMP counters that differ. */
 export function differingCounters(recorded: RecordedCase, machine: Machine): string[] {

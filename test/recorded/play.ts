@@ -177,8 +177,9 @@ function connectTcp(stage: Stage, step: RecordedStep): RecordedResult {
 function accept(stage: Stage, step: RecordedStep): RecordedResult {
   const listener = stage.sockets.tcp(step.listener)
   if (listener === undefined) return { errno: 'EBADF' }
+  if (step.result?.errno === 'TIMEOUT') stage.machine.clock.advance(stage.machine.clock.now + receiveTimeout)
   const answer = tcpAccept(listener)
-  if (failed(answer)) return answer
+  if (failed(answer)) return { errno: answer.errno === 'EAGAIN' ? 'TIMEOUT' : answer.errno }
   stage.sockets.add(step.id ?? '', answer.ok, step.listener)
   return { ok: 'accepted' }
 }

@@ -14,7 +14,7 @@ import {
   writeIpv4,
 } from '../../src/net/address.ts'
 import { readU16, writeU16 } from '../../src/net/bytes.ts'
-import { checksumOf, writeSegmentChecksum } from '../../src/net/checksum.ts'
+import { checksumOffset, replaceU32, updateChecksum16, updateChecksum32 } from '../../src/net/checksum.ts'
 import { macFrom, parseMac, readMac, writeMac } from '../../src/net/mac.ts'
 import { etherType, ipProtocol } from '../../src/net/protocol.ts'
 import type { RecordedProgram, RecordedVerdict } from './case.ts'
@@ -104,10 +104,31 @@ function numberFor(names: Readonly<Record<string, number>>, word: string | numbe
   return found
 }
 
-function setAddress(bytes: Uint8Array, offset: number, value: string | number): void {
+/** The checksum of TCP or UDP follows a changed word, as bpf_l4_csum_replace() lets it; a UDP checksum of 0 means none. */
+function repair(view: View, update: (sum: number) => number): void {
+  const { l4, protocol } = headersOf(view)
+  if (protocol !== ipProtocol.tcp && protocol !== ipProtocol.udp) return
+  const at = l4 + checksumOffset(protocol)
+  const sum = at + 2 > view.end ? 0 : readU16(view.bytes, at)
+  if (sum === 0 && protocol === ipProtocol.udp) return
+  const updated = update(sum)
+  writeU16(view.bytes, at, updated === 0 && protocol === ipProtocol.udp ? 0xffff : updated)
+}
+
+function setAddress(view: View, offset: number, value: string | number): void {
   const parsed = parseIpv4(String(value))
   if (parsed === undefined) throw new Error(`no IPv4 address: ${value}`)
-  writeIpv4(bytes, offset, parsed)
+  const { bytes, at } = view
+  const before = readIpv4(bytes, at + offset)
+  repair(view, (sum) => updateChecksum32(sum, before, parsed))
+  replaceU32(bytes, at + offset, parsed, at + 24)
+}
+
+function setPort(view: View, offset: number, value: number): void {
+  const at = headersOf(view).l4 + offset
+  const before = readU16(view.bytes, at)
+  repair(view, (sum) => updateChecksum16(sum, before, value))
+  writeU16(view.bytes, at, value)
 }
 
 function setMac(bytes: Uint8Array, offset: number, value: string | number): void {
@@ -151,16 +172,16 @@ function act(view: View, key: string, value: string | number): void {
       setMac(bytes, at + 6, value)
       return
     case 'set_saddr':
-      setAddress(bytes, at + 26, value)
+      setAddress(view, 26, value)
       return
     case 'set_daddr':
-      setAddress(bytes, at + 30, value)
+      setAddress(view, 30, value)
       return
     case 'set_sport':
-      writeU16(bytes, at + 34, Number(value))
+      setPort(view, 0, Number(value))
       return
     case 'set_dport':
-      writeU16(bytes, at + 36, Number(value))
+      setPort(view, 2, Number(value))
       return
     case 'swap':
       swap(view, String(value))
@@ -171,19 +192,6 @@ function act(view: View, key: string, value: string | number): void {
     default:
       throw new Error(`unknown action ${key}`)
   }
-}
-
-function rewrite(program: RecordedProgram, view: View): void {
-  const actions = Object.entries(program.actions)
-  if (actions.length === 0) return
-  for (const [key, value] of actions) act(view, key, value)
-  const { bytes, at } = view
-  if (readU16(bytes, at + 12) !== 0x0800) return
-  const l3 = at + 14
-  writeU16(bytes, l3 + 10, 0)
-  writeU16(bytes, l3 + 10, checksumOf(bytes, l3, l3 + 20))
-  const protocol = bytes[l3 + 9] ?? 0
-  writeSegmentChecksum(bytes, { l3, l4: l3 + 20, end: l3 + readU16(bytes, l3 + 2), protocol })
 }
 
 function codeOf(program: RecordedProgram, code: string | number): number {
@@ -252,7 +260,7 @@ export function convertProgram(
         seen(context, false)
         return codeOf(program, program.nomatch)
       }
-      rewrite(program, view)
+      for (const [key, value] of Object.entries(program.actions)) act(view, key, value)
       seen(context, true)
       const { verdict } = program
       return typeof verdict === 'object'
