@@ -1,5 +1,5 @@
-// From a checked rule set to tables that packets run through. Rules that stay when a table is replaced keep their counters
-// and their state, as a changed table keeps what was not changed (iptables -A, -R, -D).
+// From a checked rule set to tables that packets run through. Rules that stay when a table is replaced keep their counters,
+// as a changed table keeps what was not changed (iptables -A, -R, -D); their matches and targets begin anew (xt_check_match).
 import { present } from '../../base/assert.ts'
 import type { Namespace } from '../namespace.ts'
 import type { BoundChain, BoundRule, BoundTable, BoundTarget } from './bound.ts'
@@ -36,16 +36,12 @@ function bindRule(
   chains: ReadonlyMap<string, BoundChain>,
   known: BoundRule | undefined,
 ): BoundRule {
-  if (known !== undefined) {
-    if (spec.target.kind === 'chain') known.target = targetOf(spec, binding, chains)
-    return known
-  }
   return {
     spec,
     header: bindHeader(spec.header),
     matchers: spec.matches.filter(({ name }) => name !== 'comment').map((match) => match.spec.bind(binding)),
     target: targetOf(spec, binding, chains),
-    counters: { ...spec.counters },
+    counters: known?.counters ?? { ...spec.counters },
   }
 }
 

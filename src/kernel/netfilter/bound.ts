@@ -14,7 +14,7 @@ export interface BoundRule {
   readonly spec: RuleSpec
   readonly header: HeaderTest
   readonly matchers: readonly Matcher[]
-  target: BoundTarget
+  readonly target: BoundTarget
   readonly counters: Counters
 }
 

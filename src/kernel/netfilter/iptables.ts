@@ -45,7 +45,7 @@ function tablesOf(ns: Namespace, family: 4 | 6): BoundTables {
 
 /**
  * Puts a checked rule set into a namespace, table by table, as iptables-restore does: a table that was there is replaced,
- * others stay. Rules that are the same objects as before keep counters and state. Rules that need it switch connection
+ * others stay. Rules that are the same objects as before keep their counters. Rules that need it switch connection
  * tracking on (facts: linux 4.8), and off with the last of them.
  */
 export function attachIptables(ns: Namespace, family: 4 | 6, ruleset: Ruleset): void {
