@@ -75,10 +75,12 @@ function notify(skb: Skb): void {
   const { ns } = skb.dev
   const quote = skb.data + icmpv6At.payload
   const transport = quote + ipv6At.payload <= skb.tail ? transportOf(skb.bytes, quote, skb.tail) : undefined
-  if (transport === undefined || transport.laterFragment || transport.offset + 8 > skb.tail) {
+  if (transport === undefined || transport.offset + 8 > skb.tail) {
     count(ns, 'Icmp6InErrors')
     return
   }
+  // ipv6_skip_exthdr() stops at the header of a later fragment, and no protocol of that number has an err_handler
+  if (transport.laterFragment) return
   const type = readU8(skb.bytes, skb.data + icmpv6At.type)
   const error: IcmpError = {
     family: 6,

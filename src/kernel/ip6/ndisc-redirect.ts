@@ -87,7 +87,6 @@ export function sendRedirect6(skb: Skb, route: Route): void {
     mark: 0,
     message: encodeNd(message),
   })
-  countIcmp6(ns, 'Out', icmpv6Type.redirect)
   bornFrom(skb, redirect, 'redirect')
-  ip6LocalOut(ns, redirect)
+  if (ip6LocalOut(ns, redirect) === 0) countIcmp6(ns, 'Out', icmpv6Type.redirect)
 }

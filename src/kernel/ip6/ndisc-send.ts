@@ -37,9 +37,9 @@ function send(
   })
   const message = encodeNd(what.message)
   const skb = buildIcmp6({ route, ...ends, hopLimit, trafficClass: 0, mark: 0, message })
-  countIcmp6(dev.ns, 'Out', what.type)
   bornFrom(what.cause, skb, 'nd')
-  ip6LocalOut(dev.ns, skb, { unheard: true })
+  // what a hook or the device refuses does not count
+  if (ip6LocalOut(dev.ns, skb, { unheard: true }) === 0) countIcmp6(dev.ns, 'Out', what.type)
 }
 
 /** ndisc_send_ns(): who has `target`? From `source`, else the device's link-local address; none: nothing is sent. */
