@@ -33,8 +33,8 @@ export interface OutputOptions {
 
 /**
  * ip_local_out(): sends a packet that was built here. `skb.data` and `skb.networkHeader` stand at a finished IP header
- * (total length and checksum are written here) and `skb.route` is its route. Answers 0, a NET_XMIT code, -EPERM when
- * OUTPUT or POSTROUTING dropped it, or -EMSGSIZE when it may not be fragmented; the sender's counters are the caller's.
+ * (total length and checksum are written here) and `skb.route` is its route. Answers 0, a NET_XMIT code, -EPERM or
+ * another errno when OUTPUT or POSTROUTING dropped it, or -EMSGSIZE when it may not be fragmented; the sender's counters are the caller's.
  */
 export function ipLocalOut(ns: Namespace, skb: Skb, options: OutputOptions = {}): number {
   const route = present(skb.route, 'a packet that is sent has a route')
@@ -43,7 +43,7 @@ export function ipLocalOut(ns: Namespace, skb: Skb, options: OutputOptions = {})
   skb.protocol = etherType.ipv4
   count(ns, 'IpOutRequests')
   const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
-  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  if (verdict !== 'accept') return ns.netfilter.outcome(verdict)
   return ipOutput(ns, skb, options)
 }
 
@@ -78,7 +78,7 @@ export function ipOutput(
   skb.dev = route.device
   if (options.input === undefined && hearsItself(route, skb)) loopBack(ns, skb, route)
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
-  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  if (verdict !== 'accept') return ns.netfilter.outcome(verdict)
   const towards = skb.route ?? route
   // __ip_finish_output(): the source that POSTROUTING gave it belongs to a policy
   if (towards.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, { ...options, rerouted: true })

@@ -36,7 +36,7 @@ interface Output6Options {
 
 /**
  * ip6_local_out(): sends a packet that was built here. `skb.data` and `skb.networkHeader` stand at the IPv6 header and
- * `skb.route` is its route. Answers 0, a NET_XMIT code, or -EPERM when OUTPUT or POSTROUTING dropped it.
+ * `skb.route` is its route. Answers 0, a NET_XMIT code, or -EPERM or another errno when OUTPUT or POSTROUTING dropped it.
  */
 export function ip6LocalOut(ns: Namespace, skb: Skb, options: Output6Options = {}): number {
   const route = present(skb.route, 'a packet that is sent has a route')
@@ -44,7 +44,7 @@ export function ip6LocalOut(ns: Namespace, skb: Skb, options: Output6Options = {
   skb.protocol = etherType.ipv6
   if (options.uncounted !== true) count(ns, 'Ip6OutRequests')
   const verdict = ns.netfilter.run(ns, outputHook, skb, { in: undefined, out: route.device })
-  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  if (verdict !== 'accept') return ns.netfilter.outcome(verdict)
   return ip6Output(ns, skb, options)
 }
 
@@ -64,7 +64,7 @@ export function ip6Output(
     return 0
   }
   const verdict = ns.netfilter.run(ns, postroutingHook, skb, { in: options.input, out: route.device })
-  if (verdict !== 'accept') return verdict === 'drop' ? -errnoNumber.EPERM : 0
+  if (verdict !== 'accept') return ns.netfilter.outcome(verdict)
   if (skb.route?.xfrm !== undefined) return ns.ip.stack.transform(ns, skb, { ...options, rerouted: true })
   const asked =
     options.input === undefined && options.whole !== true && skb.sk !== undefined ? runCgroupEgress(skb) : 0

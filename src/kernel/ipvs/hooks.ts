@@ -117,7 +117,7 @@ function answer(packet: IpvsPacket): HookVerdict {
   if (connection === undefined) return 'accept'
   if (connection.forward === 'masq') {
     rewriteHeader(skb.bytes, { l3: skb.networkHeader, end: skb.tail }, connection.toClient, 'source')
-    if (hook !== 'INPUT' && skb.route?.local !== true && !reroute(ns, skb, 4)) {
+    if (hook !== 'INPUT' && skb.route?.local !== true && reroute(ns, skb, 4) !== undefined) {
       return endIpvs(packet, 'stolen', 'no route to the client')
     }
   }

@@ -83,7 +83,7 @@ export function icmpOut(packet: IcmpPacket): HookVerdict {
       return endIpvs(whole, 'drop', 'wrong ICMP checksum')
     }
     rewrite(packet, found.at, { side: 'client', connection })
-    if (hook !== 'INPUT' && skb.route?.local !== true && !reroute(ns, skb, 4)) {
+    if (hook !== 'INPUT' && skb.route?.local !== true && reroute(ns, skb, 4) !== undefined) {
       return endIpvs(whole, 'drop', 'no route to the client')
     }
   }

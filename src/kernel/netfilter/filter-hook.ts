@@ -54,9 +54,10 @@ export function withReroute(
   if (verdict !== 'accept' || !packet.changed) return verdict
   const after = routingKey(packet)
   if (before.every((word, at) => word === after[at])) return verdict
-  if (reroute(packet.ns, packet.skb, packet.family)) return verdict
+  const refused = reroute(packet.ns, packet.skb, packet.family)
+  if (refused === undefined) return verdict
   noteAt(packet, place, 'drop', undefined)
-  return 'drop'
+  return packet.ns.netfilter.dropWith(refused)
 }
 
 const mangleOutput: ChainPlace = { chain: 'mangle/OUTPUT', early: false }

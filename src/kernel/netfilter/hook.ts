@@ -6,6 +6,7 @@ import type { Ipvs } from '../ipvs/service.ts'
 import type { Namespace } from '../namespace.ts'
 import type { BoundTable } from '../nftables/bound.ts'
 import type { Skb } from '../skb.ts'
+import { type Errno, errnoNumber } from '../socket/errno.ts'
 import type { BoundTables } from './bound.ts'
 import type { NatClients } from './nat-hook.ts'
 import type { SetTable } from './set/set-table.ts'
@@ -74,6 +75,8 @@ export class NetfilterHooks {
   /** ipsets, by name. */
   sets: SetTable | undefined
   private readonly lists = new Map<number, HookEntry[]>()
+  /** What the sender of the packet that was dropped last is told (NF_DROP_ERR()). */
+  private told: Errno | undefined
 
   /**
    * Adds a function; what is answered takes it away again. A list that is being run keeps its form: changes count from the
@@ -116,6 +119,20 @@ export class NetfilterHooks {
     return true
   }
 
+  /** NF_DROP_ERR(): a hook function drops a packet, and says why. */
+  dropWith(errno: Errno): HookVerdict {
+    this.told = errno
+    return 'drop'
+  }
+
+  /** What ends a packet that a hook did not accept, as its sender sees it: 0 (stolen), -EPERM, or what `dropWith` said. */
+  outcome(verdict: HookVerdict): number {
+    if (verdict !== 'drop') return 0
+    const errno = this.told ?? 'EPERM'
+    this.told = undefined
+    return -errnoNumber[errno]
+  }
+
   /** Runs a hook (nf_hook_slow); the packet goes on only when the answer is `accept`. */
   run(
     ns: Namespace,
@@ -125,6 +142,7 @@ export class NetfilterHooks {
   ): HookVerdict {
     const list = this.lists.get(hookKey(at.family, at.hook))
     if (list === undefined) return 'accept'
+    if (this.told !== undefined) this.told = undefined
     for (const entry of list) {
       const verdict = entry.run(ns, skb, devices)
       if (verdict !== 'accept') return verdict

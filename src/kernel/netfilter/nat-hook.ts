@@ -102,9 +102,11 @@ function afterOutput(packet: ChainPacket, connection: Connection): HookVerdict {
   const direction = directionOf(packet.skb.nfctInfo)
   const towards = tupleOf(connection, direction).destination
   const real = tupleOf(connection, direction === 0 ? 1 : 0).source
-  if (sameIp(towards, real) || reroute(packet.ns, packet.skb, packet.family)) return 'accept'
+  if (sameIp(towards, real)) return 'accept'
+  const refused = reroute(packet.ns, packet.skb, packet.family)
+  if (refused === undefined) return 'accept'
   noteChain(packet, 'nat', 'drop', undefined)
-  return 'drop'
+  return packet.ns.netfilter.dropWith(refused)
 }
 
 /** nf_nat_ipv4_out(), nf_xfrm_me_harder(): a flow whose source was changed may be one for another policy. */

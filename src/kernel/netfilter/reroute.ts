@@ -1,17 +1,24 @@
 // Routes of packets that netfilter sends or has changed, from whatever source they have: ip_route_me_harder(),
 // ip6_route_me_harder(). The source address stays; only the way out is chosen anew (facts: linux 8.7).
 import { anyIpv4, type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/address.ts'
-import { readU8 } from '../../net/bytes.ts'
-import { ipv4At } from '../../net/ipv4.ts'
+import { readU8, readU16 } from '../../net/bytes.ts'
+import { ipv4At, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
+import { ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, routeScope } from '../ip/route.ts'
 import { addressType } from '../ip/source.ts'
+import { transportOf } from '../ip6/extension.ts'
 import { way6 } from '../ip6/way.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
+import type { Errno } from '../socket/errno.ts'
 import { routeForward } from '../xfrm/check.ts'
+
+type Way =
+  | { readonly kind: 'route'; readonly route: Route }
+  | { readonly kind: 'error'; readonly errno: Errno }
 
 interface Question {
   readonly source: IpAddress
@@ -19,35 +26,65 @@ interface Question {
   readonly mark: number
   readonly tos: number
   readonly oif: number
+  /** What rules may ask of the transport header, where they do. */
+  readonly transport?: TransportKey
 }
 
-/** The route out for a packet with any source address (FLOWI_FLAG_ANYSRC); undefined when there is none. */
-export function routeFromAnywhere(ns: Namespace, question: Question): Route | undefined {
+interface TransportKey {
+  readonly protocol: number
+  readonly sport: number
+  readonly dport: number
+}
+
+const nothingKnown: TransportKey = { protocol: 0, sport: 0, dport: 0 }
+
+/** The route out for a packet with any source address (FLOWI_FLAG_ANYSRC), or why there is none. */
+function wayFromAnywhere(ns: Namespace, { transport = nothingKnown, ...question }: Question): Way {
   const { source, destination } = question
   const family = isIpv4(destination) ? 4 : 6
-  const flow = {
-    ...question,
-    family,
-    iif: 1,
-    protocol: 0,
-    sport: 0,
-    dport: 0,
-    scope: routeScope.universe,
-  } as const
-  if (family === 6) {
-    const way = way6(ns, flow)
-    return way.kind === 'route' ? way.route : undefined
-  }
+  const flow = { ...question, ...transport, family, iif: 1, scope: routeScope.universe } as const
+  if (family === 6) return way6(ns, flow)
   const type = isIpv4(source) ? addressType(ns, source) : 'unicast'
   const usable = type === 'local' || type === 'unicast'
-  const answer = routeOutput(ns, usable ? flow : { ...flow, source: anyIpv4 }, { anySource: usable })
-  return answer.kind === 'route' ? answer.route : undefined
+  return routeOutput(ns, usable ? flow : { ...flow, source: anyIpv4 }, { anySource: usable })
 }
 
-function questionOf(skb: Skb, family: 4 | 6): Question {
+/** The route out for a packet with any source address; undefined when there is none. */
+export function routeFromAnywhere(ns: Namespace, question: Question): Route | undefined {
+  const way = wayFromAnywhere(ns, question)
+  return way.kind === 'route' ? way.route : undefined
+}
+
+/** fib4_rules_early_flow_dissect(), fib6_rules_early_flow_dissect(): protocol and ports, which only rules ask for. */
+function transportKey(ns: Namespace, skb: Skb, family: 4 | 6): TransportKey {
+  const { rules } = family === 4 ? ns.ip.v4 : ns.ip.v6
+  if (rules === undefined) return nothingKnown
+  const { bytes, networkHeader: l3, tail } = skb
+  const found = family === 4 ? transportOf4(bytes, l3) : transportOf(bytes, l3, tail)
+  if (found === undefined) return nothingKnown
+  const { protocol, offset, laterFragment } = found
+  const ported = hasPorts.has(protocol) && !laterFragment && offset + 4 <= tail
+  return {
+    protocol,
+    sport: ported ? readU16(bytes, offset) : 0,
+    dport: ported ? readU16(bytes, offset + 2) : 0,
+  }
+}
+
+const hasPorts: ReadonlySet<number> = new Set([ipProtocol.tcp, ipProtocol.udp, ipProtocol.sctp])
+
+function transportOf4(bytes: Uint8Array, l3: number) {
+  return {
+    protocol: readU8(bytes, l3 + ipv4At.protocol),
+    offset: l3 + ipv4HeaderLength(bytes, l3),
+    laterFragment: ipv4IsFragment(bytes, l3),
+  }
+}
+
+function questionOf(ns: Namespace, skb: Skb, family: 4 | 6): Question {
   const { bytes, networkHeader: l3 } = skb
   const oif = skb.sk?.options.device ?? 0
-  const common = { mark: skb.mark, oif }
+  const common = { mark: skb.mark, oif, transport: transportKey(ns, skb, family) }
   if (family === 4) {
     const tos = readU8(bytes, l3 + ipv4At.tos) & 0x1c
     const source = readIpv4(bytes, l3 + ipv4At.source)
@@ -61,13 +98,16 @@ function questionOf(skb: Skb, family: 4 | 6): Question {
   }
 }
 
-/** Puts the new route into a locally built packet; false when there is none, or policies refuse it: the packet must be dropped. */
-export function reroute(ns: Namespace, skb: Skb, family: 4 | 6): boolean {
-  const route = routeFromAnywhere(ns, questionOf(skb, family))
-  if (route === undefined) {
+/**
+ * Puts the new route into a locally built packet. Where there is none, or policies refuse it, the packet must be dropped: the
+ * answer is what its sender is told (NF_DROP_ERR()).
+ */
+export function reroute(ns: Namespace, skb: Skb, family: 4 | 6): Errno | undefined {
+  const way = wayFromAnywhere(ns, questionOf(ns, skb, family))
+  if (way.kind === 'error') {
     if (family === 6) count(ns, 'Ip6OutNoRoutes')
-    return false
+    return way.errno
   }
-  skb.route = route
-  return skb.transformed || routeForward(ns, skb, family)
+  skb.route = way.route
+  return skb.transformed || routeForward(ns, skb, family) ? undefined : 'EPERM'
 }
