@@ -1,6 +1,7 @@
 // skb_get_hash(): one number for both directions of a flow (__flow_hash_consistentify of net/core/flow_dissector.c).
 // The kernel seeds it once per boot; here the seed of the run does.
-import { readU16, readU32 } from '../net/bytes.ts'
+import { readU8, readU16, readU32 } from '../net/bytes.ts'
+import { extensionAt, extensionLength } from '../net/ipv6-extensions.ts'
 import { etherType, ipProtocol } from '../net/protocol.ts'
 import type { Skb } from './skb.ts'
 
@@ -30,6 +31,22 @@ interface Keys {
   readonly label: number
 }
 
+const { hopByHop, routing, destinationOptions, fragment: fragmentHeader } = ipProtocol
+
+/** What IPv6 carries behind extension headers, as __skb_flow_dissect() passes over them; no piece of a packet has ports. */
+function transportOf(bytes: Uint8Array, l3: number): Pick<Keys, 'protocol' | 'ports'> {
+  let protocol = bytes[l3 + 6] ?? 0
+  let at = l3 + 40
+  while (protocol === hopByHop || protocol === routing || protocol === destinationOptions) {
+    if (at + 2 > bytes.length) return { protocol, ports: -1 }
+    const length = extensionLength(bytes, at, protocol)
+    protocol = readU8(bytes, at + extensionAt.nextHeader)
+    at += length
+  }
+  if (protocol === fragmentHeader) return { protocol: bytes[at] ?? 0, ports: -1 }
+  return { protocol, ports: hasPorts(protocol) && at + 4 <= bytes.length ? at : -1 }
+}
+
 function keysOf(skb: Skb): Keys | undefined {
   const { bytes, networkHeader: l3 } = skb
   if (l3 < 0) return undefined
@@ -46,15 +63,9 @@ function keysOf(skb: Skb): Keys | undefined {
     }
   }
   if (skb.protocol !== etherType.ipv6) return undefined
-  const protocol = bytes[l3 + 6] ?? 0
   const label = readU32(bytes, l3) & 0xf_ffff
-  return {
-    source: fold(bytes, l3 + 8, 16),
-    destination: fold(bytes, l3 + 24, 16),
-    protocol,
-    ports: hasPorts(protocol) && label === 0 ? l3 + 40 : -1,
-    label,
-  }
+  const behind = label === 0 ? transportOf(bytes, l3) : { protocol: bytes[l3 + 6] ?? 0, ports: -1 }
+  return { source: fold(bytes, l3 + 8, 16), destination: fold(bytes, l3 + 24, 16), ...behind, label }
 }
 
 /**

@@ -138,6 +138,13 @@ function frameRefusal(skb: Skb): number {
   return tagged && skb.length <= most + vlanTagBytes ? transmitted : messageTooLong
 }
 
+/** packet_parse_headers(): the protocol is what the Ethernet header says. */
+function readHeaders(skb: Skb): void {
+  skb.macHeader = skb.data
+  skb.networkHeader = skb.data + ethernetHeaderBytes
+  skb.protocol = readU16(skb.bytes, skb.data + 12)
+}
+
 /**
  * Sends a frame from an AF_PACKET socket. Answers like `queueTransmit`; refused at once: -100 (ENETDOWN) on a device that
  * is down, -22 (EINVAL) for less than an Ethernet header, -90 (EMSGSIZE) for more than the MTU and the header (and one
@@ -145,7 +152,10 @@ function frameRefusal(skb: Skb): number {
  */
 export function sendFrame(skb: Skb): number {
   const refused = frameRefusal(skb)
-  if (refused === transmitted) return queueTransmit(skb)
+  if (refused === transmitted) {
+    readHeaders(skb)
+    return queueTransmit(skb)
+  }
   const reason =
     refused === transmitDown
       ? 'SKB_DROP_REASON_DEV_READY'
