@@ -3,8 +3,10 @@ import type { MatchKind, TargetKind } from './extension.ts'
 import { addressTypeMatches } from './match/addrtype.ts'
 import { bpfMatches } from './match/bpf.ts'
 import { chanceMatches } from './match/chance.ts'
+import { flowMatches } from './match/connbytes.ts'
 import { connlimitMatches } from './match/connlimit.ts'
 import { conntrackMatches } from './match/conntrack.ts'
+import { ecnMatches } from './match/ecn.ts'
 import { hashlimitMatches } from './match/hashlimit.ts'
 import { fieldMatches } from './match/header-fields.ts'
 import { icmpMatches } from './match/icmp.ts'
@@ -16,6 +18,7 @@ import { recentMatches } from './match/recent.ts'
 import { reversePathMatches } from './match/rpfilter.ts'
 import { setMatches } from './match/set.ts'
 import { socketMatches } from './match/socket.ts'
+import { stringMatches } from './match/string.ts'
 import { u32Matches } from './match/u32.ts'
 import { fieldTargets } from './target/fields.ts'
 import { markTargets } from './target/mark.ts'
@@ -25,6 +28,8 @@ import { queueTargets } from './target/queue.ts'
 import { rawTargets } from './target/raw.ts'
 import { rejectTargets } from './target/reject.ts'
 import { reportTargets } from './target/report.ts'
+import { tcpTargets } from './target/tcp.ts'
+import { teeTargets } from './target/tee.ts'
 
 const matches: readonly MatchKind[] = [
   ...portMatches,
@@ -44,6 +49,9 @@ const matches: readonly MatchKind[] = [
   ...connlimitMatches,
   ...policyMatches,
   ...u32Matches,
+  ...flowMatches,
+  ...ecnMatches,
+  ...stringMatches,
 ]
 
 const targets: readonly TargetKind[] = [
@@ -55,6 +63,8 @@ const targets: readonly TargetKind[] = [
   ...rawTargets,
   ...fieldTargets,
   ...reportTargets,
+  ...tcpTargets,
+  ...teeTargets,
 ]
 
 /** Matches by the name behind `-m`. */

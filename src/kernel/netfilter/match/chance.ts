@@ -1,11 +1,12 @@
-// Matches with a memory or with chance: xt_statistic.c, xt_limit.c. Chance is a pure function of the flow and the rule, so
+// Matches with a memory or with chance: xt_statistic.c, xt_limit.c, xt_quota.c. Chance is a pure function of the flow and the rule, so
 // the order of unrelated packets never changes it; buckets are filled by the virtual clock.
 import { second } from '../../clock.ts'
 import { readTuple, tupleHash } from '../../conntrack/tuple.ts'
 import type { Namespace } from '../../namespace.ts'
 import type { ChainPacket, Given, Matcher, MatchKind, MatchSpec, RuleScope } from '../extension.ts'
+import { packetLength } from '../header-match.ts'
 import { bang, parseNumber } from '../values.ts'
-import { find, negatable, read, valueText, withValue } from './given.ts'
+import { find, negatable, read, required, valueText, withValue } from './given.ts'
 
 /** A 32-bit hash of the flow a packet belongs to. */
 export function flowHashOf({ skb, l3, l4, family, protocol, fragmentOffset }: ChainPacket): number {
@@ -183,5 +184,28 @@ const limit: MatchKind = {
   },
 }
 
+const quota: MatchKind = {
+  name: 'quota',
+  options: [negatable('--quota')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--quota', { word, name: '-m quota' })
+    const parse = (text: string): number | undefined => parseNumber(text, Number.MAX_SAFE_INTEGER)
+    const bytes = option && read(option, scope, parse, 'number of bytes')
+    if (option === undefined || bytes === undefined) return undefined
+    return {
+      text: `${bang(option.inverted)}--quota ${bytes}`,
+      bind: () => {
+        let left = bytes
+        return (packet) => {
+          const length = packetLength(packet)
+          const fits = left >= length
+          left = fits ? left - length : 0 // quota_mt(): behind the first that does not fit, no smaller one does
+          return fits !== option.inverted
+        }
+      },
+    }
+  },
+}
+
 /** Matches with chance or memory. */
-export const chanceMatches: readonly MatchKind[] = [statistic, limit]
+export const chanceMatches: readonly MatchKind[] = [statistic, limit, quota]

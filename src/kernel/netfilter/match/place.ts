@@ -1,9 +1,9 @@
-// What the namespace knows of a packet beside its bytes: xt_physdev.c, xt_owner.c.
+// What the namespace knows of a packet beside its bytes: xt_physdev.c, xt_owner.c, xt_cpu.c, xt_realm.c.
 import type { NetDevice } from '../../device/device.ts'
 import type { MatchKind, MatchSpec } from '../extension.ts'
 import { type DeviceName, deviceMatches } from '../header-match.ts'
-import { bang, parseNumber } from '../values.ts'
-import { find, negatable, valueText } from './given.ts'
+import { bang, formatMasked, type Masked, parseMasked, parseNumber } from '../values.ts'
+import { find, negatable, read, required, valueText } from './given.ts'
 
 /** Bridge ports of a bridged packet; other packets have none. */
 export interface BridgePorts {
@@ -127,5 +127,43 @@ const owner: MatchKind = {
   },
 }
 
+const cpu: MatchKind = {
+  name: 'cpu',
+  options: [negatable('--cpu')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--cpu', { word, name: '-m cpu' })
+    const wanted = option && read(option, scope, (text) => parseNumber(text), 'number of a CPU')
+    if (option === undefined || wanted === undefined) return undefined
+    // there is one CPU, as bpf_get_smp_processor_id says
+    const matches = (wanted === 0) !== option.inverted
+    return { text: `${bang(option.inverted)}--cpu ${wanted}`, bind: () => () => matches }
+  },
+}
+
+/** What /etc/iproute2/rt_realms calls realm 0; the tool prints the name when there is no mask. */
+const noRealm = 'cosmos'
+const wholeMask = 0xffff_ffff
+
+function realmOf(text: string): Masked | undefined {
+  return parseMasked(text === noRealm ? '0' : text)
+}
+
+const realm: MatchKind = {
+  name: 'realm',
+  families: [4],
+  hooks: ['INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
+  options: [negatable('--realm')],
+  read: (given, scope, word): MatchSpec | undefined => {
+    const option = required(given, scope, '--realm', { word, name: '-m realm' })
+    const wanted = option && read(option, scope, realmOf, 'number of a realm')
+    if (option === undefined || wanted === undefined) return undefined
+    // routes have no realm here, which is realm 0
+    const matches = (wanted.value === 0) !== option.inverted
+    const named = wanted.value === 0 && wanted.mask === wholeMask
+    const text = `${bang(option.inverted)}--realm ${named ? noRealm : formatMasked(wanted)}`
+    return { text, bind: () => () => matches }
+  },
+}
+
 /** Matches on what the namespace knows. */
-export const placeMatches: readonly MatchKind[] = [physdev, owner]
+export const placeMatches: readonly MatchKind[] = [physdev, owner, cpu, realm]

@@ -22,7 +22,8 @@ import { type Masked, parseMasked, parseNumber } from '../values.ts'
 
 const { next, drop } = actionVerdict
 
-function writeTrafficClass(packet: ChainPacket, value: number): void {
+/** Writes the byte that holds DSCP and ECN. */
+export function writeTrafficClass(packet: ChainPacket, value: number): void {
   const { skb, l3, family } = packet
   if (family === 6) {
     if (ipv6TrafficClass(skb.bytes, l3) === value) return
