@@ -72,3 +72,14 @@ export const matchKinds: ReadonlyMap<string, MatchKind> = new Map(matches.map((k
 
 /** Targets by the name behind `-j`. */
 export const targetKinds: ReadonlyMap<string, TargetKind> = new Map(targets.map((kind) => [kind.name, kind]))
+
+/** Matches of Linux that are not modelled. */
+export const otherMatches: ReadonlySet<string> = new Set(
+  `ah cgroup cluster connlabel devgroup dst esp eui64 frag hbh ipcomp ipv6header ipvs l2tp mh osf rateest rt srh
+   time`.split(/\s+/),
+)
+
+/** Targets of Linux that are not modelled. */
+export const otherTargets: ReadonlySet<string> = new Set(
+  'CLUSTERIP CONNSECMARK DNPT HMARK IDLETIMER LED RATEEST SECMARK SNPT SYNPROXY'.split(' '),
+)

@@ -1,7 +1,7 @@
 // One rule: the words behind `-A CHAIN`. Options go to the header, to the matches loaded so far, or to the target, as
 // iptables itself hands them out; the protocol's own match is loaded when one of its options appears.
 import { didYouMean } from '../../base/closest.ts'
-import { matchKinds, targetKinds } from './catalogue.ts'
+import { matchKinds, otherMatches, otherTargets, targetKinds } from './catalogue.ts'
 import type { MatchKind, OptionShape, RuleScope, TargetKind } from './extension.ts'
 import { type HeaderMatch, protocolText } from './header-match.ts'
 import {
@@ -32,7 +32,10 @@ function loadMatch(draft: Draft, name: Word): Loaded<MatchKind> | undefined {
   const wanted = extensionName(name.text, draft.scope.family)
   const kind = matchKinds.get(wanted)
   if (kind === undefined || kind.families?.includes(draft.scope.family) === false) {
-    fail(draft, name, `there is no match \`${name.text}\``, didYouMean(name.text, matchKinds.keys()))
+    if (otherMatches.has(name.text)) fail(draft, name, `match \`${name.text}\` is not modelled`)
+    else if (kind !== undefined)
+      fail(draft, name, `there is no match \`${name.text}\` for IPv${draft.scope.family}`)
+    else fail(draft, name, `there is no match \`${name.text}\``, didYouMean(name.text, matchKinds.keys()))
     draft.unclear = true
     return undefined
   }
@@ -53,7 +56,10 @@ function readJump(draft: Draft, value: Word, goto: boolean): void {
     return
   }
   const kind = goto ? undefined : targetKinds.get(value.text)
-  if (kind?.families?.includes(family) === false)
+  if (!goto && otherTargets.has(value.text)) {
+    fail(draft, value, `target \`${value.text}\` is not modelled`)
+    draft.unclear = true
+  } else if (kind?.families?.includes(family) === false)
     fail(draft, value, `there is no target \`${value.text}\` for IPv${family}`)
   else if (kind !== undefined) draft.target = { kind, word: value, given: [] }
 }
