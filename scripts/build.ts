@@ -1,10 +1,10 @@
 // Bundles the command: dist/scn.cjs (a launcher that answers --version itself), dist/engine.cjs (what every run needs),
-// dist/cilium.cjs (what clusters and manifests need besides), and V8's compiled code of both, made by running them once
-// on the examples.
+// dist/later.cjs (what clusters, manifests, views and the real kernel need besides), and V8's compiled code of both, made
+// by running them once on the examples.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { version } from '../src/cli/version.ts'
-import { buildParts } from './parts.ts'
+import { buildParts, commandCut } from './parts.ts'
 
 rmSync('dist', { recursive: true, force: true })
 mkdirSync('dist')
@@ -19,12 +19,7 @@ await buildParts(
     define: { 'import.meta.url': '__moduleUrl' },
     banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
   },
-  {
-    root: process.cwd(),
-    outdir: 'dist',
-    engine: { name: 'engine', entries: ['src/cli/program.ts', 'src/cli/worker.ts'] },
-    part: { name: 'cilium', files: /^src\/(cilium|cluster)\// },
-  },
+  commandCut(process.cwd(), 'dist'),
 )
 
 const loader = readFileSync('scripts/cached-loader.cjs', 'utf8').replaceAll('__VERSION__', version)

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The launcher of the built command, and the loader of its bundles. `--version` is answered here; everything else needs
-// the engine, and what has a cluster the part with Cilium (scripts/parts.ts). Both are compiled from V8's code cache where
-// the cache fits this Node (V8 checks version and flags itself and refuses a wrong one).
+// the engine, and what has a cluster or is shown the part for later (scripts/parts.ts). Both are compiled from V8's code
+// cache where the cache fits this Node (V8 checks version and flags itself and refuses a wrong one).
 'use strict'
 const first = process.argv[2]
 if (require.main !== module) {
@@ -30,12 +30,12 @@ function setFlags() {
 
 /** Runs the engine's bundle; answers its files by path, each a function that evaluates the file. */
 function loadEngine(scripts) {
-  let cilium
+  let later
   // A file of the part is asked for when one of its names is used. It gets copies of the engine's files: a namespace has
   // getters, and the datapath would call one with every call.
   const partOf = (file) => {
-    cilium ??= load('cilium', (own) => ({ ...engine[own]() }), scripts)
-    return cilium[file]()
+    later ??= load('later', (own) => ({ ...engine[own]() }), scripts)
+    return later[file]()
   }
   const engine = load('engine', (file) => new Proxy({}, { get: (_, name) => partOf(file)[name] }), scripts)
   return engine

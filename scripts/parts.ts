@@ -72,3 +72,13 @@ export async function buildParts(options: BuildOptions, { root, outdir, engine, 
   await bundle(engine.name, [...engine.entries, ...asked(graph, later)], later)
   await bundle(part.name, asked(graph, always), always)
 }
+
+/** The command: what a run without a cluster needs, and the rest. What the rest alone leads to (YAML, `scn show`) goes with it. */
+export function commandCut(root: string, outdir: string): Cut {
+  return {
+    root,
+    outdir,
+    engine: { name: 'engine', entries: ['src/cli/program.ts', 'src/cli/worker.ts'] },
+    part: { name: 'later', files: /^src\/(cilium|cluster|oracle|boot\/cilium|run\/(answer|monitor)\.ts)/ },
+  }
+}

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -12,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { buildParts } from '../scripts/parts.ts'
+import { buildParts, commandCut } from '../scripts/parts.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'scn-parts-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -40,7 +41,7 @@ await buildParts(
     root,
     outdir: join(root, 'dist'),
     engine: { name: 'engine', entries: ['src/cli/program.ts', 'src/cli/worker.ts'] },
-    part: { name: 'cilium', files: /^src\/cilium\// },
+    part: { name: 'later', files: /^src\/cilium\// },
   },
 )
 const scn = join(root, 'dist/scn.cjs')
@@ -55,7 +56,7 @@ function run(word: string, env: NodeJS.ProcessEnv = {}): string {
 }
 
 test('what only the part leads to is in the part, what both use in the engine alone', () => {
-  const [engine, part] = ['engine', 'cilium'].map((name) =>
+  const [engine, part] = ['engine', 'later'].map((name) =>
     readFileSync(join(root, `dist/${name}.cjs`), 'utf8'),
   )
   expect(engine).not.toContain('only the part')
@@ -68,12 +69,35 @@ test('both share one state, with a cache as without', () => {
   const both = 'only the part leads here: 1 word 2\n'
   expect(run('far')).toBe(both)
   expect(run('far', { SCN_MAKE_CACHE: '1' })).toBe(both)
-  expect(existsSync(join(root, 'dist/cilium.cache'))).toBe(true)
+  expect(existsSync(join(root, 'dist/later.cache'))).toBe(true)
   expect(run('far')).toBe(both)
 })
 
 test('a run that uses nothing of the part does not load it', () => {
-  rmSync(join(root, 'dist/cilium.cjs'))
+  rmSync(join(root, 'dist/later.cjs'))
   expect(run('near')).toBe('near 1\n')
-  expect(run('far')).toContain('cilium.cjs')
+  expect(run('far')).toContain('later.cjs')
 })
+
+test('the command runs a file without a cluster from its engine alone', async () => {
+  const repository = join(import.meta.dirname, '..')
+  const outdir = join(root, 'command')
+  const define = { 'import.meta.url': '"file:///"' }
+  await buildParts(
+    { platform: 'node', external: ['koffi'], define, logLevel: 'error' },
+    commandCut(repository, outdir),
+  )
+  copyFileSync(join(repository, 'scripts/cached-loader.cjs'), join(outdir, 'scn.cjs'))
+  rmSync(join(outdir, 'later.cjs'))
+  const examples = readdirSync(join(repository, 'examples')).filter((name) => name.endsWith('.scn'))
+  const withCluster = examples.filter((name) => name.includes('cluster'))
+  const without = examples.filter((name) => !name.includes('cluster'))
+  const runAll = (names: readonly string[]): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync(process.execPath, [join(outdir, 'scn.cjs'), 'run', ...names], {
+      cwd: join(repository, 'examples'),
+      encoding: 'utf8',
+    })
+  expect(without.length).toBeGreaterThan(5)
+  expect(runAll(without)).toMatchObject({ status: 0, stderr: '' })
+  expect(runAll(withCluster).stderr).toContain('later.cjs')
+}, 60_000)
