@@ -24,12 +24,30 @@ import {
 } from './masquerade-gates.ts'
 import { atLeast, fall, type Gate, refuse } from './verdict.ts'
 
+/** InitKubeProxyReplacementOptions(): what says of the service which way, the tunnel or the header of a packet, must fit. */
 const tunnelAndDsr: Gate = (config) => {
   const { routing, tunnelProtocol, lbMode, dsrDispatch, kubeProxyReplacement } = config
-  if (isOld(config) || !kubeProxyReplacement || lbMode === 'snat' || routing !== 'tunnel') return undefined
-  if (tunnelProtocol === 'geneve' && dsrDispatch === 'geneve') return undefined
-  const message = `Node Port "${lbMode}" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.`
-  return refuse(['bpf-lb-mode'], message, '`routing native`, or `lb-mode snat`')
+  if (isOld(config) || !kubeProxyReplacement || lbMode === 'snat') return undefined
+  const tunnels = routing === 'tunnel'
+  if (tunnels && tunnelProtocol === 'vxlan')
+    return refuse(
+      ['bpf-lb-mode'],
+      `Node Port "${lbMode}" mode cannot be used with vxlan tunneling.`,
+      '`routing native`, or `lb-mode snat`',
+    )
+  if (tunnels && dsrDispatch !== 'geneve')
+    return refuse(
+      ['bpf-lb-mode'],
+      `Tunnel routing with Node Port "${lbMode}" mode requires geneve dispatch.`,
+      '`dsr-dispatch geneve`',
+    )
+  return dsrDispatch === 'geneve' && tunnelProtocol !== 'geneve'
+    ? refuse(
+        ['bpf-lb-dsr-dispatch'],
+        `Node Port "${lbMode}" mode with "geneve" dispatch requires geneve tunnel protocol.`,
+        '`tunnelProtocol = geneve`',
+      )
+    : undefined
 }
 
 const directRoutes: Gate = ({ autoDirectNodeRoutes, routing }) =>

@@ -200,7 +200,19 @@ describe('refusals', () => {
       'kube-proxy-replacement on; lb-mode dsr',
       '1.19',
       undefined,
-      'Node Port "dsr" mode cannot be used with tunnel mode unless DSR dispatch is geneve in a geneve tunnel.',
+      'Node Port "dsr" mode cannot be used with vxlan tunneling.',
+    ],
+    [
+      'kube-proxy-replacement on; lb-mode hybrid; --tunnel-protocol geneve',
+      '1.19',
+      undefined,
+      'Tunnel routing with Node Port "hybrid" mode requires geneve dispatch.',
+    ],
+    [
+      'kube-proxy-replacement on; lb-mode dsr; dsr-dispatch geneve; routing native; native-routing-cidr 10.0.0.0/8',
+      '1.19',
+      undefined,
+      'Node Port "dsr" mode with "geneve" dispatch requires geneve tunnel protocol.',
     ],
     [
       'auto-direct-node-routes on',
