@@ -6,7 +6,7 @@ import type { CaseModel, NamespaceModel, World } from '../../src/model/model.ts'
 import type { Difference } from '../../src/oracle/compare.ts'
 import { KernelRefused } from '../../src/oracle/native.ts'
 import { speaksIpv6 } from '../../src/oracle/possible.ts'
-import { routeLine, ruleLine } from '../../src/oracle/topology.ts'
+import { routeLine, ruleLine } from '../../src/oracle/table-lines.ts'
 import type { Oracle } from '../../src/oracle/verify.ts'
 import { RealWorld } from '../../src/oracle/world.ts'
 

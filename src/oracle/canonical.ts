@@ -3,9 +3,9 @@
 
 import { readU16, readU32, writeU16, writeU32 } from '../net/bytes.ts'
 import { foldSum, sumWords } from '../net/checksum.ts'
+import { etherType, ipProtocol as protocol } from '../net/protocol.ts'
+import { isVxlan, isVxlanPort, TunnelPorts } from './tunnel-ports.ts'
 
-const etherType = { arp: 0x0806, ipv4: 0x0800, ipv6: 0x86dd, vlan: 0x8100, qinq: 0x88a8 } as const
-const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const
 /** What stands in a checksum field: right, wrong, or absent (UDP over IPv4 may have none). */
 const mark = { right: 0x0000, wrong: 0xbad0, none: 0x0e0e } as const
 /** ND redirect; its options begin 40 bytes behind. */
@@ -18,15 +18,11 @@ const sackOption = 5
 const timestampsOption = 8
 /** Bytes that a header in a moved frame may stand behind its start. */
 const movedMost = 64
-const vxlanPorts: readonly number[] = [4789, 8472]
-/** The first source port of a flow in a tunnel is shown as this one. */
-const tunnelPort = 50_000
 
 /** Remembers the initial sequence numbers of one side in the order in which they appear. */
 export class Canonical {
   private readonly starts: number[] = []
-  /** Source ports of tunnels, in the order in which they appear, by the flow inside. */
-  private readonly outerPorts = new Map<string, number[]>()
+  private readonly tunnelPorts = new TunnelPorts()
   /** Ports that NAT drew, and what they are shown as. */
   private readonly ports: ReadonlyMap<number, number>
 
@@ -145,7 +141,7 @@ export class Canonical {
 
   /** The sum covers what other frames hold; only the first fragment of a tunnel's datagram has a port to forget. */
   private fragment(bytes: Uint8Array, { at, end, protocol: number, first }: Part): void {
-    if (number !== protocol.udp || !first || !vxlanPorts.includes(readU16(bytes, at + 2))) return
+    if (number !== protocol.udp || !first || !isVxlanPort(readU16(bytes, at + 2))) return
     writeU16(bytes, at + 6, 0)
     this.udp(bytes, at, end)
   }
@@ -179,21 +175,11 @@ export class Canonical {
     if (this.number(acknowledgement) === acknowledgement) this.starts.push((acknowledgement - 1) >>> 0)
   }
 
-  /**
-   * VXLAN: the source port is a hash seeded at boot, or drawn by the socket inside. Each port that the inner flow has had gets a
-   * number, so that a flow keeps its port, or takes another, on both sides alike.
-   */
+  /** VXLAN: the frame inside, and the source port, which is of its flow. */
   private udp(bytes: Uint8Array, at: number, end: number): void {
-    if (at + 30 > end || !(vxlanPorts.includes(readU16(bytes, at + 2)) || isVxlan(bytes, at + 8))) return
+    if (at + 30 > end || !(isVxlanPort(readU16(bytes, at + 2)) || isVxlan(bytes, at + 8))) return
     this.ethernet(bytes, at + 16)
-    writeU16(bytes, at, tunnelPort + this.outerPort(innerFlow(bytes, at + 16, end), readU16(bytes, at)))
-  }
-
-  private outerPort(flow: string, port: number): number {
-    const seen = this.outerPorts.get(flow) ?? []
-    this.outerPorts.set(flow, seen)
-    const at = seen.indexOf(port)
-    return at === -1 ? seen.push(port) - 1 : at
+    writeU16(bytes, at, this.tunnelPorts.shown(bytes, at + 16, end, readU16(bytes, at)))
   }
 
   /** A sequence number as its distance from the start of its stream. */
@@ -219,28 +205,6 @@ interface Part {
   /** The first fragment, or a whole packet. */
   readonly first: boolean
   readonly what: 'whole' | 'quoted'
-}
-
-/** A VXLAN header with an Ethernet frame behind it, whatever port a program has led it to. */
-function isVxlan(bytes: Uint8Array, at: number): boolean {
-  const types: readonly number[] = [etherType.ipv4, etherType.ipv6, etherType.arp]
-  return (
-    readU32(bytes, at) === 0x0800_0000 && bytes[at + 7] === 0 && types.includes(readU16(bytes, at + 8 + 12))
-  )
-}
-
-/** What a flow inside a tunnel is known by: its addresses, protocol and ports; of other frames the MAC addresses. */
-function innerFlow(bytes: Uint8Array, start: number, end: number): string {
-  const l3 = start + 14
-  const four = readU16(bytes, l3 - 2) === etherType.ipv4 && l3 + 24 <= end
-  const six = readU16(bytes, l3 - 2) === etherType.ipv6 && l3 + 44 <= end
-  if (!four && !six) return bytes.slice(start, l3).join(' ')
-  const number = bytes[l3 + (four ? 9 : 6)] as number
-  const l4 = four ? l3 + ((bytes[l3] as number) & 15) * 4 : l3 + 40
-  const whole = !four || (readU16(bytes, l3 + 6) & 0x3fff) === 0
-  const ports = whole && (number === protocol.tcp || number === protocol.udp) ? bytes.slice(l4, l4 + 4) : []
-  const ends = bytes.slice(four ? l3 + 12 : l3 + 8, four ? l3 + 20 : l3 + 40)
-  return `${ends.join(' ')} ${number} ${ports.join(' ')}`
 }
 
 /** An IPv4 header that a program has cut: its identification and its sum, as far as they are there. */

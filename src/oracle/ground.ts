@@ -15,19 +15,8 @@ import { addClsact, addFilter, filterParent } from './netlink.ts'
 import { RealPrograms } from './programs.ts'
 import { installRulesets } from './rulesets.ts'
 import { muteProgram, passProgram, withoutReportsProgram } from './stand-ins.ts'
-import {
-  deviceLines,
-  fdbLine,
-  linkLines,
-  neighbourLine,
-  portName,
-  routeLine,
-  ruleLine,
-  type Surroundings,
-  switchLines,
-  switchName,
-  warmLines,
-} from './topology.ts'
+import { fdbLine, neighbourLine, routeLine, ruleLine, warmLines } from './table-lines.ts'
+import { deviceLines, linkLines, portName, type Surroundings, switchLines, switchName } from './topology.ts'
 
 /** What every world of one run shares. */
 export interface Reach {

@@ -3,10 +3,11 @@ import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
 import type { Changes } from './changes.ts'
 import { DnsFlow, DnsStreamFlow } from './dns-flows.ts'
-import { HttpFlow, PingFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
+import { HttpFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
+import { PingFlow } from './ping-flow.ts'
 import { changeRules } from './rulesets.ts'
-import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './topology.ts'
+import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './table-lines.ts'
 import type { RealWorld } from './world.ts'
 
 /** More than the model needed: a busy machine is slow. */

@@ -1,5 +1,12 @@
 // Programs that the verified scenario does not have: they make a real namespace behave as the model's.
+import type { FieldName } from '../bpf/small/fields.ts'
 import type { SmallIr } from '../bpf/small/ir.ts'
+
+type Compare = Extract<SmallIr['rules'][number]['test'], { readonly kind: 'compare' }>
+
+function compare(field: FieldName, operator: Compare['operator'], value: number): Compare {
+  return { kind: 'compare', operator, left: { kind: 'field', field }, right: { kind: 'number', value } }
+}
 
 /** Only what is asked for ARP or neighbour discovery passes; everything else ends behind the tap. */
 export const muteProgram: SmallIr = {
@@ -9,23 +16,7 @@ export const muteProgram: SmallIr = {
   rules: [
     { test: { kind: 'layer', layer: 'arp' }, actions: [], code: 0 },
     {
-      test: {
-        kind: 'and',
-        tests: [
-          {
-            kind: 'compare',
-            operator: '>=',
-            left: { kind: 'field', field: 'icmp6.type' },
-            right: { kind: 'number', value: 133 },
-          },
-          {
-            kind: 'compare',
-            operator: '<=',
-            left: { kind: 'field', field: 'icmp6.type' },
-            right: { kind: 'number', value: 137 },
-          },
-        ],
-      },
+      test: { kind: 'and', tests: [compare('icmp6.type', '>=', 133), compare('icmp6.type', '<=', 137)] },
       actions: [],
       code: 0,
     },
@@ -46,12 +37,7 @@ export const withoutReportsProgram: SmallIr = {
   maps: [],
   rules: [
     {
-      test: {
-        kind: 'compare',
-        operator: '==',
-        left: { kind: 'field', field: 'eth.dst' },
-        right: { kind: 'number', value: 0x3333_0000_0016 },
-      },
+      test: compare('eth.dst', '==', 0x3333_0000_0016),
       actions: [],
       code: 2,
     },

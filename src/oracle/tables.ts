@@ -12,7 +12,7 @@ import { formatIp } from '../net/address.ts'
 import type { ChosenPorts } from './chosen-ports.ts'
 import type { Difference } from './compare.ts'
 import type { Namespaces } from './namespaces.ts'
-import { macText } from './topology.ts'
+import { macText } from './table-lines.ts'
 
 /** States that only differ by time. */
 const known = new Set(['REACHABLE', 'STALE', 'DELAY', 'PROBE'])
