@@ -1,5 +1,6 @@
 // A datagram that is being put together (struct ipq, inet_frag_queue), both families.
 import type { IpAddress } from '../../net/address.ts'
+import { ethernetAt } from '../../net/ethernet.ts'
 import type { Timer } from '../clock.ts'
 import type { NetDevice } from '../device/device.ts'
 import type { Skb } from '../skb.ts'
@@ -33,4 +34,14 @@ export interface FragmentQueue {
   largestDontFragment: number
   readonly device: NetDevice
   readonly timer: Timer
+}
+
+/**
+ * A whole datagram keeps the MAC header of its first piece, for rules that ask for it: written in front of `l3`. Where it
+ * begins; -1 where the piece has none.
+ */
+export function keepMac({ bytes, macHeader, networkHeader }: Skb, whole: Uint8Array, l3: number): number {
+  if (macHeader < 0 || networkHeader - macHeader !== ethernetAt.payload) return -1
+  whole.set(bytes.subarray(macHeader, networkHeader), l3 - ethernetAt.payload)
+  return l3 - ethernetAt.payload
 }

@@ -10,7 +10,7 @@ import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
-import { type Fragment, type FragmentQueue, fragmentUser } from './fragment-queue.ts'
+import { type Fragment, type FragmentQueue, fragmentUser, keepMac } from './fragment-queue.ts'
 import { routeInput } from './input-route.ts'
 
 /** ipfrag_time. */
@@ -186,7 +186,7 @@ function join(queue: FragmentQueue, arrival: Skb): Skb | undefined {
   whole.data = headroom
   whole.tail = bytes.length
   whole.networkHeader = headroom
-  whole.macHeader = -1
+  whole.macHeader = keepMac(skb, bytes, headroom)
   whole.mark = skb.mark
   whole.fragmentMax = queue.largest
   whole.fragmentSizes = queue.pieces.map((piece) => piece.end - piece.offset)

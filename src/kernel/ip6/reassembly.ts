@@ -9,7 +9,7 @@ import type { KernelDropReason } from '../../trace/drop-reason.ts'
 import { cancel, second } from '../clock.ts'
 import { count } from '../counters.ts'
 import { drop, endPacket } from '../drop.ts'
-import type { Fragment, FragmentQueue } from '../ip/fragment-queue.ts'
+import { type Fragment, type FragmentQueue, keepMac } from '../ip/fragment-queue.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
 import { icmp6Send } from './icmp-send.ts'
@@ -162,7 +162,7 @@ function join(queue: FragmentQueue, arrival: Skb, starts: ReadonlyMap<Skb, numbe
   whole.networkHeader = headroom
   whole.data = headroom + header
   whole.tail = bytes.length
-  whole.macHeader = -1
+  whole.macHeader = keepMac(skb, bytes, headroom)
   whole.mark = skb.mark
   whole.fragmentMax = queue.largest
   whole.fragmentSizes = queue.pieces.map((piece) => piece.end - piece.offset)
