@@ -75,7 +75,7 @@ const headers: Readonly<Record<string, readonly (readonly [string, Field])[]>> =
     ['version', network(4, integer8, (packet, at) => readU8(packet.skb.bytes, at) >>> 4)],
     ['hdrlength', network(4, integer8, (packet, at) => readU8(packet.skb.bytes, at) & 15)],
     ['dscp', network(4, dataTypes.dscp, (packet, at) => readU8(packet.skb.bytes, at + 1) >>> 2)],
-    ['ecn', network(4, integer8, (packet, at) => readU8(packet.skb.bytes, at + 1) & 3)],
+    ['ecn', network(4, dataTypes.ecn, (packet, at) => readU8(packet.skb.bytes, at + 1) & 3)],
     ['length', network(4, integer16, half(2))],
     ['id', network(4, integer16, half(4))],
     ['frag-off', network(4, integer16, half(6))],
@@ -88,6 +88,7 @@ const headers: Readonly<Record<string, readonly (readonly [string, Field])[]>> =
   ip6: [
     ['version', network(6, integer8, (packet, at) => readU8(packet.skb.bytes, at) >>> 4)],
     ['dscp', network(6, dataTypes.dscp, (packet, at) => (readU16(packet.skb.bytes, at) >>> 6) & 63)],
+    ['ecn', network(6, dataTypes.ecn, (packet, at) => (readU16(packet.skb.bytes, at) >>> 4) & 3)],
     ['flowlabel', network(6, integer, (packet, at) => readU32(packet.skb.bytes, at) & 0xf_ffff)],
     ['length', network(6, integer16, half(4))],
     ['nexthdr', network(6, dataTypes.inet_proto, byte(6))],

@@ -103,7 +103,9 @@ export function readRule(cursor: Cursor, scope: TableScope): RuleSpec {
     }
     if (statements.at(-1)?.terminal === true) cursor.fail('a statement behind a final one has no effect')
     const start = cursor.token
-    statements.push(readStatement(cursor, scope, statements))
+    const statement = readStatement(cursor, scope, statements)
+    if (statement.guard !== undefined) statements.unshift(statement.guard)
+    statements.push(statement)
     checkProtocols(statements, scope, start)
   }
   if (statements.length === 0) cursor.fail('a rule has a statement at least')

@@ -41,6 +41,7 @@ export function statementOf(
     implied: undefined,
     verdicts: noVerdicts,
     requires: undefined,
+    guard: undefined,
     terminal: false,
     sets: 0,
     counter: undefined,

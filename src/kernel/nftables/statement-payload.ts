@@ -41,6 +41,7 @@ const places: ReadonlyMap<string, Place> = new Map<string, Place>([
   ['ip saddr', { at: ipv4At.source, bytes: 4, pseudo: true }],
   ['ip daddr', { at: ipv4At.destination, bytes: 4, pseudo: true }],
   ['ip6 dscp', { at: 0, bytes: 2, bits: 6, shift: 6 }],
+  ['ip6 ecn', { at: 0, bytes: 2, bits: 2, shift: 4 }],
   ['ip6 hoplimit', { at: ipv6At.hopLimit, bytes: 1 }],
   ['ip6 saddr', { at: ipv6At.source, bytes: 16, pseudo: true }],
   ['ip6 daddr', { at: ipv6At.destination, bytes: 16, pseudo: true }],

@@ -73,7 +73,7 @@ function readWays(cursor: Cursor, scope: TableScope): Ways {
   if (!cursor.accept('with')) return both('', 'icmp-port-unreachable', 'icmp6-port-unreachable')
   if (cursor.accept('tcp')) {
     cursor.expect('reset')
-    return both(' with tcp reset', 'tcp-reset', 'tcp-reset')
+    return both(resetText, 'tcp-reset', 'tcp-reset')
   }
   const kind = cursor.name('way to reject')
   if (kind.text === 'icmp') {
@@ -98,21 +98,57 @@ function readWays(cursor: Cursor, scope: TableScope): Ways {
 
 const hooks: Requirement['hooks'] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT']
 const tcp = 6
+const resetText = ' with tcp reset'
+
+/**
+ * What a way to reject is for, where nothing of the rule says so: nft asks for it in front of the rule, so that nothing is
+ * counted or logged that is not rejected (stmt_evaluate_reject()).
+ */
+function guardOf(
+  { text, four, six }: Ways,
+  scope: TableScope,
+  earlier: readonly Statement[],
+): Statement | undefined {
+  if (text === resetText) {
+    if (earlier.some(({ protocol, implied }) => (protocol ?? implied?.protocol) !== undefined))
+      return undefined
+    return guard('meta l4proto tcp', { protocol: tcp }, ({ protocol }) => protocol === tcp)
+  }
+  if (scope.family !== 'inet' || (four !== undefined && six !== undefined)) return undefined
+  if (earlier.some(({ family, implied }) => (family ?? implied?.family) !== undefined)) return undefined
+  const own = four === undefined ? 6 : 4
+  return guard(`meta nfproto ipv${own}`, { family: own }, ({ family }) => family === own)
+}
+
+function guard(
+  text: string,
+  implied: Statement['implied'],
+  holds: (packet: ChainPacket) => boolean,
+): Statement {
+  return statementOf(undefined, {
+    text,
+    implied,
+    bind:
+      () =>
+      ({ packet }) =>
+        holds(packet) ? code.next : code.broken,
+  })
+}
 
 /** `reject [with WAY]`. */
 export function readReject(cursor: Cursor, scope: TableScope, earlier: readonly Statement[]): Statement {
   const place = cursor.take()
-  const { text, four, six } = readWays(cursor, scope)
-  const reset = text === ' with tcp reset'
-  const isTcp = earlier.some(({ protocol, implied }) => protocol === tcp || implied?.protocol === tcp)
+  const ways = readWays(cursor, scope)
+  const { text, four, six } = ways
   return statementOf(undefined, {
-    text: `${reset && !isTcp ? 'meta l4proto tcp ' : ''}reject${text}`,
+    text: `reject${text}`,
     terminal: true,
     requires: { type: undefined, hooks, place, name: 'reject' },
+    guard: guardOf(ways, scope, earlier),
     bind: () => {
       return ({ packet }) => {
         const action = packet.family === 4 ? four : six
-        if (action === undefined || (reset && packet.protocol !== tcp)) return code.broken
+        if (action === undefined || (text === resetText && packet.protocol !== tcp)) return code.broken
         fillRoute(packet)
         action(packet)
         return code.drop

@@ -237,6 +237,7 @@ export const dataTypes = {
     0xff,
     new Map([
       ['host', 0],
+      ['unicast', 0],
       ['broadcast', 1],
       ['multicast', 2],
       ['other', 3],
@@ -298,6 +299,16 @@ export const dataTypes = {
   ),
   icmp_type: named('icmp_type', 0xff, icmpTypes),
   icmpv6_type: named('icmpv6_type', 0xff, icmpv6Types),
+  ecn: named(
+    'ecn',
+    3,
+    new Map([
+      ['not-ect', 0],
+      ['ect1', 1],
+      ['ect0', 2],
+      ['ce', 3],
+    ]),
+  ),
   dscp: named('dscp', 63, dscp, (value) => `0x${value.toString(16).padStart(2, '0')}`),
 } as const satisfies Record<string, DataType>
 
