@@ -4,7 +4,7 @@ import { type IpAddress, ipv4From, isIpv4 } from '../../net/address.ts'
 import { maskBits, networkOf } from '../../net/prefix.ts'
 import type { NetDevice } from '../device/device.ts'
 import { AddressMap } from './address-map.ts'
-import type { FibRoute, Flow, NextHop } from './route.ts'
+import { comparedTos, type FibRoute, type Flow, type NextHop } from './route.ts'
 
 /** What a look-up in one table found. */
 export interface FibMatch {
@@ -133,7 +133,7 @@ export class FibTable {
       const list = level.prefixes.get(masked(flow.destination, level.length))
       if (list === undefined) continue
       for (const route of list) {
-        if (route.tos !== 0 && route.tos !== (flow.tos & 0xfc)) continue
+        if (route.tos !== 0 && route.tos !== comparedTos(flow)) continue
         if (route.scope < flow.scope) continue
         const nextHop = choose(route, flow)
         if (nextHop !== undefined) return { route, nextHop, prefixLength: level.length }

@@ -117,6 +117,11 @@ export interface Flow {
   readonly scope: number
 }
 
+/** What rules and routes of a `tos` are compared with: all of DSCP over IPv6, three bits of it over IPv4 (fib_dscp_masked_match()). */
+export function comparedTos({ family, tos }: Flow): number {
+  return tos & (family === 4 ? 0x1c : 0xfc)
+}
+
 /** The answer of `routeOutput` and `route6Output`. */
 export type RouteAnswer =
   | {

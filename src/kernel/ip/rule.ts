@@ -2,7 +2,7 @@
 // fib_rule_match(), net/ipv4/fib_rules.c fib4_rule_match().
 import { covers, type Prefix } from '../../net/prefix.ts'
 import type { Namespace } from '../namespace.ts'
-import { type Flow, routeTable } from './route.ts'
+import { comparedTos, type Flow, routeTable } from './route.ts'
 
 type RuleAction =
   | { readonly kind: 'lookup'; readonly table: number }
@@ -63,7 +63,7 @@ function selectorsMatch(ns: Namespace, rule: Rule, flow: Flow): boolean {
   if (!deviceMatches(ns, rule.iif, flow.iif) || !deviceMatches(ns, rule.oif, flow.oif)) return false
   if (rule.from !== undefined && !covers(rule.from, flow.source)) return false
   if (rule.to !== undefined && !covers(rule.to, flow.destination)) return false
-  if (rule.tos !== undefined && rule.tos !== 0 && rule.tos !== (flow.tos & 0xfc)) return false
+  if (rule.tos !== undefined && rule.tos !== 0 && rule.tos !== comparedTos(flow)) return false
   if (rule.protocol !== undefined && rule.protocol !== flow.protocol) return false
   return inRange(rule.sport, flow.sport) && inRange(rule.dport, flow.dport)
 }

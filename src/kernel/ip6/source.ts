@@ -8,6 +8,7 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
+  isUnspecified,
   readIpv6,
   sameIpv6,
 } from '../../net/address.ts'
@@ -20,8 +21,9 @@ import type { Skb } from '../skb.ts'
 /** Scopes of RFC 4291 section 2.7 and RFC 6724 section 3.1: unicast addresses have those of multicast ones. */
 export const ipv6Scope = { interfaceLocal: 1, linkLocal: 2, siteLocal: 5, global: 14 } as const
 
-/** The scope of an address. */
+/** __ipv6_addr_src_scope(): the scope of an address; :: has none, which is below all. */
 export function scopeOf(address: Ipv6): number {
+  if (isUnspecified(address)) return -1
   if (isMulticast(address)) return (address[0] >>> 16) & 15
   if (isLinkLocal(address) || isLoopback(address)) return ipv6Scope.linkLocal
   return address[0] >>> 22 === 0x3fb ? ipv6Scope.siteLocal : ipv6Scope.global

@@ -8,10 +8,18 @@ import type { ChainSpec, RuleSpec, SetSpec, Statement } from './ruleset.ts'
 import type { Element, SetStore } from './set-store.ts'
 import { typesText } from './types.ts'
 
-/** A test for a protocol is not printed when a field behind it says the same. */
+/**
+ * A test for a protocol is not printed when a field behind it, or a way to reject, says the same and only tests stand
+ * between (payload_dependency_kill(), stmt_reject_postprocess()).
+ */
 function isSaid({ implied }: Statement, behind: readonly Statement[]): boolean {
-  if (implied?.protocol !== undefined) return behind.some(({ protocol }) => protocol === implied.protocol)
-  return implied?.family !== undefined && behind.some(({ family }) => family === implied.family)
+  if (implied === undefined) return false
+  for (const { protocol, family, acts } of behind) {
+    if (implied.protocol !== undefined && protocol === implied.protocol) return true
+    if (implied.family !== undefined && family === implied.family) return true
+    if (acts) return false
+  }
+  return false
 }
 
 /** A rule as nft prints it; with its counters, if they are given. */

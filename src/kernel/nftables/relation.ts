@@ -42,6 +42,7 @@ export function statementOf(
     verdicts: noVerdicts,
     requires: undefined,
     guard: undefined,
+    acts: expression === undefined,
     terminal: false,
     sets: 0,
     counter: undefined,

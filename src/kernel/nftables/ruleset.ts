@@ -113,6 +113,8 @@ export interface Statement {
   /** Verdicts that it may come to; a map may get more of them by later commands. */
   readonly verdicts: () => readonly Verdict[]
   readonly requires: Requirement | undefined
+  /** It does something: what stands before it is not left out for what stands behind. */
+  readonly acts: boolean
   /** A test that stands in front of the whole rule for its sake. */
   readonly guard: Statement | undefined
   /** Nothing may follow. */

@@ -138,6 +138,7 @@ export function readPayloadSet(cursor: Cursor, target: Expression): Statement {
   const value = readWords(cursor, type)
   const { protocol, family } = target
   return statementOf(target, {
+    acts: true,
     text: `${target.text} set ${type.print(value)}`,
     bind:
       () =>

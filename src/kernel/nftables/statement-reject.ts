@@ -100,23 +100,24 @@ const hooks: Requirement['hooks'] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT']
 const tcp = 6
 const resetText = ' with tcp reset'
 
+function familyOf({ four, six }: Ways): 4 | 6 | undefined {
+  if (four !== undefined && six !== undefined) return undefined
+  return four === undefined ? 6 : 4
+}
+
 /**
  * What a way to reject is for, where nothing of the rule says so: nft asks for it in front of the rule, so that nothing is
  * counted or logged that is not rejected (stmt_evaluate_reject()).
  */
-function guardOf(
-  { text, four, six }: Ways,
-  scope: TableScope,
-  earlier: readonly Statement[],
-): Statement | undefined {
-  if (text === resetText) {
+function guardOf(ways: Ways, scope: TableScope, earlier: readonly Statement[]): Statement | undefined {
+  if (ways.text === resetText) {
     if (earlier.some(({ protocol, implied }) => (protocol ?? implied?.protocol) !== undefined))
       return undefined
     return guard('meta l4proto tcp', { protocol: tcp }, ({ protocol }) => protocol === tcp)
   }
-  if (scope.family !== 'inet' || (four !== undefined && six !== undefined)) return undefined
+  const own = familyOf(ways)
+  if (scope.family !== 'inet' || own === undefined) return undefined
   if (earlier.some(({ family, implied }) => (family ?? implied?.family) !== undefined)) return undefined
-  const own = four === undefined ? 6 : 4
   return guard(`meta nfproto ipv${own}`, { family: own }, ({ family }) => family === own)
 }
 
@@ -145,6 +146,7 @@ export function readReject(cursor: Cursor, scope: TableScope, earlier: readonly 
     terminal: true,
     requires: { type: undefined, hooks, place, name: 'reject' },
     guard: guardOf(ways, scope, earlier),
+    family: familyOf(ways),
     bind: () => {
       return ({ packet }) => {
         const action = packet.family === 4 ? four : six

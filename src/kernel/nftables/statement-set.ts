@@ -88,6 +88,7 @@ export function readSetStatement(cursor: Cursor, scope: TableScope): Statement {
   const dataWidth = set.data === undefined || set.data === 'verdict' ? 0 : wordsOfTypes(set.data)
   const shown = `${key.text}${seconds === undefined ? '' : ` timeout ${durationText(seconds)}`}${data === undefined ? '' : ` : ${data.text}`}`
   return statementOf(key, {
+    acts: true,
     text: `${operation.text} @${set.name} { ${shown} }`,
     bind: (binding) => {
       const store = binding.storeOf(set)

@@ -186,6 +186,7 @@ function readAssignment(cursor: Cursor, target: Expression): Statement {
     )
   const { text, from, value } = readValue(cursor, target)
   return statementOf(from, {
+    acts: true,
     text: `${target.text} set ${text}`,
     ...(target.conntrack || from?.conntrack === true ? { conntrack: bothFamilies } : {}),
     bind: (binding) => {
