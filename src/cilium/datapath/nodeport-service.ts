@@ -1,58 +1,38 @@
 // A packet from outside for a service: a backend is chosen and the packet sent to it, with this node as its source so that
-// the reply comes back here, or unchanged for direct server return. lib/nodeport.h nodeport_svc_lb4(),
-// tail_nodeport_nat_egress_ipv4() and their IPv6 siblings
+// the reply comes back here, or unchanged for direct server return. lib/nodeport.h nodeport_svc_lb4(), nodeport_svc_lb6()
 import { readLe32, swap16, writeLe16, writeLe32 } from '../../bpf/context/byte-order.ts'
 import { type Backend, type Service, type ServiceKey, serviceFlag, serviceFlag2 } from '../maps/service.ts'
-import { type Tuple, tupleFlag } from '../maps/tuple.ts'
-import { dsrEncapMode, routerAddress } from './config.ts'
+import type { Tuple } from '../maps/tuple.ts'
+import { dsrEncapMode } from './config.ts'
 import { ctCreate, ctLazyLookup, ctMapOf, swapTuple } from './conntrack.ts'
 import { ctDirection, ctEntryType, ctScope, ctStatus, newCtState } from './ct-state.ts'
 import { type Ctx, cb, isError } from './ctx.ts'
 import { drop, type Where, where } from './drop-reason.ts'
 import { lookupEndpoint } from './endpoints.ts'
 import { type Address, type Family, ipv4 } from './family.ts'
-import { fibOk, fibParams, fibRedirect, noMacs } from './fib.ts'
-import { ethernetLength, hasHeader, walkHeaders } from './headers.ts'
 import { identity, worldId } from './identity.ts'
-import { lookupRemoteEndpoint, type RemoteEndpoint } from './ipcache.ts'
-import { l3 } from './l3.ts'
-import { portAt } from './l4.ts'
-import { isWildcardKey, lbExtractTuple, lbTuple } from './lb.ts'
+import { isWildcardKey } from './lb.ts'
 import { lbDnatRequest, lbLocal } from './lb-backend.ts'
 import { mark } from './mark.ts'
-import { metricDirection } from './metrics.ts'
-import { snatByMapping } from './nat.ts'
-import { newNatTarget, type PacketPlace } from './nat-mapping.ts'
+import type { PacketPlace } from './nat-mapping.ts'
 import { neighRecord } from './neigh.ts'
 import { nonRoutable, noServiceTails } from './no-service.ts'
 import type { NodeportResult } from './nodeport.ts'
 import { dsrTails } from './nodeport-dsr.ts'
-import { addTunnelEncap, leadsSomewhere, sourceOfTunnel } from './nodeport-encap.ts'
-import { sendDrop, sendTrace, type TraceContext } from './notify.ts'
+import { natEgressSlot, natEgressTail } from './nodeport-nat-egress.ts'
+import { sendTrace } from './notify.ts'
 import type { ObjectProgram } from './object.ts'
-import { setXfer, snatDoneSet, xferFlag } from './overloadable.ts'
+import { setXfer, xferFlag } from './overloadable.ts'
 import { redirectToProxyHairpin } from './proxy.ts'
 import { call } from './tail-calls.ts'
 import { edtSetAggregate } from './throttle.ts'
 import { tracePoint, traceReason } from './trace-point.ts'
 
-const natEgressDrop: Readonly<Record<4 | 6, Where>> = {
-  4: where('nodeport.h', 2742),
-  6: where('nodeport.h', 1358),
-}
 const toProxy: Readonly<Record<4 | 6, Where>> = { 4: where('nodeport.h', 2796), 6: where('nodeport.h', 1404) }
 
 const slots = {
-  4: {
-    natEgress: call.IPV4_NODEPORT_NAT_EGRESS,
-    dsr: call.IPV4_NODEPORT_DSR,
-    noService: call.IPV4_NO_SERVICE,
-  },
-  6: {
-    natEgress: call.IPV6_NODEPORT_NAT_EGRESS,
-    dsr: call.IPV6_NODEPORT_DSR,
-    noService: call.IPV6_NO_SERVICE,
-  },
+  4: { dsr: call.IPV4_NODEPORT_DSR, noService: call.IPV4_NO_SERVICE },
+  6: { dsr: call.IPV6_NODEPORT_DSR, noService: call.IPV6_NO_SERVICE },
 } as const
 
 /** A packet and the service that it is for. */
@@ -186,7 +166,7 @@ function forward(ctx: Ctx, packet: ServicePacket, backend: Backend): number {
     ctx.setMeta(cb.SRC_LABEL, worldId(ctx.node, ipv4))
     ctx.setMeta(cb.CLUSTER_ID_EGRESS, 0)
   } else ctx.setMeta(cb.NAT_46X64, 0)
-  return ctx.tailCall(slots[version].natEgress)
+  return ctx.tailCall(natEgressSlot[version])
 }
 
 /** Reasons to refuse the packet, or to leave it to others, before a backend is chosen. */
@@ -237,69 +217,7 @@ export function nodeportService(ctx: Ctx, packet: ServicePacket): NodeportResult
   return done(forward(ctx, packet, backend))
 }
 
-/** The tunnel that a backend is reached through, or would be if it led anywhere. */
-function tunnelTo(ctx: Ctx, family: Family, l3Offset: number): RemoteEndpoint | undefined {
-  if (!ctx.node.TUNNEL_MODE) return undefined
-  const address = ctx.packet.copy(l3Offset + family.destinationAt, family.addressBytes)
-  const remote = lookupRemoteEndpoint(ctx, family, address)
-  return remote?.hasTunnelEndpoint === true && !remote.skipTunnel ? remote : undefined
-}
-
-function nodeAddress(ctx: Ctx, family: Family): Address {
-  const { IPV4_DIRECT_ROUTING, IPV6_DIRECT_ROUTING } = ctx.node
-  const address = family.version === 4 ? IPV4_DIRECT_ROUTING : IPV6_DIRECT_ROUTING
-  return address ?? new Uint8Array(family.addressBytes)
-}
-
-/** The request leaves with this node as its source: a routing hop, SNAT, tunnel or route. A code or a drop reason. */
-function natEgress(ctx: Ctx, family: Family, tunnelSource: number): number {
-  const l3Offset = ethernetLength(ctx)
-  if (!hasHeader(ctx, family, l3Offset)) return drop.INVALID
-  const walk = walkHeaders(ctx, family, l3Offset)
-  if (typeof walk === 'number') return walk
-  const place: PacketPlace = { l3Offset, l4Offset: l3Offset + walk.length, fragment: walk.fragment }
-  const trace: TraceContext = { reason: ctStatus.NEW, monitor: ctx.node.trace_payload_len }
-  const tunnel = tunnelTo(ctx, family, l3Offset)
-  const target = newNatTarget(ctx, family)
-  target.address = tunnel === undefined ? nodeAddress(ctx, family) : routerAddress(ctx.node, family.version)
-  const tuple = lbTuple(family, walk.nexthdr)
-  const extracted = lbExtractTuple(ctx, tuple, place)
-  if (isError(ctx, extracted)) return extracted
-  tuple.swapPorts()
-  tuple.flags = tupleFlag.OUT
-  const hop = l3(ctx, family, l3Offset, noMacs, metricDirection.EGRESS)
-  if (hop !== 0) return hop
-  const options = { portAt: portAt.source, update: true, trace }
-  const translated = snatByMapping(ctx, tuple, place, target, options)
-  if (isError(ctx, translated)) return translated
-  snatDoneSet(ctx)
-  if (tunnel !== undefined && leadsSomewhere(family, tunnel)) {
-    const encapsulated = addTunnelEncap(ctx, tuple, { remote: tunnel, source: tunnelSource, trace })
-    if (isError(ctx, encapsulated) || !ctx.isXdp) return encapsulated
-    const outer = tunnel.tunnelEndpoint.slice(0, ipv4.addressBytes)
-    return fibRedirect(ctx, fibParams(ctx, ipv4, sourceOfTunnel(ctx), outer), false)
-  }
-  const source = ctx.packet.copy(l3Offset + family.sourceAt, family.addressBytes)
-  const destination = ctx.packet.copy(l3Offset + family.destinationAt, family.addressBytes)
-  return fibRedirect(ctx, fibParams(ctx, family, source, destination), false)
-}
-
-/** tail_nodeport_nat_egress_ipv4(), tail_nodeport_nat_egress_ipv6() */
-function tailNatEgress(ctx: Ctx, family: Family): number {
-  const four = family.version === 4
-  const source = four && ctx.node.TUNNEL_MODE ? ctx.meta(cb.SRC_LABEL) : worldId(ctx.node, family)
-  const result = natEgress(ctx, family, source)
-  if (fibOk(ctx, result)) return result
-  const event = { source: identity.UNKNOWN_ID, direction: metricDirection.EGRESS }
-  return sendDrop(ctx, result, event, natEgressDrop[family.version])
-}
-
 /** Slots NAT_EGRESS, DSR and NO_SERVICE of one family. */
 export function serviceTails(family: Family): [number, ObjectProgram][] {
-  const symbol = `tail_nodeport_nat_egress_ipv${family.version}`
-  return [
-    [slots[family.version].natEgress, { symbol, run: (ctx) => tailNatEgress(ctx, family) }],
-    ...dsrTails(family),
-    ...noServiceTails(family),
-  ]
+  return [natEgressTail(family), ...dsrTails(family), ...noServiceTails(family)]
 }
