@@ -10,7 +10,8 @@ import {
   keysOf,
   packetTuple,
 } from '../test-support/lab.ts'
-import { ctAnyMap, ctCreate, ctIsReply, ctLookup, ctMapOf } from './conntrack.ts'
+import { ctAnyMap, ctCreate, ctLookup, ctMapOf } from './conntrack.ts'
+import { ctIsReply } from './ct-entries.ts'
 import { type CtDirection, ctDirection, ctScope, ctStatus, newCtState } from './ct-state.ts'
 import { tcpFlag } from './ct-update.ts'
 import { drop } from './drop-reason.ts'

@@ -7,15 +7,8 @@ import { natAddressBytes } from '../maps/ct-entry.ts'
 import { NatEntry } from '../maps/nat-entry.ts'
 import { type Tuple, tupleFlag } from '../maps/tuple.ts'
 import { dsrEncapMode } from './config.ts'
-import {
-  ctCreate,
-  ctHasDsrEgressEntry,
-  ctLazyLookup,
-  ctMapOf,
-  ctUpdateDsr,
-  reverseTuple,
-  swapTuple,
-} from './conntrack.ts'
+import { ctCreate, ctLazyLookup, ctMapOf, reverseTuple, swapTuple } from './conntrack.ts'
+import { ctHasDsrEgressEntry, ctUpdateDsr } from './ct-entries.ts'
 import { ctDirection, ctEntryType, ctScope, ctStatus, newCtState } from './ct-state.ts'
 import { tcpFlag } from './ct-update.ts'
 import { type Ctx, isError } from './ctx.ts'

@@ -15,7 +15,8 @@ import {
   serviceFlag,
 } from '../maps/service.ts'
 import type { Tuple } from '../maps/tuple.ts'
-import { ctCreate, ctLazyLookup, ctMapOf, ctUpdateServiceEntry } from './conntrack.ts'
+import { ctCreate, ctLazyLookup, ctMapOf } from './conntrack.ts'
+import { ctUpdateServiceEntry } from './ct-entries.ts'
 import { type CtState, ctDirection, ctEntryType, ctScope, ctStatus } from './ct-state.ts'
 import { type Ctx, isError } from './ctx.ts'
 import { drop } from './drop-reason.ts'

@@ -1,7 +1,8 @@
 // Egress gateway on the node of the pod: requests that a policy matches go through the tunnel to the gateway node.
 // lib/egress_gateway.h egress_gw_handle_request()
 
-import { ctExtractPorts, ctIsReply, ctMapOf } from '../datapath/conntrack.ts'
+import { ctExtractPorts, ctMapOf } from '../datapath/conntrack.ts'
+import { ctIsReply } from '../datapath/ct-entries.ts'
 import { ctDirection } from '../datapath/ct-state.ts'
 import type { Ctx } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'

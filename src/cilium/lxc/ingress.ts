@@ -1,8 +1,9 @@
 // What comes to a pod, after conntrack was asked: policy, the entry, reverse translation of service replies. bpf_lxc.c
 // ipv4_policy(), ipv6_policy()
 import { authLookup } from '../datapath/auth.ts'
-import { ctAnyMap, ctCreate, ctHasLoopbackEgressEntry, ctMapOf } from '../datapath/conntrack.ts'
+import { ctAnyMap, ctCreate, ctMapOf } from '../datapath/conntrack.ts'
 import { type CtBuffer, loadCtBuffer } from '../datapath/ct-buffer.ts'
+import { ctHasLoopbackEgressEntry } from '../datapath/ct-entries.ts'
 import { ctDirection, ctStatus, newCtState } from '../datapath/ct-state.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop, where } from '../datapath/drop-reason.ts'

@@ -1,6 +1,7 @@
 // The first stage of a packet that a pod sends: is it for a service? bpf_lxc.c __per_packet_lb_svc_xlate_4()
 import { swap16 } from '../../bpf/context/byte-order.ts'
-import { ctEgressEntry, ctMapOf, swapTuple } from '../datapath/conntrack.ts'
+import { ctMapOf, swapTuple } from '../datapath/conntrack.ts'
+import { ctEgressEntry } from '../datapath/ct-entries.ts'
 import { newCtState } from '../datapath/ct-state.ts'
 import { type Ctx, isError } from '../datapath/ctx.ts'
 import { drop } from '../datapath/drop-reason.ts'
