@@ -111,7 +111,9 @@ export interface Flow {
   readonly mark: number
   readonly tos: number
   readonly protocol: number
+  /** Of ICMP the type. */
   readonly sport: number
+  /** Of ICMP the code. */
   readonly dport: number
   /** RT_SCOPE_LINK for MSG_DONTROUTE; normally `universe`. */
   readonly scope: number

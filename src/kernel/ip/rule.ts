@@ -1,6 +1,7 @@
 // Policy routing rules (struct fib4_rule, fib6_rule) and whether one applies to a flow: net/core/fib_rules.c
 // fib_rule_match(), net/ipv4/fib_rules.c fib4_rule_match().
 import { covers, type Prefix } from '../../net/prefix.ts'
+import { ipProtocol } from '../../net/protocol.ts'
 import type { Namespace } from '../namespace.ts'
 import { comparedTos, type Flow, routeTable } from './route.ts'
 
@@ -65,7 +66,14 @@ function selectorsMatch(ns: Namespace, rule: Rule, flow: Flow): boolean {
   if (rule.to !== undefined && !covers(rule.to, flow.destination)) return false
   if (rule.tos !== undefined && rule.tos !== 0 && rule.tos !== comparedTos(flow)) return false
   if (rule.protocol !== undefined && rule.protocol !== flow.protocol) return false
-  return inRange(rule.sport, flow.sport) && inRange(rule.dport, flow.dport)
+  return portsMatch(rule, flow)
+}
+
+/** Of ICMP the type and the code stand where others have the destination port (union flowi_uli; tried on 6.18). */
+function portsMatch(rule: Rule, { protocol, sport, dport }: Flow): boolean {
+  if (protocol !== ipProtocol.icmp && protocol !== ipProtocol.icmp6)
+    return inRange(rule.sport, sport) && inRange(rule.dport, dport)
+  return inRange(rule.sport, 0) && inRange(rule.dport, (sport << 8) | dport)
 }
 
 /** Whether a rule applies to a flow. */

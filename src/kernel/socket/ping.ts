@@ -66,9 +66,12 @@ export function pingOpen(
   return socket
 }
 
+/** ICMP_ECHO, ICMPV6_ECHO_REQUEST */
+const echoType = { 4: icmpType.echoRequest, 6: icmpv6Type.echoRequest } as const
+
 function echoMessage(family: 4 | 6, request: EchoRequest): Uint8Array {
   const message = new Uint8Array(icmpAt.payload + request.data.length)
-  writeU8(message, icmpAt.type, family === 4 ? icmpType.echoRequest : icmpv6Type.echoRequest)
+  writeU8(message, icmpAt.type, echoType[family])
   writeU16(message, icmpAt.identifier, request.identifier)
   writeU16(message, icmpAt.sequence, request.sequence)
   message.set(request.data, icmpAt.payload)
@@ -98,7 +101,7 @@ function sendEcho(socket: PingSocket, request: EchoRequest): Result<true> {
     destination: reachable(request.destination),
     source: anyAddress(family),
     protocol,
-    sport: 0,
+    sport: echoType[family], // raw_probe_proto_opt(), rawv6_probe_proto_opt()
     dport: 0,
     oif: socket.options.device,
     mark: socket.options.mark,
