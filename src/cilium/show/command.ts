@@ -72,7 +72,7 @@ const currentLists: Lists = {
   'bandwidth list': ({ maps }) => bandwidthList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => endpointList(maps),
   'egress list': ({ maps }) => egressList(maps) ?? noEntries,
-  'metrics list': ({ maps }) => metricsList(maps, cpus) ?? noEntries,
+  'metrics list': ({ maps }) => metricsList(maps, cpus, true) ?? noEntries,
 }
 
 const legacyLists: Lists = {
@@ -81,6 +81,7 @@ const legacyLists: Lists = {
   'nat list': ({ maps }, { uptime }) => legacyNatList(maps, uptime),
   'ipcache list': ({ maps }) => legacyIpcacheList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => legacyEndpointList(maps),
+  'metrics list': ({ maps }) => metricsList(maps, cpus, false) ?? noEntries,
   'tunnel list': ({ maps }) => tunnelList(maps),
 }
 

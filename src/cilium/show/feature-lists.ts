@@ -42,8 +42,15 @@ const metricDirections: Readonly<Record<number, string>> = {
 }
 const metricBytes = 16
 
-/** `cilium bpf metrics list`: sums over all CPUs; undefined when there is no entry. */
-export function metricsList({ cilium_metrics: map }: NodeMaps, cpus: number): string | undefined {
+/**
+ * `cilium bpf metrics list`: sums over all CPUs; undefined when there is no entry. `places`: with the line and file of the source,
+ * which counters of 1.10 do not have.
+ */
+export function metricsList(
+  { cilium_metrics: map }: NodeMaps,
+  cpus: number,
+  places: boolean,
+): string | undefined {
   const rows = mapKeys(map).map((key): readonly string[] => {
     const found = mapGet(map, key, { cpus })
     let [packets, bytes] = [0, 0]
@@ -58,13 +65,13 @@ export function metricsList({ cilium_metrics: map }: NodeMaps, cpus: number): st
       metricDirections[direction] ?? 'UNKNOWN',
       String(packets),
       String(bytes),
-      String(readLe16(key, 2)),
-      sourceFileName(file) ?? `unknown(${file})`,
+      ...(places ? [String(readLe16(key, 2)), sourceFileName(file) ?? `unknown(${file})`] : []),
     ]
   })
   if (rows.length === 0) return undefined
   const sorted = rows.sort((left, right) => (left.join('\0') < right.join('\0') ? -1 : 1))
-  return tabTable([['REASON', 'DIRECTION', 'PACKETS', 'BYTES', 'LINE', 'FILE'], ...sorted])
+  const titles = ['REASON', 'DIRECTION', 'PACKETS', 'BYTES', ...(places ? ['LINE', 'FILE'] : [])]
+  return tabTable([titles, ...sorted])
 }
 
 function gatewayText(gateway: Uint8Array): string {
