@@ -1,7 +1,7 @@
 // Routes, rules and neighbours of the model, as the kernel's administrative calls take them. Also used by steps.
 import { fdbAddLocal } from '../kernel/device/bridge-fdb.ts'
 import { bridgeState } from '../kernel/device/bridge-state.ts'
-import type { AdminResult } from '../kernel/device/change.ts'
+import { type AdminResult, adminDone, refused } from '../kernel/device/change.ts'
 import { addVxlanRemote } from '../kernel/device/vxlan-fdb.ts'
 import { vxlanState } from '../kernel/device/vxlan-state.ts'
 import { addNeighbour, addProxyNeighbour, deleteNeighbour } from '../kernel/ip/admin-neighbour.ts'
@@ -101,12 +101,13 @@ export function removeEntry(ns: Namespace, entry: NeighbourModel): AdminResult {
   return deleteNeighbour(deviceOf(ns, entry.device), entry.address)
 }
 
-/** `bridge fdb del`. */
-export function removeFdb(ns: Namespace, entry: FdbModel): void {
+/** `bridge fdb del`; ENOENT when there is no such entry. */
+export function removeFdb(ns: Namespace, entry: FdbModel): AdminResult {
   const dev = deviceOf(ns, entry.device)
-  if (dev.kind === 'vxlan') vxlanState(dev).fdb.delete(entry.mac)
+  const remote = dev.kind === 'vxlan' && vxlanState(dev).fdb.delete(entry.mac)
   const bridge = dev.kind === 'bridge' ? dev : dev.master
-  if (bridge !== undefined) bridgeState(bridge).fdb.delete(entry.mac)
+  const local = bridge !== undefined && bridgeState(bridge).fdb.delete(entry.mac)
+  return remote || local ? adminDone : refused('ENOENT')
 }
 
 /** `bridge fdb add MAC dev PORT master static`; an entry of the bridge itself is an address of this host. */

@@ -8,6 +8,7 @@ import type { Machine } from '../kernel/machine.ts'
 import type { CaseModel } from '../model/model.ts'
 import type { Step } from '../model/step.ts'
 import type { FlowResult } from '../run/expect/context.ts'
+import { refusalsOf } from '../run/refused-change.ts'
 import { Run } from '../run/run-state.ts'
 import { stateView } from '../run/state-view.ts'
 import { takeStep } from '../run/steps.ts'
@@ -51,6 +52,8 @@ export interface ModelRun {
   /** Nanoseconds after the last step until no timer is about to fire. */
   readonly rest: number
   readonly limit: string | undefined
+  /** What rtnetlink refused of the case's changes, in their order. */
+  readonly refusals: readonly string[]
 }
 
 /** Longer than the steps of the timer wheel for delays of a second: real timers fire that much earlier or later. */
@@ -125,6 +128,7 @@ export function runModel(model: CaseModel, seed: number, pace: readonly number[]
     elapsed,
     rest: rested,
     limit: run.limit,
+    refusals: refusalsOf(run.steps),
   }
 }
 

@@ -1,10 +1,12 @@
 // The steps of a case on the real kernel.
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
+import { changeTitle } from '../run/refused-change.ts'
 import type { Changes } from './changes.ts'
 import { DnsFlow, DnsStreamFlow } from './dns-flows.ts'
 import { HttpFlow, type RealFlow, TcpFlow, UdpFlow } from './flows.ts'
 import type { Atom, ModelRun } from './model-run.ts'
+import { KernelRefused } from './native.ts'
 import { PingFlow } from './ping-flow.ts'
 import { changeRules } from './rulesets.ts'
 import { addressLine, fdbLine, macText, neighbourLine, routeLine, ruleLine } from './table-lines.ts'
@@ -18,6 +20,8 @@ export class RealSteps {
   readonly flows = new Map<string, RealFlow>()
   /** When each atom was over, in nanoseconds since the first began; the last entry is the end of the case. */
   readonly pace: number[] = []
+  /** What the kernel refused of the case's changes, in their order. */
+  readonly refusals: string[] = []
   private readonly world: RealWorld
   private readonly changes: Changes
   private readonly run: ModelRun
@@ -79,7 +83,7 @@ export class RealSteps {
         else changes.deleteDevice(step.namespace, step.device)
         return
       case 'change':
-        return this.change(step.change)
+        return this.tryChange(step.change)
     }
   }
 
@@ -111,6 +115,16 @@ export class RealSteps {
 
   private ip(namespace: string, line: string): void {
     this.world.ground.namespaces.batch(namespace, ['ip'], [line])
+  }
+
+  /** What `ip` and `bridge` are refused belongs to the case; rules that a tool does not take end it. */
+  private tryChange(change: HostChange): void {
+    try {
+      this.change(change)
+    } catch (problem) {
+      if (!(problem instanceof KernelRefused) || change.item.kind === 'ruleset') throw problem
+      this.refusals.push(`${changeTitle(change)}: ${problem.errno.split('\n')[0]}`)
+    }
   }
 
   private change({ namespace, verb, item }: HostChange): void {
@@ -145,7 +159,7 @@ export class RealSteps {
           namespace,
           verb === 'del'
             ? `addr del ${formatPrefix(item.prefix)} dev ${item.device}`
-            : addressLine(item.device, item.prefix),
+            : addressLine(item.device, item.prefix).replace('addr replace', 'addr add'),
         )
       case 'ruleset':
         return changeRules(this.world.ground.namespaces, namespace, { verb, ruleset: item.ruleset })

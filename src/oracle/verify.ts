@@ -179,6 +179,7 @@ function compareRuns(oracle: Oracle, run: ModelRun, { world, steps, counters }: 
     ...compareFlows(run, steps.flows),
     ...compareDeliveries(run, world.deliveries),
     ...compareCounters(run, counters),
+    ...compareRefusals(run.refusals, steps.refusals),
   ]
   const detail = run.elapsed > longestNs ? 'known' : 'names'
   differences.push(...compareTables(run.machine, namespaces, { detail, ports }))
@@ -189,6 +190,12 @@ function compareRuns(oracle: Oracle, run: ModelRun, { world, steps, counters }: 
     }
   }
   return differences
+}
+
+function compareRefusals(model: readonly string[], kernel: readonly string[]): Difference[] {
+  const said = (refusals: readonly string[]): string => refusals.join('; ') || 'nothing'
+  const subject = 'refused changes'
+  return said(model) === said(kernel) ? [] : [{ subject, model: said(model), kernel: said(kernel) }]
 }
 
 /** Rings with room for twice what the model saw, and for its largest frame. */

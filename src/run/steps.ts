@@ -19,7 +19,7 @@ import { deviceOf, namespaceOf } from '../boot/resolved.ts'
 import { changeRules } from '../boot/rulesets.ts'
 import { born } from '../kernel/birth.ts'
 import { setPortFlags } from '../kernel/device/bridge.ts'
-import { setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
+import { type AdminResult, adminDone, setDown, setMac, setMtu, setUp } from '../kernel/device/change.ts'
 import { emptyNamespace, removeDevice } from '../kernel/device/remove.ts'
 import { addAddress, removeAddress } from '../kernel/ip/admin-address.ts'
 import { receive } from '../kernel/receive.ts'
@@ -35,6 +35,7 @@ import type { FlowResult } from './expect/context.ts'
 import { HttpConversation } from './http-conversation.ts'
 import { PingConversation } from './ping-conversation.ts'
 import { takeReach } from './reach.ts'
+import { answerTo, changeTitle } from './refused-change.ts'
 import type { Run } from './run-state.ts'
 import { TcpConversation } from './tcp-conversation.ts'
 import { UdpConversation } from './udp-conversation.ts'
@@ -181,35 +182,46 @@ function start(run: Run, step: FlowStep): Conversation {
   }
 }
 
-/** `on n1 { route ...; del neigh ...; sysctl ... }`. What the kernel refuses changes nothing; the golden shows the rest. */
+/** `on n1 { route ...; del neigh ...; sysctl ... }`. What the kernel refuses changes nothing, and the golden says so. */
 function takeChange(run: Run, change: HostChange): void {
+  const said = answerTo(change, makeChange(run, change) ?? adminDone)
+  if (said === undefined) return
+  const title = changeTitle(change)
+  const same = run.steps.filter((step) => step.title === title || step.title.startsWith(`${title} #`)).length
+  run.steps.push({
+    title: same === 0 ? title : `${title} #${same + 1}`,
+    packets: run.machine.trace?.packets.length ?? 0,
+    nodes: [],
+    shown: { node: change.namespace, text: said },
+  })
+}
+
+/** Makes a change; what rtnetlink answered, for those that it is asked for. */
+function makeChange(run: Run, change: HostChange): AdminResult | undefined {
   const ns = namespaceOf(run.machine, change.namespace)
   const { item, verb } = change
   const removes = verb === 'del'
   switch (item.kind) {
     case 'route':
-      if (removes) removeRouteModel(ns, item.route)
-      else addRouteModel(ns, item.route, verb === 'replace' ? 'replace' : 'add')
-      return
+      if (removes) return removeRouteModel(ns, item.route)
+      return addRouteModel(ns, item.route, verb === 'replace' ? 'replace' : 'add')
     case 'rule':
-      if (removes) removeRuleModel(ns, item.rule)
-      else addRuleModel(ns, item.rule)
-      return
+      return removes ? removeRuleModel(ns, item.rule) : addRuleModel(ns, item.rule)
     case 'neigh':
-      if (removes) removeEntry(ns, item.neighbour)
-      else addEntry(ns, item.neighbour)
-      return
+      if (removes) return removeEntry(ns, item.neighbour)
+      addEntry(ns, item.neighbour)
+      return undefined
     case 'fdb':
-      if (removes) removeFdb(ns, item.fdb)
-      else addFdb(ns, item.fdb)
-      return
+      if (removes) return removeFdb(ns, item.fdb)
+      addFdb(ns, item.fdb)
+      return undefined
     case 'sysctl':
       ns.sysctls.set(item.key, item.value)
-      return
+      return undefined
     case 'dev': {
       if (removes) {
         removeDevice(deviceOf(ns, item.device.name))
-        return
+        return undefined
       }
       createDevice(run.machine, ns, item.device)
       const dev = deviceOf(ns, item.device.name)
@@ -218,24 +230,23 @@ function takeChange(run: Run, change: HostChange): void {
       bootQdisc(dev, item.device)
       if (item.device.up) setUp(dev)
       for (const prefix of item.device.addresses) addAddress(dev, prefix)
-      return
+      return undefined
     }
     case 'addr': {
       const dev = deviceOf(ns, item.device)
-      if (removes) removeAddress(dev, item.prefix)
-      else addAddress(dev, item.prefix)
-      return
+      return removes ? removeAddress(dev, item.prefix) : addAddress(dev, item.prefix)
     }
     case 'ruleset':
       changeRules(ns, { verb, ruleset: item.ruleset })
-      return
+      return undefined
     case 'listen': {
       if (removes) {
         run.listeners.splice(0, run.listeners.length, ...stopListeners(run.listeners, ns, item))
-        return
+        return undefined
       }
       const started = startListener(ns, item)
       if (!failed(started)) run.listeners.push(started.ok)
+      return undefined
     }
   }
 }

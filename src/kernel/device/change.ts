@@ -2,8 +2,10 @@
 import { resetQdisc } from '../tc/qdisc.ts'
 import type { DeviceChange, NetDevice, Tap } from './device.ts'
 
-/** The answer of an administrative call: done, or the errno that `ip link` prints. */
-export type AdminResult = { readonly ok: true } | { readonly ok: false; readonly errno: string }
+/** The answer of an administrative call: done, or its errno, and what the kernel said of it (extack) where that is more. */
+export type AdminResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly errno: string; readonly said?: string }
 
 export const adminDone: AdminResult = { ok: true }
 

@@ -265,11 +265,13 @@ function matches(route: FibRoute, match: RouteMatch): boolean {
   return first?.gateway !== undefined && sameIp(first.gateway, match.gateway)
 }
 
-/** `ip route del`: the first match; ESRCH when there is none. */
+/** `ip route del`: the first match; ESRCH when there is none, or of IPv4 no such table, which the kernel tells apart. */
 export function removeRoute(ns: Namespace, match: RouteMatch): AdminResult {
   const family = familyOf(match.prefix)
   const table = familyState(ns, family).tables.get(match.table ?? routeTable.main)
   const found = table?.at(match.prefix.address, match.prefix.length).find((route) => matches(route, match))
+  if (table === undefined && family === 4)
+    return { ok: false, errno: 'ESRCH', said: 'FIB table does not exist' }
   if (found === undefined) return refused('ESRCH')
   dropRoute(ns, found)
   return adminDone
