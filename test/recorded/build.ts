@@ -14,15 +14,13 @@ import { createMachine, type Machine } from '../../src/kernel/machine.ts'
 import { addNamespace, type Namespace } from '../../src/kernel/namespace.ts'
 import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables } from '../../src/kernel/netfilter/iptables.ts'
-import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import type { Skb } from '../../src/kernel/skb.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
 import { attachXdp } from '../../src/kernel/xdp-attach.ts'
 import { parseMac } from '../../src/net/mac.ts'
 import { parsePrefix } from '../../src/net/prefix.ts'
 import type { RecordedCase, RecordedNamespace, RecordedProgram } from './case.ts'
-import { sound } from './commands.ts'
-import { markChains, markDevice, type Notebook } from './markers.ts'
+import { markDevice, type Notebook, withMarkers } from './markers.ts'
 import { deviceOf, namespaceOf } from './named.ts'
 import { convertProgram } from './programs.ts'
 import { address, must, readWords, routeOf, ruleOf } from './words.ts'
@@ -141,16 +139,10 @@ function configure(ns: Namespace, recorded: RecordedNamespace): void {
   for (const line of recorded.rules ?? []) accepted(addRule(ns, ruleOf(line)), `rule ${line}`)
 }
 
-/** The recorder's markers stood in every table, so that there was a nat table too: it binds flows that no rule matches. */
-function withNat(text: string | undefined): string {
-  return text?.includes('*nat') === true ? text : `${text ?? ''}\n*nat\nCOMMIT\n`
-}
-
-function addRulesets(ns: Namespace, recorded: RecordedNamespace): void {
-  if (recorded.traced === false) return
-  attachIptables(ns, 4, sound(parseRuleset(withNat(recorded.iptables), 4)))
+function addRulesets(notebook: Notebook, ns: Namespace, recorded: RecordedNamespace): void {
+  attachIptables(ns, 4, withMarkers(notebook, ns, recorded.iptables ?? '', 4))
   const speaksIpv6 = recorded.sysctls?.['net.ipv6.conf.all.disable_ipv6'] === 0
-  if (speaksIpv6) attachIptables(ns, 6, sound(parseRuleset(withNat(recorded.ip6tables), 6)))
+  if (speaksIpv6) attachIptables(ns, 6, withMarkers(notebook, ns, recorded.ip6tables ?? '', 6))
 }
 
 function attach(ns: Namespace, program: RecordedProgram, notebook: Notebook): void {
@@ -184,11 +176,9 @@ export function buildMachine(recorded: RecordedCase, notebook: Notebook): Machin
   for (const [name, each] of Object.entries(namespaces)) {
     if (each.traced === false) continue
     const ns = namespaceOf(machine, name)
-    markChains(notebook, ns)
     for (const dev of ns.devices.values()) markDevice(notebook, dev)
+    addRulesets(notebook, ns, each)
   }
-  // the markers stand at the head of every chain
-  for (const [name, each] of Object.entries(namespaces)) addRulesets(namespaceOf(machine, name), each)
   for (const program of programs) attach(namespaceOf(machine, program.ns), program, notebook)
   return machine
 }

@@ -102,6 +102,14 @@ function deleteRoute({ ns, family, words }: Call): void {
   removeRoute(ns, { ...route, ...nextHops[0] })
 }
 
+/** `ip route flush cache`: what was learned about single destinations. */
+function flushRoutes({ ns, family, words }: Call): void {
+  must(words[0] === 'cache' ? true : undefined, `ip route flush ${words.join(' ')}`)
+  const state = family === 4 ? ns.ip.v4 : ns.ip.v6
+  for (const { destination } of [...state.exceptions.values()]) state.exceptions.delete(destination)
+  state.generation += 1
+}
+
 const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
   'link set': setLink,
   'link del': ({ ns, words }) => removeDevice(deviceOf(ns, words.at(-1))),
@@ -118,6 +126,7 @@ const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
   'route replace': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'replace'),
   'route append': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'append'),
   'route del': deleteRoute,
+  'route flush': flushRoutes,
   'rule add': ({ ns, family, words }) => addRule(ns, ruleOf(words.join(' '), family)),
   'rule del': ({ ns, family, words }) => removeRule(ns, ruleOf(words.join(' '), family)),
   'neigh add': putNeighbour,

@@ -1,12 +1,14 @@
 // Observers at the places where the recorder of the real kernel had its markers. They change nothing.
 import type { RunContext } from '../../src/bpf/contract.ts'
-import { asksNatRules } from '../../src/kernel/conntrack/nat.ts'
 import { addTap } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
-import { type HookName, priority } from '../../src/kernel/netfilter/hook.ts'
+import type { Matcher } from '../../src/kernel/netfilter/extension.ts'
+import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
+import type { RuleSpec, Ruleset, TableName } from '../../src/kernel/netfilter/ruleset.ts'
 import type { Skb } from '../../src/kernel/skb.ts'
 import { attachTc } from '../../src/kernel/tc/attach.ts'
+import { sound } from './commands.ts'
 import { type Chosen, normalise } from './normalise.ts'
 
 /** One sighting in the form of the recorded ones. */
@@ -98,55 +100,39 @@ export function markDevice(notebook: Notebook, dev: NetDevice): void {
   addTap(dev, (_dev, skb, direction) => notebook.frame(`${place}:tap-${direction}`, skb))
 }
 
-const chains: Readonly<Record<'raw' | 'mangle' | 'filter', readonly HookName[]>> = {
-  raw: ['PREROUTING', 'OUTPUT'],
-  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
-  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
-}
+/** The tables that the recorder filled, in every namespace. */
+const tables: readonly TableName[] = ['raw', 'mangle', 'nat', 'filter']
 
-/** A marker stands in front of the table that has the same priority. */
-const before = 0.5
-
-const natPriority = {
-  PREROUTING: priority.natDestination,
-  OUTPUT: priority.natDestination,
-  INPUT: priority.natSource,
-  POSTROUTING: priority.natSource,
-} as const
-
-/** Marks the head of every nat chain, which only the first packet of a flow sees. */
-function markNat(notebook: Notebook, ns: Namespace): void {
-  for (const hook of ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'] as const) {
-    for (const family of [4, 6] as const) {
-      ns.netfilter.register({
-        family,
-        hook,
-        priority: natPriority[hook] - before,
-        run: (_ns, skb) => {
-          if (asksNatRules(skb, hook)) notebook.packet(`${ns.name}:nat.${hook}`, skb)
-          return 'accept'
-        },
-      })
-    }
+/** A rule that sees what comes to its place in a chain, and matches nothing. */
+function markerRule(notebook: Notebook, place: string): RuleSpec {
+  const bind = (): Matcher => (packet) => {
+    notebook.packet(place, packet.skb)
+    return false
+  }
+  return {
+    line: 0,
+    header: {},
+    matches: [{ name: 'marker', spec: { text: '', bind }, place: { line: 0, column: 0, length: 0 } }],
+    target: { kind: 'none' },
+    counters: { packets: 0, bytes: 0 },
   }
 }
 
-/** Marks the head of every chain of iptables and ip6tables. */
-export function markChains(notebook: Notebook, ns: Namespace): void {
-  markNat(notebook, ns)
-  for (const table of ['raw', 'mangle', 'filter'] as const) {
-    for (const hook of chains[table]) {
-      for (const family of [4, 6] as const) {
-        ns.netfilter.register({
-          family,
-          hook,
-          priority: priority[table] - before,
-          run: (_ns, skb) => {
-            notebook.packet(`${ns.name}:${table}.${hook}`, skb)
-            return 'accept'
-          },
-        })
-      }
-    }
-  }
+/** Rules as the recorder loaded them: all tables, with a marker at the head of every built-in chain. */
+export function withMarkers(notebook: Notebook, ns: Namespace, text: string, family: 4 | 6): Ruleset {
+  const missing = tables.filter((name) => !text.includes(`*${name}\n`))
+  const parsed = sound(
+    parseRuleset(`${text}\n${missing.map((name) => `*${name}\nCOMMIT\n`).join('')}`, family),
+  )
+  const marked = parsed.tables.map(({ name, chains }) => ({
+    name,
+    chains: new Map(
+      [...chains].map(([at, chain]) => {
+        if (chain.policy === undefined) return [at, chain] as const
+        const marker = markerRule(notebook, `${ns.name}:${name}.${at}`)
+        return [at, { ...chain, rules: [marker, ...chain.rules] }] as const
+      }),
+    ),
+  }))
+  return { ...parsed, tables: marked }
 }

@@ -3,7 +3,7 @@
 
 import type { HookName } from '../netfilter/hook.ts'
 import type { Skb } from '../skb.ts'
-import { type Connection, connInfo, connStatus, directionOf, isConfirmed, tupleOf } from './connection.ts'
+import { type Connection, connStatus, directionOf, isConfirmed, tupleOf } from './connection.ts'
 import { chooseTuple, type Manip, type NatRange } from './nat-choose.ts'
 import { defiesNat, rewriteHeader } from './nat-rewrite.ts'
 import type { ConntrackTable } from './table.ts'
@@ -18,12 +18,6 @@ export function manipOf(hook: HookName): Manip {
 export function isDecided(connection: Connection, manip: Manip): boolean {
   const bit = manip === 'source' ? connStatus.sourceNatDone : connStatus.destinationNatDone
   return (connection.status & bit) !== 0
-}
-
-/** Whether the nat chain of a hook will be asked about a packet: tracked, new, and not decided yet. */
-export function asksNatRules(skb: Skb, hook: HookName): boolean {
-  const { nfct, nfctInfo } = skb
-  return nfct !== undefined && !nfct.template && nfctInfo === connInfo.new && !isDecided(nfct, manipOf(hook))
 }
 
 /** nf_nat_setup_info(): decides about a flow that is not confirmed yet. */
