@@ -3,9 +3,10 @@ import { type Shown, shown, unknown } from '../../kernel/show/command-words.ts'
 import type { InstalledNode } from '../installed.ts'
 import { type EntryClock, entryClock } from '../maps/clock.ts'
 import { agentEndpoints, agentIdentities, printedLabels } from './agent-lists.ts'
-import { bandwidthList, egressList, metricsList } from './feature-lists.ts'
+import { bandwidthList, egressList, legacyBandwidthList, metricsList } from './feature-lists.ts'
 import {
   legacyConntrackList,
+  legacyEgressList,
   legacyEndpointList,
   legacyIpcacheCache,
   legacyIpcacheList,
@@ -80,7 +81,9 @@ const legacyLists: Lists = {
   'ct list global': ({ maps }) => legacyConntrackList(maps),
   'nat list': ({ maps }, { uptime }) => legacyNatList(maps, uptime),
   'ipcache list': ({ maps }) => legacyIpcacheList(maps) ?? noEntries,
+  'bandwidth list': ({ maps }) => legacyBandwidthList(maps) ?? noEntries,
   'endpoint list': ({ maps }) => legacyEndpointList(maps),
+  'egress list': ({ maps }) => legacyEgressList(maps) ?? noEntries,
   'metrics list': ({ maps }) => metricsList(maps, cpus, false) ?? noEntries,
   'tunnel list': ({ maps }) => tunnelList(maps),
 }

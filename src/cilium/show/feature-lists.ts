@@ -35,6 +35,14 @@ export function bandwidthList(maps: NodeMaps): string | undefined {
   return tabTable([head, ...sorted.map((row) => row.split('\t'))])
 }
 
+/** The same of 1.10, which limits what leaves alone. */
+export function legacyBandwidthList(maps: NodeMaps): string | undefined {
+  const rows = entriesOf(maps.cilium_throttle)
+    .map(({ key, value }) => [String(readLe64(key, 0)), quantityText(readLe64(value, 0) * 8)])
+    .sort(([left = ''], [right = '']) => (left < right ? -1 : 1))
+  return rows.length === 0 ? undefined : tabTable([['IDENTITY', 'EGRESS BANDWIDTH (BitsPerSec)'], ...rows])
+}
+
 const metricDirections: Readonly<Record<number, string>> = {
   [metricDirection.INGRESS]: 'INGRESS',
   [metricDirection.EGRESS]: 'EGRESS',

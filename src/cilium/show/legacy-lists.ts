@@ -119,6 +119,16 @@ export function tunnelList({ cilium_tunnel_map }: NodeMaps): string {
   return table(['TUNNEL', 'VALUE'], cilium_tunnel_map === undefined ? [] : rowsOf(cilium_tunnel_map, row))
 }
 
+/** `cilium bpf egress list`: the gateway's node, then the address that it takes; undefined when there is no entry. */
+export function legacyEgressList({ cilium_egress_v4 }: NodeMaps): string | undefined {
+  const row = ({ key, value }: Entry): readonly [string, string] => [
+    `${addressText(key.subarray(4, 8))} ${addressText(key.subarray(8, 12))}/${readLe32(key, 0) - 32}`,
+    `${addressText(value.subarray(4, 8))} ${addressText(value.subarray(0, 4))}`,
+  ]
+  const rows = cilium_egress_v4 === undefined ? [] : rowsOf(cilium_egress_v4, row)
+  return rows.length === 0 ? undefined : table(['SRC IP & DST CIDR', 'EGRESS INFO'], rows)
+}
+
 const hostFlag = 1
 
 function endpointRow({ key, value }: Entry): readonly [string, string] {
