@@ -47,27 +47,38 @@ export function minEncryptKey(ctx: Ctx, peer: number): number {
   return Math.min(local, peer)
 }
 
+/** A packet that arrives as ESP. */
+interface EspArrival {
+  readonly family: Family
+  readonly l3Offset: number
+}
+
 /**
- * do_decrypt(): an ESP packet of a known node is marked for xfrm, one that xfrm has decrypted loses its mark and, without
- * per-endpoint routes, goes to cilium_host. CTX_ACT_OK, CTX_ACT_REDIRECT or DROP_NO_NODE_ID.
+ * The beginning of do_decrypt(), as all versions have it: what is left to be decrypted. Everything else has its answer: what xfrm has
+ * decrypted loses its mark and, without per-endpoint routes, goes to cilium_host. CTX_ACT_OK or CTX_ACT_REDIRECT.
  */
-export function doDecrypt(ctx: Ctx, etherType: number): number {
+export function espArrival(ctx: Ctx, etherType: number, decrypted: boolean): EspArrival | number {
   const family = enabledFamily(ctx, etherType)
   if (family === undefined) return ctx.act.OK
   const l3Offset = ethernetLength(ctx)
-  const decrypted = isDecrypt(ctx)
   if (!pullHeader(ctx, family, l3Offset)) {
     ctx.mark = 0
     return ctx.act.OK
   }
   if (decrypted) {
     ctx.mark = 0
-    if (ctx.node.ENABLE_ENDPOINT_ROUTES) return ctx.act.OK
-    return ctx.redirect(ctx.node.CILIUM_HOST_IFINDEX, 0)
+    return ctx.node.ENABLE_ENDPOINT_ROUTES ? ctx.act.OK : ctx.redirect(ctx.node.CILIUM_HOST_IFINDEX, 0)
   }
-  const { packet } = ctx
-  if (packet.u8(l3Offset + family.protocolAt) !== protocolNumber.ESP) return ctx.act.OK
-  const sender = packet.copy(l3Offset + family.sourceAt, family.addressBytes)
+  const isEsp = ctx.packet.u8(l3Offset + family.protocolAt) === protocolNumber.ESP
+  return isEsp ? { family, l3Offset } : ctx.act.OK
+}
+
+/** do_decrypt(): an ESP packet of a known node is marked for xfrm. CTX_ACT_OK, CTX_ACT_REDIRECT or DROP_NO_NODE_ID. */
+export function doDecrypt(ctx: Ctx, etherType: number): number {
+  const esp = espArrival(ctx, etherType, isDecrypt(ctx))
+  if (typeof esp === 'number') return esp
+  const { family, l3Offset } = esp
+  const sender = ctx.packet.copy(l3Offset + family.sourceAt, family.addressBytes)
   const nodeId = lookupNode(ctx, family, sender)?.id ?? 0
   if (nodeId === 0) return drop.NO_NODE_ID
   setDecryptMark(ctx, nodeId)

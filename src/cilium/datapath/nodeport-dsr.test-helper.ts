@@ -66,20 +66,15 @@ export function lab(
   return on
 }
 
+function toService(from: string, to: string, tcpFlags: number, payload: number, port: number): Uint8Array {
+  const tcp = { kind: 'tcp', source: 40_001, destination: port, flags: tcpFlags } as const
+  return frame(from, to, tcp, { kind: 'payload', bytes: new Uint8Array(payload) })
+}
+
 export const packet = (tcpFlags = SYN, payload = 0, port = 30_080): Uint8Array =>
-  frame(
-    client,
-    node,
-    { kind: 'tcp', source: 40_001, destination: port, flags: tcpFlags },
-    { kind: 'payload', bytes: new Uint8Array(payload) },
-  )
+  toService(client, node, tcpFlags, payload, port)
 export const packet6 = (tcpFlags = SYN, payload = 0, port = 30_080): Uint8Array =>
-  frame(
-    client6,
-    node6,
-    { kind: 'tcp', source: 40_001, destination: port, flags: tcpFlags },
-    { kind: 'payload', bytes: new Uint8Array(payload) },
-  )
+  toService(client6, node6, tcpFlags, payload, port)
 
 export const sameDevice = routeTo({ ifindex: 2 })
 export const xdp = (on: DatapathLab, bytes: Uint8Array) =>

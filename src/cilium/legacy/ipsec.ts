@@ -2,9 +2,7 @@
 // encrypts and decrypts. bpf/lib/encap.h, bpf/lib/encrypt.h
 import { readLe32 } from '../../bpf/context/byte-order.ts'
 import { type Ctx, PACKET_HOST } from '../datapath/ctx.ts'
-import { enabledFamily, protocolNumber } from '../datapath/family.ts'
-import { ethernetLength, pullHeader } from '../datapath/headers.ts'
-import { minEncryptKey } from '../datapath/ipsec.ts'
+import { espArrival, minEncryptKey } from '../datapath/ipsec.ts'
 import { magicOf, mark } from '../datapath/mark.ts'
 import { cb, withIdentity } from './slots.ts'
 
@@ -46,24 +44,10 @@ export function askForEncryption(ctx: Ctx, key: number, source: number): void {
   ctx.setMeta(cb.ENCRYPT_IDENTITY, source)
 }
 
-/**
- * do_decrypt(): ESP goes to the stack with the mark that asks for decryption; what was decrypted loses it and goes to cilium_host,
- * or stays where it is with per-endpoint routes. CTX_ACT_OK or CTX_ACT_REDIRECT.
- */
+/** do_decrypt(): ESP goes to the stack with the mark that asks for decryption. CTX_ACT_OK or CTX_ACT_REDIRECT. */
 export function doDecrypt(ctx: Ctx, etherType: number): number {
-  const family = enabledFamily(ctx, etherType)
-  if (family === undefined) return ctx.act.OK
-  const decrypted = magicOf(ctx.mark) === mark.DECRYPT
-  const l3Offset = ethernetLength(ctx)
-  if (!pullHeader(ctx, family, l3Offset)) {
-    ctx.mark = 0
-    return ctx.act.OK
-  }
-  if (decrypted) {
-    ctx.mark = 0
-    return ctx.node.ENABLE_ENDPOINT_ROUTES ? ctx.act.OK : ctx.redirect(ctx.node.CILIUM_HOST_IFINDEX, 0)
-  }
-  if (ctx.packet.u8(l3Offset + family.protocolAt) !== protocolNumber.ESP) return ctx.act.OK
+  const esp = espArrival(ctx, etherType, magicOf(ctx.mark) === mark.DECRYPT)
+  if (typeof esp === 'number') return esp
   ctx.mark = mark.DECRYPT
   ctx.changeType(PACKET_HOST)
   return ctx.act.OK
