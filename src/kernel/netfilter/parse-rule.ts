@@ -192,8 +192,9 @@ function readOption(draft: Draft, cursor: Cursor, option: Word, inverted: boolea
     if (draft.unclear) return
     draft.unclear = true
     // a target that nobody knows was taken for a chain, which has no options
-    const { jump } = draft
-    if (jump !== undefined && !jump.goto) {
+    const { jump, target } = draft
+    const isVerdict = verdictWords.has(jump?.word.text ?? '')
+    if (jump !== undefined && !jump.goto && target === undefined && !isVerdict) {
       const hint = didYouMean(jump.word.text, targetKinds.keys())
       fail(draft, jump.word, `there is no target \`${jump.word.text}\``, hint)
       return
@@ -213,6 +214,8 @@ function readOption(draft: Draft, cursor: Cursor, option: Word, inverted: boolea
   }
   loaded.given.push({ name, inverted, values, word: option })
 }
+
+const verdictWords: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'RETURN'])
 
 function finishTarget(draft: Draft): RuleTarget | undefined {
   const { jump, target, scope } = draft

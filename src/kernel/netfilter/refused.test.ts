@@ -69,6 +69,9 @@ describe('targets', () => {
     ['filter', 'FORWARD', 'ECN --ecn-ip-ect 1', '15 target `ECN` is only valid in table mangle'],
     ['mangle', 'POSTROUTING', 'TCPOPTSTRIP --strip-options mss', '19 `-j TCPOPTSTRIP` needs `-p tcp`'],
     ['mangle', 'POSTROUTING', 'TCPOPTSTRIP --strip-options mms', '47 `mms` is no list of TCP options'],
+    ['mangle', 'FORWARD', 'MARK --set-mrk 4', '20 no match or target of this rule has an option `--set-mrk`'],
+    ['filter', 'FORWARD', 'ACCEPT --mark', '22 no match or target of this rule has an option `--mark`'],
+    ['filter', 'FORWARD', 'MAKR --set-mark 4', '15 there is no target `MAKR`'],
     ['mangle', 'PREROUTING', 'HMARK --hmark-mod 2', '18 target `HMARK` is not modelled'],
     ['nat', 'PREROUTING', 'SYNPROXY', '18 target `SYNPROXY` is not modelled'],
   ] as const)('%s: -A %s -j %s', (table, chain, options, wanted) => {
