@@ -32,8 +32,11 @@ const made: Readonly<Record<string, (place: Workplace, file: string) => void>> =
   'a-link-that-leads-nowhere': (place, file) => symlinkSync('gone.scn', `${place.folder}/${file}`),
 }
 
+/** Files that others import, and that are as wrong by themselves. */
+const imported = ['lib/tiers', 'lib/two-tiers']
+
 describe('rejected', () => {
-  test.each(specsIn('rejected'))('%s', async (name) => {
+  test.each([...specsIn('rejected'), ...imported])('%s', async (name) => {
     const { code, out, err } = await scnIn(`${folder}/rejected`, ['check', `${name}.scn`])
     expectBeside(`${folder}/rejected/${name}.diagnostics`, out)
     expect({ code, err }).toEqual({ code: /^error\[/m.test(out) ? 3 : 0, err: '' })

@@ -1,4 +1,6 @@
 // The real kernel as a second opinion. Needs Linux, root and koffi; without them everything here is skipped and says why.
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { createMap } from '../src/bpf/maps/create.ts'
 import type { MapSpec } from '../src/bpf/maps/map.ts'
@@ -8,13 +10,13 @@ import { type FieldName, headerFields } from '../src/bpf/small/fields.ts'
 import type { IrAction, IrExpr, IrMap, IrTest, SmallIr } from '../src/bpf/small/ir.ts'
 import { tcContext, xdpContext } from '../src/bpf/test-support/contexts.ts'
 import { mapGet, mapKeys } from '../src/bpf/user.ts'
-import { verifyCommand } from '../src/cli/commands/verify.ts'
 import { parseIpv4, parseIpv6 } from '../src/net/address.ts'
 import { bytesToHex } from '../src/net/hex.ts'
 import { type Bpf, loadSmall } from '../src/oracle/bpf.ts'
 import { NotPossible } from '../src/oracle/native.ts'
 import { openOracle } from '../src/oracle/verify.ts'
 import { captures } from './captured-packets.ts'
+import { scnIn } from './support/command.ts'
 
 const clock = (): number => performance.now()
 
@@ -32,19 +34,8 @@ const bpf = reach()
 test.runIf(typeof bpf === 'string')(`the real kernel cannot be asked: ${String(bpf)}`, () => {})
 
 /** Runs `scn verify --json`. */
-function verified(paths: readonly string[]): { readonly code: number; readonly report: Report } {
-  let out = ''
-  const code = verifyCommand(
-    {
-      selection: { paths, keyword: undefined, tags: undefined, shard: undefined },
-      slow: false,
-      json: true,
-      verbose: false,
-      seed: 0,
-      clock,
-    },
-    { out: (text) => (out += text), err: () => {}, env: {}, cwd: '.', interactive: false, columns: 80 },
-  )
+async function verified(path: string): Promise<{ readonly code: number; readonly report: Report }> {
+  const { code, out } = await scnIn('.', ['verify', path, '--json'])
   return { code, report: JSON.parse(out) as Report }
 }
 
@@ -67,8 +58,8 @@ describe.skipIf(typeof bpf === 'string')('scn verify agrees', () => {
     ['specs/redirect/each-helper-skips-its-own-part-of-the-stack.scn'],
     ['specs/route/a-router-says-why-it-cannot-forward.scn'],
     ['specs/socket/a-local-sender-is-told-at-once.scn'],
-  ])('%s', { timeout: 60_000 }, (path) => {
-    const { code, report } = verified([path])
+  ])('%s', { timeout: 60_000 }, async (path) => {
+    const { code, report } = await verified(path)
     expect(report.cases.filter(({ kind }) => kind === 'differs')).toEqual([])
     expect(report.verified).toBeGreaterThan(0)
     expect(code).toBe(0)
@@ -348,5 +339,52 @@ describe.skipIf(typeof bpf === 'string')('bytecode does on the kernel what the e
   test('tc: fields of the context can be set', () => {
     for (const name of ['mark', 'priority', 'tc_index', 'cb0', 'hash', 'packet.type'] as const)
       trial('sched_cls', [{ code: 1, actions: [{ kind: 'set', field: name, value: number(3) }] }])
+  })
+})
+
+/** Processes of a group, but for those that only wait to be counted. */
+function livingIn(group: number): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const [state, , its] = readFileSync(`/proc/${name}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+        return Number(its) === group && state !== 'Z'
+      } catch {
+        return false // it has just ended
+      }
+    })
+}
+
+const command = ['--import', 'tsx', 'src/cli/main.ts', 'verify']
+
+describe.skipIf(typeof bpf === 'string')('scn verify says it in one sentence', () => {
+  test('that it was interrupted, and leaves nothing behind', { timeout: 120_000 }, async () => {
+    // a process group of its own, because a terminal interrupts all of them
+    const child = spawn(process.execPath, [...command, '-j', '2', 'examples', 'specs/socket'], {
+      detached: true,
+    })
+    const { pid = 0 } = child
+    let [out, err] = ['', '']
+    child.stderr.on('data', (text) => (err += String(text)))
+    child.stdout.on('data', (text) => {
+      if (out === '') process.kill(-pid, 'SIGINT')
+      out += String(text)
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect(err).toMatch(/^\nscn: interrupted after \d+ of \d+ files\n$/)
+    expect(out).toMatch(/\d+ verified, \d+ skipped.*, 0 differing\n$/)
+    expect(code).toBe(130)
+    await expect.poll(() => livingIn(pid), { timeout: 10_000 }).toEqual([])
+  })
+
+  test('that it may not', { timeout: 60_000 }, () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...command, 'examples'], {
+      encoding: 'utf8',
+      uid: 65_534,
+      gid: 65_534,
+    })
+    expect(stderr).toMatch(/^scn: the real kernel cannot be asked: .*CAP_\w+.* needed\n$/)
+    expect({ status, stdout }).toEqual({ status: 4, stdout: '' })
   })
 })

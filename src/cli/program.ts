@@ -91,6 +91,7 @@ function verifyCommands(cli: ReturnType<typeof cac>, console: Console): void {
     .option('-k <text>', 'Only cases whose path, name or title holds these words')
     .option('-t <tags>', 'Only cases with these tags')
     .option('--slow', 'Also cases that take more than 5 s of real time')
+    .option('-j <n>', 'Processes')
     .option('--seed <n>', 'Seed of every choice')
     .option('--json', 'As JSON')
     .option('-v', 'Name every case')
@@ -103,7 +104,7 @@ function verifyCommands(cli: ReturnType<typeof cac>, console: Console): void {
           json: options['json'] === true,
           verbose: options['v'] === true,
           seed: whole(options['seed'] ?? 0, 'seed', 0),
-          clock,
+          jobs: whole(options['j'] ?? 1, 'j', 1),
         },
         console,
       )

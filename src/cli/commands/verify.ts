@@ -1,14 +1,11 @@
 // `scn verify [paths]`: the same cases on the real Linux kernel. Prints where model and kernel part, writes nothing.
-
 import type { Difference } from '../../oracle/compare.ts'
-import { NotPossible } from '../../oracle/native.ts'
-import { type Oracle, openOracle, type Verified, verifyCase } from '../../oracle/verify.ts'
-import { renderDiagnostics } from '../../report/diagnostic.ts'
+import type { Verified } from '../../oracle/verify.ts'
 import type { Console } from '../console.ts'
 import { exitCode, worst } from '../exit-code.ts'
-import { load } from '../load.ts'
-import { filterOf, type SelectedFile, type Selection, selectFiles } from '../selection.ts'
-import { selectable, selectorText } from '../selector.ts'
+import { type Selection, selectFiles } from '../selection.ts'
+import type { Row, VerifiedFile } from '../verify-file.ts'
+import { type Kernel, verifyInProcesses } from '../verify-processes.ts'
 
 export interface VerifyArguments {
   readonly selection: Selection
@@ -16,73 +13,61 @@ export interface VerifyArguments {
   readonly json: boolean
   readonly verbose: boolean
   readonly seed: number
-  /** Milliseconds from any start. */
-  readonly clock: () => number
-}
-
-/** A case with what became of it. */
-interface Row {
-  readonly path: string
-  readonly selector: string
-  readonly result: Verified
-  readonly milliseconds: number
+  /** Processes that verify at a time. */
+  readonly jobs: number
 }
 
 /** 0 when nothing differs, 1 when something does, 3 for a file that does not check, 4 when there is no kernel to ask. */
-export function verifyCommand(args: VerifyArguments, console: Console): number {
+export async function verifyCommand(args: VerifyArguments, console: Console): Promise<number> {
   const files = selectFiles(console.cwd, args.selection)
   if (files.length === 0) return exitCode.nothing
-  let oracle: Oracle
-  try {
-    oracle = openOracle(args.clock)
-  } catch (problem) {
-    if (!(problem instanceof NotPossible)) throw problem
-    console.err(`scn: the real kernel cannot be asked: ${problem.message}\n`)
+  const all: (VerifiedFile | undefined)[] = files.map(() => undefined)
+  let shown = 0
+  const kernel = await verifyInProcesses(files, {
+    ...args,
+    cwd: console.cwd,
+    done: (index, verified) => {
+      all[index] = verified
+      if (args.json) return
+      // in the order of the files, whichever was done first
+      for (let next = all[shown]; next !== undefined; next = all[shown]) {
+        printFile(files[shown]?.path ?? '', next, args, console)
+        shown += 1
+      }
+    },
+    interrupted: () => {
+      const done = all.filter((each) => each !== undefined)
+      console.err(`\nscn: interrupted after ${done.length} of ${files.length} files\n`)
+      if (!args.json) console.out(`${summary(done)}\n`)
+    },
+  })
+  if (typeof kernel === 'string') {
+    console.err(`scn: the real kernel cannot be asked: ${kernel}\n`)
     return exitCode.engine
   }
-  const codes: number[] = []
-  const rows: Row[] = []
-  for (const file of files) {
-    const before = rows.length
-    codes.push(verifyFile(file, { args, console, oracle, rows }))
-    if (!args.json) printFile(file.path, rows.slice(before), args, console)
-  }
-  if (args.json) console.out(`${JSON.stringify(jsonOf(rows, oracle), undefined, 2)}\n`)
-  else printEnd(rows, oracle, console)
-  if (rows.some(({ result }) => result.kind === 'differs')) codes.push(exitCode.failed)
-  if (rows.length === 0 && codes.length === 0) return exitCode.nothing
-  return worst(codes)
+  const done = all.filter((each) => each !== undefined)
+  if (args.json) console.out(`${JSON.stringify(jsonOf(done, kernel), undefined, 2)}\n`)
+  else printEnd(done, kernel, console)
+  return codeOf(done)
 }
 
-interface Work {
-  readonly args: VerifyArguments
-  readonly console: Console
-  readonly oracle: Oracle
-  readonly rows: Row[]
+function codeOf(files: readonly VerifiedFile[]): number {
+  const codes = files.flatMap((file) => {
+    if (file.kind === 'rejected') return file.meant ? [] : [exitCode.rejected]
+    return file.rows.map(({ result }) => (result.kind === 'differs' ? exitCode.failed : exitCode.passed))
+  })
+  return codes.length === 0 ? exitCode.nothing : worst(codes)
 }
 
-function verifyFile(file: SelectedFile, { args, console, oracle, rows }: Work): number {
-  const { path } = file
-  const loaded = load(console.cwd, path)
-  if (!loaded.ok) {
-    if (!args.json) console.err(`${renderDiagnostics(loaded.diagnostics)}\n`)
-    return exitCode.rejected
-  }
-  const [missing] = loaded.value.unavailable
-  const wants = filterOf(file)
-  for (const scenario of loaded.value.scenarios) {
-    for (const each of scenario.cases) {
-      if (!wants(selectable(path, scenario, each))) continue
-      const selector = selectorText(path, scenario.name, each.id)
-      const began = args.clock()
-      const result: Verified =
-        missing === undefined
-          ? verifyCase(oracle, each, { seed: args.seed, slow: args.slow })
-          : { kind: 'skipped', reason: missing.message }
-      rows.push({ path, selector, result, milliseconds: args.clock() - began })
-    }
-  }
-  return exitCode.passed
+function rowsOf(files: readonly VerifiedFile[]): readonly Row[] {
+  return files.flatMap((file) => (file.kind === 'verified' ? file.rows : []))
+}
+
+/** How many files were rejected: as they should be, and not. */
+function rejected(files: readonly VerifiedFile[]): { readonly meant: number; readonly wrong: number } {
+  const both = files.filter((file) => file.kind === 'rejected')
+  const meant = both.filter((file) => file.meant).length
+  return { meant, wrong: both.length - meant }
 }
 
 function counts(rows: readonly Row[]): Readonly<Record<Verified['kind'], number>> {
@@ -98,15 +83,34 @@ function reasons(rows: readonly Row[]): [string, number][] {
   return [...found].sort((a, b) => b[1] - a[1])
 }
 
-function summary(rows: readonly Row[]): string {
+/** All that was found, in one line: cases verified, skipped with every reason and how often, differing; files rejected. */
+function summary(files: readonly VerifiedFile[]): string {
+  const rows = rowsOf(files)
   const { agrees, skipped, differs } = counts(rows)
   const why = reasons(rows).map(([reason, count]) => `${count} ${reason}`)
-  return `${agrees} verified, ${skipped} skipped${why.length === 0 ? '' : ` (${why.join('; ')})`}, ${differs} differing`
+  const { meant, wrong } = rejected(files)
+  return [
+    `${agrees} verified`,
+    `${skipped} skipped${why.length === 0 ? '' : ` (${why.join('; ')})`}`,
+    `${differs} differing`,
+    ...(meant === 0 ? [] : [`${filesText(meant)} rejected as meant`]),
+    ...(wrong === 0 ? [] : [`${filesText(wrong)} rejected`]),
+  ].join(', ')
 }
 
-function printFile(path: string, rows: readonly Row[], args: VerifyArguments, console: Console): void {
+function filesText(count: number): string {
+  return `${count} file${count === 1 ? '' : 's'}`
+}
+
+function printFile(path: string, file: VerifiedFile, args: VerifyArguments, console: Console): void {
+  if (file.kind === 'rejected') {
+    if (!file.meant) console.err(`${file.diagnostics}\n`)
+    else if (args.verbose) console.out(`${path}: rejected as meant\n`)
+    return
+  }
+  const { rows } = file
   if (rows.length === 0) return
-  console.out(`${path}: ${summary(rows)}\n`)
+  console.out(`${path}: ${summary([file])}\n`)
   for (const { selector, result, milliseconds } of rows) {
     if (args.verbose) console.out(`  ${selector}  ${wordsOf(result)}  ${milliseconds.toFixed(0)} ms\n`)
     if (result.kind !== 'differs') continue
@@ -133,21 +137,23 @@ function textOf({ subject, model, kernel }: Difference): string {
   return `    ${subject}\n      model:  ${model}\n      kernel: ${kernel}\n`
 }
 
-function printEnd(rows: readonly Row[], oracle: Oracle, console: Console): void {
-  const { release, missing } = oracle.abilities
-  const without = missing.size === 0 ? '' : `, which has no ${[...missing].join(', ')} devices`
-  console.out(`\nkernel ${release}${without}\n${summary(rows)}\n`)
+function printEnd(files: readonly VerifiedFile[], { release, missing }: Kernel, console: Console): void {
+  const without = missing.length === 0 ? '' : `, which has no ${missing.join(', ')} devices`
+  console.out(`\nkernel ${release}${without}\n${summary(files)}\n`)
 }
 
-function jsonOf(rows: readonly Row[], { abilities }: Oracle): unknown {
+function jsonOf(files: readonly VerifiedFile[], kernel: Kernel): unknown {
+  const rows = rowsOf(files)
   const { agrees, skipped, differs } = counts(rows)
   return {
     format: 'scn-verify',
     version: 1,
-    kernel: { release: abilities.release, missing: [...abilities.missing] },
+    kernel,
+    summary: summary(files),
     verified: agrees,
     skipped,
     differing: differs,
+    rejected: rejected(files),
     reasons: Object.fromEntries(reasons(rows)),
     cases: rows.map(({ selector, result, milliseconds }) => ({
       selector,
