@@ -1,6 +1,5 @@
 // The commands of an administrator between the steps of a recorded case: iproute2, bridge, sysctl, iptables, conntrack. What the
 // real tools answered is not compared; a command that is not known here is an error.
-import { deleteConntrack } from '../../src/kernel/conntrack/text.ts'
 import { releaseMaster, setMaster, setPortFlags } from '../../src/kernel/device/bridge.ts'
 import { setArp, setDown, setMac, setMtu, setUp } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
@@ -17,8 +16,9 @@ import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import type { Ruleset } from '../../src/kernel/netfilter/ruleset.ts'
+import { formatIp } from '../../src/net/address.ts'
 import { parseMac } from '../../src/net/mac.ts'
-import { ipProtocol } from '../../src/net/protocol.ts'
+import { conntrack } from './commands-conntrack.ts'
 import { deviceOf } from './named.ts'
 import { address, must, prefixText, readWords, routeOf, ruleOf } from './words.ts'
 
@@ -50,12 +50,22 @@ const linkSettings: Readonly<Record<string, (dev: NetDevice, value: string) => u
   address: (dev, value) => setMac(dev, macOf(value)),
   master: (dev, value) => setMaster(dev, deviceOf(dev.ns, value)),
   arp: (dev, value) => setArp(dev, switched(value)),
+  // nothing that can be seen here depends on these
+  promisc: () => undefined,
+  txqueuelen: () => undefined,
+}
+
+/** `hairpin on isolated off ...` of a port. */
+function setPort(dev: NetDevice, words: readonly string[]): void {
+  const { given } = readWords(words, ['hairpin', 'isolated', 'learning', 'flood'], [])
+  setPortFlags(dev, Object.fromEntries([...given].map(([name, text]) => [name, switched(text)])))
 }
 
 /** `ip link set [dev] DEV ...` */
 function setLink({ ns, words }: Call): void {
   const [name, ...rest] = words[0] === 'dev' ? words.slice(1) : words
   const dev = deviceOf(ns, name)
+  if (rest[0] === 'type' && rest[1] === 'bridge_slave') return setPort(dev, rest.slice(2))
   const { given, flags } = readWords(rest, Object.keys(linkSettings), ['up', 'down', 'nomaster'])
   if (flags.has('down')) setDown(dev)
   if (flags.has('nomaster')) releaseMaster(dev)
@@ -83,14 +93,22 @@ function putNeighbour(call: Call): void {
   addNeighbour(dev, ip, { mac: used, ...(state === undefined ? {} : { state }) })
 }
 
-/** `ip neigh flush dev DEV` or `flush all`: what is not permanent. */
+/** `ip neigh add` refuses what is known, `ip neigh change` what is not. */
+function putKnownNeighbour(call: Call, known: boolean): void {
+  const { dev, ip } = neighbourWords(call)
+  if ((findNeighbour(dev, ip) !== undefined) === known) putNeighbour(call)
+}
+
+/** `ip neigh flush [to ADDRESS] [dev DEV]` or `flush all`: what is not permanent. */
 function flushNeighbours({ ns, words }: Call): void {
-  const { given } = readWords(words, ['dev'], ['all'])
+  const { given } = readWords(words, ['dev', 'to'], ['all'])
   const dev = given.get('dev')
+  const to = given.get('to')
   for (const family of [ns.ip.v4, ns.ip.v6]) {
     for (const entry of [...(family?.neighbours.entries.values() ?? [])]) {
       const kept = entry.state === 'PERMANENT' || entry.state === 'NOARP'
-      if (!kept && (dev === undefined || entry.device.name === dev)) {
+      const meant = to === undefined || formatIp(entry.address) === to
+      if (!kept && meant && (dev === undefined || entry.device.name === dev)) {
         deleteNeighbour(entry.device, entry.address)
       }
     }
@@ -102,12 +120,28 @@ function deleteRoute({ ns, family, words }: Call): void {
   removeRoute(ns, { ...route, ...nextHops[0] })
 }
 
-/** `ip route flush cache`: what was learned about single destinations. */
-function flushRoutes({ ns, family, words }: Call): void {
-  must(words[0] === 'cache' ? true : undefined, `ip route flush ${words.join(' ')}`)
-  const state = family === 4 ? ns.ip.v4 : ns.ip.v6
-  for (const { destination } of [...state.exceptions.values()]) state.exceptions.delete(destination)
-  state.generation += 1
+/** `ip route flush cache` (what was learned about single destinations) or `flush PREFIX`. */
+function flushRoutes({ ns, family, words: [what = ''] }: Call): void {
+  if (what === 'cache') {
+    const state = family === 4 ? ns.ip.v4 : ns.ip.v6
+    for (const { destination } of [...state.exceptions.values()]) state.exceptions.delete(destination)
+    state.generation += 1
+    return
+  }
+  must(/^[\da-f.:]+(\/\d+)?$/.test(what) ? what : undefined, `ip route flush ${what}`)
+  const prefix = prefixText(what, family)
+  while (removeRoute(ns, { prefix }).ok);
+}
+
+/** `ip rule del`: what is not named does not matter. */
+function deleteRule({ ns, family, words }: Call): void {
+  const line = words.join(' ')
+  if (/\b(lookup|table|goto|blackhole|unreachable|prohibit|nop)\b/.test(line)) {
+    removeRule(ns, ruleOf(line, family))
+    return
+  }
+  const { action: _action, ...match } = ruleOf(`${line} nop`, family)
+  removeRule(ns, match)
 }
 
 const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
@@ -124,14 +158,15 @@ const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
   'addr flush': ({ ns, family, words }) => flushAddresses(deviceOf(ns, words.at(-1)), family),
   'route add': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family)),
   'route replace': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'replace'),
+  'route change': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'replace'),
   'route append': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'append'),
   'route del': deleteRoute,
   'route flush': flushRoutes,
   'rule add': ({ ns, family, words }) => addRule(ns, ruleOf(words.join(' '), family)),
-  'rule del': ({ ns, family, words }) => removeRule(ns, ruleOf(words.join(' '), family)),
-  'neigh add': putNeighbour,
+  'rule del': deleteRule,
+  'neigh add': (call) => putKnownNeighbour(call, false),
   'neigh replace': putNeighbour,
-  'neigh change': putNeighbour,
+  'neigh change': (call) => putKnownNeighbour(call, true),
   'neigh del': (call) => {
     const { dev, ip } = neighbourWords(call)
     deleteNeighbour(dev, ip)
@@ -159,10 +194,8 @@ function ip(ns: Namespace, words: readonly string[]): void {
 /** `bridge fdb add|append MAC dev DEV dst ADDRESS` of a vxlan device, `bridge link set dev DEV ...`. */
 function bridge(ns: Namespace, [object, verb, ...words]: readonly string[]): void {
   if (object === 'link' && verb === 'set') {
-    const { given } = readWords(words, ['dev', 'hairpin', 'isolated', 'learning', 'flood'], [])
-    const { dev, ...flags } = Object.fromEntries(given)
-    const wanted = Object.fromEntries(Object.entries(flags).map(([name, text]) => [name, switched(text)]))
-    setPortFlags(deviceOf(ns, dev), wanted)
+    const at = words.indexOf('dev')
+    setPort(deviceOf(ns, words[at + 1]), words.toSpliced(at, 2))
     return
   }
   const [mac = '', ...rest] = words
@@ -179,41 +212,17 @@ function bridge(ns: Namespace, [object, verb, ...words]: readonly string[]): voi
   addVxlanRemote(fdb, macOf(mac), remote, { fixed: true, now: ns.machine.clock.now })
 }
 
+/** `echo VALUE > /proc/sys/...` */
+function writeProc(ns: Namespace, command: string): void {
+  const [, value = '', path] = must(/^echo (\d+) ?> ?\/proc\/sys\/(\S+)$/.exec(command) ?? undefined, command)
+  sysctl(ns, [`${path?.replaceAll('/', '.')}=${value}`])
+}
+
 function sysctl(ns: Namespace, words: readonly string[]): void {
   for (const word of words.filter((each) => !each.startsWith('-'))) {
     const [name = '', value = ''] = word.split('=')
     must(ns.sysctls.set(name, Number(value)) ? name : undefined, `sysctl ${name}`)
   }
-}
-
-const conntrackWords: Readonly<Record<string, string>> = {
-  '--orig-src': 'source',
-  '-s': 'source',
-  '--orig-dst': 'destination',
-  '-d': 'destination',
-  '--sport': 'sport',
-  '--orig-port-src': 'sport',
-  '--dport': 'dport',
-  '--orig-port-dst': 'dport',
-  '--reply-src': 'replySource',
-  '-r': 'replySource',
-  '--reply-dst': 'replyDestination',
-  '-q': 'replyDestination',
-}
-const protocols: Readonly<Record<string, number>> = ipProtocol
-
-function conntrack(ns: Namespace, words: readonly string[]): void {
-  const { given, flags } = readWords(words, ['-p', ...Object.keys(conntrackWords)], ['-D', '-F'])
-  must(flags.has('-D') || flags.has('-F') ? true : undefined, `conntrack ${words.join(' ')}`)
-  const filter: Record<string, string | number> = {}
-  for (const [word, value] of given) {
-    if (word === '-p') filter['protocol'] = must(protocols[value], value)
-    else {
-      const name = conntrackWords[word] ?? ''
-      filter[name] = name.endsWith('port') ? Number(value) : value
-    }
-  }
-  deleteConntrack(ns, filter)
 }
 
 function iptables(ns: Namespace, family: 4 | 6, command: string): void {
@@ -233,6 +242,7 @@ function runOne(ns: Namespace, command: string): void {
   else if (tool === 'bridge') bridge(ns, words)
   else if (tool === 'sysctl') sysctl(ns, words)
   else if (tool === 'conntrack') conntrack(ns, words)
+  else if (tool === 'echo') writeProc(ns, command)
   else throw new Error(`no such command: ${command}`)
 }
 

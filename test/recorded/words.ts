@@ -107,17 +107,14 @@ const rulePairs = [
 const refusals = ['blackhole', 'unreachable', 'prohibit', 'nop'] as const
 const protocols: Readonly<Record<string, number>> = ipProtocol
 
-function actionOf({ given, flags }: Words, line: string): RuleSpec['action'] {
+/** Without a word of it a rule asks the table main. */
+function actionOf({ given, flags }: Words): RuleSpec['action'] {
   const table = given.get('lookup') ?? given.get('table')
   if (table !== undefined) return { kind: 'lookup', table: numberOf(table, tables) }
   const target = given.get('goto')
   if (target !== undefined) return { kind: 'goto', priority: numberOf(target) }
-  return {
-    kind: must(
-      refusals.find((word) => flags.has(word)),
-      line,
-    ),
-  }
+  const refusal = refusals.find((word) => flags.has(word))
+  return refusal === undefined ? { kind: 'lookup', table: routeTable.main } : { kind: refusal }
 }
 
 function portRange(text: string): readonly [number, number] {
@@ -158,6 +155,6 @@ export function ruleOf(line: string, asked: 4 | 6 = 4): RuleSpec {
     ...optional('sport', taken('sport', portRange)),
     ...optional('dport', taken('dport', portRange)),
     ...optional('suppressPrefixLength', taken('suppress_prefixlength', numberOf)),
-    action: actionOf(words, line),
+    action: actionOf(words),
   }
 }
