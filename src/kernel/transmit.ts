@@ -50,9 +50,10 @@ function throughEgress(skb: Skb): number {
 function enqueue(dev: NetDevice, skb: Skb): number {
   const { machine } = dev.ns
   if (!dev.up) {
+    // noop_enqueue() here too: the sender is told nothing
     dev.counters.tx_dropped += 1
     drop(skb, { node: dev.ns.name, device: dev.name, stage: 'tx', reason: 'SKB_DROP_REASON_DEV_READY' })
-    return transmitDown
+    return transmitCongested
   }
   if (!dev.carrier && machine.clock.now - dev.carrierChanged >= linkWatchNanoseconds) {
     // noop_enqueue(): the link watcher has taken the queue away.

@@ -1,6 +1,7 @@
 // Who reaches whom: each pair is tried on a world of its own, which stands where the step stands, so that no attempt sees what
 // another one left behind. What becomes of the attempt is told by its socket, and by the packets where the socket cannot know.
 import { tracePoint } from '../cilium/datapath/trace-point.ts'
+import { isEmptied } from '../kernel/device/remove.ts'
 import { isAbout } from '../model/resolve/reach.ts'
 import type { FlowOperation, FlowStep, ReachProbe, ReachStep, WantedPair } from '../model/step.ts'
 import { isIpv4 } from '../net/address.ts'
@@ -64,7 +65,10 @@ export interface Laboratory {
 /** Carries out a step. */
 export function takeReach(run: Run, step: ReachStep, laboratory: Laboratory): void {
   const { machine, steps } = run
-  const isThere = (host: string): boolean => (machine.namespaces.get(host)?.devices.size ?? 0) > 0
+  const isThere = (host: string): boolean => {
+    const ns = machine.namespaces.get(host)
+    return ns !== undefined && !isEmptied(ns)
+  }
   // an address may be asked whoever had it
   const probes = step.probes.filter(({ from, to, host }) => isThere(from) && (to !== host || isThere(host)))
   const trials = new Trials(step, laboratory, staysApart(run))

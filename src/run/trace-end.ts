@@ -2,6 +2,7 @@
 import { ciliumDecoders } from '../cilium/decode/decoders.ts'
 import { ciliumState } from '../cilium/decode/state.ts'
 import type { InstalledCilium } from '../cilium/installed.ts'
+import { isEmptied } from '../kernel/device/remove.ts'
 import { listNeighbours } from '../kernel/ip/list.ts'
 import type { Namespace } from '../kernel/namespace.ts'
 import { tellsAddress } from '../kernel/neighbour-entry.ts'
@@ -20,7 +21,7 @@ export function finishTrace(run: Run, scenario: string): Trace {
   const decoders = cilium === undefined ? undefined : ciliumDecoders(cilium.era)
   const packets = packetsOf(run)
   const state = [...run.machine.namespaces.values()]
-    .filter((ns) => ns.devices.size > 0) // what is left of a deleted one is nobody's
+    .filter((ns) => !isEmptied(ns)) // what is left of a deleted one is nobody's
     .map((ns) => ({ node: ns.name, lines: [...datapathState(ns, cilium), ...stateLines(ns)] }))
     .filter(({ lines }) => lines.length > 0)
   const { id } = run.model

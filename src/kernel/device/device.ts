@@ -40,7 +40,7 @@ export const transmitted = 0
 export const transmitDropped = 1
 /** NET_XMIT_CN: lost in a queue; counts as success for the sender. */
 export const transmitCongested = 2
-/** -ENETDOWN: the device is down, or too many transmissions inside one another. */
+/** -ENETDOWN: a redirect or a socket of AF_PACKET meets a device that is down, or too many transmissions inside one another. */
 export const transmitDown = -100
 
 /** The device's own work: what differs between kinds. */

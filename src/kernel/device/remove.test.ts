@@ -8,7 +8,7 @@ import { addNamespace } from '../namespace.ts'
 import { addBridge, setMaster } from './bridge.ts'
 import { bridgeState } from './bridge-state.ts'
 import { setUp } from './change.ts'
-import { emptyNamespace, removeDevice } from './remove.ts'
+import { emptyNamespace, isEmptied, removeDevice } from './remove.ts'
 import { addVethPair } from './veth.ts'
 import { addVlan } from './vlan.ts'
 
@@ -69,7 +69,9 @@ test('a namespace that ends leaves nothing behind on the other side', () => {
   const { machine, a, b } = lab()
   const other = addNamespace(machine, { name: 'C' })
   addVethPair({ ns: a, name: 'x' }, { ns: other, name: 'y' })
+  expect(isEmptied(a)).toBe(false)
   emptyNamespace(a)
-  expect(a.devices.size).toBe(0)
+  expect([...a.devices.values()].map(({ name, up }) => [name, up])).toEqual([['lo', false]])
+  expect([isEmptied(a), isEmptied(b)]).toEqual([true, false])
   expect([...b.devicesByName.keys(), ...other.devicesByName.keys()]).toEqual(['lo', 'lo'])
 })

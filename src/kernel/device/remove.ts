@@ -46,8 +46,16 @@ export function removeDevice(dev: NetDevice): AdminResult {
 
 /**
  * The namespace ends: all of its devices go, the far ends of pairs too. A network card would return to the first namespace;
- * here nobody is there, so its cable is pulled. Sockets are left without a device.
+ * here nobody is there, so its cable is pulled. Sockets are left with lo, which is down.
  */
 export function emptyNamespace(ns: Namespace): void {
-  for (const dev of [...ns.devices.values()]) forget(dev)
+  for (const dev of [...ns.devices.values()]) {
+    if (dev.kind === 'loopback') setDown(dev)
+    else forget(dev)
+  }
+}
+
+/** Whether a namespace has come to its end. */
+export function isEmptied(ns: Namespace): boolean {
+  return [...ns.devices.values()].every((dev) => dev.kind === 'loopback' && !dev.up)
 }
