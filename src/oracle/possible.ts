@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import type { DeviceModel } from '../model/device-model.ts'
 import type { CaseModel, World } from '../model/model.ts'
+import type { ProgramModel } from '../model/program.ts'
 import type { RulesetModel } from '../model/ruleset.ts'
 import { isIpv4 } from '../net/address.ts'
 import { Namespaces } from './namespaces.ts'
@@ -65,6 +66,27 @@ function isIpv6Frame(frame: Uint8Array): boolean {
   return frame[12] === 0x86 && frame[13] === 0xdd
 }
 
+/** Whether a program makes frames longer behind their end. */
+function growsTails({ body }: ProgramModel): boolean {
+  return body.items.some(
+    (item) =>
+      item.kind === 'program-rule' &&
+      item.actions.some(
+        (action) =>
+          action.kind === 'resize' &&
+          action.part === 'adjust-tail' &&
+          !(action.bytes.kind === 'word' && action.bytes.text.startsWith('-')),
+      ),
+  )
+}
+
+/** A veth that stands for a card has the room behind a frame that its skb has (skb_pp_cow_data), a card the rest of a page. */
+function hasOtherRoom({ kind, attachments }: DeviceModel, { programs }: World): boolean {
+  if (kind !== 'phys') return false
+  const native = attachments.filter(({ hook, mode }) => hook === 'xdp' && mode !== 'generic')
+  return native.some(({ program }) => programs.some((each) => each.name === program && growsTails(each)))
+}
+
 function deviceReason(device: DeviceModel, { missing }: Abilities): string | undefined {
   if (missing.has(device.kind)) return `this kernel has no ${device.kind} devices`
   if (device.attachments.some(({ mode }) => mode === 'offload')) return 'no card here runs XDP offloaded'
@@ -98,7 +120,9 @@ function worldReason(world: World, abilities: Abilities): string | undefined {
     if (namespace.sysctls.some(({ key }) => key === tableSize))
       return `\`${tableSize}\` belongs to the whole machine`
     for (const device of namespace.devices) {
-      const reason = deviceReason(device, abilities)
+      const reason = hasOtherRoom(device, world)
+        ? 'the room behind a frame is that of a veth here'
+        : deviceReason(device, abilities)
       if (reason !== undefined) return reason
     }
   }
