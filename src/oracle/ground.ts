@@ -10,9 +10,10 @@ import { type Bpf, bpfAttach, loadSmall } from './bpf.ts'
 import { Cgroups } from './cgroups.ts'
 import { ethtool, Interfaces } from './interfaces.ts'
 import { Namespaces, sysctlPath } from './namespaces.ts'
-import type { Libc, Memory } from './native.ts'
+import { KernelRefused, type Libc, type Memory } from './native.ts'
 import { addClsact, addFilter, filterParent } from './netlink.ts'
 import { RealPrograms } from './programs.ts'
+import { waitForWorkers } from './ready.ts'
 import { installRulesets } from './rulesets.ts'
 import { muteProgram, passProgram, withoutReportsProgram } from './stand-ins.ts'
 import { fdbLine, neighbourLine, routeLine, ruleLine, warmLines } from './table-lines.ts'
@@ -31,13 +32,8 @@ export interface Reach {
 const nativeMode = 4
 const rmem = 'net.ipv4.tcp_rmem'
 const forwarding6 = 'net.ipv6.conf.DEV.forwarding'
-const carrierPatienceMs = 2000
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
-
-/** Sleeps, with everything else of this process. */
-export function pause(milliseconds: number): void {
-  Atomics.wait(sleeper, 0, 0, milliseconds)
-}
+/** Reports of groups are repeated after a random time up to this: longer than any case, a counter would count them. */
+const neverMs = 1_000_000_000
 
 function isBridge(model: NamespaceModel, device: string): boolean {
   return model.devices.some(({ name, kind }) => name === device && kind === 'bridge')
@@ -121,7 +117,7 @@ export class Ground {
 
   /** Entries of bridges and neighbours. */
   private entries(models: readonly NamespaceModel[]): void {
-    this.waitForCarriers(models)
+    this.waitForWorkers(this.carriers(models))
     // a port takes no entries before it forwards
     for (const model of models) {
       const lines = model.fdb.map((entry) => fdbLine('add', entry, isBridge(model, entry.device)))
@@ -134,24 +130,53 @@ export class Ground {
     }
   }
 
-  /** A carrier is noticed by a worker of the kernel: until then a device drops what it is given (net/core/link_watch.c). */
-  private waitForCarriers(models: readonly NamespaceModel[]): void {
-    const waiting: [string, string][] = []
-    for (const { name, devices } of models) {
-      for (const device of devices) {
+  /** One question for each card that must have a carrier. */
+  private carriers(models: readonly NamespaceModel[]): (() => boolean)[] {
+    return models.flatMap(({ name, devices }) =>
+      devices.flatMap((device) => {
         const dev = this.around.booted(name).devicesByName.get(device.name)
-        if (dev?.up === true && dev.carrier && device.kind !== 'lo') waiting.push([name, device.name])
-        if (device.kind === 'phys' && device.up)
-          waiting.push([switchName, portName(this.world, name, device.name)])
-      }
-    }
-    const end = this.reach.clock() + carrierPatienceMs
-    while (waiting.length > 0 && this.reach.clock() < end) {
-      const [name, device] = waiting[0] ?? ['', '']
-      if (this.namespaces.within(name, () => this.interfaces.isRunning(device))) waiting.shift()
-      else pause(1)
-    }
-    pause(1)
+        const own = dev?.up === true && dev.carrier && device.kind !== 'lo'
+        return [
+          ...(own ? [() => this.hasCarrier(name, device.name)] : []),
+          ...(device.kind === 'phys' && device.up
+            ? [() => this.hasCarrier(switchName, portName(this.world, name, device.name))]
+            : []),
+        ]
+      }),
+    )
+  }
+
+  private waitForWorkers(carriers: readonly (() => boolean)[]): void {
+    const { namespaces } = this
+    const spoken = this.ipv6 ? this.world.namespaces.filter(({ name }) => namespaces.has(name)) : []
+    waitForWorkers({
+      clock: this.reach.clock,
+      carriers,
+      addresses: spoken.map(
+        ({ name }) =>
+          () =>
+            namespaces.procNet(name, 'if_inet6'),
+      ),
+      // dev_ethtool holds rtnl_lock, as the workers do
+      queueUp: () => this.ethtool(switchName, 'lo', ethtool.getTxChecksum, 0),
+    })
+  }
+
+  /** Waits for the addresses of devices that were changed. */
+  settle(): void {
+    this.waitForWorkers([])
+  }
+
+  /** Whether a device has a carrier as far as the kernel has noticed: IFF_RUNNING. */
+  hasCarrier(name: string, device: string): boolean {
+    return this.namespaces.within(name, () => this.interfaces.isRunning(device))
+  }
+
+  /** Puts a device up or down. */
+  link(name: string, device: string, up: boolean): void {
+    const done = this.namespaces.within(name, () => this.interfaces.setUp(device, up))
+    if (!done)
+      throw new KernelRefused(`${device} in ${name} goes ${up ? 'up' : 'down'}`, this.reach.libc.errno())
   }
 
   /** A namespace starts with the values that the model's kernel starts with. */
@@ -177,6 +202,7 @@ export class Ground {
       write(`net.ipv6.conf.${device}.accept_dad`, 0)
       write(`net.ipv6.conf.${device}.dad_transmits`, 0)
       write(`net.ipv6.conf.${device}.router_solicitations`, 0)
+      write(`net.ipv6.conf.${device}.mldv2_unsolicited_report_interval`, neverMs)
     }
   }
 

@@ -1,12 +1,12 @@
 // What is asked of devices by their names, in the namespace that this process is in: ioctl(2) with struct ifreq.
 import type { Libc, Memory } from './native.ts'
 
-const ioctlNumber = { index: 0x8933, flags: 0x8913, ethtool: 0x8946 } as const
-const running = 0x40
+const ioctlNumber = { index: 0x8933, flags: 0x8913, setFlags: 0x8914, ethtool: 0x8946 } as const
+const flag = { up: 0x1, running: 0x40 } as const
 const socketKind = { inet: 2, datagram: 2 } as const
 
-/** ETHTOOL_STXCSUM, ETHTOOL_SGRO */
-export const ethtool = { setTxChecksum: 0x17, setGro: 0x2c } as const
+/** ETHTOOL_GTXCSUM, ETHTOOL_STXCSUM, ETHTOOL_SGRO */
+export const ethtool = { getTxChecksum: 0x16, setTxChecksum: 0x17, setGro: 0x2c } as const
 
 export class Interfaces {
   private readonly libc: Libc
@@ -25,7 +25,18 @@ export class Interfaces {
 
   /** IFF_RUNNING. */
   isRunning(device: string): boolean {
-    return (this.ask(device, ioctlNumber.flags).getUint16(16, true) & running) !== 0
+    return (this.flags(device) & flag.running) !== 0
+  }
+
+  /** Puts a device up or down; false when it stays as it was. */
+  setUp(device: string, up: boolean): boolean {
+    const wanted = up ? this.flags(device) | flag.up : this.flags(device) & ~flag.up
+    this.ask(device, ioctlNumber.setFlags, BigInt(wanted))
+    return ((this.flags(device) ^ wanted) & flag.up) === 0
+  }
+
+  private flags(device: string): number {
+    return this.ask(device, ioctlNumber.flags).getUint16(16, true)
   }
 
   /** struct ethtool_value through SIOCETHTOOL. */

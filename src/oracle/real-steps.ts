@@ -1,4 +1,6 @@
 // The steps of a case on the real kernel.
+import type { NetDevice } from '../kernel/device/device.ts'
+import { linkWatchNanoseconds } from '../kernel/transmit.ts'
 import type { FlowStep, HostChange, Step } from '../model/step.ts'
 import { formatPrefix } from '../net/prefix.ts'
 import { changeTitle } from '../run/refused-change.ts'
@@ -27,6 +29,10 @@ export class RealSteps {
   private readonly run: ModelRun
   private readonly clock: () => number
   private readonly began: number
+  /** Virtual nanoseconds of the model's steps so far. */
+  private passed = 0
+  /** Cards whose lost carrier nobody has noticed yet in the model. */
+  private cutCards: { readonly card: NetDevice; readonly until: number }[] = []
 
   /** `clock` tells milliseconds. */
   constructor(world: RealWorld, changes: Changes, run: ModelRun, clock: () => number) {
@@ -40,15 +46,42 @@ export class RealSteps {
   /** Takes one step and waits until as much has happened as in the model. */
   take({ step, elapsed, frames }: Atom): void {
     this.world.punctuality.newStep()
+    if (step.kind === 'link' && !step.up) this.cut(step.namespace, step.device)
     this.act(step, elapsed / 1e6)
+    if (step.kind === 'link' || step.kind === 'set' || step.kind === 'change') this.world.ground.settle()
     this.world.settle(frames)
+    this.passed += elapsed
+    this.watchCarriers()
     this.note()
+  }
+
+  /** A veth loses its carrier with its peer. */
+  private cut(namespace: string, device: string): void {
+    const { ground } = this.world
+    const peer = ground.around.booted(namespace).devicesByName.get(device)?.peer
+    if (peer !== undefined && ground.hasCarrier(peer.ns.name, peer.name))
+      this.cutCards.push({ card: peer, until: this.passed + linkWatchNanoseconds })
+  }
+
+  /**
+   * In the model the link watcher notices a lost carrier after a second. The real one looks once a second at the devices
+   * of all namespaces at once: what goes on in others, of another process too, makes it come sooner.
+   */
+  private watchCarriers(): void {
+    this.cutCards = this.cutCards.filter(({ until }) => until > this.passed)
+    for (const { card } of this.cutCards)
+      if (!this.world.ground.hasCarrier(card.ns.name, card.name)) this.world.punctuality.disturbed = true
   }
 
   /** The case is over. */
   over(): void {
     this.pace.pop()
     this.note()
+  }
+
+  /** Milliseconds since the last atom or the case was over. */
+  sinceOver(): number {
+    return this.clock() - this.began - (this.pace.at(-1) ?? 0) / 1e6
   }
 
   private note(): void {
@@ -67,7 +100,8 @@ export class RealSteps {
       case 'wait':
         return world.pass(step.duration / 1e6)
       case 'link':
-        return this.ip(step.namespace, `link set ${step.device} ${step.up ? 'up' : 'down'}`)
+        this.watchCarriers()
+        return world.ground.link(step.namespace, step.device, step.up)
       case 'set':
         if (step.mtu !== undefined) this.ip(step.namespace, `link set ${step.device} mtu ${step.mtu}`)
         if (step.mac !== undefined)

@@ -70,7 +70,7 @@ interface FlowLine {
   readonly secondsLeft: number
 }
 
-/** The two halves do not look at the same moment. */
+/** The two halves do not look at the same moment: seconds, besides those that the reading itself is late. */
 const clockSlack = 2
 
 /** The lines of flows, those that end first in front: so the first match of each leaves the most for the others. */
@@ -96,23 +96,28 @@ function shownFlow({ text, secondsLeft }: FlowLine): string {
   return text.replace(/^\S+ \d+ /, (ends) => `${ends}${secondsLeft} `)
 }
 
-/** The first of these flows that is the wanted one, left for as long. */
-function sameFlow(lines: readonly FlowLine[], wanted: FlowLine): number {
-  return lines.findIndex(
-    ({ text, secondsLeft }) =>
-      text === wanted.text && Math.abs(secondsLeft - wanted.secondsLeft) <= clockSlack,
-  )
+/** The first of these flows that is the wanted one, left for as long; they were read `late` seconds after it. */
+function sameFlow(lines: readonly FlowLine[], wanted: FlowLine, late: number): number {
+  return lines.findIndex(({ text, secondsLeft }) => {
+    const gone = wanted.secondsLeft - secondsLeft
+    return text === wanted.text && gone >= -clockSlack && gone <= clockSlack + late
+  })
 }
 
-function compareFlowsTracked(namespaces: Namespaces, ns: Namespace, ports: ChosenPorts): Difference[] {
+function compareFlowsTracked(
+  namespaces: Namespaces,
+  ns: Namespace,
+  { ports, late }: Pick<TablesOptions, 'ports' | 'late'>,
+): Difference[] {
   if (ns.netfilter.conntrack === undefined) return []
   const found: Difference[] = []
   for (const family of [4, 6] as const) {
     const text = namespaces.read(ns.name, ['conntrack', '-L', '-f', `ipv${family}`])
     if (text === undefined) continue // conntrack-tools are not installed
+    const seconds = late()
     const kernel = flowLines(text, ports.kernel)
     for (const line of flowLines(conntrackText(ns, family), ports.model)) {
-      const at = sameFlow(kernel, line)
+      const at = sameFlow(kernel, line, seconds)
       if (at === -1)
         found.push({ subject: `a flow in ${ns.name}`, model: shownFlow(line), kernel: 'not there' })
       else kernel.splice(at, 1)
@@ -167,15 +172,22 @@ function compareNftCounters(namespaces: Namespaces, ns: Namespace): Difference[]
   })
 }
 
+export interface TablesOptions {
+  readonly detail: NeighbourDetail
+  readonly ports: ChosenPorts
+  /** Seconds since the case was over: reading takes its time on a busy machine. */
+  readonly late: () => number
+}
+
 /** Compares the tables of all namespaces as they are at the end. */
 export function compareTables(
   machine: Machine,
   namespaces: Namespaces,
-  options: { readonly detail: NeighbourDetail; readonly ports: ChosenPorts },
+  options: TablesOptions,
 ): Difference[] {
   return [...machine.namespaces.values()].flatMap((ns) => [
     ...compareNeighbours(namespaces, ns, options.detail),
-    ...compareFlowsTracked(namespaces, ns, options.ports),
+    ...compareFlowsTracked(namespaces, ns, options),
     ...compareRuleCounters(namespaces, ns),
     ...compareNftCounters(namespaces, ns),
   ])

@@ -20,7 +20,7 @@ export function tickClock(libc: Libc): () => bigint {
 
 /** Whether the process was too late somewhere. */
 export class Punctuality {
-  /** A tick came between two calls that belong together, or the process was kept waiting for long. */
+  /** A tick came between two calls that belong together, the process was kept waiting for long, the link watcher came soon. */
   disturbed = false
   private readonly tick: () => bigint
   /** The tick in which the present step closed its first end. */

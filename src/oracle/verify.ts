@@ -182,7 +182,8 @@ function compareRuns(oracle: Oracle, run: ModelRun, { world, steps, counters }: 
     ...compareRefusals(run.refusals, steps.refusals),
   ]
   const detail = run.elapsed > longestNs ? 'known' : 'names'
-  differences.push(...compareTables(run.machine, namespaces, { detail, ports }))
+  const late = (): number => steps.sinceOver() / 1000
+  differences.push(...compareTables(run.machine, namespaces, { detail, ports, late }))
   for (const [node, { maps }] of world.ground.programs) {
     for (const map of maps) {
       const name = mapName(node, map.program, map.name)
