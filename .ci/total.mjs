@@ -19,5 +19,7 @@ const failedCases = cases?.totals.failed ?? 0
 const failedTests = vitest?.numFailedTests ?? 0
 const failed =
   failedCases + failedTests + silent(cases, examples, failedCases) + silent(vitest, tests, failedTests)
+const verified = read('verify.json')
+if (verified !== undefined) console.log(`scn verify: ${verified.summary}`)
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 && passed > 0 ? 0 : 1)

@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { sweepCgroups } from '../oracle/cgroups.ts'
 import type { SelectedFile } from './selection.ts'
 import type { VerifiedFile, VerifyFileOptions } from './verify-file.ts'
 
@@ -32,7 +33,7 @@ export interface ProcessesOptions extends VerifyFileOptions {
   readonly jobs: number
   /** Told of each file, in the order in which they are done. */
   readonly done: (index: number, verified: VerifiedFile) => void
-  /** Told when a person interrupts, after every process was killed. */
+  /** Told when a person interrupts, after every process is gone. */
   readonly interrupted: () => void
 }
 
@@ -66,6 +67,7 @@ export function verifyInProcesses(
     }
     const interrupt = (): void => {
       stop()
+      for (const { pid } of children) if (pid !== undefined) sweepCgroups(pid)
       options.interrupted()
     }
     const fail = (why: Error): void => {

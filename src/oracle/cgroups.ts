@@ -1,9 +1,10 @@
 // The cgroups of a scenario on the real kernel (cgroup2): one for each host with programs, that of a netns below its
 // node's. A socket belongs to the cgroup that its process is in when it is made, so this process goes there and comes
 // back. The folders are removed in `close`; what is left of a crash is empty and harmless.
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import type { World } from '../model/model.ts'
 import { KernelLacks, KernelRefused } from './native.ts'
+import { pause } from './pause.ts'
 
 /** Where cgroup2 is mounted. */
 function mountOf(): string {
@@ -23,6 +24,40 @@ function ownPath(): string {
 
 let made = 0
 
+/** How the folders of a process begin. */
+function prefixOf(pid: number): string {
+  return `scn-${pid}-`
+}
+
+/** Milliseconds until a killed process is surely gone from its cgroup. */
+const goneMs = 500
+
+/** Removes the cgroups of a process that was killed and could not do it. */
+export function sweepCgroups(pid: number): void {
+  let mount: string
+  try {
+    mount = mountOf()
+  } catch {
+    return // no cgroups, nothing to remove
+  }
+  const folders = readdirSync(mount).filter((name) => name.startsWith(prefixOf(pid)))
+  for (const folder of folders) removeTree(`${mount}/${folder}`, goneMs)
+}
+
+/** Removes a cgroup with those below it; one that still holds a process is tried again for a while. */
+function removeTree(folder: string, patienceMs: number): void {
+  for (const { name } of readdirSync(folder, { withFileTypes: true }).filter((each) => each.isDirectory()))
+    removeTree(`${folder}/${name}`, patienceMs)
+  for (let waited = 0; ; waited += 1) {
+    try {
+      return rmdirSync(folder)
+    } catch {
+      if (waited >= patienceMs) return
+      pause(1)
+    }
+  }
+}
+
 export class Cgroups {
   private readonly folders = new Map<string, string>()
   private readonly home: string
@@ -34,7 +69,7 @@ export class Cgroups {
     const mount = mountOf()
     this.home = `${mount}${ownPath()}`
     made += 1
-    const base = `${mount}/scn-${process.pid}-${made}`
+    const base = `${mount}/${prefixOf(process.pid)}${made}`
     try {
       mkdirSync(base)
       this.folders.set('', base)

@@ -1,5 +1,5 @@
 // The header walk of headers.ts as a function of bytecode: r1 is the context, r2 the value that takes the offsets.
-// Everything it finds must be the same as what the executor finds; test/verify.test.ts compares the two on packets.
+// Everything it finds must be the same as what the executor finds; test/bytecode.test.ts compares the two on packets.
 import type { Label } from '../asm/assembler.ts'
 import { skbAt } from '../context/skb-fields.ts'
 import { address, context, type Emit, frame, leave, offsets } from './bytecode-frame.ts'

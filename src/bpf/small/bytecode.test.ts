@@ -1,5 +1,5 @@
 // What can be said about the bytecode without a kernel: its shape. That it does what the executor does is asked of the
-// kernel itself in test/verify.test.ts.
+// kernel itself in test/bytecode.test.ts.
 import { expect, test } from 'vitest'
 import { bytesToHex } from '../../net/hex.ts'
 import { scratchMap, smallBytecode } from './bytecode.ts'

@@ -37,7 +37,9 @@ export async function verifyCommand(args: VerifyArguments, console: Console): Pr
     },
     interrupted: () => {
       const done = all.filter((each) => each !== undefined)
-      console.err(`\nscn: interrupted after ${done.length} of ${files.length} files\n`)
+      console.err(
+        `\nscn: interrupted after ${done.length} of ${files.length} files; nothing is left behind\n`,
+      )
       if (!args.json) console.out(`${summary(done)}\n`)
     },
   })
