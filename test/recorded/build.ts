@@ -23,7 +23,7 @@ import type { RecordedCase, RecordedNamespace, RecordedProgram } from './case.ts
 import { markDevice, type Notebook, withMarkers } from './markers.ts'
 import { deviceOf, namespaceOf } from './named.ts'
 import { convertProgram } from './programs.ts'
-import { address, must, readWords, routeOf, ruleOf } from './words.ts'
+import { address, hopOrTos, must, readWords, routeOf, ruleOf } from './words.ts'
 
 function accepted(result: { readonly ok: boolean; readonly errno?: string }, what: string): void {
   if (!result.ok) throw new Error(`${what}: ${result.errno}`)
@@ -70,12 +70,8 @@ function addDevices(machine: Machine, recorded: Readonly<Record<string, Recorded
 }
 
 const vxlanPairs = ['id', 'local', 'remote', 'dev', 'dstport', 'ttl', 'tos', 'df']
+const ports = /\bsrcport (\d+) (\d+)\s*/
 const vxlanFlags = ['nolearning', 'learning', 'noudpcsum', 'udpcsum', 'external', 'proxy', 'noproxy']
-
-/** A number, `inherit`, or undefined for what the kernel chooses. */
-function hopOrTos(text: string | undefined): number | 'inherit' | undefined {
-  return text === undefined || text === 'auto' ? undefined : text === 'inherit' ? text : Number(text)
-}
 
 /** The words that follow `ip link add NAME type vxlan`. */
 function addVxlanDevice(
@@ -83,7 +79,8 @@ function addVxlanDevice(
   words: string,
   options: { readonly name: string; readonly mac?: number },
 ): void {
-  const { given, flags } = readWords(words.replace(' srcport 0 0', '').split(/\s+/), vxlanPairs, vxlanFlags)
+  const { given, flags } = readWords(words.replace(ports, '').trim().split(/\s+/), vxlanPairs, vxlanFlags)
+  const [, first, last] = ports.exec(words) ?? []
   const local = given.get('local')
   const remote = given.get('remote')
   const lower = given.get('dev')
@@ -96,6 +93,7 @@ function addVxlanDevice(
     ...(local === undefined ? {} : { local: address(local) }),
     ...(remote === undefined ? {} : { remote: address(remote) }),
     ...(lower === undefined ? {} : { lower: deviceOf(ns, lower) }),
+    ...(first === undefined ? {} : { srcport: { first: Number(first), last: Number(last) } }),
     learning: !flags.has('nolearning'),
     udpcsum: !flags.has('noudpcsum'),
     external: flags.has('external'),

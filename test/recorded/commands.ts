@@ -1,26 +1,38 @@
 // The commands of an administrator between the steps of a recorded case: iproute2, bridge, sysctl, iptables, conntrack. What the
 // real tools answered is not compared; a command that is not known here is an error.
-import { releaseMaster, setMaster, setPortFlags } from '../../src/kernel/device/bridge.ts'
+import { releaseMaster, setMaster } from '../../src/kernel/device/bridge.ts'
 import { setArp, setDown, setMac, setMtu, setUp } from '../../src/kernel/device/change.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
 import { removeDevice } from '../../src/kernel/device/remove.ts'
-import { addVxlanRemote } from '../../src/kernel/device/vxlan-fdb.ts'
-import { vxlanState } from '../../src/kernel/device/vxlan-state.ts'
 import { addAddress, flushAddresses, removeAddress } from '../../src/kernel/ip/admin-address.ts'
-import { addNeighbour, deleteNeighbour } from '../../src/kernel/ip/admin-neighbour.ts'
-import { addRoute, removeRoute } from '../../src/kernel/ip/admin-route.ts'
-import { addRule, removeRule } from '../../src/kernel/ip/admin-rule.ts'
+import { addNeighbour, addProxyNeighbour, deleteNeighbour } from '../../src/kernel/ip/admin-neighbour.ts'
+import { addRule } from '../../src/kernel/ip/admin-rule.ts'
+import { familyState, type InterfaceAddress } from '../../src/kernel/ip/state.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
+import { updateNeighbour } from '../../src/kernel/neighbour.ts'
 import { findNeighbour } from '../../src/kernel/neighbour-entry.ts'
 import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import type { Ruleset } from '../../src/kernel/netfilter/ruleset.ts'
-import { formatIp } from '../../src/net/address.ts'
-import { parseMac } from '../../src/net/mac.ts'
+import { formatIp, type IpAddress, isIpv4 } from '../../src/net/address.ts'
+import { covers, prefixOf } from '../../src/net/prefix.ts'
+import { bridge, setKind } from './commands-bridge.ts'
 import { conntrack } from './commands-conntrack.ts'
+import { deleteRoute, deleteRule, flushRoutes, flushRules, putRoute } from './commands-route.ts'
 import { deviceOf } from './named.ts'
-import { address, must, prefixText, readWords, routeOf, ruleOf } from './words.ts'
+import {
+  address,
+  type Call,
+  macOf,
+  must,
+  numberOf,
+  prefixText,
+  readWords,
+  ruleOf,
+  scopes,
+  switched,
+} from './words.ts'
 
 /** Takes a ruleset that must be right. */
 export function sound(parsed: ReturnType<typeof parseRuleset>): Ruleset {
@@ -28,21 +40,9 @@ export function sound(parsed: ReturnType<typeof parseRuleset>): Ruleset {
   throw new Error(`the recorded rules are refused: ${JSON.stringify(parsed.problems)}`)
 }
 
-/** One command that is to be run: where, in which family, and its words behind the verb. */
-interface Call {
-  readonly ns: Namespace
-  readonly family: 4 | 6
-  readonly words: readonly string[]
-}
-
-function macOf(text: string): number {
-  return must(parseMac(text), text)
-}
-
-const onOff: Readonly<Record<string, boolean>> = { on: true, off: false }
-
-function switched(text: string | undefined): boolean {
-  return must(onOff[text ?? ''], String(text))
+/** Of commands that take both families where none is named. */
+function familiesOf(asked: 4 | 6 | undefined): readonly (4 | 6)[] {
+  return asked === undefined ? [4, 6] : [asked]
 }
 
 const linkSettings: Readonly<Record<string, (dev: NetDevice, value: string) => unknown>> = {
@@ -55,17 +55,11 @@ const linkSettings: Readonly<Record<string, (dev: NetDevice, value: string) => u
   txqueuelen: () => undefined,
 }
 
-/** `hairpin on isolated off ...` of a port. */
-function setPort(dev: NetDevice, words: readonly string[]): void {
-  const { given } = readWords(words, ['hairpin', 'isolated', 'learning', 'flood'], [])
-  setPortFlags(dev, Object.fromEntries([...given].map(([name, text]) => [name, switched(text)])))
-}
-
 /** `ip link set [dev] DEV ...` */
 function setLink({ ns, words }: Call): void {
   const [name, ...rest] = words[0] === 'dev' ? words.slice(1) : words
   const dev = deviceOf(ns, name)
-  if (rest[0] === 'type' && rest[1] === 'bridge_slave') return setPort(dev, rest.slice(2))
+  if (rest[0] === 'type') return setKind(dev, rest.slice(1))
   const { given, flags } = readWords(rest, Object.keys(linkSettings), ['up', 'down', 'nomaster'])
   if (flags.has('down')) setDown(dev)
   if (flags.has('nomaster')) releaseMaster(dev)
@@ -79,18 +73,66 @@ function addressWords({ ns, family, words }: Call) {
   return { dev: deviceOf(ns, given.get('dev')), prefix: prefixText(text, family) }
 }
 
+/** `ip addr flush [dev] DEV [scope SCOPE] [to PREFIX]`, of both families where none is named. */
+function flushAddressesOf({ ns, asked, words }: Call): void {
+  const named = ['dev', 'scope', 'to'].includes(words[0] ?? '')
+  const { given } = readWords(named ? words : ['dev', ...words], ['dev', 'scope', 'to'], [])
+  const dev = deviceOf(ns, given.get('dev'))
+  const scope = given.get('scope')
+  const to = given.get('to')
+  const meant = (own: InterfaceAddress): boolean =>
+    (scope === undefined || own.scope === numberOf(scope, scopes)) &&
+    (to === undefined || covers(prefixText(to, isIpv4(own.address) ? 4 : 6), own.address))
+  for (const family of familiesOf(asked)) {
+    if (scope === undefined && to === undefined) flushAddresses(dev, family)
+    else
+      for (const own of familyState(ns, family).addresses.get(dev.ifindex) ?? [])
+        if (meant(own)) removeAddress(dev, prefixOf(own.address, own.length))
+  }
+}
+
+/** `ip neigh add|replace|del proxy ADDRESS [dev DEV]`; false where the words speak of no proxy. */
+function setProxy({ ns, words }: Call, wanted: boolean): boolean {
+  const { given } = readWords(words.includes('proxy') ? words : [], ['proxy', 'dev', 'nud'], [])
+  const text = given.get('proxy')
+  if (text === undefined) return false
+  const ip = address(text)
+  const name = given.get('dev')
+  const dev = name === undefined ? undefined : deviceOf(ns, name)
+  if (wanted) addProxyNeighbour(ns, ip, dev)
+  else familyState(ns, isIpv4(ip) ? 4 : 6).neighbours.proxies.delete(ip, dev?.ifindex ?? 0)
+  return true
+}
+
+/** neigh_delete(): the entry fails first, so that what waits for it is answered. */
+function failAndDelete(dev: NetDevice, ip: IpAddress): void {
+  const found = findNeighbour(dev, ip)
+  if (found !== undefined) updateNeighbour(found, { state: 'FAILED', override: true, admin: true })
+  deleteNeighbour(dev, ip)
+}
+
 function neighbourWords({ ns, words }: Call) {
   const [text = '', ...rest] = words
-  const { given } = readWords(rest, ['lladdr', 'dev', 'nud'], [])
+  const { given, flags } = readWords(rest, ['lladdr', 'dev', 'nud'], ['router'])
   const state = given.get('nud')?.toUpperCase() as NeighbourState | undefined
-  return { dev: deviceOf(ns, given.get('dev')), ip: address(text), mac: given.get('lladdr'), state }
+  return {
+    dev: deviceOf(ns, given.get('dev')),
+    ip: address(text),
+    mac: given.get('lladdr'),
+    state,
+    router: flags.has('router'),
+  }
 }
 
 function putNeighbour(call: Call): void {
-  const { dev, ip, mac, state } = neighbourWords(call)
+  const { dev, ip, mac, state, router } = neighbourWords(call)
   const known = findNeighbour(dev, ip)?.mac
   const used = mac === undefined && known !== undefined && known >= 0 ? known : macOf(mac ?? '')
-  addNeighbour(dev, ip, { mac: used, ...(state === undefined ? {} : { state }) })
+  addNeighbour(dev, ip, {
+    mac: used,
+    ...(router ? { router } : {}),
+    ...(state === undefined ? {} : { state }),
+  })
 }
 
 /** `ip neigh add` refuses what is known, `ip neigh change` what is not. */
@@ -100,48 +142,19 @@ function putKnownNeighbour(call: Call, known: boolean): void {
 }
 
 /** `ip neigh flush [to ADDRESS] [dev DEV]` or `flush all`: what is not permanent. */
-function flushNeighbours({ ns, words }: Call): void {
+function flushNeighbours({ ns, asked, words }: Call): void {
   const { given } = readWords(words, ['dev', 'to'], ['all'])
   const dev = given.get('dev')
   const to = given.get('to')
-  for (const family of [ns.ip.v4, ns.ip.v6]) {
-    for (const entry of [...(family?.neighbours.entries.values() ?? [])]) {
+  for (const family of familiesOf(asked)) {
+    for (const entry of [...familyState(ns, family).neighbours.entries.values()]) {
       const kept = entry.state === 'PERMANENT' || entry.state === 'NOARP'
       const meant = to === undefined || formatIp(entry.address) === to
       if (!kept && meant && (dev === undefined || entry.device.name === dev)) {
-        deleteNeighbour(entry.device, entry.address)
+        failAndDelete(entry.device, entry.address)
       }
     }
   }
-}
-
-function deleteRoute({ ns, family, words }: Call): void {
-  const { nextHops, scope: _scope, ...route } = routeOf(ns, words.join(' '), family)
-  removeRoute(ns, { ...route, ...nextHops[0] })
-}
-
-/** `ip route flush cache` (what was learned about single destinations) or `flush PREFIX`. */
-function flushRoutes({ ns, family, words: [what = ''] }: Call): void {
-  if (what === 'cache') {
-    const state = family === 4 ? ns.ip.v4 : ns.ip.v6
-    for (const { destination } of [...state.exceptions.values()]) state.exceptions.delete(destination)
-    state.generation += 1
-    return
-  }
-  must(/^[\da-f.:]+(\/\d+)?$/.test(what) ? what : undefined, `ip route flush ${what}`)
-  const prefix = prefixText(what, family)
-  while (removeRoute(ns, { prefix }).ok);
-}
-
-/** `ip rule del`: what is not named does not matter. */
-function deleteRule({ ns, family, words }: Call): void {
-  const line = words.join(' ')
-  if (/\b(lookup|table|goto|blackhole|unreachable|prohibit|nop)\b/.test(line)) {
-    removeRule(ns, ruleOf(line, family))
-    return
-  }
-  const { action: _action, ...match } = ruleOf(`${line} nop`, family)
-  removeRule(ns, match)
 }
 
 const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
@@ -155,21 +168,23 @@ const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
     const { dev, prefix } = addressWords(call)
     removeAddress(dev, prefix)
   },
-  'addr flush': ({ ns, family, words }) => flushAddresses(deviceOf(ns, words.at(-1)), family),
-  'route add': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family)),
-  'route replace': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'replace'),
-  'route change': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'replace'),
-  'route append': ({ ns, family, words }) => addRoute(ns, routeOf(ns, words.join(' '), family), 'append'),
+  'addr flush': flushAddressesOf,
+  'route add': (call) => putRoute(call, 'add'),
+  'route replace': (call) => putRoute(call, 'replace'),
+  'route change': (call) => putRoute(call, 'replace'),
+  'route append': (call) => putRoute(call, 'append'),
   'route del': deleteRoute,
   'route flush': flushRoutes,
   'rule add': ({ ns, family, words }) => addRule(ns, ruleOf(words.join(' '), family)),
   'rule del': deleteRule,
-  'neigh add': (call) => putKnownNeighbour(call, false),
-  'neigh replace': putNeighbour,
+  'rule flush': flushRules,
+  'neigh add': (call) => setProxy(call, true) || putKnownNeighbour(call, false),
+  'neigh replace': (call) => setProxy(call, true) || putNeighbour(call),
   'neigh change': (call) => putKnownNeighbour(call, true),
   'neigh del': (call) => {
+    if (setProxy(call, false)) return
     const { dev, ip } = neighbourWords(call)
-    deleteNeighbour(dev, ip)
+    failAndDelete(dev, ip)
   },
   'neigh flush': flushNeighbours,
 }
@@ -185,31 +200,18 @@ const longNames: Readonly<Record<string, string>> = {
 }
 
 function ip(ns: Namespace, words: readonly string[]): void {
-  const six = words.includes('-6')
+  const asked = words.includes('-6') ? 6 : words.includes('-4') ? 4 : undefined
   const [object = '', verb = '', ...rest] = words.filter((word) => word !== '-4' && word !== '-6')
   const name = `${longNames[object] ?? object} ${longNames[verb] ?? verb}`
-  must(ipVerbs[name], `ip ${words.join(' ')}`)({ ns, family: six ? 6 : 4, words: rest })
-}
-
-/** `bridge fdb add|append MAC dev DEV dst ADDRESS` of a vxlan device, `bridge link set dev DEV ...`. */
-function bridge(ns: Namespace, [object, verb, ...words]: readonly string[]): void {
-  if (object === 'link' && verb === 'set') {
-    const at = words.indexOf('dev')
-    setPort(deviceOf(ns, words[at + 1]), words.toSpliced(at, 2))
-    return
-  }
-  const [mac = '', ...rest] = words
-  const { given } = readWords(rest, ['dev', 'dst'], ['self', 'permanent', 'static'])
-  const { fdb } = vxlanState(deviceOf(ns, given.get('dev')))
-  if (object !== 'fdb') throw new Error(`no such command: bridge ${object}`)
-  if (verb === 'del') {
-    fdb.delete(macOf(mac))
-    return
-  }
-  must(['add', 'append', 'replace'].includes(verb ?? '') ? verb : undefined, `bridge fdb ${verb}`)
-  if (verb === 'replace') fdb.delete(macOf(mac))
-  const remote = { address: address(given.get('dst') ?? ''), port: undefined, vni: undefined, via: 0 }
-  addVxlanRemote(fdb, macOf(mac), remote, { fixed: true, now: ns.machine.clock.now })
+  must(
+    ipVerbs[name],
+    `ip ${words.join(' ')}`,
+  )({
+    ns,
+    asked,
+    family: asked ?? 4,
+    words: rest,
+  })
 }
 
 /** `echo VALUE > /proc/sys/...` */

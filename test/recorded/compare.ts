@@ -5,6 +5,7 @@ import type { Machine } from '../../src/kernel/machine.ts'
 import { formatIp } from '../../src/net/address.ts'
 import { formatMac, macFrom } from '../../src/net/mac.ts'
 import type { RecordedCase, RecordedResult } from './case.ts'
+import { staticEntries } from './commands-bridge.ts'
 import type { Sighting } from './markers.ts'
 import { Chosen, flowName, fromHex, normalise } from './normalise.ts'
 import type { Played } from './play.ts'
@@ -169,13 +170,15 @@ export function differingFdb(recorded: RecordedCase, machine: Machine): string[]
     for (const bridge of machine.namespaces.get(name)?.devices.values() ?? []) {
       if (bridge.kind === 'vxlan') {
         for (const [mac, entry] of vxlanState(bridge).fdb) {
-          const state = entry.fixed ? ' permanent' : ''
+          const state = entry.fixed && !staticEntries.has(entry) ? ' permanent' : ''
           for (const { address } of entry.remotes)
             have.add(`${formatMac(macFrom(mac))} dev ${bridge.name} dst ${formatIp(address)}${state}`)
         }
       }
       if (bridge.kind !== 'bridge') continue
-      for (const [mac, entry] of bridgeState(bridge).fdb) {
+      const { fdb, ageingNanoseconds } = bridgeState(bridge)
+      for (const [mac, entry] of fdb) {
+        if (!entry.local && machine.clock.now - entry.updated >= ageingNanoseconds) continue
         const port = entry.port?.dev.name ?? bridge.name
         const permanent = entry.local ? ' permanent' : ''
         have.add(`${formatMac(macFrom(mac))} dev ${port} master ${bridge.name}${permanent}`)

@@ -5,6 +5,7 @@ import { type RouteType, routeProtocol, routeScope, routeTable } from '../../src
 import type { RuleSpec } from '../../src/kernel/ip/rule.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
 import { type IpAddress, isIpv4, parseIp } from '../../src/net/address.ts'
+import { parseMac } from '../../src/net/mac.ts'
 import { type Prefix, parsePrefix, prefixOf } from '../../src/net/prefix.ts'
 import { ipProtocol } from '../../src/net/protocol.ts'
 import { deviceOf } from './named.ts'
@@ -43,7 +44,30 @@ export function readWords(
   return { given, flags }
 }
 
-function numberOf(text: string, names: Readonly<Record<string, number>> = {}): number {
+/** One command that is to be run: where, in which family (`asked`: the one that was named), and its words behind the verb. */
+export interface Call {
+  readonly ns: Namespace
+  readonly asked: 4 | 6 | undefined
+  readonly family: 4 | 6
+  readonly words: readonly string[]
+}
+
+export function macOf(text: string): number {
+  return must(parseMac(text), text)
+}
+
+const onOff: Readonly<Record<string, boolean>> = { on: true, off: false }
+
+export function switched(text: string | undefined): boolean {
+  return must(onOff[text ?? ''], String(text))
+}
+
+/** A number, `inherit`, or undefined for what the kernel chooses. */
+export function hopOrTos(text: string | undefined): number | 'inherit' | undefined {
+  return text === undefined || text === 'auto' ? undefined : text === 'inherit' ? text : Number(text)
+}
+
+export function numberOf(text: string, names: Readonly<Record<string, number>> = {}): number {
   const value = names[text] ?? Number(text)
   return must(Number.isInteger(value) ? value : undefined, text)
 }
@@ -61,27 +85,44 @@ export function prefixText(text: string, family: 4 | 6): Prefix {
   return prefixOf(host, isIpv4(host) ? 32 : 128)
 }
 
-const tables = { default: routeTable.default, main: routeTable.main, local: routeTable.local }
+export const tables = { default: routeTable.default, main: routeTable.main, local: routeTable.local }
 const routeTypes = ['unicast', 'local', 'broadcast', 'blackhole', 'unreachable', 'prohibit', 'throw']
 const deviceless = new Set(['blackhole', 'unreachable', 'prohibit', 'throw'])
 const routePairs = ['via', 'dev', 'table', 'scope', 'proto', 'metric', 'src', 'mtu', 'tos']
-const scopes = { ...routeScope, global: routeScope.universe }
+export const scopes = { ...routeScope, global: routeScope.universe }
+
+/** `via ADDRESS dev DEV weight N onlink`: one next hop of a route. */
+function nextHopOf(ns: Namespace, { given, flags }: Words): RouteSpec['nextHops'][number] {
+  const [via, dev, weight] = ['via', 'dev', 'weight'].map((word) => given.get(word))
+  return {
+    ...optional('gateway', via === undefined ? undefined : address(via)),
+    ...optional('device', dev === undefined ? undefined : deviceOf(ns, dev)),
+    ...optional('weight', weight === undefined ? undefined : numberOf(weight)),
+    onlink: flags.has('onlink'),
+  }
+}
+
+/** The words before the first `nexthop`, and the next hops behind. */
+function splitHops(words: readonly string[]): readonly (readonly string[])[] {
+  const starts = words.flatMap((word, at) => (word === 'nexthop' ? [at] : []))
+  const hops = starts.map((at, i) => words.slice(at + 1, starts[i + 1] ?? words.length))
+  return [words.slice(0, starts[0] ?? words.length), ...hops]
+}
 
 /** The words that follow `ip route add`; `asked` is the family where no address says it. */
 export function routeOf(ns: Namespace, line: string, asked: 4 | 6 = 4): RouteSpec {
   const words = line.split(/\s+/)
   const type = routeTypes.includes(words[0] ?? '') ? (words.shift() as RouteType) : undefined
   const target = words.shift() ?? ''
-  const { given, flags } = readWords(words, routePairs, ['onlink'])
+  must(/\bmtu lock\b/.test(line) ? undefined : true, 'mtu lock')
+  const [own = [], ...hops] = splitHops(words)
+  const read = readWords(own, routePairs, ['onlink'])
+  const { given } = read
   const via = given.get('via')
   const dev = given.get('dev')
   const source = given.get('src')
-  const family = [via, source, target].some((text) => text?.includes(':')) ? 6 : asked
-  const nextHop = {
-    ...optional('gateway', via === undefined ? undefined : address(via)),
-    ...optional('device', dev === undefined ? undefined : deviceOf(ns, dev)),
-    onlink: flags.has('onlink'),
-  }
+  const family = [via, source, target, ...hops.flat()].some((text) => text?.includes(':')) ? 6 : asked
+  const several = hops.map((hop) => nextHopOf(ns, readWords(hop, ['via', 'dev', 'weight'], ['onlink'])))
   const number = (word: string, names: Readonly<Record<string, number>> = {}): number | undefined => {
     const text = given.get(word)
     return text === undefined ? undefined : numberOf(text, names)
@@ -96,12 +137,31 @@ export function routeOf(ns: Namespace, line: string, asked: 4 | 6 = 4): RouteSpe
     ...optional('mtu', number('mtu')),
     ...optional('tos', number('tos')),
     ...optional('source', source === undefined ? undefined : address(source)),
-    nextHops: deviceless.has(type ?? '') && dev === undefined ? [] : [nextHop],
+    nextHops:
+      deviceless.has(type ?? '') && dev === undefined
+        ? []
+        : several.length > 0
+          ? several
+          : [nextHopOf(ns, read)],
   }
 }
 
 const rulePairs = [
-  ...['from', 'to', 'iif', 'oif', 'fwmark', 'priority', 'pref', 'lookup', 'table', 'goto', 'tos', 'ipproto'],
+  ...[
+    'from',
+    'to',
+    'iif',
+    'oif',
+    'fwmark',
+    'priority',
+    'pref',
+    'preference',
+    'lookup',
+    'table',
+    'goto',
+    'tos',
+    'ipproto',
+  ],
   ...['sport', 'dport', 'suppress_prefixlength', 'protocol'],
 ]
 const refusals = ['blackhole', 'unreachable', 'prohibit', 'nop'] as const
@@ -139,7 +199,10 @@ export function ruleOf(line: string, asked: 4 | 6 = 4): RuleSpec {
   const text = (word: string): string => word
   return {
     family,
-    ...optional('priority', taken('priority', numberOf) ?? taken('pref', numberOf)),
+    ...optional(
+      'priority',
+      taken('priority', numberOf) ?? taken('pref', numberOf) ?? taken('preference', numberOf),
+    ),
     ...(words.flags.has('not') ? { invert: true } : {}),
     ...optional('from', prefix('from')),
     ...optional('to', prefix('to')),
