@@ -152,10 +152,10 @@ export class Ground {
     waitForWorkers({
       clock: this.reach.clock,
       carriers,
-      addresses: spoken.map(
+      namespaces: spoken.map(
         ({ name }) =>
-          () =>
-            namespaces.procNet(name, 'if_inet6'),
+          (file: string) =>
+            namespaces.procNet(name, file),
       ),
       // dev_ethtool holds rtnl_lock, as the workers do
       queueUp: () => this.ethtool(switchName, 'lo', ethtool.getTxChecksum, 0),

@@ -9,17 +9,18 @@ export interface Workers {
   readonly clock: () => number
   /** One question for each card that must have a carrier: IFF_RUNNING. */
   readonly carriers: readonly (() => boolean)[]
-  /** The text of `/proc/net/if_inet6` of each namespace. */
-  readonly addresses: readonly (() => string)[]
+  /** For each namespace with IPv6 what it has in a file of /proc/net. */
+  readonly namespaces: readonly ((file: 'if_inet6' | 'ipv6_route') => string)[]
   /** Waits until nobody works on devices: takes the lock that the workers hold, and gives it back. */
   readonly queueUp: () => void
 }
 
 const patienceMs = 2000
-const tentative = 0x40
+/** IFA_F_TENTATIVE, RTF_LOCAL */
+const flag = { tentative: 0x40, local: 0x8000_0000 } as const
 
 /** Waits until the workers are through, or for two seconds. */
-export function waitForWorkers({ clock, carriers, addresses, queueUp }: Workers): void {
+export function waitForWorkers({ clock, carriers, namespaces, queueUp }: Workers): void {
   const end = clock() + patienceMs
   const wait = (questions: readonly (() => boolean)[]): void => {
     if (questions.length === 0) return
@@ -27,10 +28,29 @@ export function waitForWorkers({ clock, carriers, addresses, queueUp }: Workers)
     queueUp() // a worker tells of a carrier, or takes an address into the tables, before it is through
   }
   wait(carriers)
-  wait(addresses.map((text) => () => !hasTentative(text())))
+  wait(namespaces.map((read) => () => allUsable(read('if_inet6'), read('ipv6_route'))))
 }
 
-/** Whether an address is not usable yet: address, index, length, scope, flags, device, all hexadecimal but the last. */
-function hasTentative(text: string): boolean {
-  return text.split('\n').some((line) => (Number.parseInt(line.split(/ +/)[4] ?? '0', 16) & tentative) !== 0)
+/**
+ * Whether every address has its local route and is not tentative. Without a probe (`nodad`) it never is tentative, and its
+ * route comes all the same from a worker. All numbers are hexadecimal.
+ */
+export function allUsable(addresses: string, routes: string): boolean {
+  const local = new Set(
+    fields(routes).flatMap(([destination, , , , , , , , flags, device]) =>
+      isSet(flags, flag.local) ? [`${destination} ${device}`] : [],
+    ),
+  )
+  return fields(addresses).every(
+    ([address, , , , flags, device]) => !isSet(flags, flag.tentative) && local.has(`${address} ${device}`),
+  )
+}
+
+function fields(text: string): string[][] {
+  const lines = text.split('\n').filter((line) => line !== '')
+  return lines.map((line) => line.trim().split(/\s+/))
+}
+
+function isSet(flags: string | undefined, bit: number): boolean {
+  return (Number.parseInt(flags ?? '0', 16) & bit) !== 0
 }
