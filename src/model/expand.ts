@@ -15,6 +15,7 @@ import type {
   World,
 } from './model.ts'
 import type { ProgramModel } from './program.ts'
+import { ruleProtocolName } from './resolve/rule.ts'
 import type { RulesetModel } from './ruleset.ts'
 import { type WarmNeighbour, warmNeighbours } from './warm.ts'
 import { sysctlTexts } from './words/sysctls.ts'
@@ -137,7 +138,7 @@ function ruleLine(rule: RuleModel): string {
     ...(rule.inDevice === undefined ? [] : [`iif ${rule.inDevice}`]),
     ...(rule.outDevice === undefined ? [] : [`oif ${rule.outDevice}`]),
     ...(rule.tos === undefined ? [] : [`tos ${rule.tos}`]),
-    ...(rule.protocol === undefined ? [] : [`ipproto ${rule.protocol}`]),
+    ...(rule.protocol === undefined ? [] : [`ipproto ${ruleProtocolName(rule.protocol)}`]),
     ...(rule.sport === undefined ? [] : [`sport ${range(rule.sport)}`]),
     ...(rule.dport === undefined ? [] : [`dport ${range(rule.dport)}`]),
     ...(rule.suppressPrefixLength === undefined

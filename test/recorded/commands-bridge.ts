@@ -3,10 +3,14 @@ import { setPortFlags } from '../../src/kernel/device/bridge.ts'
 import { fdbAddLocal } from '../../src/kernel/device/bridge-fdb.ts'
 import { bridgeState } from '../../src/kernel/device/bridge-state.ts'
 import type { NetDevice } from '../../src/kernel/device/device.ts'
-import { addVxlanRemote, type VxlanEntry, type VxlanRemote } from '../../src/kernel/device/vxlan-fdb.ts'
+import {
+  addVxlanRemote,
+  sameRemote,
+  type VxlanEntry,
+  type VxlanRemote,
+} from '../../src/kernel/device/vxlan-fdb.ts'
 import { vxlanState } from '../../src/kernel/device/vxlan-state.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
-import { sameIp } from '../../src/net/address.ts'
 import { isMulticastMac, macFrom } from '../../src/net/mac.ts'
 import { deviceOf } from './named.ts'
 import { address, hopOrTos, macOf, must, readWords, switched, type Words } from './words.ts'
@@ -103,8 +107,8 @@ function setVxlanEntry(dev: NetDevice, verb: string, mac: number, words: Words):
   const { fdb } = vxlanState(dev)
   const known = fdb.get(mac)
   if (verb === 'del') {
-    const target = words.given.get('dst')
-    const at = known?.remotes.findIndex((other) => target && sameIp(other.address, address(target))) ?? -1
+    const target = words.given.has('dst') ? remoteOf(dev.ns, words) : undefined
+    const at = known?.remotes.findIndex((other) => target && sameRemote(other, target)) ?? -1
     if (known !== undefined && at >= 0 && known.remotes.length > 1) known.remotes.splice(at, 1)
     else if (target === undefined || at >= 0) fdb.delete(mac)
     return

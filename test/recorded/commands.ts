@@ -9,13 +9,12 @@ import { addNeighbour, addProxyNeighbour, deleteNeighbour } from '../../src/kern
 import { addRule } from '../../src/kernel/ip/admin-rule.ts'
 import { familyState, type InterfaceAddress } from '../../src/kernel/ip/state.ts'
 import type { Namespace } from '../../src/kernel/namespace.ts'
-import { updateNeighbour } from '../../src/kernel/neighbour.ts'
 import { findNeighbour } from '../../src/kernel/neighbour-entry.ts'
 import type { NeighbourState } from '../../src/kernel/neighbour-table.ts'
 import { attachIptables, currentRuleset } from '../../src/kernel/netfilter/iptables.ts'
 import { parseRuleset } from '../../src/kernel/netfilter/parse.ts'
 import type { Ruleset } from '../../src/kernel/netfilter/ruleset.ts'
-import { formatIp, type IpAddress, isIpv4 } from '../../src/net/address.ts'
+import { formatIp, isIpv4 } from '../../src/net/address.ts'
 import { covers, prefixOf } from '../../src/net/prefix.ts'
 import { bridge, setKind } from './commands-bridge.ts'
 import { conntrack } from './commands-conntrack.ts'
@@ -104,13 +103,6 @@ function setProxy({ ns, words }: Call, wanted: boolean): boolean {
   return true
 }
 
-/** neigh_delete(): the entry fails first, so that what waits for it is answered. */
-function failAndDelete(dev: NetDevice, ip: IpAddress): void {
-  const found = findNeighbour(dev, ip)
-  if (found !== undefined) updateNeighbour(found, { state: 'FAILED', override: true, admin: true })
-  deleteNeighbour(dev, ip)
-}
-
 function neighbourWords({ ns, words }: Call) {
   const [text = '', ...rest] = words
   const { given, flags } = readWords(rest, ['lladdr', 'dev', 'nud'], ['router'])
@@ -151,7 +143,7 @@ function flushNeighbours({ ns, asked, words }: Call): void {
       const kept = entry.state === 'PERMANENT' || entry.state === 'NOARP'
       const meant = to === undefined || formatIp(entry.address) === to
       if (!kept && meant && (dev === undefined || entry.device.name === dev)) {
-        failAndDelete(entry.device, entry.address)
+        deleteNeighbour(entry.device, entry.address)
       }
     }
   }
@@ -184,7 +176,7 @@ const ipVerbs: Readonly<Record<string, (call: Call) => unknown>> = {
   'neigh del': (call) => {
     if (setProxy(call, false)) return
     const { dev, ip } = neighbourWords(call)
-    failAndDelete(dev, ip)
+    deleteNeighbour(dev, ip)
   },
   'neigh flush': flushNeighbours,
 }

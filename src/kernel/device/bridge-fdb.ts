@@ -26,7 +26,9 @@ export function fdbLearn(state: BridgeState, mac: number, port: BridgePort, now:
     entry.updated = Math.max(entry.updated, now)
     return false
   }
-  state.fdb.set(mac, { port, local: false, updated: now })
+  // BR_FDB_STATIC stays when an address is seen elsewhere
+  const updated = entry?.updated === Number.POSITIVE_INFINITY ? entry.updated : now
+  state.fdb.set(mac, { port, local: false, updated })
   return true
 }
 
@@ -42,7 +44,10 @@ export function fdbRemoveLocal(state: BridgeState, port: BridgePort | undefined)
   for (const [mac, entry] of state.fdb) if (entry.local && entry.port === port) state.fdb.delete(mac)
 }
 
-/** br_fdb_delete_by_port(): everything learned on a port. */
-export function fdbForgetPort(state: BridgeState, port: BridgePort): void {
-  for (const [mac, entry] of state.fdb) if (entry.port === port) state.fdb.delete(mac)
+/** br_fdb_delete_by_port(): what was learned on a port, or, when it leaves the bridge, everything. */
+export function fdbForgetPort(state: BridgeState, port: BridgePort, which: 'learned' | 'all'): void {
+  for (const [mac, { port: at, local, updated }] of state.fdb) {
+    const fixed = local || updated === Number.POSITIVE_INFINITY
+    if (at === port && (which === 'all' || !fixed)) state.fdb.delete(mac)
+  }
 }

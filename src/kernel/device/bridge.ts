@@ -135,7 +135,7 @@ export function releaseMaster(dev: NetDevice): AdminResult {
   if (port === undefined) return refused('EINVAL')
   state.ports.splice(state.ports.indexOf(port), 1)
   state.byDevice.delete(dev)
-  fdbForgetPort(state, port)
+  fdbForgetPort(state, port, 'all')
   dev.master = undefined
   dev.promiscuous = false
   dev.rxHandler = undefined
@@ -169,10 +169,7 @@ export function portChanged(dev: NetDevice, what: DeviceChange): void {
   } else if (what === 'mtu') {
     followMtu(bridge, state)
   } else if (what !== 'gone') {
-    if (!dev.up || !dev.carrier) {
-      fdbForgetPort(state, port)
-      fdbAddLocal(state, dev.mac, port)
-    }
+    if (!dev.up || !dev.carrier) fdbForgetPort(state, port, 'learned')
     updateCarrier(bridge, state)
   }
 }

@@ -64,7 +64,8 @@ export function addVxlanRemote(
   return 'ok'
 }
 
-function sameRemote(left: VxlanRemote, right: VxlanRemote): boolean {
+/** vxlan_fdb_find_rdst(). */
+export function sameRemote(left: VxlanRemote, right: VxlanRemote): boolean {
   const sameAddress = sameIp(left.address, right.address)
   return sameAddress && left.port === right.port && left.vni === right.vni && left.via === right.via
 }

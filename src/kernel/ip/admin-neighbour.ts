@@ -33,10 +33,11 @@ export function warmNeighbour(dev: NetDevice, address: IpAddress, mac: number): 
   neighbour.updated = 0
 }
 
-/** `ip neigh del`; ENOENT when there is no such entry. */
+/** `ip neigh del` (neigh_delete): the entry fails first, so that what waits for it is answered; ENOENT when there is none. */
 export function deleteNeighbour(dev: NetDevice, address: IpAddress): AdminResult {
   const found = findNeighbour(dev, address)
   if (found === undefined) return refused('ENOENT')
+  updateNeighbour(found, { state: 'FAILED', override: true, admin: true })
   removeNeighbour(found)
   const { ip } = dev.ns
   const { warm } = ip

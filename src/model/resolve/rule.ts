@@ -15,6 +15,11 @@ import { deviceNamed, type Scope } from './scope.ts'
 
 const protocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 }
 
+/** The word that a rule has for a protocol. */
+export function ruleProtocolName(protocol: number): string {
+  return Object.keys(protocols).find((name) => protocols[name] === protocol) ?? String(protocol)
+}
+
 /** One rule. Its family is that of `from` or `to`, IPv4 where neither stands there. */
 export function readRule(item: RoutingRule, host: HostDraft, scope: Scope): RuleModel | undefined {
   const { report } = scope
