@@ -1,9 +1,9 @@
-// What rules that ask for ports or protocols see of an arriving packet, before its route is known: fib4_rules_early_flow_dissect(),
+// What rules that ask for ports or protocols see of a packet that arrives, or that OUTPUT has changed: fib4_rules_early_flow_dissect(),
 // fib6_rules_early_flow_dissect() (net/core/flow_dissector.c with FLOW_DISSECTOR_F_STOP_AT_ENCAP). Tried on 6.18.
 import { readU8, readU16 } from '../net/bytes.ts'
 import { ipv4At, ipv4HeaderLength, ipv4IsFragment } from '../net/ipv4.ts'
 import { ipv6At } from '../net/ipv6.ts'
-import { extensionLength } from '../net/ipv6-extensions.ts'
+import { extensionAt, extensionLength } from '../net/ipv6-extensions.ts'
 import { ipProtocol, portsAt } from '../net/protocol.ts'
 import type { Skb } from './skb.ts'
 
@@ -29,21 +29,34 @@ export function dissect4(skb: Skb): FlowKeys {
   return keysAt(skb, protocol, ipv4IsFragment(bytes, l3) ? skb.tail : l3 + ipv4HeaderLength(bytes, l3))
 }
 
-/** The keys of the IPv6 packet at `skb.networkHeader`; an authentication header is as far as it looks. */
-export function dissect6(skb: Skb): FlowKeys {
-  const { bytes, networkHeader: l3, tail } = skb
+/** What an IPv6 packet carries, and where; an authentication header is as far as __skb_flow_dissect() looks. */
+export function behindOptions6(
+  bytes: Uint8Array,
+  l3: number,
+  end: number,
+): { readonly protocol: number; readonly at: number; readonly isPiece: boolean } {
   let protocol = readU8(bytes, l3 + ipv6At.nextHeader)
   let at = l3 + ipv6At.payload
-  while (
-    (protocol === ipProtocol.hopByHop ||
-      protocol === ipProtocol.routing ||
-      protocol === ipProtocol.destinationOptions) &&
-    at + 2 <= tail
-  ) {
-    const next = readU8(bytes, at)
+  while (options6.has(protocol) && at + 2 <= end) {
+    const next = readU8(bytes, at + extensionAt.nextHeader)
     at += extensionLength(bytes, at, protocol)
     protocol = next
   }
-  if (protocol === ipProtocol.fragment && at + 8 <= tail) return keysAt(skb, readU8(bytes, at), tail)
-  return keysAt(skb, protocol, at)
+  const isPiece = protocol === ipProtocol.fragment && at + fragmentBytes <= end
+  return { protocol: isPiece ? readU8(bytes, at + extensionAt.nextHeader) : protocol, at, isPiece }
+}
+
+/** The fragment header. */
+const fragmentBytes = 8
+
+const options6: ReadonlySet<number> = new Set([
+  ipProtocol.hopByHop,
+  ipProtocol.routing,
+  ipProtocol.destinationOptions,
+])
+
+/** The keys of the IPv6 packet at `skb.networkHeader`. */
+export function dissect6(skb: Skb): FlowKeys {
+  const { protocol, at, isPiece } = behindOptions6(skb.bytes, skb.networkHeader, skb.tail)
+  return keysAt(skb, protocol, isPiece ? skb.tail : at)
 }

@@ -1,8 +1,8 @@
 // skb_get_hash(): one number for both directions of a flow (__flow_hash_consistentify of net/core/flow_dissector.c).
 // The kernel seeds it once per boot; here the seed of the run does.
-import { readU8, readU16, readU32 } from '../net/bytes.ts'
-import { extensionAt, extensionLength } from '../net/ipv6-extensions.ts'
+import { readU16, readU32 } from '../net/bytes.ts'
 import { etherType, ipProtocol } from '../net/protocol.ts'
+import { behindOptions6 } from './early-dissect.ts'
 import type { Skb } from './skb.ts'
 
 function mix(hash: number, word: number): number {
@@ -31,20 +31,10 @@ interface Keys {
   readonly label: number
 }
 
-const { hopByHop, routing, destinationOptions, fragment: fragmentHeader } = ipProtocol
-
-/** What IPv6 carries behind extension headers, as __skb_flow_dissect() passes over them; no piece of a packet has ports. */
+/** What IPv6 carries behind options; no piece of a packet has ports. */
 function transportOf(bytes: Uint8Array, l3: number): Pick<Keys, 'protocol' | 'ports'> {
-  let protocol = bytes[l3 + 6] ?? 0
-  let at = l3 + 40
-  while (protocol === hopByHop || protocol === routing || protocol === destinationOptions) {
-    if (at + 2 > bytes.length) return { protocol, ports: -1 }
-    const length = extensionLength(bytes, at, protocol)
-    protocol = readU8(bytes, at + extensionAt.nextHeader)
-    at += length
-  }
-  if (protocol === fragmentHeader) return { protocol: bytes[at] ?? 0, ports: -1 }
-  return { protocol, ports: hasPorts(protocol) && at + 4 <= bytes.length ? at : -1 }
+  const { protocol, at, isPiece } = behindOptions6(bytes, l3, bytes.length)
+  return { protocol, ports: !isPiece && hasPorts(protocol) && at + 4 <= bytes.length ? at : -1 }
 }
 
 function keysOf(skb: Skb): Keys | undefined {

@@ -1,15 +1,14 @@
 // Routes of packets that netfilter sends or has changed, from whatever source they have: ip_route_me_harder(),
 // ip6_route_me_harder(). The source address stays; only the way out is chosen anew (facts: linux 8.7).
 import { anyIpv4, type IpAddress, isIpv4, readIpv4, readIpv6 } from '../../net/address.ts'
-import { readU8, readU16 } from '../../net/bytes.ts'
-import { ipv4At, ipv4HeaderLength, ipv4IsFragment } from '../../net/ipv4.ts'
+import { readU8 } from '../../net/bytes.ts'
+import { ipv4At } from '../../net/ipv4.ts'
 import { ipv6At, ipv6TrafficClass } from '../../net/ipv6.ts'
-import { ipProtocol } from '../../net/protocol.ts'
 import { count } from '../counters.ts'
+import { dissect4, dissect6, type FlowKeys } from '../early-dissect.ts'
 import { routeOutput } from '../ip/output-route.ts'
 import { type Route, routeScope } from '../ip/route.ts'
 import { addressType } from '../ip/source.ts'
-import { transportOf } from '../ip6/extension.ts'
 import { way6 } from '../ip6/way.ts'
 import type { Namespace } from '../namespace.ts'
 import type { Skb } from '../skb.ts'
@@ -27,16 +26,10 @@ interface Question {
   readonly tos: number
   readonly oif: number
   /** What rules may ask of the transport header, where they do. */
-  readonly transport?: TransportKey
+  readonly transport?: FlowKeys
 }
 
-interface TransportKey {
-  readonly protocol: number
-  readonly sport: number
-  readonly dport: number
-}
-
-const nothingKnown: TransportKey = { protocol: 0, sport: 0, dport: 0 }
+const nothingKnown: FlowKeys = { protocol: 0, sport: 0, dport: 0 }
 
 /** The route out for a packet with any source address (FLOWI_FLAG_ANYSRC), or why there is none. */
 function wayFromAnywhere(ns: Namespace, { transport = nothingKnown, ...question }: Question): Way {
@@ -55,30 +48,11 @@ export function routeFromAnywhere(ns: Namespace, question: Question): Route | un
   return way.kind === 'route' ? way.route : undefined
 }
 
-/** fib4_rules_early_flow_dissect(), fib6_rules_early_flow_dissect(): protocol and ports, which only rules ask for. */
-function transportKey(ns: Namespace, skb: Skb, family: 4 | 6): TransportKey {
+/** Protocol and ports, which only rules ask for. */
+function transportKey(ns: Namespace, skb: Skb, family: 4 | 6): FlowKeys {
   const { rules } = family === 4 ? ns.ip.v4 : ns.ip.v6
   if (rules === undefined) return nothingKnown
-  const { bytes, networkHeader: l3, tail } = skb
-  const found = family === 4 ? transportOf4(bytes, l3) : transportOf(bytes, l3, tail)
-  if (found === undefined) return nothingKnown
-  const { protocol, offset, laterFragment } = found
-  const ported = hasPorts.has(protocol) && !laterFragment && offset + 4 <= tail
-  return {
-    protocol,
-    sport: ported ? readU16(bytes, offset) : 0,
-    dport: ported ? readU16(bytes, offset + 2) : 0,
-  }
-}
-
-const hasPorts: ReadonlySet<number> = new Set([ipProtocol.tcp, ipProtocol.udp, ipProtocol.sctp])
-
-function transportOf4(bytes: Uint8Array, l3: number) {
-  return {
-    protocol: readU8(bytes, l3 + ipv4At.protocol),
-    offset: l3 + ipv4HeaderLength(bytes, l3),
-    laterFragment: ipv4IsFragment(bytes, l3),
-  }
+  return family === 4 ? dissect4(skb) : dissect6(skb)
 }
 
 function questionOf(ns: Namespace, skb: Skb, family: 4 | 6): Question {
