@@ -49,16 +49,10 @@ function throughEgress(skb: Skb): number {
 /** The queue: a discipline that was attached, or none; a card's own is always empty. */
 function enqueue(dev: NetDevice, skb: Skb): number {
   const { machine } = dev.ns
-  if (!dev.up) {
-    // noop_enqueue() here too: the sender is told nothing
+  if (!dev.up || (!dev.carrier && machine.clock.now - dev.carrierChanged >= linkWatchNanoseconds)) {
+    // noop_enqueue(): a device that is down has no other queue, nor one whose lost carrier the link watcher has noticed
     dev.counters.tx_dropped += 1
-    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'tx', reason: 'SKB_DROP_REASON_DEV_READY' })
-    return transmitCongested
-  }
-  if (!dev.carrier && machine.clock.now - dev.carrierChanged >= linkWatchNanoseconds) {
-    // noop_enqueue(): the link watcher has taken the queue away.
-    dev.counters.tx_dropped += 1
-    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc', reason: 'NO_CARRIER_SCN' })
+    drop(skb, { node: dev.ns.name, device: dev.name, stage: 'qdisc', reason: 'SKB_DROP_REASON_QDISC_DROP' })
     return transmitCongested
   }
   if (dev.qdisc !== undefined) return throughQdisc(dev, dev.qdisc, skb)
